@@ -1,7 +1,7 @@
 """Trees of small files: access to the metadata of an OME-Zarr dataset, and the locations of its arrays.
 
 A local folder, the same below a URL, or inside a zip archive. Readers of metadata see only one
-difference: servers cannot list folders, files can only be requested by name.
+difference: most servers do not list folders, files can only be requested by name.
 """
 
 from __future__ import annotations
@@ -73,8 +73,10 @@ class Tree(ABC):
     """What a person says the axes of its arrays are; nothing where their metadata are to decide."""
     in_flight = 64
     """How many requests may be in progress at once."""
+    lists = True
+    """Whether it says what is in folders; a server only from `begin_listing` on."""
     named: Callable[[], Sequence[str]] = staticmethod(tuple)
-    """The names of groups below the root by a document beside it; for servers, which do not list them."""
+    """The names of groups below the root by a document beside it; for servers that do not list them."""
 
     def join(self, path: str, *names: str) -> str:
         """The path of `names` below `path`."""
@@ -104,6 +106,10 @@ class Tree(ABC):
 
     def expect(self, paths: Iterable[str]) -> None:  # noqa: B027  most need not know
         """Announce the files read next, to fetch them together if each costs a round trip. Raises nothing."""
+
+    def begin_listing(self) -> bool:
+        """Ask a server to say what is in folders from now on; whether it does, and was not asked before."""
+        return False
 
     def forget(self) -> None:  # noqa: B027
         """Forget what was read, as it may have changed."""

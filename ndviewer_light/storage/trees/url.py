@@ -22,6 +22,7 @@ from ...errors import (
     LimitExceededError,
     UnsupportedError,
 )
+from ...model import natural_sorted
 from ..bytes_pool import whole
 from ..cancellation import current_scope
 from ..file_versions import NOTHING
@@ -33,8 +34,10 @@ from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import opened_at, set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_scheduler
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
+from .folder_pages import NamesInFolder
 from .remembered import RememberedFiles
-from .tree import MARKS, METADATA_FILES, Tree
+from .server_folders import ServerFolders
+from .tree import MARKS, METADATA_FILES, Tree, worth_showing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,12 +57,13 @@ _TICK_NS = 2_000_000_000
 class UrlTree(Tree):
     """Files below a URL; see `Tree`. Requested files are cached until `forget`.
 
-    Paths are URLs without login and query. Nothing can be listed. A file that is refused (403) or a web page
-    counts as missing as long as any other can be read: buckets without listing and web application servers
-    give no other answer.
+    Paths are URLs without login and query. Nothing is listed before `begin_listing`. A file that is refused
+    (403) or a web page counts as missing as long as any other can be read: buckets without listing and web
+    application servers give no other answer.
     """
 
     remote = True
+    lists = False
 
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         """Sends no request yet. Raises `DatasetError` for unknown options."""
@@ -84,6 +88,7 @@ class UrlTree(Tree):
         self._refused: DatasetError | None = None
         self._any_read = False
         self._profile = AwsProfile()
+        self._server_folders = ServerFolders(self._place, self._bucket_at)
         if settings.key or settings.credentials or settings.token:
             signed = self._place(self.join(self.root, METADATA_FILES[0])).with_credentials()
             if signed is not None:
@@ -114,6 +119,7 @@ class UrlTree(Tree):
         """See `Tree.forget`; what has not changed is not sent again."""
         self._known.expire()
         self.consolidated.clear()
+        self._server_folders.forget()
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
@@ -159,17 +165,35 @@ class UrlTree(Tree):
         finally:
             file.close()
 
+    def begin_listing(self) -> bool:
+        """See `Tree.begin_listing`: web servers give pages of links, buckets lists; many of both do not."""
+        is_refused = self._refused is not None and not self._any_read  # which is what is to be said
+        if self.lists or self._query or is_refused:
+            return False
+        self.lists = not self._server_folders.names(self.root).is_empty
+        return self.lists
+
     def is_folder(self, path: str) -> bool:
-        """False: servers cannot list folders."""
-        return False
+        """See `Tree.is_folder`."""
+        if not self.lists or path == self.root:
+            return self.lists
+        return self.name(path) in self._server_folders.names(path.rpartition("/")[0]).folders
 
     def names(self, path: str) -> list[str]:
-        """Empty: servers cannot list folders."""
-        return []
+        """See `Tree.names`."""
+        return [*filter(worth_showing, self._listed(path).files), *self.folders(path)]
 
     def folders(self, path: str) -> list[str]:
-        """Empty: servers cannot list folders."""
-        return []
+        """See `Tree.folders`."""
+        return natural_sorted(filter(worth_showing, self._listed(path).folders))
+
+    def _listed(self, path: str) -> NamesInFolder:
+        # what is not in its folder need not be asked for
+        return self._server_folders.names(path) if self.is_folder(path) else NamesInFolder()
+
+    def _bucket_at(self, url: str) -> RemoteFile:
+        settings, signed = self._way
+        return RemoteFile(url, settings, signed=signed)
 
     def numbered(self, path: str, node: str) -> list[str]:
         """See `Tree.numbered`."""
@@ -238,10 +262,12 @@ class UrlTree(Tree):
             return self._refused
         if warnings:
             return DatasetNotFoundError(warnings[0])
+        where = (
+            "nor in the folders that its server lists" if self.lists else "and its folders cannot be listed"
+        )
         return DatasetNotFoundError(
-            f"no OME-Zarr found at {path}: expected zarr.json, .zattrs or .zarray. Folders on a "
-            "server cannot be listed: give the address of the plate, image or array itself, which often ends "
-            "in .zarr"
+            f"no OME-Zarr found at {path} (zarr.json, .zattrs or .zarray), {where}: give the address of the "
+            "plate, image or array itself, which often ends in .zarr"
         )
 
     def _fetch_and_remember(self, path: str) -> None:

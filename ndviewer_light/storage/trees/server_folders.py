@@ -1,0 +1,115 @@
+"""The folders of a server that says what is in them: web servers with pages of links, and buckets."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from ...errors import DatasetError
+from ..remote.errors import Failure
+from ..remote.redirects import refuse_redirects_inside
+from ..remote.scheduler import the_scheduler
+from .folder_pages import MAX_NAMES, NamesInFolder, names_in_list, names_in_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..remote.client import Answer, RemoteFile
+
+_MAX_PARTS = 20
+"""Of the list of one folder; each has a thousand names."""
+
+
+class ServerFolders:
+    """What is in the folders below a URL, as far as its server says so. Any thread; blocks on the network.
+
+    A web server is asked for the page of a folder. A bucket is asked for its list, also one whose address is
+    that of a web server: ``https://host/bucket/key`` or ``https://bucket.host/key``.
+    """
+
+    def __init__(self, folder: Callable[[str], RemoteFile], bucket: Callable[[str], RemoteFile]) -> None:
+        """How a folder below the URL is requested, and any address on the same server."""
+        self._folder = folder
+        self._bucket_at = bucket
+        self._lock = threading.Lock()  # guards `_known`; never held while requesting
+        self._known: dict[str, NamesInFolder] = {}
+        self._bucket: str | None = None  # the address of the bucket, once one has answered
+
+    def names(self, path: str) -> NamesInFolder:
+        """What is in a folder; empty if the server does not say. Raises nothing."""
+        with self._lock:
+            known = self._known.get(path)
+        if known is None:
+            known = self._asked(path)
+            with self._lock:
+                self._known[path] = known
+        return known
+
+    def forget(self) -> None:
+        """Ask anew from now on."""
+        with self._lock:
+            self._known = {}
+
+    def _asked(self, path: str) -> NamesInFolder:
+        place = self._folder(path.rstrip("/") + "/")
+        try:
+            if urlsplit(place.url).scheme in ("s3", "gs"):
+                return NamesInFolder(*the_scheduler().run(place.list_folder, place.name))
+            if self._bucket is not None:
+                return self._in_bucket(self._bucket, place.url) or NamesInFolder()
+            found = _in_page(place)
+        except (Failure, DatasetError):
+            return NamesInFolder()
+        if not found.is_empty:
+            return found
+        for bucket in _possible_buckets(place.url):
+            listed = self._in_bucket(bucket, place.url)
+            if listed is not None:
+                self._bucket = bucket
+                return listed
+        return NamesInFolder()
+
+    def _in_bucket(self, bucket: str, url: str) -> NamesInFolder | None:
+        """What is in the folder at `url` by the list of a bucket; None if it does not answer with one."""
+        prefix = unquote(urlsplit(url).path.removeprefix(urlsplit(bucket).path)).strip("/")
+        prefix = f"{prefix}/" if prefix else ""
+        files, folders = list[str](), list[str]()
+        asked = {"list-type": "2", "delimiter": "/", "prefix": prefix}
+        for _ in range(_MAX_PARTS):
+            try:
+                answer = _page(self._bucket_at(f"{bucket}?{urlencode(asked, quote_via=quote)}"))
+            except (Failure, DatasetError):
+                return None
+            found = names_in_list(answer.data.decode("utf-8", "replace"), prefix)
+            if found is None:
+                return None
+            files += found.files
+            folders += found.folders
+            if not found.more or len(files) + len(folders) >= MAX_NAMES:
+                break
+            asked["continuation-token"] = found.more
+        return NamesInFolder(tuple(files), tuple(folders))
+
+
+def _in_page(place: RemoteFile) -> NamesInFolder:
+    try:
+        answer = _page(place)
+    except Failure:
+        return NamesInFolder()
+    if not answer.content_type.startswith("text/html"):
+        return NamesInFolder()
+    return names_in_page(answer.data.decode("utf-8", "replace"), place.url)
+
+
+def _page(place: RemoteFile) -> Answer:
+    refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
+    return the_scheduler().run(place.get_page, place.name)
+
+
+def _possible_buckets(url: str) -> list[str]:
+    """The addresses that the bucket of a URL may have: its host, or the first folder of that."""
+    parts = urlsplit(url)
+    host, (first, *_) = f"{parts.scheme}://{parts.netloc}/", parts.path.strip("/").split("/")
+    by_path = [f"{host}{first}/"] if first else []
+    return [host, *by_path] if ".s3" in parts.netloc else [*by_path, host]

@@ -1,0 +1,200 @@
+"""Images on servers that say what is in their folders: pages of links of web servers, lists of buckets."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import shutil
+import threading
+import urllib.parse
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pytest
+import stores
+from stores import needs_zarr_3
+from test_zarr_dialects import PIXELS, write_group, write_image
+
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetNotFoundError
+from ndviewer_light.storage.trees.folder_pages import NamesInFolder, names_in_list, names_in_page
+from tests.bucket_server import BUCKET, BucketServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest.importorskip("obstore")
+
+DATA = Path(__file__).parent / "data"
+
+# ---- pages and lists ---------------------------------------------------------------------------
+
+PAGES = {
+    "Apache": '<a href="?C=N;O=D">Name</a> <a href="/data/">Parent</a> <a href="images/">images/</a>'
+    ' <a href="a%20b.zarr/">a b.zarr/</a> <A HREF="zarr.json">zarr.json</A>',
+    "nginx": '<a href="../">../</a><a href="images/">images/</a><a href="a%20b.zarr/">a b.zarr/</a>'
+    '<a href="zarr.json">zarr.json</a>',
+    "Caddy": '<a href="..">Up</a><a href="./images/">images/</a><a href="./a%20b.zarr/">x</a>'
+    '<a href="./zarr.json">zarr.json</a><a href="https://caddyserver.com/">Caddy</a>',
+    "absolute links": '<a href="/data/x.zarr/images/">i</a><a href="http://h:80/data/x.zarr/a%20b.zarr/">i</a>'
+    '<a href="/data/x.zarr/zarr.json">i</a><a href="/other/">no</a><a href="http://evil/data/x.zarr/y/">no</a>'
+    '<a href="images/inner/">no</a><a href="..%2f..%2fetc/">no</a><a href="javascript:void(0)">no</a>',
+}
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_names_are_read_from_pages_of_links(kind: str) -> None:
+    found = names_in_page(PAGES[kind], "http://h:80/data/x.zarr")
+    assert found == NamesInFolder(("zarr.json",), ("images", "a b.zarr"))
+
+
+def test_names_are_read_from_lists_of_buckets() -> None:
+    text = (
+        '<?xml version="1.0"?><ListBucketResult xmlns="x"><Prefix>d/</Prefix><IsTruncated>true</IsTruncated>'
+        "<NextContinuationToken>a&amp;b=</NextContinuationToken><Contents><Key>d/</Key></Contents>"
+        "<Contents><Key>d/zarr.json</Key></Contents><CommonPrefixes><Prefix>d/a&amp;b/</Prefix></CommonPrefixes>"
+        "<CommonPrefixes><Prefix>d/../</Prefix></CommonPrefixes></ListBucketResult>"
+    )
+    assert names_in_list(text, "d/") == NamesInFolder(("zarr.json",), ("a&b",), "a&b=")
+    assert names_in_list("<Error><Code>AccessDenied</Code></Error>", "d/") is None
+
+
+# ---- servers -----------------------------------------------------------------------------------
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files; of folders "pages" of links without hidden files, a bucket's "lists", or "nothing"."""
+
+    how = ""
+
+    def do_GET(self) -> None:
+        """Answer with a list, if that is asked of a bucket."""
+        path, _, query = self.path.partition("?")
+        asked = dict(urllib.parse.parse_qsl(query))
+        if self.how == "lists" and path in ("/bucket/", "/bucket") and asked.get("list-type") == "2":
+            self._answer(_list(Path(self.directory) / "bucket", asked), "application/xml")
+        else:
+            super().do_GET()
+
+    def list_directory(self, path: Any) -> None:
+        """A page of links, as nginx gives it."""
+        if self.how != "pages":
+            return self.send_error(403)
+        names = sorted(
+            each.name + "/" * each.is_dir() for each in Path(path).iterdir() if each.name[0] != "."
+        )
+        links = "".join(f'<a href="{urllib.parse.quote(name)}">{escape(name)}</a>\n' for name in names)
+        return self._answer(f'<html><a href="../">../</a>{links}</html>', "text/html")
+
+    def _answer(self, text: str, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _list(root: Path, asked: dict[str, str]) -> str:
+    """What is in a folder of a bucket, one name at a time."""
+    prefix = asked["prefix"]
+    folder = root / prefix
+    entries = sorted(folder.iterdir()) if folder.is_dir() and (not prefix or prefix.endswith("/")) else []
+    at = int(asked.get("continuation-token", "0"))
+    text = ""
+    for entry in entries[at : at + 1]:
+        key = escape(prefix + entry.name)
+        is_folder = entry.is_dir()
+        text += (
+            f"<CommonPrefixes><Prefix>{key}/</Prefix></CommonPrefixes>"
+            if is_folder
+            else f"<Contents><Key>{key}</Key></Contents>"
+        )
+    more = f"<NextContinuationToken>{at + 1}</NextContinuationToken>" if at + 1 < len(entries) else ""
+    return f"<ListBucketResult>{more}{text}</ListBucketResult>"
+
+
+@pytest.fixture(params=["pages", "lists"])
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and its address; the server lists folders in this way."""
+    (tmp_path / "bucket").mkdir()
+    handler = type("OneHandler", (Handler,), {"how": request.param})
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=str(tmp_path))
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield tmp_path / "bucket", f"http://127.0.0.1:{server.server_port}/bucket"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def spatial_data(path: Path, version: int) -> None:
+    """As SpatialData lays its elements out, without consolidated metadata."""
+    write_group(path, version)
+    for name in ("images", "labels", "points", "tables"):
+        write_group(path / name, version)
+    write_image(path / "images" / "blobs", PIXELS, version)
+    write_image(path / "images" / "whole slide", PIXELS + 1, version)
+    write_image(path / "labels" / "cells", PIXELS.astype("i4"), version)
+
+
+@needs_zarr_3
+@pytest.mark.parametrize("version", [2, 3])
+def test_spatial_data_without_consolidated_metadata(served: tuple[Path, str], version: int) -> None:
+    folder, url = served
+    spatial_data(folder / "x.zarr", version)
+    with open_dataset(f"{url}/x.zarr", storage_options={"disk_cache": "no"}) as dataset:
+        assert [position.name for position in dataset.info.positions] == ["blobs", "whole slide"]
+        for p in range(2):
+            np.testing.assert_array_equal(dataset.plane(p=p), PIXELS + p)
+            np.testing.assert_array_equal(dataset.plane(p=p, level=1), (PIXELS + p)[::2, ::2])
+        assert dataset.info.warnings == ()
+
+
+@needs_zarr_3
+def test_folders_of_stores_and_nwb_without_consolidated_metadata(served: tuple[Path, str]) -> None:
+    folder, url = served
+    options = {"disk_cache": "no"}
+    for name, added in (("a.zarr", 0), ("b.ome.zarr", 1)):
+        write_image(folder / "zarr run" / name, PIXELS + added)
+    with open_dataset(f"{url}/zarr%20run", storage_options={**options, "format": "ome-zarr"}) as dataset:
+        assert [position.name for position in dataset.info.positions] == ["a", "b"]
+        np.testing.assert_array_equal(dataset.plane(p=1), PIXELS + 1)
+    with zipfile.ZipFile(DATA / "hdmf-zarr" / "series.zip") as archive:
+        archive.extractall(folder)
+    (store,) = folder.glob("*.nwb.zarr")
+    (store / ".zmetadata").unlink(missing_ok=True)
+    with open_dataset(store) as local, open_dataset(f"{url}/{store.name}", storage_options=options) as remote:
+        assert [each.name for each in remote.info.positions] == [each.name for each in local.info.positions]
+        assert remote.image(0) == local.image(0)
+        np.testing.assert_array_equal(remote.plane(t=2), local.plane(t=2))
+
+
+@pytest.mark.parametrize("served", ["nothing"], indirect=True)
+def test_a_server_that_lists_nothing_is_named(served: tuple[Path, str]) -> None:
+    folder, url = served
+    stores.write_image(folder / "x.zarr" / "images" / "a", preset="none")
+    with pytest.raises(DatasetNotFoundError, match="its folders cannot be listed: give the address"):
+        open_dataset(f"{url}/x.zarr", storage_options={"disk_cache": "no"})
+
+
+@needs_zarr_3
+def test_a_bucket_of_s3_is_listed(tmp_path: Path) -> None:
+    pytest.importorskip("moto.server", reason="S3 is tested on moto's server")
+    spatial_data(tmp_path / "x.zarr", 2)
+    with BucketServer() as bucket:
+        for file in (tmp_path / "x.zarr").rglob("*"):
+            if file.is_file():
+                bucket.put(str(file.relative_to(tmp_path)), file.read_bytes())
+        options = {"endpoint": bucket.endpoint, "key": "k", "secret": "s", "disk_cache": "no"}
+        with open_dataset(f"s3://{BUCKET}/x.zarr", storage_options=options) as dataset:
+            assert [position.name for position in dataset.info.positions] == ["blobs", "whole slide"]
+            np.testing.assert_array_equal(dataset.plane(p=1), PIXELS + 1)
+    shutil.rmtree(tmp_path / "x.zarr")
