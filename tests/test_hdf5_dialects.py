@@ -375,3 +375,42 @@ def test_a_link_to_another_file_is_said_and_followed_when_that_is_allowed(
     assert_shows(source, data, "zyx")
     assert [choice.partition("::")[2] for choice in source.info.choices] == ["/raw", "/preview"]
     assert any("gone.h5 does not exist" in warning for warning in source.info.warnings)
+
+
+@pytest.mark.parametrize("mode", ["INTERLACE_PIXEL", "INTERLACE_LINE", "INTERLACE_PLANE"])
+def test_the_image_specification_says_where_colours_are(tmp_path: Path, opened: Open, mode: str) -> None:
+    data = volume((40, 50, 3)).astype(np.uint8)
+    stored = np.moveaxis(data, -1, {"PIXEL": 2, "LINE": 1, "PLANE": 0}[mode.partition("_")[2]])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        image = file.create_dataset("image", data=stored)
+        told = {"CLASS": "IMAGE", "IMAGE_SUBCLASS": "IMAGE_TRUECOLOR", "INTERLACE_MODE": mode}
+        image.attrs.update({name: np.bytes_(value) for name, value in told.items()})
+    source = opened(tmp_path / "a.h5")
+    assert_shows(source, data, "yxc")
+    assert [channel.name for channel in source.info.channels] == ["red", "green", "blue"]
+    assert {channel.window for channel in source.info.channels} == {(0, 255)}
+    assert source.info.warnings == ()
+
+
+def test_the_image_specification_says_that_zero_is_white(tmp_path: Path, opened: Open) -> None:
+    data = volume((40, 50))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        image = file.create_dataset("image", data=data)
+        image.attrs.update({"CLASS": np.bytes_("IMAGE"), "IMAGE_WHITE_IS_ZERO": np.uint8(1)})
+    source = opened(tmp_path / "a.h5")
+    assert_shows(source, data, "yx")
+    assert source.info.channels[0].inverted
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((40, 50, 2), "yxc"), ((6, 40, 50, 4), "zyxc"), ((6, 9, 3), "zyx")]
+)
+def test_a_short_last_axis_is_that_of_channels(
+    tmp_path: Path, opened: Open, shape: tuple[int, ...], axes: str
+) -> None:
+    data = volume(shape).astype(np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"] = data
+    source = opened(tmp_path / "a.h5")
+    assert_shows(source, data, axes)
+    assert f"assuming {' '.join(axes)}" in source.info.warnings[0]

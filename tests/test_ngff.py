@@ -312,6 +312,21 @@ def test_window_counts_where_narrower_than_the_dtype(
     assert channels({"window": window}, dtype=dtype)[0].window == expected
 
 
+def test_colours_of_8_bits_keep_their_windows() -> None:
+    """A contrast of its own for each would change the colours of a picture."""
+    window = {"start": 0, "end": 255, "min": 0, "max": 255}
+    colours = [{"label": label, "color": label, "window": window} for label in ("FF0000", "00FF00", "0000FF")]
+    for entries, dtype, expected in (
+        (colours, np.uint8, (0, 255)),
+        (colours[:2], np.uint8, None),
+        (colours[::-1], np.uint8, None),
+        (colours, np.int8, (0, 255)),
+    ):
+        meta = image([], **{"omero": {"channels": entries}})
+        found = ngff.channels(meta.channels, len(entries), np.dtype(dtype))
+        assert {channel.window for channel in found} == {expected}
+
+
 @pytest.mark.parametrize(
     ("written", "nm"),
     [

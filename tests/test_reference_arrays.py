@@ -89,7 +89,9 @@ def test_names_that_say_nothing_leave_the_usual_order_and_a_warning(
     assert any("assuming z y x" in warning for warning in source.info.warnings)
 
 
-@pytest.mark.parametrize("names", [None, ["t", "y", "x", "S"], ["z", "y", "x", "sample"]])
+@pytest.mark.parametrize(
+    "names", [None, ["t", "y", "x", "S"], ["z", "y", "x", "sample"], ["time", "y", "x", "channel"]]
+)
 def test_a_last_axis_of_colours_becomes_channels(writer: ReferenceWriter, opened: Any, names: Any) -> None:
     array = pixels((4, 24, 40, 3), "u1")
     writer.add(

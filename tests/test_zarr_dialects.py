@@ -337,6 +337,79 @@ def test_label_images_are_listed_as_they_are_opened(tmp_path: Path, server: Rang
         assert dataset.info.labels == (f"{tmp_path}/s.zarr::labels/cells",)
 
 
+# ---- arrays without OME metadata -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("shape", "dtype", "names"),
+    [
+        ((24, 40, 3), "u1", ["red", "green", "blue"]),
+        ((5, 24, 40, 4), "u2", ["red", "green", "blue", "alpha"]),
+        ((24, 40, 2), "u2", ["Ch0", "Ch1"]),
+        ((5, 24, 40, 3), "f4", ["Ch0", "Ch1", "Ch2"]),
+    ],
+)
+def test_a_short_last_axis_of_a_plain_array_is_colour_or_channels(
+    tmp_path: Path, version: int, shape: tuple[int, ...], dtype: str, names: list[str]
+) -> None:
+    """As a stack of colour pictures is saved by `zarr.save`: the last axis is no x."""
+    pixels = (np.arange(np.prod(shape)) % 251).reshape(shape).astype(dtype)
+    write_array(tmp_path / "x.zarr", pixels, version)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        info = dataset.info
+        assert [channel.name for channel in info.channels] == names
+        assert (info.n_z, info.height, info.width) == (pixels.size // 960 // len(names), 24, 40)
+        for z, c in itertools.product(range(info.n_z), range(len(names))):
+            expected = pixels[z, ..., c] if pixels.ndim == 4 else pixels[..., c]
+            np.testing.assert_array_equal(dataset.plane(z=z, c=c), expected)
+        assert info.channels[0].window == ((0, 255) if dtype == "u1" else None)
+        assert [channel.visible for channel in info.channels] == [name != "alpha" for name in names]
+        (warning,) = info.warnings
+        assert "assuming" in warning and info.interpretations
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_named_channels_of_bytes_behind_x_are_colours(tmp_path: Path, version: int) -> None:
+    pixels = (np.arange(4 * 24 * 40 * 3) % 251).reshape(4, 24, 40, 3).astype("u1")
+    names = ["time", "y", "x", "channel"]
+    how = {"dimension_names": names} if version == 3 else {"attributes": {"_ARRAY_DIMENSIONS": names}}
+    write_array(tmp_path / "x.zarr", pixels, version, **how)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert [channel.name for channel in dataset.info.channels] == ["red", "green", "blue"]
+        assert {channel.window for channel in dataset.info.channels} == {(0, 255)}
+        for t, c in itertools.product(range(4), range(3)):
+            np.testing.assert_array_equal(dataset.plane(t=t, c=c), pixels[t, ..., c])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_largest_array_of_a_group_is_shown_and_others_are_offered(tmp_path: Path, version: int) -> None:
+    """Variables as xarray writes them, with coordinates; or arrays that somebody named."""
+    store = tmp_path / "x.zarr"
+    write_group(store, version)
+    write_group(store / "more", version)
+    frames = np.stack([PIXELS, PIXELS + 1, PIXELS + 2])
+    write_array(store / "frames", frames, version)
+    write_array(store / "mask", (PIXELS > 100), version)
+    write_array(store / "more" / "mean", PIXELS.astype("f4"), version)
+    write_array(store / "time", np.arange(3.0), version)
+    with open_dataset(store) as dataset:
+        assert dataset.info.n_z == 3
+        for z in range(3):
+            np.testing.assert_array_equal(dataset.plane(z=z), frames[z])
+        others = [str(store / "frames"), str(store / "mask"), str(store / "more" / "mean")]
+        assert sorted(dataset.info.choices) == others and dataset.info.choices[0] == others[0]
+        assert "showing the array frames" in dataset.info.warnings[0]
+        for path, expected in zip(dataset.info.choices, (frames[0], None, None), strict=True):
+            with open_dataset(path) as other:
+                assert expected is None or (other.plane() == expected).all()
+    (tmp_path / "empty.zarr").mkdir()
+    write_group(tmp_path / "empty.zarr" / "x.zarr", version)
+    write_array(tmp_path / "empty.zarr" / "x.zarr" / "time", np.arange(3.0), version)
+    with pytest.raises(DatasetNotFoundError):
+        open_dataset(tmp_path / "empty.zarr" / "x.zarr")
+
+
 # ---- consolidated metadata -------------------------------------------------------------------------
 
 

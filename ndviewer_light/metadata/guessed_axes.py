@@ -19,6 +19,8 @@ AXES = "axes"
 SAMPLES = "s"
 LEAST_IN_COLOUR = 16
 """Rows and columns of an image in colour; an array (…, 5, 3) is hardly one."""
+_MOST_LAST = 4
+_CHANNELS_LAST = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
 
 _LETTERS = "tpczyxs"
 _OUTER = {
@@ -28,6 +30,16 @@ _OUTER = {
     3: ("tcz", "tzc", "ctz", "czt", "ztc", "zct", "ptz", "ptc", "pcz", "pzc"),
 }
 """What the axes before y and x may be, the usual ones first."""
+
+
+def channels_last(shape: Sequence[int]) -> str | None:
+    """The roles of axes of which the last is too short for rows of an image: that of channels, or colours.
+
+    None if it is not.
+    """
+    roles = _CHANNELS_LAST.get(len(shape))
+    is_short = roles is not None and 1 < shape[-1] <= _MOST_LAST and min(shape[-3:-1]) >= LEAST_IN_COLOUR
+    return roles if is_short else None
 
 
 def axes_given(letters: str, shape: Sequence[int], where: str) -> tuple[str, ...]:

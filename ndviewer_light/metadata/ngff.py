@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..model import Channel, colored
+from ..model import RGB_COLORS, Channel, colored
 from ..storage.limits import safe_node
 from ..storage.printable import brief
 from .display_window import useful_window
@@ -437,6 +437,9 @@ def channels(
     unnamed = NamedChannel()
     said = [named[i] if i < len(named) else unnamed for i in range(count)]
     some_active = any(channel.active for channel in said)  # all off would be an empty canvas
+    # a contrast of its own for each would change the colours
+    colours = tuple(channel.color.upper() for channel in said[:3])
+    in_colour = colours == RGB_COLORS and dtype is not None and dtype.kind == "u" and dtype.itemsize == 1
     return colored(
         (
             Channel(
@@ -444,7 +447,7 @@ def channels(
                 color=channel.color,
                 excitation_nm=channel.excitation_nm,
                 emission_nm=channel.emission_nm,
-                window=useful_window(channel.window, dtype),
+                window=channel.window if in_colour else useful_window(channel.window, dtype),
                 visible=channel.active or not some_active,
                 lut=channel.lut,
                 inverted=channel.inverted,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...metadata.guessed_axes import LEAST_IN_COLOUR
+from ...metadata.guessed_axes import LEAST_IN_COLOUR, channels_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ _ROLE_OF_NAME = {
     **dict.fromkeys(("x", "col", "column", "columns", "width"), "x"),
 }
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
-_ROLES_IN_COLOUR = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
 _REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
 _FILLED_FIRST = "zctp"
 
@@ -105,9 +104,9 @@ def axes_of(
 
     `is_reversed`: the axes are stored in reverse order, as MATLAB does: x before y. Without names, the last
     two axes are y and x, before them z, then c, then t; a last axis of 3 or 4 samples of uint8 or uint16 is
-    colour. `first_grows`: of all axes, only the first was made to grow without limit, so it is t: that is how
-    frames are appended as they come, while the planes of a stack are counted beforehand. Raises
-    `UnsupportedError` if there is no plane, or too many axes.
+    colour, another one of up to 4 channels. `first_grows`: of all axes, only the first was made to grow
+    without limit, so it is t: that is how frames are appended as they come, while the planes of a stack are
+    counted beforehand. Raises `UnsupportedError` if there is no plane, or too many axes.
     """
     roles = named_roles(names, shape)
     if roles is not None:
@@ -162,11 +161,10 @@ def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed
             f"{where} has {len(sizes)} dimensions; 2 to 5 can be shown, more if their labels are t p c z y x"
         )
     in_colour = _looks_like_colour(sizes, dtype, is_reversed)
-    if in_colour:
-        said = (_REVERSED_IN_COLOUR if is_reversed else _ROLES_IN_COLOUR)[len(sizes)]
+    if is_reversed:
+        said = _REVERSED_IN_COLOUR[len(sizes)] if in_colour else f"{_ROLES_OF_RANK[len(sizes)][:-2]}xy"
     else:
-        said = _ROLES_OF_RANK[len(sizes)]
-        said = f"{said[:-2]}xy" if is_reversed else said
+        said = channels_last(sizes) or _ROLES_OF_RANK[len(sizes)]
     roles = [""] * len(shape)
     for i, role in zip(kept, said, strict=True):
         roles[i] = role
@@ -180,7 +178,7 @@ def _reversed_kept(shape: Sequence[int]) -> list[int]:
 
 
 def _looks_like_colour(sizes: Sequence[int], dtype: np.dtype[Any], is_reversed: bool) -> bool:
-    if len(sizes) not in _ROLES_IN_COLOUR or dtype not in (np.uint8, np.uint16):
+    if len(sizes) not in _REVERSED_IN_COLOUR or dtype not in (np.uint8, np.uint16):
         return False
     samples, plane = (sizes[-3], sizes[-2:]) if is_reversed else (sizes[-1], sizes[-3:-1])
     return samples in (3, 4) and min(plane) >= LEAST_IN_COLOUR

@@ -50,6 +50,10 @@ SECONDS_PER_UNIT = {
 """µm or s; a step outside is a mistake and would only blank the view."""
 
 
+_IMAGE_SPECIFICATION = "HDF5's image specification"
+_INTERLACED = {"INTERLACE_PIXEL": "yxc", "INTERLACE_LINE": "ycx", "INTERLACE_PLANE": "cyx"}
+
+
 @dataclass(frozen=True)
 class HDF5Image:
     """A dataset as an image: the role of each axis (``t p c z y x``), channels, steps in µm and s.
@@ -162,6 +166,7 @@ def plain_image(
         if not axes:
             raise
         roles, rgb, warning = ("",) * len(known.shape), False, None
+    rgb |= notes.by == _IMAGE_SPECIFICATION
     others = other_axes(known.shape, _with_samples(roles, rgb)) if warning or axes else ()
     if axes:
         given = axes_given(axes, known.shape, where)
@@ -170,6 +175,7 @@ def plain_image(
     along = {role: notes.steps[i] for i, role in enumerate(roles)}
     steps = {role: _step(along[role], role) for role in roles if role and role in "tzyx"}
     names = {role: notes.texts[i] for i, role in enumerate(roles)}
+    is_white_zero = _is_white_zero(file, dataset)
     size = file.attribute(dataset, "element_size_um")
     if isinstance(size, np.ndarray) and size.size in (2, 3):
         steps.update(zip("xyz", map(float, size.reshape(-1)[::-1]), strict=False))
@@ -181,12 +187,17 @@ def plain_image(
         shape=known.shape,
         dtype=meant_dtype(known.dtype) if is_of_bigdataviewer(file, known.path) else known.dtype,
         steps=sane_steps(steps),
-        channels=rgb_channels(known.dtype) if rgb else _named(names.get("c", ())),
+        channels=rgb_channels(known.dtype) if rgb else _named(names.get("c", ()), is_white_zero),
         rgb=rgb,
         warnings=tuple(each for each in (warning, _indexed(file, dataset, where)) if each),
         position_names=names.get("p", ()),
         interpretations=others,
     )
+
+
+def _is_white_zero(file: HDF5File, dataset: h5py.Dataset) -> bool:
+    white = file.attribute(dataset, "IMAGE_WHITE_IS_ZERO")
+    return isinstance(white, np.ndarray) and white.size == 1 and bool(white.reshape(-1)[0])
 
 
 def is_palette(file: HDF5File, dataset: h5py.Dataset) -> bool:
@@ -211,11 +222,30 @@ def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes:
     found = scales.dimension_notes(file, dataset)
     if any(found.names):
         return found
-    return nexus.axis_notes(file, path, dataset) or emd.axis_notes(file, path, dataset) or found
+    return (
+        nexus.axis_notes(file, path, dataset)
+        or emd.axis_notes(file, path, dataset)
+        or _colour_notes(file, dataset)
+        or found
+    )
 
 
-def _named(names: Sequence[str]) -> tuple[Channel, ...]:
-    return tuple(Channel(name or f"Ch{i}", "") for i, name in enumerate(names))
+def _colour_notes(file: HDF5File, dataset: h5py.Dataset) -> AxisNotes | None:
+    """Where the samples of an image in colour are (HDF5 Image and Palette Specification); None for others."""
+    names = _INTERLACED.get(str(file.attribute(dataset, "INTERLACE_MODE")), "")
+    is_colour = file.attribute(dataset, "IMAGE_SUBCLASS") == "IMAGE_TRUECOLOR"
+    if (
+        not is_colour
+        or len(names) != len(dataset.shape)
+        or dataset.shape[names.index("c")] != len(RGB_COLORS)
+    ):
+        return None
+    return AxisNotes.of_names(names, _IMAGE_SPECIFICATION)
+
+
+def _named(names: Sequence[str], is_inverted: bool) -> tuple[Channel, ...]:
+    names = names or ("Ch0",) * is_inverted
+    return tuple(Channel(name or f"Ch{i}", "", inverted=is_inverted) for i, name in enumerate(names))
 
 
 def _step(scale: tuple[float, object] | None, role: str) -> float | None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .reference_file import References
 
+_CHANNELS = ("c", "channel", "channels")
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _SAMPLE = "s"
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
@@ -378,8 +379,9 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
     if shape[-1] not in (3, 4) or dtype.kind != "u" or dtype.itemsize > 2:
         return False
     last = (names[-1] or "").lower() if names and len(names) == len(shape) else ""
-    is_named = last and not last.startswith("phony_dim")
-    return last in _SAMPLES if is_named else min(shape[-3:-1]) >= LEAST_IN_COLOUR
+    if not last or last.startswith("phony_dim"):
+        return min(shape[-3:-1]) >= LEAST_IN_COLOUR
+    return last in _SAMPLES or (last in _CHANNELS and dtype.itemsize == 1)
 
 
 # ---- NWB -----------------------------------------------------------------------------------

@@ -56,4 +56,5 @@ def opened_info(
         others = other_axes(image.facts.shape, [axis.role for axis in image.guess])
     info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings, interpretations=others)
     labels = label_images(path, layout.places[p].store, tree)
-    return dataclasses.replace(info, labels=labels, choices=(path, *labels)) if labels else info
+    choices = layout.choices or ((path, *labels) if labels else ())
+    return dataclasses.replace(info, labels=labels, choices=choices)

@@ -3,12 +3,14 @@ by hand.
 
 An image is a group with ``multiscales``, or with an array ``0``; an array, a level or a folder of chunks
 never is. What is below an image belongs to it. On servers the groups are those that consolidated metadata
-lists, or BigStitcher's, which are asked for by their names.
+lists, those that the server itself lists, or BigStitcher's, which are asked for by their names.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
@@ -18,10 +20,13 @@ from .nodes import Node, learn_consolidated, read_node
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
 _MAX_GROUPS = 20_000
 _MAX_DEPTH = 6
+_MAX_ARRAYS, _MAX_ARRAYS_DEPTH, _MAX_AXES = 200, 2, 5
+_NUMBERS = re.compile(r"[<>|]?[biuf][0-9]+|bool|u?int[0-9]+|float[0-9]+")
 
 
 class ImageBelow(NamedTuple):
@@ -47,6 +52,46 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
 
 
+def arrays_below(path: str, tree: Tree) -> list[ImageBelow]:
+    """The arrays in a group, and in groups in it, that may be images, the largest first.
+
+    Blocks on disk or network. Those that cannot be read are passed over.
+    """
+    if not tree.folders(path):
+        learn_consolidated(tree)
+    found: list[tuple[int, ImageBelow]] = []
+    _look_for_arrays(path, (), tree, found)
+    return [each for _, each in sorted(found, key=lambda each: -each[0])]
+
+
+def _look_for_arrays(
+    path: str, names: tuple[str, ...], tree: Tree, found: list[tuple[int, ImageBelow]]
+) -> None:
+    below = tree.groups(path)[:_MAX_ARRAYS]
+    _expect(path, below, ".zarray", tree)
+    for name in below:
+        folder = tree.join(path, name)
+        with contextlib.suppress(DatasetError):
+            node = read_node(folder, tree)
+            if node is None:
+                continue
+            if node.kind == "array":
+                size = _pixels_of(node.document)
+                found += [(size, ImageBelow("/".join((*names, name)), folder))] * bool(size)
+            elif len(names) < _MAX_ARRAYS_DEPTH:
+                _look_for_arrays(folder, (*names, name), tree, found)
+
+
+def _pixels_of(document: JsonObject) -> int:
+    """How many numbers there are in an array that has planes; 0 for others."""
+    shape, dtype = document.get("shape"), document.get("data_type", document.get("dtype"))
+    is_number = isinstance(dtype, str) and _NUMBERS.fullmatch(dtype) is not None
+    if not is_number or not isinstance(shape, list) or not all(type(n) is int for n in shape):
+        return 0
+    is_picture = 2 <= sum(n > 1 for n in shape) <= _MAX_AXES and min(shape[-2:], default=0) > 1
+    return math.prod(shape) if is_picture and min(shape) > 0 else 0
+
+
 def setups_below(path: str, tree: Tree) -> list[ImageBelow]:
     """BigStitcher's stores below `path`, on a server that does not list them: ``s0-t0.zarr``, ….
 
@@ -57,6 +102,12 @@ def setups_below(path: str, tree: Tree) -> list[ImageBelow]:
         times = _counted(path, tree, "s0-t{}.zarr")
         names = [f"s{i}-t{t}.zarr" for i in range(_counted(path, tree, "s{}-t0.zarr")) for t in range(times)]
     return [ImageBelow(_name((name,)), tree.join(path, name)) for name in _setups_there(path, tree, names)]
+
+
+def _expect(path: str, names: Sequence[str], of_v2: str, tree: Tree) -> None:
+    """Have the metadata files of groups or arrays fetched together, those of Zarr v2 called `of_v2`."""
+    files = {2: (of_v2,), 3: ("zarr.json",)}.get(tree.zarr_format or 0, (of_v2, "zarr.json"))
+    tree.expect(tree.join(path, name, file) for name in names for file in files)
 
 
 def _counted(path: str, tree: Tree, form: str) -> int:
@@ -75,8 +126,7 @@ def _counted(path: str, tree: Tree, form: str) -> int:
 def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
     """Those of the groups that are images; all are asked for at once."""
     names = names[:_MAX_GROUPS]
-    kinds = {2: (".zattrs",), 3: ("zarr.json",)}.get(tree.zarr_format or 0, (".zattrs", "zarr.json"))
-    tree.expect(tree.join(path, name, kind) for name in names for kind in kinds)
+    _expect(path, names, ".zattrs", tree)
     found = []
     for name in names:
         with contextlib.suppress(DatasetError):
@@ -125,13 +175,15 @@ class _GroupSearch:
         self.found: list[tuple[str, ...]] = []
 
     def look(self, path: str, names: tuple[str, ...]) -> None:
-        for name in self._tree.groups(path) if len(names) < _MAX_DEPTH else ():
+        below = self._tree.groups(path)[: self._left] if len(names) < _MAX_DEPTH else []
+        _expect(path, below, ".zattrs", self._tree)
+        for name in below:
             self._left -= 1
             if self._left < 0:
                 return
-            below = self._tree.join(path, name)
+            folder = self._tree.join(path, name)
             try:
-                node = read_node(below, self._tree, kind="group")
+                node = read_node(folder, self._tree, kind="group")
             except DatasetError:
                 continue
             if node is None or node.kind == "array":
@@ -139,7 +191,7 @@ class _GroupSearch:
             if self._is_image(node, self._tree):
                 self.found.append((*names, name))
             else:
-                self.look(below, (*names, name))
+                self.look(folder, (*names, name))
 
 
 def is_image_group(node: Node, tree: Tree) -> bool:

@@ -33,10 +33,10 @@ from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import OmeSeries, ome_series
 from ...metadata.squid import acquisition_parameters, coordinates
-from ...model import Position
+from ...model import Position, some_names
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import images_below, series_below, setups_below
+from .groups_below import arrays_below, images_below, series_below, setups_below
 from .nodes import (
     ACQUISITION,
     Node,
@@ -103,6 +103,8 @@ class DatasetLayout:
     places: tuple[ImageLocation, ...]
     warnings: tuple[str, ...] = ()
     objective: str = ""
+    choices: tuple[str, ...] = ()
+    """The paths of all arrays that it may mean, that which is shown first; () if there is one."""
 
 
 def recognises(path: str, tree: Tree = LOCAL) -> bool:
@@ -134,6 +136,9 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         path = path[: -len(tree.name(path)) - 1]
     finder = _ImageFinder(tree)
     layout = finder.find(path)
+    if (layout is None or not layout.places) and tree.begin_listing():
+        finder = _ImageFinder(tree)
+        layout = finder.find(path)
     if layout is None or not layout.places:
         raise tree.nothing_at(path, finder.warnings)
     if len(layout.places) > MAX_POSITIONS:
@@ -320,6 +325,7 @@ class _ImageFinder:
             or (self._regions(path) if self._tree.name(path) == "zarr" else None)
             or self._images_below(path, node)
             or self._folder_of_images(path)
+            or self._array_below(path, node)
             or self._setups_on_server(path)
         )
 
@@ -391,6 +397,18 @@ class _ImageFinder:
     def _images_below(self, path: str, node: Node | None) -> DatasetLayout | None:
         found = images_below(path, self._tree) if node is not None else []
         return self._collection((each.name, each.path) for each in found)
+
+    def _array_below(self, path: str, node: Node | None) -> DatasetLayout | None:
+        """The largest array of numbers in a group that has no images, as xarray writes variables."""
+        is_nwb = node is not None and nwb_series.is_file(node.attributes)  # whose pictures are x, y
+        found = arrays_below(path, self._tree) if node is not None and not is_nwb else []
+        layout = self._single(found[0].path) if found else None
+        if layout is None or len(found) == 1:
+            return layout
+        others = ", ".join(some_names([each.name for each in found[1:]]))
+        warning = f"{path}: showing the array {found[0].name}; open the others by their own paths: {others}"
+        choices = tuple(each.path for each in found)
+        return replace(layout, warnings=(*layout.warnings, warning), choices=choices)
 
     def _setups_on_server(self, path: str) -> DatasetLayout | None:
         """BigStitcher's stores, which need not be listed to be found."""

@@ -5,9 +5,12 @@ No array is opened here. The files come from a `Tree`, which knows where they ar
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from ...errors import (
     DatasetError,
@@ -17,8 +20,9 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata import ngff, nwb_series, plates
-from ...metadata.guessed_axes import SAMPLES, axes_given
+from ...metadata.guessed_axes import SAMPLES, axes_given, channels_last
 from ...metadata.named_axes import Axis
+from ...model import RGB_COLORS
 from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
@@ -31,8 +35,6 @@ from .small_arrays import numbers_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
 
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
@@ -121,7 +123,8 @@ def _v2_node(path: str, tree: Tree, kind: str) -> Node | None:
         document = None if is_group else tree.read_json(array)
     if document is not None:
         return Node(path, array, 2, "array", attributes or {}, document)
-    if attributes is None and (tree.remote or not tree.is_file(tree.join(path, ".zgroup"))):
+    is_unknown = attributes is None and tree.remote and not tree.lists  # a request less
+    if is_unknown or (attributes is None and not tree.is_file(tree.join(path, ".zgroup"))):
         return None
     return Node(path, group, 2, "group", attributes or {}, {})
 
@@ -232,7 +235,7 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     def look(path: str) -> nwb_series.SmallArray | None:
         names = safe_node(path, group.file)
         folder = tree.inside(tree.root if path.startswith("/") else group.path, names)
-        found = read_node(folder, tree, group.version, "array")
+        found = read_node(folder, tree, group.version)  # with its attributes
         if found is None or found.kind != "array":
             return None
         content = found.document, folder, tree
@@ -319,6 +322,14 @@ def _with_separator(node: Node, tree: Tree) -> Node:
     )
 
 
+def _colours(dtype: np.dtype[Any]) -> tuple[ngff.NamedChannel, ...]:
+    """The samples of colour pixels as channels, without the fourth, which is no colour."""
+    window = (0.0, 255.0) if dtype.itemsize == 1 else None
+    named = zip(("red", "green", "blue"), RGB_COLORS, strict=True)
+    colours = [ngff.NamedChannel(name, color, window) for name, color in named]
+    return (*colours, ngff.NamedChannel("alpha", active=False))
+
+
 def _image(
     node: Node, meta: ngff.ImageMeta, level: int, n_levels: int, *, provisional: bool, given: str = ""
 ) -> ZarrImage:
@@ -331,8 +342,18 @@ def _image(
         roles = axes_given(given, facts.shape, node.file)
         axes = tuple(Axis("c" if role == SAMPLES else role, "") for role in roles)
         warning = None
+    elif not names and not meta.paths and meta.axes is None and (last := channels_last(facts.shape)):
+        axes = tuple(Axis(role, "") for role in last)
+        in_colour = facts.shape[-1] in (3, 4) and facts.dtype.kind == "u" and facts.dtype.itemsize <= 2
+        if in_colour and not meta.channels:
+            meta = dataclasses.replace(meta, channels=_colours(facts.dtype))
+        told = f"{' '.join(last[:-1])} and colour" if in_colour else " ".join(last)
+        warning = f"{node.file}: axes are not named; assuming {told}"
     else:
         axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
+        in_colour = axes[-1].role == "c" and facts.shape[-1] in (3, 4) and facts.dtype == np.uint8
+        if in_colour and not meta.channels and not meta.paths:
+            meta = dataclasses.replace(meta, channels=_colours(facts.dtype))
     image = ZarrImage(
         array=node.path,
         level=level,
