@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 from runs import load, planes_of, small_run, write
 from screen import assert_shows, settle
 
-from ndviewer_light.gui.background import Background
+from ndviewer_light.gui.background import IDLE, Background
 from ndviewer_light.gui.poll import _IDLE_STEPS, IDLE_INTERVAL_MS, LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
 from simulate_acquisition import announce_run, notify_plane
 
@@ -89,6 +89,42 @@ def test_functions_wait_for_a_thread_and_none_is_lost(no_threads):
     assert all(done.acquire(timeout=20) for _ in range(3))
     background.start_waiting()
     assert not done.acquire(blocking=False)
+
+
+def test_threads_are_kept_for_the_next_work_and_end_with_their_owner(no_threads, monkeypatch):
+    background, ran, failed = Background(), [], []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+
+    def run(name, *, fails=False):
+        done = threading.Event()
+
+        def work() -> None:
+            ran.append((threading.current_thread(), threading.current_thread().name))
+            done.set()
+            if fails:
+                raise OSError("broken")
+
+        background.run(name, work)
+        assert done.wait(20)
+        end = time.monotonic() + 20
+        while any(each.name == name for each in threading.enumerate()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    run("ndviewer-first", fails=True)
+    assert [str(args.exc_value) for args in failed] == ["broken"]
+    kept = [each for each in threading.enumerate() if each.name.startswith(IDLE)]
+    no_threads.on = True  # none is started any more, and none is needed
+    run("ndviewer-second")
+    assert [name for _, name in ran] == ["ndviewer-first", "ndviewer-second"]
+    assert [ran[0][0]] * 2 == [thread for thread, _ in ran]
+    background.end()
+    for thread in kept:
+        thread.join(20)
+        assert not thread.is_alive()
+    no_threads.on = False
+    run("ndviewer-late")  # as what is closed when a widget ends
+    assert ran[-1][1] == "ndviewer-late"
 
 
 @pytest.mark.gl

@@ -174,6 +174,7 @@ class Sessions(Owner):
             for one in unwanted:
                 if isinstance(one, Session):
                     one.dataset.close()
+        self._background.end()
 
     def _leave_asked(self) -> list[Session | Opening]:
         """A request that is not displayed, which only we can end. With the lock held."""
