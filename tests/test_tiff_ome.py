@@ -246,6 +246,22 @@ def test_tiff_data_say_which_page_is_which_plane() -> None:
     assert [image.page(0, 0, z) for z in range(5)] == [("", 1), ("", 0), ("", 7), ("", 8), None]
 
 
+def test_channels_have_the_exposure_of_their_first_plane() -> None:
+    inside = '<Channel ID="a"/><Channel ID="b"/><Channel ID="c"/><Channel ID="d"/>' + "".join(
+        f'<Plane TheT="{t}" TheC="{c}" TheZ="0" ExposureTime="{exposure}"{unit}/>'
+        for t, c, exposure, unit in (
+            (0, 0, 0.05, ""),
+            (0, 1, 120, ' ExposureTimeUnit="ms"'),
+            (0, 2, "long", ""),
+            (0, 3, 1, ' ExposureTimeUnit="frames"'),
+            (1, 0, 0.2, ""),
+        )
+    )
+    image = ome_image(xml('SizeT="2" SizeC="4" SizeZ="1"', inside), "a")
+    assert image is not None
+    assert [channel.exposure_ms for channel in image.described] == [50, 120, None, None]
+
+
 def test_a_channel_in_colour_is_one_page() -> None:
     channel = '<Channel ID="Channel:0:0" SamplesPerPixel="3"/>'
     image = ome_image(xml('SizeT="1" SizeC="3" SizeZ="1"', channel), "a")

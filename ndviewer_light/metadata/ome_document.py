@@ -145,7 +145,7 @@ def _pixels(image: Element, pixels: Element, name: str, well: str, field: int) -
         samples_per_pixel(named, n_c),
         plane_order(pixels.get("DimensionOrder", "")),
         pixels.get("Type", ""),
-        described_channels(named, by_id=False),
+        described_channels(named, pixels, by_id=False),
         tuple(_block(child, name) for child in pixels if local(child, "TiffData") is not None),
         y,
         x,

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
 from ..model import Channel
-from .recorded_times import NOT_SAID, SECONDS_PER_UNIT, RecordedTimes, plane_times
+from .recorded_times import NOT_SAID, SECONDS_PER_UNIT, RecordedTimes, exposures_ms, plane_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     named = tuple(channel for channel in channels if channel is not None)
     samples = samples_per_pixel(named, n_c)
     x, y, z = (size_um(pixels, axis) for axis in "XYZ")
-    described = described_channels(named[: n_c // samples])
+    described = described_channels(named[: n_c // samples], pixels)
     image = OmeImage(
         n_t,
         n_z,
@@ -168,22 +168,30 @@ def _series(image: Element) -> OmeSeries:
     if pixels is None:
         return OmeSeries(name)
     channels = tuple(child for child in pixels if local(child, "Channel") is not None)
-    return OmeSeries(name, described_channels(channels), first_position_um(pixels), plane_times(pixels))
+    return OmeSeries(
+        name, described_channels(channels, pixels), first_position_um(pixels), plane_times(pixels)
+    )
 
 
-def described_channels(channels: tuple[Element, ...], *, by_id: bool = True) -> tuple[Channel, ...]:
-    """Names, colours and wavelengths; white is the default of the schema, and is no choice for several.
+def described_channels(
+    channels: tuple[Element, ...], pixels: Element, *, by_id: bool = True
+) -> tuple[Channel, ...]:
+    """Names, colours, wavelengths and exposures of the `channels` of `pixels`.
+
+    White is the default of the schema, and is no choice for several.
 
     With `by_id`, channels without a name are called by their ID, which is another one in each image.
     """
+    exposures = exposures_ms(pixels)
     found = tuple(
         Channel(
             channel.get("Name") or (by_id and channel.get("ID")) or "",
             _color(channel.get("Color")),
             excitation_nm=_wavelength_nm(channel, "Excitation"),
             emission_nm=_wavelength_nm(channel, "Emission"),
+            exposure_ms=exposures.get(c),
         )
-        for channel in channels
+        for c, channel in enumerate(channels)
     )
     if len(found) > 1 and {channel.color for channel in found} <= {"", "#FFFFFF"}:
         found = tuple(replace(channel, color="") for channel in found)

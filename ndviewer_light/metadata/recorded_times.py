@@ -63,6 +63,22 @@ def plane_times(pixels: Element) -> RecordedTimes:
     return RecordedTimes(found) if found else NOT_SAID
 
 
+def exposures_ms(pixels: Element) -> dict[int, float]:
+    """``ExposureTime`` by channel, of the first ``Plane`` of each in ``Pixels`` in OME-XML that has one."""
+    found: dict[int, float] = {}
+    for plane in pixels:
+        if plane.tag.rpartition("}")[2] != "Plane" or plane.get("ExposureTime") is None:
+            continue
+        factor = 1e3 * SECONDS_PER_UNIT.get(plane.get("ExposureTimeUnit", "s").strip(), math.nan)
+        try:
+            c, exposure = int(plane.get("TheC", 0)), float(plane.get("ExposureTime", "")) * factor
+        except ValueError:
+            continue
+        if math.isfinite(exposure) and exposure > 0:
+            found.setdefault(c, exposure)
+    return found
+
+
 def frame_times(said: object, roles: Sequence[str]) -> RecordedTimes:
     """``delta_t`` (s) of what ome-writers says of the frames of an image, by their ``storage_index``.
 

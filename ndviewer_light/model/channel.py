@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Channel:
-    """One channel: its name, wavelengths (nm), and how the dataset wants it displayed.
+    """One channel: its name, wavelengths (nm), exposure (ms), and how the dataset wants it displayed.
 
     `color` is ``"#RRGGBB"`` ("" only until `colored` has chosen one). `window` is (low, high) in pixel
     values; None if the dataset has no useful one. `visible` says whether it is on when the dataset is
@@ -30,6 +30,7 @@ class Channel:
     visible: bool = True
     lut: str = ""
     inverted: bool = False
+    exposure_ms: float | None = None
 
     def __repr__(self) -> str:
         known = "".join(
