@@ -74,6 +74,22 @@ def test_of_a_volume_a_plane_is_shown_and_said(qtbot, viewer, plate):
     )
 
 
+def test_a_volume_that_is_covered_is_not_drawn_again_until_it_is_seen(qtbot, viewer, plate):
+    viewer.stage.strips._volume.click()
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    frame = canvas.frame
+    assert frame.view.is_volume
+    shown(qtbot, viewer)
+    for _ in range(3):
+        canvas.refresh()  # as when planes of it are written
+        qtbot.wait(50)
+    assert canvas.frame is frame and not canvas.busy
+    viewer._screen.tools.scene.leave()
+    qtbot.waitUntil(lambda: canvas.frame is not frame, timeout=20_000)
+    assert settle(qtbot, viewer).view.is_volume
+
+
 def test_a_sum_has_a_contrast_of_its_own(qtbot, viewer, plate):
     viewer.stage.show_projection(StackProjection("sum"))
     overview = shown(qtbot, viewer)

@@ -20,7 +20,7 @@ from .sight import Sight
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
-    from qtpy.QtGui import QResizeEvent
+    from qtpy.QtGui import QResizeEvent, QShowEvent
 
     from ...engine.dataset import Dataset
     from ...model import Channel
@@ -265,6 +265,8 @@ class Canvas(QWidget):
             return
         if self._wanted == self._frames.view and not self._dirty:
             return
+        if self._wanted.is_volume and not self.isVisible():
+            return  # until it draws again, vispy would keep the voxels of each frame that comes
         self._dirty = False
         before = self._frames.view
         if self._wanted.is_volume and not before.is_volume:
@@ -304,6 +306,11 @@ class Canvas(QWidget):
             shown = self._frames.screen
             if screen[0] > shown[0] or screen[1] > shown[1]:
                 self.refresh()
+
+    @safe_slot
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._flush()
 
     @safe_slot
     def _on_idle(self) -> None:
