@@ -28,7 +28,7 @@ def test_a_run_is_recorded_at_its_rate_and_ends_when_it_should():
     assert news.share == pytest.approx(60 / 160)
     assert news.bytes_per_second == pytest.approx(4e6)
     assert news.seconds_left == pytest.approx(50)
-    assert news.parts == ("60/160 planes", "50 s left", "120 MB", "4 MB/s")
+    assert news.parts == ("60/160 planes", "50 s left", "120 MB", "4.00 MB/s")
 
 
 def test_before_the_first_plane_it_waits_and_afterwards_it_is_finished():
@@ -102,9 +102,14 @@ def test_a_run_that_has_stopped_is_said_to_and_goes_on():
 def test_a_pause_between_time_points_is_no_stall():
     by_step = memory_info(n_t=10, positions=WELLS, time_step_s=600.0)
     progress = RunProgress()
-    looks(progress, range(10), range(1, 11), by_step)
-    assert looks(progress, [500], [10], by_step).state is RunState.RECORDING
-    assert looks(progress, [700], [10], by_step).state is RunState.STALLED
+    looks(progress, range(16), range(1, 17), by_step)  # all planes of a time point
+    news = looks(progress, [500], [16], by_step)
+    assert (news.state, news.is_quiet) == (RunState.RECORDING, False)
+    assert looks(progress, [700], [16], by_step).state is RunState.STALLED
+    in_the_middle = RunProgress()  # planes of this time point are missing: nobody waits for the next
+    looks(in_the_middle, range(10), range(1, 11), by_step)
+    assert looks(in_the_middle, [13], [10], by_step).parts[1] == "nothing new for 4 s"
+    assert looks(in_the_middle, [26], [10], by_step).headline == "No new planes for 17 s"
     by_habit = RunProgress()
     looks(by_habit, [0, 1, 100, 101, 200, 201], [1, 2, 3, 4, 5, 6])
     assert looks(by_habit, [400], [6]).state is RunState.RECORDING
@@ -125,7 +130,14 @@ def test_nobody_is_told_an_end_that_is_not_known():
 
 @pytest.mark.parametrize(
     ("n", "said"),
-    [(500, "0 kB"), (2e6, "2 MB"), (8.294e9, "8.29 GB"), (1.5e12, "1.5 TB"), (np.int64(0), "0 kB")],
+    [
+        (500, "0 kB"),
+        (2e6, "2.00 MB"),
+        (999.7e6, "1000 MB"),
+        (8.294e9, "8.29 GB"),
+        (1.5e12, "1.50 TB"),
+        (np.int64(0), "0 kB"),
+    ],
 )
 def test_amounts_of_data_are_said_as_people_do(n, said):
     assert size_of(n) == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..storage.printable import printable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from ..model import DatasetInfo, ImageInfo
     from .view_picture import ShownPlace, ViewPictures, ViewPixels
+
+_MOST_DECIMALS = 9
 
 
 class Inscription(NamedTuple):
@@ -75,6 +78,16 @@ def time_text(t: int, image: ImageInfo | DatasetInfo) -> str:
         return f"t {number + 1}"
     seconds = number * step
     if step < 1:
-        return f"{seconds:.2f} s"
+        return seconds_text(seconds, step)
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
+
+
+def seconds_text(seconds: float, step: float) -> str:
+    """A time of a series with less than a second from one to the next: all have as many decimals.
+
+    >>> seconds_text(1200, 0.5), seconds_text(0.003, 0.001)
+    ('1200.00 s', '0.0030 s')
+    """
+    decimals = min(math.ceil(-math.log10(step)) + 1, _MOST_DECIMALS) if step > 0 else 2
+    return f"{seconds:.{decimals}f} s"

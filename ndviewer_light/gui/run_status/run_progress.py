@@ -15,7 +15,8 @@ _RATE_SECONDS = 10.0
 _LEFT_SECONDS = 60.0
 """Over how long the rate is measured, and the one that tells what is left, which must not jump."""
 STALLED_SECONDS = 15.0
-"""A run is said to be stalled after this, three of its own longest gaps, or its time step and this."""
+"""A run is said to be stalled after this, or three of its own longest gaps; once all planes of a time point
+are there, after its time step and this."""
 _STALLED_STEADY_SECONDS = 5.0
 _STEADY_GAPS = 20
 _STEADY_PLANES = 20
@@ -91,7 +92,7 @@ class RunNews(NamedTuple):
         if self.n_bytes:
             said.append(size_of(self.n_bytes))
         if self.bytes_per_second and self.state is RunState.RECORDING:
-            said.append(f"{self.bytes_per_second / 1e6:.3g} MB/s")
+            said.append(f"{_three_digits(self.bytes_per_second / 1e6)} MB/s")
         return tuple(said)
 
 
@@ -102,7 +103,7 @@ class RunProgress:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
         self._has_total = has_total
         self._first_n_t: int | None = None
-        self._total: tuple[DatasetInfo, int] | None = None
+        self._per_t: tuple[DatasetInfo, int] | None = None
         self._samples: deque[tuple[float, int]] = deque()
         self._changed: float | None = None  # when it was found that a plane had come
         self._looked = float("-inf")
@@ -128,7 +129,9 @@ class RunProgress:
         if counted != self._looked:
             self._note(counted, written)
         self._note_growth(info, written)
-        expected = self._expected(info) if self._has_total and info.dtype is not None else None
+        expected = (
+            self._per_time_point(info) * info.n_t if self._has_total and info.dtype is not None else None
+        )
         if expected is not None and written > expected:
             expected = None
         silent = now - self._changed if self._changed is not None else 0.0
@@ -145,13 +148,13 @@ class RunProgress:
             left,
             silent,
             _place(last, info),
-            self._is_quiet(info),
+            self._is_quiet(info, written),
         )
 
-    def _expected(self, info: DatasetInfo) -> int:
-        if self._total is None or self._total[0] is not info:
-            self._total = info, _expected(info)
-        return self._total[1]
+    def _per_time_point(self, info: DatasetInfo) -> int:
+        if self._per_t is None or self._per_t[0] is not info:
+            self._per_t = info, _planes_per_time_point(info)
+        return self._per_t[1]
 
     def _note(self, now: float, written: int) -> None:
         before = self._samples[-1] if self._samples else None
@@ -192,7 +195,8 @@ class RunProgress:
         if not written:
             return RunState.WAITING
         least = _STALLED_STEADY_SECONDS if self._is_steady(written) else STALLED_SECONDS
-        return RunState.STALLED if self._is_silent(info, 3, least) else RunState.RECORDING
+        is_stalled = self._is_silent(info, written, 3, least)
+        return RunState.STALLED if is_stalled else RunState.RECORDING
 
     def _is_steady(self, written: int) -> bool:
         """Whether enough is known of how its planes come."""
@@ -202,24 +206,26 @@ class RunProgress:
         is_watched = self._changed - began >= _STEADY_SECONDS and written - first >= _STEADY_PLANES
         return self._n_gaps >= _STEADY_GAPS or is_watched
 
-    def _is_quiet(self, info: DatasetInfo) -> bool:
-        return self._n_gaps > 0 and self._is_silent(info, _QUIET_GAPS, _QUIET_SECONDS)
+    def _is_quiet(self, info: DatasetInfo, written: int) -> bool:
+        return self._n_gaps > 0 and self._is_silent(info, written, _QUIET_GAPS, _QUIET_SECONDS)
 
-    def _is_silent(self, info: DatasetInfo, gaps: float, least: float) -> bool:
-        """Whether nothing came for `gaps` times the longest gap so far, and at least for `least` seconds."""
+    def _is_silent(self, info: DatasetInfo, written: int, gaps: float, least: float) -> bool:
+        """Whether nothing came for `gaps` times the longest gap so far, and at least for `least` seconds.
+
+        A time step is waited for only between time points: in the middle of one, planes are expected.
+        """
         if self._changed is None:
             return False
         patience = max(least, gaps * self._longest_gap)
-        if info.n_t > 1 and info.time_step_s:
+        if info.n_t > 1 and info.time_step_s and written % max(self._per_time_point(info), 1) == 0:
             patience = max(patience, info.time_step_s + least)
         return self._looked - self._changed > patience
 
 
-def _expected(info: DatasetInfo) -> int:
-    n_per_t = sum(
+def _planes_per_time_point(info: DatasetInfo) -> int:
+    return sum(
         image.n_z * len(info.channels_of(image)) for image in map(info.image, range(len(info.positions)))
     )
-    return n_per_t * info.n_t
 
 
 def _plane_bytes(info: DatasetInfo) -> int:
@@ -237,5 +243,10 @@ def size_of(n_bytes: float) -> str:
     """An amount of data as people say it: "8.29 GB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if n_bytes >= size:
-            return f"{n_bytes / size:.3g} {unit}"
+            return f"{_three_digits(n_bytes / size)} {unit}"
     return f"{n_bytes / 1e3:.0f} kB"
+
+
+def _three_digits(number: float) -> str:
+    """A number with three digits, those before the point at least; never "1.2e+03"."""
+    return f"{number:.{2 if number < 9.995 else 1 if number < 99.95 else 0}f}"
