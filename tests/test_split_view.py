@@ -9,6 +9,7 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
+from runs import load, small_run, write
 from screen import activate, drag, settle
 from test_keys import turn_wheel
 
@@ -303,3 +304,54 @@ def test_saturated_pixels_are_marked_in_the_panes_of_their_channels(qtbot, viewe
     qtbot.waitUntil(viewer._screen.tools.saturation.layer.isVisible, timeout=20_000)
     press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     assert viewer._screen.tools.saturation.text_of(1) == ""
+
+
+# ---- links, and windows that remember ----------------------------------------------------------
+
+
+def seen(panes) -> list[float]:
+    area = panes.visible_area()
+    return [*area.center, area.x[1] - area.x[0]]
+
+
+def test_links_and_windows_that_remember_show_channels_side_by_side_again(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", regions=("A1",), fovs=(1,), n_t=1)
+    write(run)
+    viewer.remember_views()
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    activate(qtbot, viewer)
+    qtbot.mouseClick(viewer.stage.canvas.surface, LEFT)
+    panes = show_split(qtbot, viewer)
+    press(qtbot, Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    turn_wheel(panes[0], 5, QPointF(40, 30))
+    wait(qtbot, panes)
+    left = seen(split(viewer).panes)
+    viewer._screen.copy_link()
+    link = QApplication.clipboard().text()
+    assert "&split=gray&" in link and "&area=" in link
+    documents, key = viewer._screen.views._documents, str(run.folder)
+    viewer.close()
+    qtbot.waitUntil(lambda: (documents.get(key) or {}).get("split") == "gray", timeout=20_000)
+    again = LightweightViewer()
+    qtbot.addWidget(again)
+    again.resize(900, 640)
+    again.show()
+    again.remember_views()
+    for path in (run.folder, link):
+        load(qtbot, again, path)
+        qtbot.waitUntil(lambda: split(again).is_shown, timeout=20_000)
+        settle(qtbot, again)
+        wait(qtbot, split(again).panes.panes)
+        assert seen(split(again).panes) == pytest.approx(left, rel=0.02)
+        red, green, blue = color_at(split(again).panes.panes[0], 20, 20)
+        assert red == green == blue  # in gray
+        load(qtbot, again, f"ndviewer:{run.folder}?z=2")  # of somebody who saw the picture
+        settle(qtbot, again)
+        assert not split(again).is_shown and not again.stage.picture.is_covered
+    load(qtbot, again, f"{link}&overview=0,40,0,40")
+    scene = again._screen.tools.scene
+    settle(qtbot, again)
+    qtbot.waitUntil(lambda: split(again).is_on, timeout=20_000)
+    assert scene.is_shown and not split(again).is_shown  # below the overview, as it was
+    again.close()

@@ -22,6 +22,7 @@ from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
 from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
 from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import ViewMemory
+from ndviewer_light.gui.split.split_look import SplitLook
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.contrast import ContrastMode
@@ -151,6 +152,8 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
     assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
     other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3), sections=(7, 0))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
+    other = SAVED._replace(split=SplitLook.COLOURS)
+    assert view_of(json.loads(json.dumps(other.as_json()))) == other
 
 
 @pytest.mark.parametrize(
@@ -175,6 +178,8 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
         {"sections": [1]},
         {"sections": [1, -1]},
         {"sections": 3},
+        {"split": "yes"},
+        {"split": ["gray"]},
         {"subject": "x" * 5000},
     ],
 )
@@ -240,7 +245,7 @@ ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(
 )
 def test_a_link_says_what_it_was_made_of(path):
     odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "iso", 2, 11))
-    for view in (LINKED, odd, LINKED._replace(sections=(0, 511))):
+    for view in (LINKED, odd, LINKED._replace(sections=(0, 511)), LINKED._replace(split=SplitLook.GRAY)):
         link = link_to(path, view)
         assert link.isascii() and link.isprintable() and " " not in link
         assert view_in(f"  {link}\n") == (path, view)
@@ -272,6 +277,7 @@ def test_a_link_has_no_secrets():
         ("ndviewer:/x?area=0,1", "damaged"),
         ("ndviewer:/x?volume=iso:2", "damaged"),
         ("ndviewer:/x?sections=3", "damaged"),
+        ("ndviewer:/x?split=upside down", "damaged"),
         ("ndviewer:/x?c0=a&limits0=1:2:3", "damaged"),
         ("ndviewer:/x?c0=a&gamma0=x", "damaged"),
         ("ndviewer:/x?c0=a&contrast0=__class__", "damaged"),

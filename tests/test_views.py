@@ -361,6 +361,20 @@ def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
 
         wanted = pytest.approx((*area.center, area.x[1] - area.x[0]), rel=0.02)
         qtbot.waitUntil(lambda: seen_by_second() == wanted)
+        split = windows[0].viewer._screen.tools.split
+        split.show()  # its panes are moved, and move with the others
+        split.panes.zoom(2)
+
+        def seen_in_panes():
+            seen = split.panes.visible_area()
+            return pytest.approx((*seen.center, seen.x[1] - seen.x[0]), rel=0.02)
+
+        assert seen_by_second() != seen_in_panes()
+        qtbot.waitUntil(lambda: seen_by_second() == seen_in_panes())
+        width = split.panes.visible_area().x[1]
+        second.canvas.reset_view()
+        qtbot.waitUntil(lambda: split.panes.visible_area().x[1] > 1.5 * width)
+        split.leave()
         first.sliders.toggle_projection()
         qtbot.waitUntil(lambda: second.view.projection == StackProjection("max"))
         settle(qtbot, windows[1].viewer)

@@ -77,10 +77,16 @@ class PicturePane(QWidget):
         """How to leave what covers the picture, in words; "" if nothing does."""
         return self._covers[-1][1] if self._covers else ""
 
-    def cover(self, widget: QWidget, way_back: str) -> None:
-        """Show another widget instead of the picture or its cover; `way_back` says how to leave it."""
+    def cover(self, widget: QWidget, way_back: str, *, below: bool = False) -> None:
+        """Show another widget instead of the picture or its cover; `way_back` says how to leave it.
+
+        `below`: another cover stays over it.
+        """
         if self._column.indexOf(widget) < 0:
             self._column.addWidget(widget)
+        if below and self._covers:
+            self._covers = [(widget, way_back), *(each for each in self._covers if each[0] is not widget)]
+            return
         if self._covers:
             self._covers[-1][0].hide()
         self._covers = [each for each in self._covers if each[0] is not widget]

@@ -28,6 +28,7 @@ from .run_status.run_watch import RunWatch
 from .run_status.status_row import StatusRow
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
+from .saved_views.other_views import OtherViews
 from .saved_views.view_link import is_view_link, view_in
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
@@ -114,7 +115,7 @@ class Screen(QWidget):
         self.tools.scene.said.connect(self._on_hover_text)
         self.tools.scene.noted.connect(self._on_noted)
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)
-        self.views.sections = self.links.sections = self.tools.orthogonal
+        self.views.others = self.links.others = OtherViews(self.tools.orthogonal, self.tools.split)
         if self._with_panels:
             show_numbers = self.tools.numbers.show_on_maps
             self.side = SidePanels(

@@ -27,6 +27,9 @@ class ShowsPlane(Protocol):
     def visible_area(self) -> VisibleArea | None:
         """What of it is seen (µm)."""
 
+    def show_area(self, area: VisibleArea) -> None:
+        """Show this part of it."""
+
     @property
     def surface(self) -> QWidget | None:
         """The widget in which it is, or the first of several that are as large."""

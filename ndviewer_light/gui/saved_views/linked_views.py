@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from ...model import DatasetInfo
     from ..following.view_follower import ViewFollower
-    from ..orthogonal.orthogonal_view import OrthogonalView
     from ..scene.scene_view import SceneView
     from ..sessions import Session
     from ..stage import Stage
+    from .other_views import OtherViews
     from .saved_view import SavedView
     from .view_memory import ViewMemory
 
@@ -34,8 +34,8 @@ class LinkedViews:
         self._stage = stage
         self._scene = scene
         self._say = say
-        self.sections: OrthogonalView | None = None
-        """What shows sections beside the picture."""
+        self.others: OtherViews | None = None
+        """What is shown beside the picture or instead of it."""
         self._expected: tuple[str, SavedView] | None = None
         self.lacking = ""
         """What the link that was shown names and the dataset lacks, as a sentence; else empty."""
@@ -71,8 +71,9 @@ class LinkedViews:
             self._say("There is no view to link to", "")
             return
         place = absolute(path)
-        sections = self.sections.shown_at if self.sections is not None else None
-        link = link_to(place, view._replace(overview=self._scene.area, sections=sections))
+        if self.others is not None:
+            view = self.others.added_to(view)
+        link = link_to(place, view._replace(overview=self._scene.area))
         QApplication.clipboard().setText(link)
         left_out = "" if presentable(place) == place else ", without the login or signature of its address"
         self._say(f"A link to this view is in the clipboard{left_out}", link)

@@ -9,6 +9,7 @@ from ...engine.projections import StackProjection
 from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
+from ..split.split_look import SplitLook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ class SavedView(NamedTuple):
     `position` is the label of the position; `area` what is seen of the picture, None if it fits the window.
     `overview`: what is seen of the overview, None if that is not shown; only links have it.
     `sections`: the row and column through which sections along z are shown; None: there are none.
+    `split`: how channels are shown side by side; None: together.
     `subject` tells datasets apart that lie at the same path one after the other, see `subject_of`.
     """
 
@@ -42,6 +44,7 @@ class SavedView(NamedTuple):
     volume: VolumeLook = VolumeLook()
     overview: VisibleArea | None = None
     sections: tuple[int, int] | None = None
+    split: SplitLook | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -57,6 +60,7 @@ class SavedView(NamedTuple):
             "pinned": sorted(self.pinned),
             "channels": [choice_as_json(*each) for each in self.channels.items()],
             "sections": None if self.sections is None else [*self.sections],
+            "split": None if self.split is None else self.split.value,
             "area": [*self.area.x, *self.area.y] if self.area is not None else None,
         }
 
@@ -79,6 +83,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             projection=_projection(document.get("projection")),
             volume=_volume(document.get("volume")),
             sections=_sections(document.get("sections")),
+            split=None if document.get("split") is None else SplitLook(document["split"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

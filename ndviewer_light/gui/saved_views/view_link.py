@@ -4,7 +4,8 @@ Time points and planes count from 1, as everywhere in the window. Of each channe
 ``on0=yes``, ``limits0=100:3000`` (of values of ``dtype0``), ``color0=#00FF00`` or a lookup table, ``gamma0``,
 and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``overview`` the same of
 the overview, if that is shown; ``volume`` how a stack is drawn as one, and which planes of it (``iso:2-11``);
-``sections`` the row and column of the pixel, from 0, through which sections along z are shown.
+``sections`` the row and column of the pixel, from 0, through which sections along z are shown; ``split``
+that channels are shown side by side, in ``colours`` or in ``gray``.
 A link may come from anybody: it names a dataset and says how it is shown, nothing in it is run, all of it is
 checked and bounded.
 """
@@ -23,6 +24,7 @@ from ...storage.presentable import presentable
 from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
+from ..split.split_look import SplitLook
 from .saved_view import MOST_CHANNELS, SavedView, number_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def link_to(path: str, view: SavedView) -> str:
         said.append(("volume", str(view.volume)))
     if view.sections is not None:
         said.append(("sections", ",".join(map(str, view.sections))))
+    if view.split is not None:
+        said.append(("split", view.split.value))
     for key, area in (("area", view.area), ("overview", view.overview)):
         if area is not None:
             said.append((key, ",".join(f"{edge:.9g}" for edge in (*area.x, *area.y))))
@@ -107,6 +111,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             volume=VolumeLook.of_text(said["volume"]) if "volume" in said else VolumeLook(),
             overview=_area(said["overview"]) if "overview" in said else None,
             sections=_pixel(said["sections"]) if "sections" in said else None,
+            split=SplitLook(said["split"]) if "split" in said else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError("This link is damaged: it does not say how the dataset is to be shown.") from error

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ...model import DatasetInfo
     from ..background import Background
     from ..following.view_follower import ViewFollower
-    from ..orthogonal.orthogonal_view import OrthogonalView
     from ..sessions import Session
     from ..stage import Stage
+    from .other_views import OtherViews
 
 _CHOICES = "choices for channels"  # no path
 _READING = "reading of "  # and the path
@@ -41,8 +41,8 @@ class ViewMemory:
     def __init__(self, background: Background, folder: str | None = None) -> None:
         self.enabled = False
         """Whether views are kept, and found."""
-        self.sections: OrthogonalView | None = None
-        """What shows sections beside the picture."""
+        self.others: OtherViews | None = None
+        """What is shown beside the picture or instead of it."""
         self._background = background
         self._documents = SmallDocuments(folder or os.path.join(default_folder(), "views"))
         self._saved: SavedView | None = None
@@ -83,8 +83,8 @@ class ViewMemory:
         if saved is None or not self.enabled or saved.subject != subject_of(info):
             return False
         show_saved(saved, stage, follower, info)
-        if saved.sections is not None and self.sections is not None:
-            self.sections.show_at(saved.sections)
+        if self.others is not None:
+            self.others.show_again(saved)
         self._saved = saved
         return True
 
@@ -93,8 +93,8 @@ class ViewMemory:
         self._saved = None
         self._take_choices(stage)
         show_saved(linked, stage, follower, session.dataset.info)
-        if self.sections is not None:
-            self.sections.show_at(linked.sections)
+        if self.others is not None:
+            self.others.show(linked)
 
     def _take_choices(self, stage: Stage) -> None:
         """Begin with what was chosen for channels when the viewer was last used."""
@@ -115,8 +115,8 @@ class ViewMemory:
         self._looked = now
         documents = self._new_choices(stage)
         view = _view_on(stage, follower, session.dataset.info)
-        if view is not None and self.sections is not None:
-            view = view._replace(sections=self.sections.shown_at)
+        if view is not None and self.others is not None:
+            view = self.others.added_to(view)
         if view is not None and view != self._saved:
             self._saved = view
             documents[_key(session.path)] = view.as_json()

@@ -9,12 +9,15 @@ from qtpy.QtCore import QObject
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .channel_panes import ChannelPanes
+from .split_look import SplitLook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ...engine.dataset import Dataset
     from ..background import Background
     from ..canvas.picture_layer import PictureLayer
+    from ..canvas.zoom import VisibleArea
     from ..poll import Poll
     from ..stage import Stage
 
@@ -32,6 +35,7 @@ class SplitView(QObject):
         self._stage = stage
         self._say = say
         self._in_gray = False
+        self._due: tuple[Dataset, SplitLook, VisibleArea | None] | None = None
         self._note_of: Callable[[int], str] = lambda c: ""
         self.panes = ChannelPanes(background, poll, stage.picture)
         self.panes.hide()
@@ -71,15 +75,67 @@ class SplitView(QObject):
         if self._stage.strips.is_3d():
             self._say("A volume is not shown channel by channel: choose 2D first", "")
             return
-        area = None if canvas.is_fitting else canvas.visible_area()
-        self.panes.begin(canvas.frames, area)
-        self._stage.picture.cover(self.panes, f"show the channels together ({keys_of('split')})")
-        self._show_frame()
+        self._begin(None if canvas.is_fitting else canvas.visible_area())
         if self.panes.surface is not None:
             self.panes.surface.setFocus()
 
+    def _begin(self, area: VisibleArea | None, *, below: bool = False) -> None:
+        canvas = self._stage.canvas
+        assert canvas is not None and canvas.frames is not None
+        self._due = None
+        self.panes.begin(canvas.frames, area)
+        way_back = f"show the channels together ({keys_of('split')})"
+        self._stage.picture.cover(self.panes, way_back, below=below)
+        self._show_frame()
+
+    def show_as(self, look: SplitLook | None, area: VisibleArea | None) -> None:
+        """Show channels so once there is a picture, at first this part of them; None: together, and all."""
+        dataset = self._stage.dataset
+        if look is None or dataset is None:
+            self._due = None
+            self.leave()
+            return
+        self._due = dataset, look, area
+        self._show_what_is_due()
+
+    @safe_slot
+    def _show_what_is_due(self) -> None:
+        """Show what a link or an earlier session had, now that there is a picture; below an overview."""
+        due, stage = self._due, self._stage
+        if due is None or stage.canvas is None or stage.canvas.frames is None or not stage.has_picture:
+            return
+        dataset, look, area = due
+        if stage.canvas.frames.dataset is not dataset:
+            return
+        self._due = None
+        if dataset is not stage.dataset or stage.strips.is_3d():
+            return
+        self._set_in_gray(look is SplitLook.GRAY)
+        had_focus = stage.canvas.surface is not None and stage.canvas.surface.hasFocus()
+        if self.is_on:
+            self.panes.begin(stage.canvas.frames, area)
+        else:
+            self._begin(area, below=True)
+        if had_focus and self.is_shown and self.panes.surface is not None:
+            self.panes.surface.setFocus()
+
+    @property
+    def shown_as(self) -> SplitLook | None:
+        """How channels are shown side by side, or are about to be; None: together."""
+        if self._due is not None and self._due[0] is self._stage.dataset:
+            return self._due[1]
+        if not self.is_on:
+            return None
+        return SplitLook.GRAY if self._in_gray else SplitLook.COLOURS
+
+    @property
+    def area(self) -> VisibleArea | None:
+        """What of the picture is seen in each pane (µm); None if all of it fits, and without panes."""
+        return self.panes.visible_area() if self.is_on and not self.panes.is_fitting else None
+
     def leave(self) -> bool:
         """Show the picture again, at the place one looked at last; False if it is shown."""
+        self._due = None
         if not self.is_on:
             return False
         canvas, panes = self._stage.canvas, self.panes
@@ -94,9 +150,12 @@ class SplitView(QObject):
     @safe_slot
     def toggle_gray(self) -> None:
         """Show single channels in gray, or in their colours."""
-        self._in_gray = not self._in_gray
-        self.panes.set_in_gray(self._in_gray)
+        self._set_in_gray(not self._in_gray)
         self._show_frame()
+
+    def _set_in_gray(self, in_gray: bool) -> None:
+        self._in_gray = in_gray
+        self.panes.set_in_gray(in_gray)
 
     # ---- parts -----------------------------------------------------------------------------
 
@@ -105,6 +164,7 @@ class SplitView(QObject):
         canvas = self._stage.canvas
         assert canvas is not None
         canvas.frame_arrived.connect(self._show_frame)
+        canvas.frame_shown.connect(self._show_what_is_due)
         canvas.looks_changed.connect(self._show_frame)
 
     @safe_slot

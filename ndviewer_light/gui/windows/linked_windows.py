@@ -47,10 +47,10 @@ def is_moved(a: LinkedView, b: LinkedView) -> bool:
 def view_of_screen(screen: Screen) -> LinkedView | None:
     """What a window shows; None while there is no picture."""
     stage = screen.stage
-    dataset, canvas = stage.dataset, stage.canvas
-    if dataset is None or canvas is None or not stage.has_picture:
+    dataset, shown = stage.dataset, stage.plane_shown_by
+    if dataset is None or shown is None or not stage.has_picture:
         return None
-    view, area = stage.view, canvas.visible_area()
+    view, area = stage.view, shown.visible_area()
     positions = dataset.info.positions
     label = positions[view.p].label if view.p < len(positions) else ""
     center = None if area is None else area.center
@@ -138,9 +138,9 @@ class LinkedWindows(QObject):
         if wanted:
             screen.move_along(**wanted)
         stage.show_projection(view.projection)
-        area = _area(view, screen)
-        if area is not None and stage.canvas is not None:
-            stage.canvas.show_area(area)
+        area, shown = _area(view, screen), stage.plane_shown_by
+        if area is not None and shown is not None:
+            shown.show_area(area)
         self._seen[screen] = view_of_screen(screen)
 
 
@@ -153,8 +153,8 @@ def linked_windows() -> LinkedWindows:
 
 def _area(view: LinkedView, screen: Screen) -> VisibleArea | None:
     """What is seen of the picture there: the same middle and width, in the proportions of that window."""
-    canvas = screen.stage.canvas
-    area = canvas.visible_area() if canvas is not None else None
+    shown = screen.stage.plane_shown_by
+    area = shown.visible_area() if shown is not None else None
     if area is None or view.center is None or not view.width:
         return None
     x, y = view.center
