@@ -17,8 +17,8 @@ from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.view_frames import Frame
 from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHANNELS, ChannelChoices
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.view_texts import text_under_mouse
-from ndviewer_light.model import Channel, Plane, PlaneState
+from ndviewer_light.gui.view_texts import readout_at
+from ndviewer_light.model import Channel, ImageInfo, Plane, PlaneState, Position
 from ndviewer_light.rendering.contrast import (
     CLIPS,
     ChannelContrasts,
@@ -344,8 +344,15 @@ def test_values_under_the_mouse_are_exact_and_have_names():
     }
     frame = Frame(View(), planes, {})
     names = ["DAPI", "a name that is much longer than anybody reads", "Cy5"]
-    assert text_under_mouse(frame, names, 2, 1) == ("x 1  y 2   DAPI 1234567 | a name that is much lon… 0.1")
-    assert text_under_mouse(frame, names, 9, 1) == ""
+    assert str(readout_at(frame, names, 2, 1)) == ("x 1  y 2   DAPI 1234567 | a name that is much lon… 0.1")
+    assert readout_at(frame, names, 9, 1) is None
+    # pixels are said in µm in the field and on the stage, whose coordinates are those of its middle
+    frame = frame._replace(image=ImageInfo((), 1, 1, 4, 4, np.dtype("u4"), 0.5, 0.25))
+    readout = readout_at(frame, names, 2, 1, Position("A1", 0, x_um=1000.0, y_um=-20.0))
+    assert readout.where == "x 1  y 2   (0.2, 1.0 µm)"
+    assert readout.more == ("stage 999.9, -19.8 µm",)
+    assert [c for c, _ in readout.values] == [0, 1]
+    assert not readout_at(frame, names, 2, 1, Position("A1", 0)).more
 
 
 def test_marks_of_saturated_pixels_keep_single_ones_however_small_the_picture_is():

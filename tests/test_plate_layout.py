@@ -146,7 +146,7 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
     info = DatasetInfo(
         format="ome-zarr plate",
         positions=tuple(Position("A1", i) for i in range(4)),
-        channels=(Channel("DAPI", excitation_nm=405.0), Channel("GFP")),
+        channels=(Channel("DAPI", excitation_nm=405.0, exposure_ms=50.0), Channel("GFP")),
         n_t=6,
         n_z=8,
         height=1024,
@@ -169,7 +169,7 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
         ("Time", "6 points, every 10 min"),
         ("Size", "1024 × 2048  uint16"),
         ("Fields", "4 in 1 well"),
-        ("Channels", "DAPI"),
+        ("Channels", "DAPI   50 ms"),
         ("", "GFP"),
         ("Store", "ome-zarr plate"),
         ("Path", "https://host/a.zarr"),

@@ -44,10 +44,11 @@ from .windows.dataset_choices import DatasetChoices
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..engine.dataset import Dataset
     from .canvas.display import Canvas
+    from .look.texts_in_place import Piece
 
 logger = logging.getLogger(__name__)
 
@@ -462,8 +463,8 @@ class Screen(QWidget):
             self.stage.refresh()  # changes that happened meanwhile
 
     @safe_slot
-    def _on_hover_text(self, text: str) -> None:
-        self.status.say("pointer", text)
+    def _on_hover_text(self, text: str, choices: Sequence[Sequence[Piece]] = ()) -> None:
+        self.status.say("pointer", text, choices=choices)
 
     @safe_slot
     def _on_noted(self, text: str) -> None:

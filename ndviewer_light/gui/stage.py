@@ -21,7 +21,7 @@ from .plane_states import state_of_view, states_of_channels
 from .position_in_view import PositionInView
 from .slots import safe_slot
 from .stage_splitter import StageSplitter
-from .view_texts import place_text, text_under_mouse
+from .view_texts import place_text, readout_at
 from .waiting import ViewWaits, Wait
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so no
 class Stage(QWidget):
     """Shows one dataset at a time.
 
-    `hover_text` describes the pixel under the mouse, `canvas_set` is emitted once there is a canvas,
-    `plane_moved` when the plane in view is painted anew, or lies elsewhere on screen.
+    `hover_text` describes the pixel under the mouse, as a text, and as `Readout.choices`;
+    `canvas_set` is emitted once there is a canvas, `plane_moved` when the plane in view is painted anew,
+    or lies elsewhere on screen.
     """
 
-    hover_text = Signal(str)
+    hover_text = Signal(str, object)
     canvas_set = Signal()
     plane_moved = Signal()
 
@@ -337,7 +338,8 @@ class Stage(QWidget):
         frame = self.canvas.frame if self.canvas is not None else None
         volume = frame.volume if frame is not None else ""
         self.overlay.set_position(place_text(info, self.image, view, volume))
-        self.overlay.set_time(time_text(view.t, self.image or info))
+        facts = self.image or info
+        self.overlay.set_time(time_text(view.t, facts) if facts.n_t > 1 else "")
 
     @property
     def progress(self) -> str:
@@ -427,11 +429,20 @@ class Stage(QWidget):
         place = self._under_mouse
         frame = self.canvas.frame if self.canvas is not None else None
         if not isinstance(place, tuple) or frame is None or self._position.info is None:
-            self.hover_text.emit("")
+            self.hover_text.emit("", ())
             return
-        names = [channel.name for channel in self._position.info.channels]
-        text, more = text_under_mouse(frame, names, *place), self.also_under_mouse(*place)
-        self.hover_text.emit(f"{text} | {more}" if text and more else text)
+        info = self._position.info
+        names = [channel.name for channel in info.channels]
+        position = info.positions[frame.view.p] if frame.view.p < len(info.positions) else None
+        row, column = place
+        readout = readout_at(frame, names, row, column, position)
+        if readout is None:
+            self.hover_text.emit("", ())
+            return
+        more = self.also_under_mouse(row, column)
+        if more:
+            readout = readout._replace(more=(*readout.more, more))
+        self.hover_text.emit(str(readout), readout.choices(self.strips.color_of))
 
 
 def _built_on(info: DatasetInfo, *, is_3d: bool) -> tuple[object, ...]:

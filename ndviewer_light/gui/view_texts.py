@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..rendering.film_frames import seconds_text
+from .look.short_names import without_beginning
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..engine.projections import StackProjection
     from ..model import DatasetInfo, ImageInfo, Position
@@ -39,7 +42,7 @@ def _clock(i: int, step_s: float | None) -> str:
         return ""
     seconds = i * step_s
     if step_s < 1:
-        return f"   {seconds:.3g} s"
+        return f"   {seconds_text(seconds, step_s)}"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"   {hours:02d}:{minutes:02d}:{rest:02d}"
@@ -91,26 +94,70 @@ def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: s
     return "  ·  ".join(parts)
 
 
-def text_under_mouse(frame: Frame, names: Sequence[str], row: int, column: int) -> str:
-    """The place and the values of the pixel at a row and column of level 0; "" outside the picture.
+class Readout(NamedTuple):
+    """What is said of the pixel under the mouse; `values` are of channels, in words."""
 
-    Values are exact; with the names of their channels if there are several. Of a projection it says which.
+    where: str
+    values: tuple[tuple[int, str], ...]
+    more: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """Of the channels of `values`; none where there is only one."""
+
+    def __str__(self) -> str:
+        values = " | ".join(" ".join(each) for each in self._said(self.names))
+        return "   ".join(part for part in (self.where, values, *self.more) if part)
+
+    def _said(self, names: Sequence[str]) -> list[tuple[str, ...]]:
+        if not names:
+            return [(value,) for _, value in self.values]
+        return [(_short(name), value) for name, (_, value) in zip(names, self.values, strict=True)]
+
+    def choices(self, color_of: Callable[[int], str]) -> list[list[tuple[str, str]]]:
+        """The same in pieces, values with the colour of their channel (`TextsInPlace`), ever shorter.
+
+        First with the names of channels, then with what tells these apart, then without.
+        """
+        more = [(each, "") for each in self.more]
+        said = [self._said(names) for names in (self.names, without_beginning(self.names), ())]
+        return [
+            [
+                (self.where, ""),
+                *((" ".join(each), color_of(c)) for each, (c, _) in zip(texts, self.values, strict=True)),
+                *more,
+            ]
+            for texts in said
+        ]
+
+
+def readout_at(
+    frame: Frame, names: Sequence[str], row: int, column: int, position: Position | None = None
+) -> Readout | None:
+    """The place and the values of the pixel at a row and column of level 0; None outside the picture.
+
+    Values are exact; with the names of their channels if there are several. Of a projection it says which;
+    of a `position` with known stage coordinates, where on the stage the pixel is.
     """
     y, x = frame.pixel(row + 0.5, column + 0.5)
     values = []
     for c, plane in frame.planes.items():
         pixels = plane.pixels
         if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
-            name = f"{_short(names[c])} " if len(frame.planes) > 1 else ""
-            values.append(f"{name}{_exact(pixels[y, x])}")
-    where = f"x {column}  y {row}"
-    if frame.image is not None and frame.image.pixel_size_um is not None:
-        um_x = column * (frame.image.pixel_size_x_um or frame.image.pixel_size_um)
-        um_y = row * (frame.image.pixel_size_y_um or frame.image.pixel_size_um)
-        where += f"   ({um_x:.1f}, {um_y:.1f} µm)"
-    projection, n_z = frame.view.projection, frame.image.n_z if frame.image is not None else 1
-    of = "" if projection is None else f"   ({projection_text(projection, n_z)})"
-    return f"{where}   {' | '.join(values)}{of}" if values else ""
+            values.append((c, _exact(pixels[y, x])))
+    if not values:
+        return None
+    where, image, more = f"x {column}  y {row}", frame.image, []
+    if image is not None and image.pixel_size_um is not None:
+        um_x = image.pixel_size_x_um or image.pixel_size_um
+        um_y = image.pixel_size_y_um or image.pixel_size_um
+        where += f"   ({column * um_x:.1f}, {row * um_y:.1f} µm)"
+        if position is not None and position.x_um is not None and position.y_um is not None:
+            stage_x = position.x_um + (column + 0.5 - image.width / 2) * um_x
+            stage_y = position.y_um + (row + 0.5 - image.height / 2) * um_y
+            more.append(f"stage {stage_x:.1f}, {stage_y:.1f} µm")
+    if frame.view.projection is not None:
+        more.insert(0, f"({projection_text(frame.view.projection, 1 if image is None else image.n_z)})")
+    own = tuple(names[c] for c, _ in values) if len(frame.planes) > 1 else ()
+    return Readout(where, tuple(values), tuple(more), own)
 
 
 def _short(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,11 @@ from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice, new_plot, visible_color
 from ..look.theme import Panel, plain_tooltip, set_role
 from ..slots import safe_slot
+from .channel_values import ChannelValues
 from .shape_texts import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from qtpy.QtGui import QResizeEvent
 
     from .measured import Measured, PlotAxis
 
@@ -42,9 +40,7 @@ class MeasurePanel(Panel):
         self._marker: Any = None
         self._unit = 0  # which of the axes: 0 in units where they are known
         self.title = OneLineLabel()
-        self.words = QLabel()
-        self.words.setTextFormat(Qt.TextFormat.RichText)
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.values = ChannelValues()
         self.gaps = QLabel()
         self.gaps.setTextFormat(Qt.TextFormat.PlainText)
         set_role(self.gaps, "dim")
@@ -60,7 +56,7 @@ class MeasurePanel(Panel):
             row.addWidget(widget)
         below = QHBoxLayout()
         below.setContentsMargins(8, 0, 8, 0)
-        below.addWidget(self.words, 1)
+        below.addWidget(self.values, 1)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 2)
         self._column.setSpacing(3)
@@ -168,26 +164,17 @@ class MeasurePanel(Panel):
     def _say_values(self) -> None:
         assert self._measured is not None
         measured, said, tips = self._measured, [], []
-        metrics = self.words.fontMetrics()
-        room = self.words.width() // max(len(measured.values), 1) - metrics.horizontalAdvance("●  12345.6   ")
         for c in measured.values:
             value = measured.current(c)
             text = "missing" if math.isnan(value) else f"{value:.5g}"
             text = "" if measured.is_of_other_planes else text
-            dot = visible_color(self._hues.get(c, "#FFFFFF")).name()
-            name = metrics.elidedText(measured.names[c], Qt.TextElideMode.ElideMiddle, max(room, 0))
-            said.append(f'<span style="color:{dot}">●</span> {html.escape(name)} {text}')
+            said.append((measured.names[c], text, visible_color(self._hues.get(c, "#FFFFFF")).name()))
             tips.append(f"{measured.names[c]}: {text}")
-        self.words.setText("&nbsp;&nbsp; ".join(said))
+        self.values.show_values(said)
         what = "Mean along the line" if measured.along == "line" else "Of the plane in view"
         if measured.stack_text and measured.along != "line":
             what = f"Of {measured.stack_text}"
-        self.words.setToolTip(plain_tooltip("\n".join([what, *tips])))
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        super().resizeEvent(event)
-        if self._measured is not None:
-            self._say_values()
+        self.values.setToolTip(plain_tooltip("\n".join([what, *tips])))
 
     def shown(self) -> dict[int, tuple[Any, Any]]:
         """The curves as plotted by channel: x and y; empty of nothing but gaps."""

@@ -470,7 +470,7 @@ class OrthogonalView(QObject):
             row, column = self._cross()
             row, column = (row, along) if is_xz else (along, column)
             text = self._text_at(int(z // 1), int(row // 1), int(column // 1))
-        self._stage.hover_text.emit(text)
+        self._stage.hover_text.emit(text, ())
 
     def _text_at(self, z: int, row: int, column: int) -> str:
         """What is said of a voxel of level 0; "" outside the stack."""

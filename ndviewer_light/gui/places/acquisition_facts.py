@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...storage.presentable import presentable
+from ..look.short_names import without_beginning
 from ..view_texts import duration_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...model import Channel, DatasetInfo, ImageInfo
 
 
@@ -33,7 +36,7 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) 
         Fact("Time", _times(info)),
         Fact("Size", f"{seen.height} × {seen.width}  {seen.dtype}" if seen.dtype is not None else ""),
         Fact("Fields", _fields(len(info.positions), wells)),
-        *(Fact("Channels" if i == 0 else "", *_channel(each)) for i, each in enumerate(_own(info, seen))),
+        *_channels(_own(info, seen)),
         Fact("Store", info.format, _levels(seen)),
         Fact("Path", presentable(path), presentable(path)),
     ]
@@ -42,6 +45,8 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) 
 
 
 _MOST_CHANNELS = 8
+_LONG_NAME = 20
+"""Letters; longer ones are cut in the card."""
 
 
 def _own(info: DatasetInfo, seen: ImageInfo) -> tuple[Channel, ...]:
@@ -75,14 +80,26 @@ def _fields(n: int, wells: str) -> str:
     return f"{n:,} in {wells}" if wells else f"{n:,}"
 
 
-def _channel(channel: Channel) -> tuple[str, str]:
-    """A channel's name; on hover also its wavelengths."""
+def _channels(channels: Sequence[Channel]) -> list[Fact]:
+    """A line for each channel; of long names without what all begin with."""
+    names = [channel.name for channel in channels]
+    if any(len(name) > _LONG_NAME for name in names):
+        names = without_beginning(names)
+    each = zip(names, channels, strict=True)
+    return [Fact("" if i else "Channels", *_channel(name, channel)) for i, (name, channel) in enumerate(each)]
+
+
+def _channel(name: str, channel: Channel) -> tuple[str, str]:
+    """A channel's name and exposure; on hover also its wavelengths."""
     known = [channel.name]
     if channel.excitation_nm is not None:
         known.append(f"excitation {channel.excitation_nm:g} nm")
     if channel.emission_nm is not None:
         known.append(f"emission {channel.emission_nm:g} nm")
-    return channel.name, "\n".join(known)
+    exposure = "" if channel.exposure_ms is None else f"{channel.exposure_ms:.4g} ms"
+    if exposure:
+        known.append(f"exposure {exposure}")
+    return f"{name}   {exposure}".rstrip(), "\n".join(known)
 
 
 def _levels(image: ImageInfo) -> str:

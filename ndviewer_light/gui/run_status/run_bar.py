@@ -8,6 +8,7 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from ..look.texts_in_place import GAP_PX, SteadyWidths
 from ..look.theme import colors_of, digits_font, plain_tooltip
 from ..slots import safe_slot
 from .run_progress import RunState
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _BAR_PX = 150
 _LEAST_BAR_PX = 60
-_GAP_PX = 12
 _BAR_HEIGHT_PX = 12
 _MOST_HEADLINE_PX = 210
 
@@ -29,6 +29,7 @@ class RunBar(QWidget):
         super().__init__(parent)
         self._news: RunNews | None = None
         self._said: tuple[str, ...] = ()
+        self._steady = SteadyWidths()
         self.setFont(digits_font(self))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.setAccessibleName("Run")
@@ -59,20 +60,33 @@ class RunBar(QWidget):
 
     def shown(self) -> tuple[list[str], int]:
         """What fits: the headline and the parts, and how wide the bar is (0: none)."""
+        texts, _, bar = self._placed()
+        return texts, bar
+
+    def _placed(self) -> tuple[list[str], list[int], int]:
+        """What fits, how wide each of it is, and how wide the bar is.
+
+        Texts keep the widths that they had, so that nothing moves while numbers change.
+        """
         if self._news is None:
-            return [], 0
+            return [], [], 0
         metrics = self.fontMetrics()
         headline = metrics.elidedText(self._said[0], Qt.TextElideMode.ElideRight, _MOST_HEADLINE_PX)
-        room = self.width() - 8 - metrics.horizontalAdvance(headline)
-        shown, wants_bar = [headline], self._news.share is not None
-        for i, part in enumerate(self._said[1:]):
-            needed = metrics.horizontalAdvance(part) + _GAP_PX
-            if needed + (_LEAST_BAR_PX + _GAP_PX if wants_bar and i else 0) > room:
+        texts = [headline, *self._said[1:]]
+        own = [metrics.horizontalAdvance(text) for text in texts]
+        widths = self._steady.of((self._news.state, self._news.is_quiet), own)
+        room, wants_bar = self.width() - 8, self._news.share is not None
+        if sum(widths) + GAP_PX * len(widths) + (_LEAST_BAR_PX + GAP_PX) * wants_bar > room:
+            widths = own  # as they are now, all may fit
+        room -= widths[0]
+        n = 1
+        for i, width in enumerate(widths[1:]):
+            if width + GAP_PX + (_LEAST_BAR_PX + GAP_PX if wants_bar and i else 0) > room:
                 break
-            shown.append(part)
-            room -= needed
-        bar = min(_BAR_PX, room - _GAP_PX) if wants_bar else 0
-        return shown, bar if bar >= _LEAST_BAR_PX else 0
+            n += 1
+            room -= width + GAP_PX
+        bar = min(_BAR_PX, room - GAP_PX) if wants_bar else 0
+        return texts[:n], widths[:n], bar if bar >= _LEAST_BAR_PX else 0
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
@@ -80,18 +94,17 @@ class RunBar(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colors, metrics = colors_of(self), self.fontMetrics()
-        shown, bar = self.shown()
+        colors = colors_of(self)
+        texts, widths, bar = self._placed()
         is_stalled = self._news.state is RunState.STALLED
         x = 8.0
-        for i, text in enumerate(shown):
+        for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
             painter.setPen(colors.warning if i == 0 and is_stalled else colors.text)
-            width = metrics.horizontalAdvance(text)
             painter.drawText(QRectF(x, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
-            x += width + _GAP_PX
+            x += width + GAP_PX
             if i == 0 and bar:
                 self._paint_bar(painter, x, bar)
-                x += bar + _GAP_PX
+                x += bar + GAP_PX
         painter.end()
 
     def _paint_bar(self, painter: QPainter, x: float, width: int) -> None:

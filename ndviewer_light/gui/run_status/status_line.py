@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QRectF, Qt
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from ..look.theme import plain_tooltip
+from ..look.texts_in_place import TextsInPlace
+from ..look.theme import colors_of, plain_tooltip
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..look.texts_in_place import Piece
+
+    Choices = Sequence[Sequence[Piece]]
 
 Topic = Literal["pointer", "trouble", "waiting", "message"]
 
@@ -16,28 +26,45 @@ _ORDER: tuple[Topic, ...] = ("pointer", "trouble", "waiting", "message")
 
 
 class StatusLine(QLabel):
-    """One text per topic; the first non-empty one is shown, literally. GUI thread only."""
+    """One text per topic; the first non-empty one is shown, literally, cut at its end. GUI thread only."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._said: dict[Topic, str] = {}
         self._details: dict[Topic, str] = {}
+        self._choices: dict[Topic, Choices] = {}
+        self._shown: Topic | None = None
+        self._in_place = TextsInPlace()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setContentsMargins(8, 1, 8, 2)
         # changing text must not move the canvas, nor long text widen the window
         self.setFixedHeight(self.fontMetrics().height() + 6)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
-    def say(self, topic: Topic, text: str, details: str = "") -> None:
-        """Set the `text` of `topic`, or clear it if empty; `details` (default: the text) is the tooltip."""
+    def say(self, topic: Topic, text: str, details: str = "", *, choices: Choices = ()) -> None:
+        """Set the `text` of `topic`, or clear it if empty; `details` (default: the text) is the tooltip.
+
+        With `choices`, the same in pieces with dots of colours, ever shorter, the first that fits is painted.
+        """
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
             return
-        self._said[topic], self._details[topic] = text, details
-        shown = next((each for each in _ORDER if self._said.get(each)), None)
-        self.setText(self._said[shown] if shown is not None else "")
-        self.setToolTip(
-            plain_tooltip(self._details.get(shown) or self._said[shown]) if shown is not None else ""
-        )
+        self._said[topic], self._details[topic], self._choices[topic] = text, details, choices
+        if not text:
+            self._in_place = TextsInPlace()  # the mouse was elsewhere: texts need not stay where they were
+        self._shown = next((each for each in _ORDER if self._said.get(each)), None)
+        self.setText(self._said[self._shown] if self._shown is not None else "")
+        tip = (self._details.get(self._shown) or self.text()) if self._shown is not None else ""
+        self.setToolTip(plain_tooltip(tip) if tip else "")
+        self.update()
+
+    @safe_slot
+    def paintEvent(self, _event: Any) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        choices = self._choices.get(self._shown, ()) if self._shown is not None else ()
+        place = QRectF(self.contentsRect())
+        self._in_place.paint(painter, place, choices or [[(self.text(), "")]], colors_of(self).text)
+        painter.end()
 
     def said(self, topic: Topic) -> str:
         """The text of `topic`, shown or not."""

@@ -1,0 +1,112 @@
+"""Numbers that change beside each other: nothing moves, and names can be told apart."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtGui import QColor
+
+from ndviewer_light.gui.measures.channel_values import ChannelValues
+from ndviewer_light.gui.run_status.run_bar import RunBar
+from ndviewer_light.gui.run_status.run_progress import RunNews, RunState
+from ndviewer_light.gui.run_status.status_line import StatusLine
+from ndviewer_light.gui.view_texts import Readout
+
+pytestmark = pytest.mark.each_binding
+
+
+def shown(qtbot, widget, width, height):
+    qtbot.addWidget(widget)
+    widget.resize(width, height)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    return widget
+
+
+def column_of(widget, color):
+    """The first column in which a widget shows this colour; None if it does not."""
+    image, wanted = widget.grab().toImage(), QColor(color)
+    near = (
+        x
+        for x in range(image.width())
+        for y in range(image.height())
+        if max(abs(a - b) for a, b in zip(image.pixelColor(x, y).getRgb(), wanted.getRgb(), strict=True)) < 12
+    )
+    return next(near, None)
+
+
+def test_values_under_the_mouse_stay_where_they_are_beside_the_colours_of_their_channels(qtbot):
+    line = shown(qtbot, StatusLine(), 700, 24)
+
+    def say(first, second):
+        pieces = (("x 1  y 2", ""), (first, "#0000FF"), (second, "#00FF00"), ("stage 1.0, 2.0 µm", ""))
+        line.say("pointer", f"x 1  y 2   {first} | {second}   stage 1.0, 2.0 µm", choices=[pieces])
+        return column_of(line, "#0000FF"), column_of(line, "#00FF00")
+
+    blue, green = say("DAPI 5", "GFP 7")
+    assert 0 < blue < green
+    same, further = say("DAPI 55555", "GFP 7")
+    assert same == blue and further > green
+    assert say("DAPI 5", "GFP 77") == (blue, further)
+    line.say("pointer", "")  # the mouse has left, and comes back
+    assert say("DAPI 5", "GFP 7") == (blue, green)
+    line.resize(blue + 30, 24)
+    assert column_of(line, "#00FF00") is None  # cut, and the beginning is there
+    assert column_of(line, "#0000FF") == blue
+    line.say("pointer", "")
+    line.say("message", "Loaded: run")
+    assert line.text() == "Loaded: run" and column_of(line, "#0000FF") is None
+
+
+def test_where_room_is_short_the_same_is_said_shorter_until_the_mouse_leaves(qtbot):
+    line = shown(qtbot, StatusLine(), 700, 24)
+    names = tuple(f"Fluorescence {nm} nm Ex" for nm in (405, 488, 638))
+    colors = ("#0000FF", "#00FF00", "#FF0000")
+
+    def where_of(value):
+        """Where the dot of each channel is."""
+        readout = Readout("x 1  y 2", tuple((c, value) for c in range(3)), names=names)
+        line.say("pointer", str(readout), choices=readout.choices(colors.__getitem__))
+        return [column_of(line, color) for color in colors]
+
+    wide = where_of("1")
+    line.resize(480, 24)
+    short = where_of("12")
+    assert short[0] == wide[0] and wide[1] - wide[0] > short[1] - short[0] > 80  # "…405 nm Ex 12"
+    line.resize(230, 24)
+    shortest = where_of("123")
+    assert shortest[2] - shortest[0] < 120  # all values are there, beside their colours
+    line.resize(700, 24)
+    assert where_of("124") == shortest  # it does not jump
+    line.say("pointer", "")
+    assert where_of("1") == wide
+
+
+def test_names_of_channels_beside_their_values_can_be_told_apart(qtbot):
+    row = shown(qtbot, ChannelValues(), 900, 24)
+    row.show_values([(f"Fluorescence {nm} nm Ex", f"{nm}.5", "#FF0000") for nm in (405, 488, 638)])
+    assert [text for text, _ in row.shown()] == [f"Fluorescence {nm} nm Ex {nm}.5" for nm in (405, 488, 638)]
+    row.resize(440, 24)
+    assert [text for text, _ in row.shown()] == [f"…{nm} nm Ex {nm}.5" for nm in (405, 488, 638)]
+    row.resize(350, 24)
+    assert [text[:4] for text, _ in row.shown()] == ["…405", "…488", "…638"]
+    assert [text[-5:] for text, _ in row.shown()] == ["405.5", "488.5", "638.5"]  # never the values
+    assert row.accessibleDescription().startswith("Fluorescence 405 nm Ex: 405.5")
+
+
+def test_nothing_of_a_run_moves_while_its_numbers_grow(qtbot):
+    bar = shown(qtbot, RunBar(), 800, 24)
+
+    def places(written, place, rate=212e6, *, is_quiet=False):
+        news = RunNews(
+            RunState.RECORDING, written, 5760, written * 2_000_000, rate, 900.0, 4.0, place, is_quiet
+        )
+        bar.show_news(news)
+        bar.grab()
+        texts, widths, width_of_bar = bar._placed()
+        assert len(texts) == 5 and width_of_bar >= 60
+        return widths
+
+    before = places(4245, "B11", 97.3e6)
+    assert places(4246, "B2") == before  # shorter texts
+    assert places(999, "B2", 8.8e6) == before
+    assert places(4245, "B11", is_quiet=True) != before  # something else is said
