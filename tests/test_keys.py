@@ -6,16 +6,18 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel
-from screen import activate, settle
+from screen import activate, framebuffer, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.keyboard.key_sheet import KeySheet
 from ndviewer_light.gui.keyboard.keys import KEYS, MOUSE
+from ndviewer_light.gui.panels.playback import PlayMode, PlaySpeed
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Position
@@ -62,7 +64,9 @@ def shown(qtbot, viewer):
     return viewer, picture, source
 
 
-def turn_wheel(picture, notches: int, at: QPointF | None = None) -> None:
+def turn_wheel(
+    picture, notches: int, at: QPointF | None = None, modifiers=Qt.KeyboardModifier.NoModifier
+) -> None:
     at = at or QPointF(picture.rect().center())
     for _ in range(abs(notches)):
         angle = QPoint(0, 120 if notches > 0 else -120)
@@ -72,7 +76,7 @@ def turn_wheel(picture, notches: int, at: QPointF | None = None) -> None:
             QPoint(),
             angle,
             Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
+            modifiers,
             Qt.ScrollPhase.NoScrollPhase,
             False,
         )
@@ -193,6 +197,63 @@ def test_one_goes_where_one_types_and_is_told_what_does_not_exist(qtbot, shown):
     qtbot.keyClick(box.line, Qt.Key.Key_Escape)
     assert box.isHidden()
     assert stage.view[:3] == (1, 2, 1)
+
+
+@pytest.mark.gl
+def test_channels_are_looked_at_one_by_one_also_in_gray(qtbot, shown):
+    viewer, picture, _ = shown
+    stage, strips = viewer.stage, viewer.stage.strips
+
+    def is_gray() -> list[bool]:
+        return [(np.ptp(look.colormap(1.0).rgba8[:3]) == 0) for look in stage.canvas.looks]
+
+    assert is_gray() == [False, False]
+    qtbot.keyClick(picture, Qt.Key.Key_Period)
+    assert [strips.is_channel_visible(c) for c in range(2)] == [True, False]
+    qtbot.keyClick(picture, Qt.Key.Key_G)
+    assert is_gray() == [True, False]
+    settle(qtbot, viewer)
+    seen = framebuffer(viewer)
+    assert seen.max() > 0 and (np.ptp(seen, axis=-1) == 0).all()
+    qtbot.keyClick(picture, Qt.Key.Key_Comma)
+    assert [strips.is_channel_visible(c) for c in range(2)] == [False, True]
+    assert is_gray() == [False, True]
+    qtbot.keyClick(picture, Qt.Key.Key_2)  # together again: in their colours
+    assert strips.alone is None and is_gray() == [False, False]
+    qtbot.keyClick(picture, Qt.Key.Key_1)
+    qtbot.keyClick(picture, Qt.Key.Key_G)
+    assert is_gray() == [False, False]
+
+
+@pytest.mark.gl
+def test_the_wheel_with_ctrl_goes_through_the_stack_and_time(qtbot, shown):
+    viewer, picture, _ = shown
+    stage, control = viewer.stage, Qt.KeyboardModifier.ControlModifier
+    area = stage.canvas.visible_area()
+    turn_wheel(picture, 1, modifiers=control)
+    assert (stage.view.t, stage.view.z) == (0, 1)
+    turn_wheel(picture, 3, modifiers=control)  # not over the end
+    turn_wheel(picture, 1, modifiers=control | Qt.KeyboardModifier.ShiftModifier)
+    assert (stage.view.t, stage.view.z) == (1, 1)
+    turn_wheel(picture, -1, modifiers=control)
+    assert stage.view.z == 0
+    stage.sliders.toggle_projection()
+    turn_wheel(picture, 1, modifiers=control)
+    assert stage.view.projection is not None and stage.canvas.visible_area() == area
+
+
+@pytest.mark.gl
+def test_the_space_bar_plays_and_stops(qtbot, shown):
+    viewer, picture, _ = shown
+    sliders = viewer.stage.sliders
+    sliders.playback.choose(PlaySpeed(60, PlayMode.ONCE))
+    qtbot.keyClick(picture, Qt.Key.Key_Space)
+    assert sliders.play_button("t").isChecked()
+    qtbot.waitUntil(lambda: viewer.stage.view.t == 1 and not sliders.is_playing(), timeout=20_000)
+    sliders.playback.choose(PlaySpeed(1))
+    qtbot.keyClick(picture, Qt.Key.Key_Space)
+    qtbot.keyClick(picture, Qt.Key.Key_Space)
+    assert not sliders.is_playing()
 
 
 @pytest.mark.gl

@@ -23,6 +23,7 @@ from screen import choose_in_menu
 from ndviewer_light.gui import slots
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay
 from ndviewer_light.gui.look.icon_files import ICONS, icon
+from ndviewer_light.gui.look.short_names import common_beginning, without_beginning
 from ndviewer_light.gui.look.theme import (
     PanelColors,
     apply_dark_theme,
@@ -31,7 +32,7 @@ from ndviewer_light.gui.look.theme import (
     panel_style,
     plain_tooltip,
 )
-from ndviewer_light.gui.panels.channels import PREFERRED_WIDTH_PX, ChannelStrips, common_beginning
+from ndviewer_light.gui.panels.channels import PREFERRED_WIDTH_PX, ChannelStrips
 from ndviewer_light.gui.panels.narrow_window import NEEDED_PX, NarrowWindow
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.panels.window_slider import ValueRange
@@ -364,6 +365,35 @@ def test_solo_shows_one_channel_alone_and_again_shows_all(qtbot, strips, modifie
     assert told == [("shown_for_now", 0, True), ("shown_for_now", 2, True)]
 
 
+def on(strips):
+    return [i for i in range(len(strips)) if strips.is_channel_visible(i)]
+
+
+def test_many_channels_have_a_slider_that_shows_one_of_them(qtbot, strips):
+    assert strips.one.isHidden()
+    strips.set_channels([Channel(f"C{i}", visible=i < 4) for i in range(20)])
+    assert strips.one.isVisible() and strips.one.name.text() == "several on"
+    qtbot.waitUntil(lambda: strips.one.name.geometry().right() < strips.width())
+    shown = recorded(strips.shown_for_now)
+    slider = strips.one.slider
+    qtbot.mouseClick(slider, LEFT, pos=QPoint(slider.width() - 4, slider.height() // 2))
+    assert on(strips) == [19] and strips.one.name.text() == "C19"
+    assert shown == [*((i, False) for i in range(4)), (19, True)]
+    strip = strips.strip(19)
+    qtbot.waitUntil(lambda: not strip.visibleRegion().isEmpty())  # and its controls are there
+    qtbot.keyClick(slider, Qt.Key.Key_Left)
+    assert on(strips) == [18]
+    strips.step_alone(1)
+    strips.step_alone(1)
+    assert on(strips) == [0] and slider.value() == 0
+    strips.show_only(range(5, 20))  # at a position that has others
+    assert slider.maximum() == 14
+    strips.step_alone(-1)
+    assert on(strips)[-1] == 19
+    strips.strip(7).on.click()
+    assert strips.one.name.text() == "several on"
+
+
 def test_solo_on_a_hidden_channel_shows_it(qtbot, strips):
     strips.set_visible_channel(2, False)
     qtbot.mouseClick(strips.strip(2).on, LEFT, Qt.KeyboardModifier.ControlModifier)
@@ -426,6 +456,7 @@ def test_a_name_is_shown_to_the_letter(qtbot, strips, name):
 )
 def test_what_all_names_begin_with_is_left_out_where_they_do_not_fit(names, common):
     assert common_beginning(names) == len(common)
+    assert without_beginning(names) == [f"…{name[len(common) :]}" if common else name for name in names]
 
 
 def test_in_a_narrow_pane_channels_can_be_told_apart(qtbot):

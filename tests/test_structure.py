@@ -26,7 +26,6 @@ KNOWN_NUMBERS = {
         "POLL_SECONDS",
         "TICK_SECONDS",
     ),  # equal by chance
-    "SLIDER_PLAY_INTERVAL_MS",  # a name that hosts import from `core`, which imports no widget
 }
 """Constants that may be in more than one place by the same name with the same value."""
 

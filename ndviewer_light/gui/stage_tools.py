@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..rendering.scene_overlays import SceneOver
+from .canvas.axis_wheel import AxisWheel
 from .canvas.saturation import SaturationMarks
 from .channel_settings.choice_files import ChoiceFiles
 from .film_saving import Films
@@ -14,6 +15,7 @@ from .numbers.numbers_view import NumbersView
 from .orthogonal.orthogonal_view import OrthogonalView
 from .saving import Snapshots
 from .scene.scene_view import SceneView
+from .slots import safe_slot
 from .split.split_view import SplitView
 from .written_menu import WrittenMenu
 
@@ -61,8 +63,15 @@ class StageTools:
         self.films.overview_over = self._over_fields
         over = self.labels.layer, self.saturation.layer, self.measuring.layer
         self.split.draw_over(over, self.saturation.text_of)
-        self.split.panes.tools.append(self.measuring.hand)
+        self._wheel = AxisWheel(stage.sliders)
+        self.split.panes.tools += (self.measuring.hand, self._wheel)
+        self._stage = stage
+        stage.canvas_set.connect(safe_slot(self._on_canvas_set))
         self.choice_files = ChoiceFiles(stage.channels, background, say)
+
+    def _on_canvas_set(self) -> None:
+        if self._stage.canvas is not None:
+            self._stage.canvas.tools.append(self._wheel)
 
     def _over_fields(self, times: Sequence[int]) -> SceneOver:
         """What lies over the fields of the overview, for a film of these time points."""

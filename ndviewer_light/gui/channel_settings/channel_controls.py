@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FEW_CHANNELS = 8
 """Of more than these, only the first `FIRST_ON` are on at first: together they would be white."""
 FIRST_ON = 4
+_GRAY = "#FFFFFF"
 
 
 class ChannelControls(QObject):
@@ -45,6 +46,7 @@ class ChannelControls(QObject):
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast | None] = {}
         self._shown_as = ""  # how stacks are projected
+        self._in_gray: int | None = None  # the channel that is shown alone, if that is shown in gray
         self.strips.visible_changed.connect(self._on_visible_changed)
         self.strips.shown_for_now.connect(self._on_shown_for_now)
         self.strips.contrast_mode_chosen.connect(self._on_mode_chosen)
@@ -55,6 +57,7 @@ class ChannelControls(QObject):
         self.strips.contrast.restart_chosen.connect(self._on_restart_chosen)
         self.strips.contrast.reset_chosen.connect(self._on_reset_chosen)
         self.strips.contrast.remember_chosen.connect(self._on_remember_chosen)
+        self.strips.contrast.gray_chosen.connect(self._update_gray)
 
     def set_canvas(self, canvas: Canvas) -> None:
         """Control the channels of this canvas from now on."""
@@ -119,7 +122,7 @@ class ChannelControls(QObject):
                 limits=limits,
                 dtype=self._dtype(),
                 gamma=self.strips.gamma_of(c),
-                color=self.strips.chosen_color(c) or None,
+                color=self._shown_color(c) or None,
             )
         return found
 
@@ -138,7 +141,7 @@ class ChannelControls(QObject):
         channels = self._info.channels if self._info is not None else ()
         for c in range(min(len(self.strips), len(channels))):
             if self.strips.is_channel_visible(c):
-                chosen = self.strips.chosen_color(c)
+                chosen = self._shown_color(c)
                 colormap = chosen_colormap(chosen) if chosen else colormap_of(channels[c])
                 limits = self.contrasts.limits(c) or (0.0, 1.0)
                 looks[c] = ChannelLook(limits, colormap, self.strips.gamma_of(c))
@@ -148,6 +151,7 @@ class ChannelControls(QObject):
         """Show the strips of the channels that an image has; until that is known, all stay."""
         if image is not None and self._info is not None:
             self.strips.show_only(self._info.channels_of(image))
+            self._update_gray()
 
     def _make_strips(self) -> None:
         assert self._info is not None
@@ -163,6 +167,7 @@ class ChannelControls(QObject):
         if not any(map(strips.is_channel_visible, range(len(channels)))):
             for c in range(len(channels)):  # hidden in runs that had others: alone they are a black picture
                 strips.set_visible_channel(c, self._is_on_at_first(c))
+        self._in_gray = strips.alone if strips.contrast.is_gray else None
 
     def _begin(self, c: int, channel: Channel) -> None:
         """Set a strip and its contrast to what was chosen, else to what the dataset wants."""
@@ -191,8 +196,8 @@ class ChannelControls(QObject):
         """A canvas was built: give it what was chosen."""
         assert self._canvas is not None
         for c in range(len(self.strips)):
-            if self.strips.chosen_color(c):
-                self._canvas.set_color(c, self.strips.chosen_color(c))
+            if self._shown_color(c):
+                self._show_color(c)
             if self.strips.gamma_of(c) != 1.0:
                 self._canvas.set_gamma(c, self.strips.gamma_of(c))
             if not self.strips.is_channel_visible(c):
@@ -249,8 +254,7 @@ class ChannelControls(QObject):
         """Make a channel visible for now; nobody's choice to be remembered."""
         if not self.strips.is_channel_visible(c):
             self.strips.set_visible_channel(c, True)
-            if self._canvas is not None:
-                self._canvas.set_visible(c, True)
+            self._on_shown_for_now(c, True)
 
     # ---- what the user does ----------------------------------------------------------------
 
@@ -273,6 +277,30 @@ class ChannelControls(QObject):
     def _on_shown_for_now(self, c: int, visible: bool) -> None:
         if self._canvas is not None:
             self._canvas.set_visible(c, visible)
+        self._update_gray()
+
+    def _shown_color(self, c: int) -> str:
+        """The colour or table in which a channel is shown; empty as the dataset wants it."""
+        return _GRAY if c == self._in_gray else self.strips.chosen_color(c)
+
+    def _show_color(self, c: int) -> None:
+        color = self._shown_color(c)
+        if self._canvas is None or self._info is None:
+            return
+        if color:
+            self._canvas.set_color(c, color)
+        else:
+            self._canvas.set_color_of(c, self._info.channels[c])
+
+    @safe_slot
+    def _update_gray(self, *_: object) -> None:
+        """A channel that is shown alone is in gray, where that is wanted."""
+        alone = self.strips.alone if self.strips.contrast.is_gray else None
+        if alone != self._in_gray:
+            before, self._in_gray = self._in_gray, alone
+            for c in (before, alone):
+                if c is not None:
+                    self._show_color(c)
 
     @safe_slot
     def _on_mode_chosen(self, c: int, mode: ContrastMode) -> None:
@@ -299,8 +327,7 @@ class ChannelControls(QObject):
     @safe_slot
     def _on_color_changed(self, c: int, color: str) -> None:
         self.choices.choose(self._name(c), color=color)
-        if self._canvas is not None:
-            self._canvas.set_color(c, color)
+        self._show_color(c)
 
     @safe_slot
     def _on_clip_chosen(self, clip: float) -> None:
@@ -345,14 +372,10 @@ class ChannelControls(QObject):
         shown = self.strips.shown()
         self._make_strips()
         self.strips.show_only(shown)
-        for c, channel in enumerate(self._info.channels[:MAX_CHANNELS_SHOWN]):
+        for c in range(len(self.strips)):
             if self._canvas is None:
                 continue
-            chosen = self.strips.chosen_color(c)
-            if chosen:
-                self._canvas.set_color(c, chosen)
-            else:
-                self._canvas.set_color_of(c, channel)
+            self._show_color(c)
             self._canvas.set_gamma(c, self.strips.gamma_of(c))
             if self.strips.is_channel_visible(c) != before[c]:
                 self._canvas.set_visible(c, not before[c])

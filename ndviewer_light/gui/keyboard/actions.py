@@ -55,12 +55,16 @@ class Actions:
             "next_time": lambda: self._step("t", 1),
             "previous_z": lambda: self._step("z", -1),
             "next_z": lambda: self._step("z", 1),
+            "play": lambda: screen.stage.sliders.toggle_play(),
             "projection": lambda: screen.stage.sliders.toggle_projection(),
             "previous_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, -1)),
             "next_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, 1)),
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),
             "next_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, 1)),
             **{f"solo_channel {i + 1}": partial(self._solo_channel, i) for i in range(9)},
+            "previous_channel": lambda: screen.stage.strips.step_alone(-1),
+            "next_channel": lambda: screen.stage.strips.step_alone(1),
+            "gray": self._toggle_gray,
             "written": lambda: tools.written.show(),
             "scale_bar": lambda: tools.written.next_bar(),
             "position_label": lambda: tools.written.toggle_position(),
@@ -170,6 +174,10 @@ class Actions:
         shown = strips.shown()
         if i < len(shown):
             strips.solo(shown[i])
+
+    def _toggle_gray(self) -> None:
+        contrast = self._screen.stage.strips.contrast
+        contrast.set_gray(not contrast.is_gray)
 
     def _step(self, axis: str, step: int) -> None:
         sliders = self._screen.stage.sliders

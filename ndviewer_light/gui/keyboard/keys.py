@@ -40,6 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key("next_time", ("Right",), "next time point", "picture"),
     Key("next_z", ("Up",), "next z plane", "picture"),
     Key("previous_z", ("Down",), "previous z plane", "picture"),
+    Key("play", ("Space",), "play over time, or the axis that was played last; again: stop", "picture"),
     Key("projection", ("Z",), "project the stack along z (at first the maximum), or show one plane again"),
     Key("previous_field", ("[",), "previous field of view"),
     Key("next_field", ("]",), "next field of view"),
@@ -60,6 +61,9 @@ KEYS: tuple[Key, ...] = (
     Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
     Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
     Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
+    Key("previous_channel", (",",), "show the previous channel alone"),
+    Key("next_channel", (".",), "show the next channel alone"),
+    Key("gray", ("G",), "show a channel that is alone in gray, or in its colour again"),
     Key("split", ("C",), "show each channel in a pane of its own, or all together again"),
     Key("split_gray", ("Shift+C",), "side by side: show single channels in gray, or in their colours"),
     Key("orthogonal", ("V",), "show or hide sections along z (XZ, YZ) beside the picture"),
@@ -89,6 +93,7 @@ KEYS: tuple[Key, ...] = (
 
 MOUSE: tuple[tuple[str, str], ...] = (
     ("wheel", "zoom, at the mouse"),
+    ("Ctrl and wheel", "next or previous z plane; with Shift, or without a stack, time point"),
     ("drag", "move the picture; in 3-D turn it"),
     ("Shift and drag", "zoom to a rectangle"),
     ("drag with the right button", "zoom"),

@@ -118,6 +118,7 @@ QAbstractButton[role="chip"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 8px;
 }}
 QToolButton[role="chip"] {{ padding: 0; }}
+QToolButton[opens="menu"] {{ padding-right: 12px; }}
 QAbstractButton[role="chip"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="chip"]:checked {{ background: {accent_fill}; border-color: {accent}; }}
 QAbstractButton[role="chip"]:focus {{ border-color: {text}; }}

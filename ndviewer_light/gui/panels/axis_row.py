@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QSignalBlocker, QSize, Qt, Signal
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
+from qtpy.QtCore import QObject, QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import digits_font, set_role
+from ..look.theme import digits_font
 from ..slots import safe_slot
 from .follow_light import FollowLight
 from .jump_slider import JumpSlider
+from .play_button import PlayButton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,13 +55,9 @@ class AxisRow(QObject):
         self._page_of: Callable[[int, int], int] | None = None
         self._group: Sequence[int] | None = None  # the indices the slider runs over, if not all
         self._text_of: Callable[[int], str] | None = None
-        self.play = QToolButton(panel)
-        self.play.setCheckable(True)
-        self.play.setIconSize(QSize(16, 16))
-        self.play.setFixedSize(26, 24)
-        self.play.setAccessibleName(f"Play {spoken}")
-        self.play.setToolTip(f"Play {spoken}")
-        set_role(self.play, "chip")
+        self._rate = ""  # how fast it is played, in words
+        self._rate_room = 0
+        self.play = PlayButton(spoken, panel)
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
         self.slider.setAccessibleName(spoken)
@@ -150,8 +147,20 @@ class AxisRow(QObject):
             self.slider.setValue(index if self._group is None else self.slider.value())
         self.write_value()
 
-    def step(self) -> None:
-        self.slider.setValue((self.slider.value() + 1) % (self.slider.maximum() + 1))
+    def reserve_rate(self, widest: str, is_played: bool) -> None:
+        """Have room for saying how fast it is played, or none any more: values do not move meanwhile."""
+        room = self.value.fontMetrics().horizontalAdvance(f"   {widest}") if is_played else 0
+        if not is_played:
+            self._rate = ""
+        if room != self._rate_room:
+            self._rate_room = room
+            self.measure()
+
+    def say_rate(self, text: str) -> None:
+        """Say how fast it is played."""
+        if text != self._rate:
+            self._rate = text
+            self.write_value()
 
     def name_values(self, text_of: Callable[[int], str]) -> None:
         self._text_of = text_of
@@ -171,7 +180,8 @@ class AxisRow(QObject):
         step = max(1, self.size // _MEASURED_TEXTS)
         samples = [*range(0, self.size, step), self.size - 1]
         metrics = self.value.fontMetrics()
-        self._take_width(max(metrics.horizontalAdvance(self.text(i)) for i in samples) + 2)
+        widest = max(metrics.horizontalAdvance(self.text(i)) for i in samples)
+        self._take_width(widest + self._rate_room + 2)
         self.write_value()
 
     def _take_width(self, needed: int) -> None:
@@ -181,7 +191,7 @@ class AxisRow(QObject):
 
     def write_value(self) -> None:
         text = self.text(self.index)
-        self.value.say(text)
+        self.value.say(f"{text}   {self._rate}" if self._rate else text)
         needed = self.value.fontMetrics().horizontalAdvance(self.value.text()) + 2
         if needed > self.value.room:
             self._take_width(needed)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from ..look.short_names import common_beginning
 from ..look.theme import Panel, heading_font, plain_tooltip, set_role
 from ..slots import safe_slot
 from .channel_strip import ChannelStrip
 from .contrast_menu import ContrastButton
+from .one_channel import OneChannelRow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -66,7 +68,12 @@ class ChannelStrips(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(self._make_header())
-        layout.addWidget(self._make_scroll_area(), 1)
+        self.one = OneChannelRow(self)
+        """Where there are many channels: the slider through them."""
+        self.one.picked.connect(self.show_alone)
+        layout.addWidget(self.one)
+        self._area = self._make_scroll_area()
+        layout.addWidget(self._area, 1)
         self.setMinimumWidth(200)
 
     def _make_header(self) -> QHBoxLayout:
@@ -132,7 +139,12 @@ class ChannelStrips(Panel):
         for strip in self._strips:
             strip.name.common = common
         self._shown = list(range(len(self._strips)))
+        self._offer_one()
         self._say_mode_of_all()
+
+    def _offer_one(self) -> None:
+        self.one.offer(self._shown, [strip.name.text() for strip in self._strips])
+        self.one.show_alone(self.alone)
 
     def say_left_out(self, n: int) -> None:
         """Say below the strips that there are `n` more channels, which cannot be shown here."""
@@ -145,6 +157,7 @@ class ChannelStrips(Panel):
         strip.histogram.set_logarithmic(self._is_logarithmic)
         self._column.insertWidget(i, strip)
         strip.visible_changed.connect(partial(self.visible_changed.emit, i))
+        strip.visible_changed.connect(self._say_alone)
         strip.mode_chosen.connect(partial(self.contrast_mode_chosen.emit, i))
         strip.mode_chosen.connect(self._say_mode_of_all)
         strip.window_changed.connect(partial(self.window_changed.emit, i))
@@ -160,6 +173,7 @@ class ChannelStrips(Panel):
             self._shown = shown
             for i, strip in enumerate(self._strips):
                 strip.setVisible(i in indices)
+            self._offer_one()
 
     def shown(self) -> list[int]:
         """The channels whose strips are shown."""
@@ -209,6 +223,7 @@ class ChannelStrips(Panel):
     def set_visible_channel(self, i: int, visible: bool) -> None:
         """Show whether channel `i` is on."""
         self._strips[i].set_visible_channel(visible)
+        self.one.show_alone(self.alone)
 
     def set_color(self, i: int, color: str) -> None:
         """Choose a colour ("#RRGGBB") or lookup table (see `color_menu`) for channel `i`."""
@@ -262,15 +277,45 @@ class ChannelStrips(Panel):
         """The text last given to `set_state` for channel `i`."""
         return str(self._strips[i].state.text())
 
+    @property
+    def alone(self) -> int | None:
+        """The only channel that is on, of those whose strips are shown; None if there are others, or none."""
+        on = [k for k in self._shown if self.is_channel_visible(k)]
+        return on[0] if len(on) == 1 else None
+
     @safe_slot
     def solo(self, i: int) -> None:
         """Show only channel `i`, or all if it was the only one. Emits `shown_for_now`."""
-        alone = [self.is_channel_visible(k) == (k == i) for k in self.shown()]
+        self._show_these(self.shown() if self.alone == i else [i])
+
+    @safe_slot
+    def show_alone(self, i: int) -> None:
+        """Show only channel `i`, and its strip. Emits `shown_for_now`."""
+        self._show_these([i])
+        QTimer.singleShot(0, self._show_strip)  # once the strips have their places
+
+    @safe_slot
+    def _show_strip(self) -> None:
+        if self.alone is not None:
+            self._area.ensureWidgetVisible(self._strips[self.alone], 0, 8)
+
+    def step_alone(self, step: int) -> None:
+        """Show the next (1) or previous (-1) channel alone; the first or last while several are shown."""
+        shown = self.shown()
+        if not shown:
+            return
+        at = shown.index(self.alone) + step if self.alone is not None else (0 if step > 0 else -1)
+        self.show_alone(shown[at % len(shown)])
+
+    def _show_these(self, channels: Sequence[int]) -> None:
         for k in self.shown():
-            visible = all(alone) or k == i
-            if visible != self.is_channel_visible(k):
-                self.set_visible_channel(k, visible)
-                self.shown_for_now.emit(k, visible)
+            if (k in channels) != self.is_channel_visible(k):
+                self.set_visible_channel(k, k in channels)
+                self.shown_for_now.emit(k, k in channels)
+
+    @safe_slot
+    def _say_alone(self, *_: object) -> None:
+        self.one.show_alone(self.alone)
 
     @safe_slot
     def _say_mode_of_all(self, *_: object) -> None:
@@ -295,19 +340,3 @@ class ChannelStrips(Panel):
         if self._volume.isChecked() != self._is_3d:
             self._is_3d = self._volume.isChecked()
             self.mode_changed.emit(self._is_3d)
-
-
-def common_beginning(names: Sequence[str]) -> int:
-    """How many letters all names begin with that tell nothing: whole words, and never all of a name.
-
-    >>> common_beginning(["Fluorescence 405 nm Ex", "Fluorescence 488 nm Ex"])
-    13
-    """
-    if len(names) < 2:
-        return 0
-    first, last = min(names), max(names)  # these differ most
-    n = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    n = min(n, *(len(name.rstrip()) - 1 for name in names))
-    while n > 0 and first[n - 1].isalnum():
-        n -= 1
-    return max(n, 0)

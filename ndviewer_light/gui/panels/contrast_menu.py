@@ -63,6 +63,8 @@ class ContrastButton(QPushButton):
     """Go back to what the dataset wants, for all channels."""
     remember_chosen = Signal(bool)
     """Whether the next dataset begins with what is chosen."""
+    gray_chosen = Signal(bool)
+    """Whether a channel that is shown alone is shown in gray."""
     export_chosen = Signal()
     import_chosen = Signal()
 
@@ -73,6 +75,7 @@ class ContrastButton(QPushButton):
         self.setToolTip("Contrast of all channels")
         set_role(self, "chip")
         self._clip, self._is_logarithmic, self._remembers = DEFAULT_CLIP, True, True
+        self._is_gray = False
         self._modes: set[ContrastMode] = set()
         self.setFixedWidth(widest_mode(self) + 36)  # with the arrow of its menu
         self._menu = menu_of(self)
@@ -108,6 +111,10 @@ class ContrastButton(QPushButton):
         log.setCheckable(True)
         log.setChecked(self._is_logarithmic)
         log.toggled.connect(self._choose_logarithmic)
+        gray = menu.addAction("A channel alone in gray\tG")
+        gray.setCheckable(True)
+        gray.setChecked(self._is_gray)
+        gray.toggled.connect(self.set_gray)
         menu.addSeparator()
         remember = menu.addAction("Keep for channels of these names")
         remember.setCheckable(True)
@@ -131,3 +138,14 @@ class ContrastButton(QPushButton):
     def _choose_logarithmic(self, is_logarithmic: bool) -> None:
         self._is_logarithmic = is_logarithmic
         self.logarithmic_chosen.emit(is_logarithmic)
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether a channel that is shown alone is shown in gray."""
+        return self._is_gray
+
+    @safe_slot
+    def set_gray(self, is_gray: bool) -> None:
+        """Show a channel that is shown alone in gray, or in its colour."""
+        self._is_gray = is_gray
+        self.gray_chosen.emit(is_gray)

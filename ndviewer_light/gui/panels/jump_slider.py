@@ -25,7 +25,7 @@ class JumpSlider(QSlider):
         self.page: Callable[[int], None] | None = None
         """What the page keys do, forwards (1) or backwards (-1); None: as in any slider."""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumWidth(60)
+        self.setMinimumWidth(48)
 
     @safe_slot
     def mousePressEvent(self, event: Any) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QSlider, QToolButton, QWidget
 
 from ..look.icon_files import icon
 from ..look.theme import Panel, heading_font, set_role
 from ..slots import safe_slot
 from .axis_row import AxisRow
+from .playback import Playback
 from .projection_control import ProjectionControl
 from .time_strip import TimeStrip
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..following.follow import FollowMode
     from .follow_light import FollowLight
 
-SLIDER_PLAY_INTERVAL_MS = 100
 ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
 
@@ -44,10 +44,6 @@ class AxisSliders(Panel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._busy: Callable[[], bool] = lambda: False
-        self._timer = QTimer(self)
-        self._timer.setInterval(SLIDER_PLAY_INTERVAL_MS)
-        self._timer.timeout.connect(self._play_step)
         grid = QGridLayout(self)
         grid.setContentsMargins(6, 4, 6, 4)
         grid.setHorizontalSpacing(10)
@@ -65,11 +61,12 @@ class AxisSliders(Panel):
             for column, widget in enumerate(row.widgets):
                 grid.addWidget(widget, 2 * line, column)
             grid.setAlignment(row.value, Qt.AlignmentFlag.AlignRight)  # of different widths, see `measure`
-            row.playing_changed.connect(self._on_playing_changed)
             row.moved.connect(self.moved)
             row.play_started.connect(self.play_started)
             row.light_clicked.connect(self.light_clicked)
             self._rows[axis] = row
+        self.playback = Playback(self, tuple(self._rows.values()))
+        """How fast axes are played, and what happens at their end."""
         self._strip = TimeStrip(self)
         self._strip.picked.connect(self._on_time_picked)
         grid.addWidget(self._strip, 1, 2)
@@ -181,11 +178,21 @@ class AxisSliders(Panel):
 
     def set_busy_check(self, busy: Callable[[], bool]) -> None:
         """Skip playback steps while `busy()` is true, so that every frame is seen."""
-        self._busy = busy
+        self.playback.busy = busy
 
     def is_playing(self) -> bool:
         """Whether any axis is playing."""
-        return any(row.play.isChecked() for row in self._rows.values())
+        return self.playback.is_on
+
+    def toggle_play(self) -> None:
+        """Play the axis that was played last, at first the first there is; or stop."""
+        if self.is_playing():
+            self.stop_playing()
+            return
+        rows = [row for row in self._rows.values() if row.size > 1 and row.play.isEnabled()]
+        rows.sort(key=lambda row: row.axis != self.playback.last)  # the others as they lie below each other
+        if rows:
+            rows[0].play.setChecked(True)
 
     def stop_playing(self, axes: Iterable[str] | None = None) -> None:
         """Release the play buttons of these axes; by default every one."""
@@ -232,18 +239,3 @@ class AxisSliders(Panel):
     @safe_slot
     def _on_time_picked(self, index: int) -> None:
         self._rows["t"].slider.setValue(index)
-
-    @safe_slot
-    def _on_playing_changed(self) -> None:
-        if not self.is_playing():
-            self._timer.stop()
-        elif not self._timer.isActive():
-            self._timer.start()
-
-    @safe_slot
-    def _play_step(self) -> None:
-        if self._busy():
-            return
-        for row in self._rows.values():
-            if row.play.isChecked():
-                row.step()

@@ -23,6 +23,7 @@ from ..given_paths import format_option, is_same_place
 from ..keyboard.key_bindings import KeyBindings
 from ..look.one_line_label import OneLineLabel
 from ..look.theme import Panel, dark_palette
+from ..panels.playback import PlaySpeed
 from ..saved_views.view_link import place_in
 from ..slots import safe_slot
 from ..viewer import LightweightViewer
@@ -32,8 +33,10 @@ from .linked_windows import linked_windows
 from .top_bar import TopBar
 from .window_settings import (
     are_panels_wanted,
+    keep_play_speed,
     keep_window,
     keep_written,
+    kept_play_speed,
     kept_widths,
     kept_written,
     note_opened,
@@ -162,6 +165,9 @@ class LightweightMainWindow(_DropTarget, QMainWindow):
             overlay = self.viewer.stage.overlay
             overlay.set_written(Written.of_text(kept_written()))
             overlay.written_changed.connect(safe_slot(lambda: keep_written(overlay.written.as_text())))
+            playback = self.viewer.contents.stage.sliders.playback
+            playback.choose(PlaySpeed.of_text(kept_play_speed()))
+            playback.chosen.connect(safe_slot(lambda: keep_play_speed(playback.speed.as_text())))
 
     def open_path(self, path: str, format_name: str = "") -> None:
         """Show the dataset at `path`; its format is recognised if none is named."""

@@ -82,6 +82,17 @@ def kept_written() -> str:
     return kept if isinstance(kept, str) else ""
 
 
+def keep_play_speed(text: str) -> None:
+    """Remember how fast axes are played, see `PlaySpeed.as_text`."""
+    _settings().setValue("playing", text)
+
+
+def kept_play_speed() -> str:
+    """How fast axes were played last; empty at first."""
+    kept = _settings().value("playing")
+    return kept if isinstance(kept, str) else ""
+
+
 def note_opened(path: str) -> None:
     """Put a dataset at the front of those opened lately; addresses that hold a secret are not kept."""
     place = path if is_url(path) else os.path.abspath(path)
