@@ -351,7 +351,8 @@ def _image(
         warning = f"{node.file}: axes are not named; assuming {told}"
     else:
         axes, warning = ngff.resolve_axes(meta, facts.shape, names, node.file)
-        in_colour = axes[-1].role == "c" and facts.shape[-1] in (3, 4) and facts.dtype == np.uint8
+        is_last = bool(axes) and axes[-1].role == "c"
+        in_colour = is_last and facts.shape[-1] in (3, 4) and facts.dtype == np.uint8
         if in_colour and not meta.channels and not meta.paths:
             meta = dataclasses.replace(meta, channels=_colours(facts.dtype))
     image = ZarrImage(
