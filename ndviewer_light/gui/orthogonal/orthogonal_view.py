@@ -279,7 +279,7 @@ class OrthogonalView(QObject):
 
     def _show_nothing(self) -> None:
         self._seen, self._made_of = None, ()
-        self._maker.forget()
+        self._maker.want(None)
         for pane in (self.xz, self.yz):
             pane.show_section(None, None)
 

@@ -11,6 +11,7 @@ from ...engine.stack_beside import WITH_PIXELS
 from ...errors import DatasetError
 from ...rendering.contrast import contrast_of
 from ...rendering.section_picture import section_pictures
+from ..latest_wanted import LatestWanted
 from ..words import explain
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
     from ...rendering.section_picture import SectionPicture
+    from ...storage.cancellation import CancelScope
     from ..background import Background
 
 logger = logging.getLogger(__name__)
@@ -110,48 +112,28 @@ class SectionsWanted(NamedTuple):
 
 
 class SectionMaker:
-    """Makes the pictures that were wanted last; `made` is called in the thread."""
+    """Makes the pictures that were wanted last; `made` is called in the thread.
+
+    A picture that is being made is finished and shown: so sections follow the mouse while it moves.
+    """
 
     def __init__(
         self,
         background: Background,
         made: Callable[[StackGrid, tuple[SectionPicture, SectionPicture]], None],
     ) -> None:
-        self._background = background
         self._made = made
-        self._lock = threading.Lock()  # guards the following
-        self._is_busy = False
-        self._next: SectionsWanted | None = None
+        self._pictures = LatestWanted(background.run, "ndviewer-sections", self._make)
 
     @property
     def is_busy(self) -> bool:
         """Whether a picture is being made."""
-        return self._is_busy
+        return self._pictures.is_busy
 
-    def want(self, wanted: SectionsWanted) -> None:
-        """Make these pictures once the ones under way are done."""
-        with self._lock:
-            self._next = wanted
-            if self._is_busy:
-                return
-            self._is_busy = True
-        self._background.run("ndviewer-sections", self._run)
+    def want(self, wanted: SectionsWanted | None) -> None:
+        """Make these pictures once the ones under way are done; None: no more."""
+        self._pictures.want(wanted)
 
-    def forget(self) -> None:
-        """Nothing is wanted any more."""
-        with self._lock:
-            self._next = None
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                wanted, self._next = self._next, None
-                if wanted is None:
-                    self._is_busy = False
-                    return
-            try:
-                made = section_pictures(wanted.stack, wanted.row, wanted.column, wanted.looks)
-            except Exception:  # the next change is another try
-                logger.exception("making sections")
-            else:
-                self._made(wanted.stack.grid, made)
+    def _make(self, wanted: SectionsWanted, _scope: CancelScope) -> None:
+        made = section_pictures(wanted.stack, wanted.row, wanted.column, wanted.looks)
+        self._made(wanted.stack.grid, made)

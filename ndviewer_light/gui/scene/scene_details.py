@@ -12,8 +12,8 @@ from ...engine.projections import RunningProjection, StackProjection
 from ...errors import DatasetError, ReadDroppedError
 from ...model import Region
 from ...rendering.scene_picture import ChannelLook, colored_fields
-from ...storage.cancellation import CancelScope
 from ...storage.freed_memory import Turnover
+from ..latest_wanted import LatestWanted
 from .field_pictures import bgrx
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...engine.scene import PlacedImage, Viewport
     from ...model import Level
+    from ...storage.cancellation import CancelScope
+    from ..background import Background
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +63,12 @@ class DetailWanted(NamedTuple):
 
 
 class DetailReader:
-    """Reads parts of fields for the view asked for last. Any thread; `ask` and `take` never block."""
+    """Reads parts of fields for the view wanted last. Any thread; `want` and `take` never block."""
 
-    def __init__(self, on_news: Callable[[], None]) -> None:
+    def __init__(self, background: Background, on_news: Callable[[], None]) -> None:
         self._on_news = on_news
-        self._wake = threading.Condition(threading.Lock())  # guards the following
-        self._wanted: DetailWanted | None = None
-        self._scope = CancelScope()
-        self._thread: threading.Thread | None = None
-        self._closed = False
+        self._reads = LatestWanted(background.run, "ndviewer-scene-details", self._read)
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._tiles: OrderedDict[tuple[object, ...], DetailTile] = OrderedDict()
         self._nbytes = 0
         self._found: dict[int, list[DetailTile]] = {}
@@ -79,73 +78,27 @@ class DetailReader:
     @property
     def is_busy(self) -> bool:
         """Whether parts are being read."""
-        return self._thread is not None
+        return self._reads.is_busy
 
-    @property
-    def nbytes(self) -> int:
-        """What the parts take in memory."""
-        return self._nbytes
-
-    def ask(self, wanted: DetailWanted | None) -> None:
+    def want(self, wanted: DetailWanted | None) -> None:
         """Read for this view, None: for none; reads for another one end."""
-        with self._wake:
-            if self._closed:
-                return
-            self._wanted = wanted
-            scope, self._scope = self._scope, CancelScope()
-            thread = None
-            if wanted is not None and self._thread is None:
-                thread = self._thread = threading.Thread(target=self._work, name="ndviewer-scene-details")
-        scope.drop()
-        if thread is not None:
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads: with the next view
-                self._thread = None
+        self._reads.want(wanted)
 
     def take(self) -> dict[int, list[DetailTile]]:
         """The parts of fields that have changed, by position: all parts of each."""
-        with self._wake:
+        with self._lock:
             found, self._found = self._found, {}
         return found
 
-    def forget(self) -> None:
-        """Another dataset, or other pixels."""
-        with self._wake:
+    def close(self) -> None:
+        """Read nothing more, and forget what was read. Never blocks."""
+        self._reads.close()
+        with self._lock:
             self._tiles.clear()
-            self._levels.clear()
+            self._found.clear()
             self._nbytes = 0
 
-    def close(self) -> None:
-        """Read nothing more. Never blocks."""
-        self.ask(None)
-        with self._wake:
-            self._closed = True
-
-    def join(self, seconds: float) -> None:
-        """Wait for the thread to end."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-
     # ---- in the thread ---------------------------------------------------------------------
-
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                wanted, scope = self._wanted, self._scope
-                if wanted is None:
-                    self._thread = None
-                    return
-            try:
-                scope.run(lambda wanted=wanted, scope=scope: self._read(wanted, scope))  # type: ignore[misc]
-            except ReadDroppedError:
-                continue
-            except Exception:
-                logger.exception("reading parts of fields")
-            with self._wake:
-                if self._wanted is wanted:
-                    self._wanted = None
 
     def _read(self, wanted: DetailWanted, scope: CancelScope) -> None:
         for image in wanted.fields:
@@ -158,11 +111,13 @@ class DetailReader:
                     if tile is not None:
                         tiles.append(tile)
                         self._tell(image.p, tiles)
+            except ReadDroppedError:
+                raise
             except (DatasetError, IndexError) as error:
                 logger.debug("no parts of position %d: %s", image.p, error)
 
     def _tell(self, p: int, tiles: list[DetailTile]) -> None:
-        with self._wake:
+        with self._lock:
             self._found[p] = list(tiles)
         self._on_news()
 
@@ -207,7 +162,7 @@ class DetailReader:
     def _tile(
         self, wanted: DetailWanted, image: PlacedImage, key: tuple[object, ...], region: Region, level: int
     ) -> DetailTile | None:
-        with self._wake:
+        with self._lock:
             known = self._tiles.get(key)
             if known is not None:
                 self._tiles.move_to_end(key)
@@ -219,6 +174,8 @@ class DetailReader:
             if c in own:
                 try:
                     pixels[c] = _pixels(dataset, wanted, p, own.index(c), level, region)
+                except ReadDroppedError:
+                    raise
                 except DatasetError as error:  # the field says so
                     logger.debug("a part of position %d: %s", p, error)
         if not pixels:
@@ -227,7 +184,7 @@ class DetailReader:
         levels = self._levels_of(dataset, p)
         tile = DetailTile(*_share(region, levels[level], levels[0]), bgrx(picture))
         self._turnover.add(tile.pixels.nbytes)
-        with self._wake:
+        with self._lock:
             self._tiles[key] = tile
             self._nbytes += tile.pixels.nbytes
             while self._nbytes > PARTS_BYTES and len(self._tiles) > 1:

@@ -14,8 +14,8 @@ import numpy as np
 from ...errors import DatasetError, ReadDroppedError
 from ...rendering.label_picture import OUTLINE, coloured
 from ...sources.source import LabelPart
-from ...storage.cancellation import CancelScope
 from ...storage.freed_memory import Turnover
+from ..latest_wanted import LatestWanted
 from .scene_details import DetailTile
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ...model import LabelFacts
     from ...rendering.label_picture import LabelsChosen, LabelStyle
     from ...sources.source import SeenLabels
+    from ...storage.cancellation import CancelScope
+    from ..background import Background
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +80,16 @@ class _KnownLabels(NamedTuple):
 
 
 class SceneLabels:
-    """Reads labels for the view asked for last. Any thread; `ask` and `take` never block."""
+    """Reads labels for the view wanted last. `want` and `take` never block.
 
-    def __init__(self, on_news: Callable[[], None]) -> None:
+    One thread wants and closes; the others may be called by any.
+    """
+
+    def __init__(self, background: Background, on_news: Callable[[], None]) -> None:
         self._on_news = on_news
+        self._reads = LatestWanted(background.run, "ndviewer-scene-labels", self._read)
         self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
         self._wanted: SceneLabelsWanted | None = None
-        self._scope = CancelScope()
-        self._thread: threading.Thread | None = None
         self._closed = False
         self._known: OrderedDict[tuple[object, ...], _KnownLabels] = OrderedDict()
         self._nbytes = 0
@@ -96,36 +100,20 @@ class SceneLabels:
         self.seconds = 0.0
         """How long it took to read the labels of a view, the last time that any were read."""
         self.problem = ""
-        """Why none of the fields asked for last has labels, "" if one has."""
+        """Why none of the fields wanted last has labels, "" if one has."""
 
     @property
     def is_busy(self) -> bool:
         """Whether labels are being read."""
-        return self._thread is not None
+        return self._reads.is_busy
 
-    @property
-    def nbytes(self) -> int:
-        """What labels take in memory."""
-        return self._nbytes
-
-    def ask(self, wanted: SceneLabelsWanted | None) -> None:
+    def want(self, wanted: SceneLabelsWanted | None) -> None:
         """Read for this view, None: for none; reads for another one end."""
-        thread = None
         with self._lock:
-            if self._closed:
-                return
             before, self._wanted = self._wanted, wanted
-            scope, self._scope = self._scope, CancelScope()
             if wanted is None or (before is not None and not _is_of_same_plane(before, wanted)):
                 self._shown, self._found = {}, {}
-            if wanted is not None and self._thread is None:
-                thread = self._thread = threading.Thread(target=self._work, name="ndviewer-scene-labels")
-        scope.drop()
-        if thread is not None:
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads: with the next view
-                self._thread = None
+        self._reads.want(wanted)
 
     def take(self) -> dict[int, list[DetailTile]]:
         """The labels of fields that have changed, by position: pictures (Y, X, 4) as Qt takes them.
@@ -153,35 +141,14 @@ class SceneLabels:
 
     def close(self) -> None:
         """Read nothing more. Never blocks."""
-        self.ask(None)
+        self._reads.close()
         with self._lock:
-            self._closed = True
+            self._closed, self._wanted = True, None
+            self._shown, self._found = {}, {}
             self._known.clear()
             self._nbytes = 0
 
-    def join(self, seconds: float) -> None:
-        """Wait for the thread to end."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-
     # ---- in the thread ---------------------------------------------------------------------
-
-    def _work(self) -> None:
-        done: SceneLabelsWanted | None = None
-        while True:
-            with self._lock:
-                wanted, scope = self._wanted, self._scope
-                if wanted is None or wanted is done:
-                    self._thread = None
-                    return
-            try:
-                scope.run(lambda wanted=wanted, scope=scope: self._read(wanted, scope))  # type: ignore[misc]
-            except ReadDroppedError:
-                continue
-            except Exception:
-                logger.exception("reading labels of fields")
-            done = wanted
 
     def _read(self, wanted: SceneLabelsWanted, scope: CancelScope) -> None:
         problems: list[str] = []

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ...model import DatasetInfo
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
+    from ..background import Background
     from .field_pictures import FieldPicture
     from .scene_canvas import SceneCanvas
 
@@ -64,7 +65,12 @@ class SceneReading:
     """
 
     def __init__(
-        self, dataset: Dataset, canvas: SceneCanvas, wake: Callable[[], None], scheduler: object = None
+        self,
+        dataset: Dataset,
+        canvas: SceneCanvas,
+        background: Background,
+        wake: Callable[[], None],
+        scheduler: object = None,
     ) -> None:
         self.dataset = dataset
         self._canvas = canvas
@@ -74,8 +80,8 @@ class SceneReading:
         self.pictures = FieldPictures(self._longest_edge)
         self._loader = dataset.thumbnail_loader(self.pictures.kick, scheduler)
         self.pictures.read_from(self._loader)
-        self._details = DetailReader(wake)
-        self.labels = SceneLabels(wake)
+        self._details = DetailReader(background, wake)
+        self.labels = SceneLabels(background, wake)
         self._labels_chosen = LabelsChosen()
         self._labels_asked: object = None
         self._labels_version = 0
@@ -135,9 +141,9 @@ class SceneReading:
     def rest(self) -> None:
         """Nobody looks: read nothing until `ask_again`."""
         self._loader.want(())
-        self._details.ask(None)
+        self._details.want(None)
         self._details_asked = None
-        self.labels.ask(None)
+        self.labels.want(None)
         self._labels_asked = None
 
     def read_anew(self) -> None:
@@ -269,7 +275,7 @@ class SceneReading:
         close = [p for p in self._in_view() if wide[p] and not self._is_full(p)] if wide.any() else []
         if not close or len(close) > _MOST_CLOSE:
             if self._details_asked is not None:
-                self._details.ask(None)
+                self._details.want(None)
                 self._canvas.images.drop_details()
                 self._details_asked = None
             return
@@ -281,7 +287,7 @@ class SceneReading:
         self._canvas.images.drop_details(close)
         fields = tuple(scene.image(p) for p in close if self._may_be_there(p))
         wanted = DetailWanted(self.dataset, t, z, fields, viewport, dict(self._looks), self._version)
-        self._details.ask(wanted)
+        self._details.want(wanted)
 
     def _ask_labels(self) -> None:
         """Read the labels of fields in view, if any are to be drawn."""
@@ -292,7 +298,7 @@ class SceneReading:
         self._labels_asked = asked
         scene = self._canvas.scene
         if not chosen.name or viewport is None or scene is None or info is None:
-            self.labels.ask(None)
+            self.labels.want(None)
             self._canvas.drop_labels()
             return
         in_view = self._in_view()
@@ -300,7 +306,7 @@ class SceneReading:
         fields = tuple((scene.image(p), info.image(p).height, info.image(p).width) for p in in_view)
         t, z = self.place
         wanted = SceneLabelsWanted(self.dataset, t, z, fields, viewport, chosen, self._labels_version)
-        self.labels.ask(wanted)
+        self.labels.want(wanted)
 
     def _is_full(self, p: int) -> bool:
         """Whether the small planes of a field have all of its pixels."""

@@ -208,7 +208,7 @@ class SceneView(QObject):
 
     def _begin(self, dataset: Dataset) -> None:
         self._release()
-        self._reading = SceneReading(dataset, self.canvas, self._wake_later, self.scheduler)
+        self._reading = SceneReading(dataset, self.canvas, self._background, self._wake_later, self.scheduler)
         self._reading.show_place(self._place())
         if not dataset.live and not _is_one_field_per_well(dataset.info):
             reading, self._is_looking = self._reading, True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QStringListModel, Qt, QTimer, Signal
@@ -22,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ..latest_wanted import LatestWanted
 from ..look.theme import Panel, color_placeholder, heading_font, plain_tooltip, set_role
 from ..slots import safe_slot
 from .path_completion import completions, format_choices, in_thread, path_typed
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qtpy.QtGui import QShowEvent
+
+    from ...storage.cancellation import CancelScope
 
 AUTOMATICALLY = "recognised automatically"
 _LOOK_MS = 40
@@ -54,8 +59,9 @@ class OpenDialog(QDialog):
         self._recent = list(recent)
         self._found: deque[tuple[str, list[str]]] = deque()  # appended in threads: for which text, what
         self._formats: deque[list[str]] = deque()
-        self._is_looking = False
-        self._next: str | None = None  # typed while folders were listed
+        self._listing = LatestWanted(
+            in_thread, "ndviewer-complete", partial(_complete, tuple(recent), self._found)
+        )
         self.file_dialog: QFileDialog | None = None
         self.page = Panel(self)
         self.line = QLineEdit()
@@ -89,7 +95,8 @@ class OpenDialog(QDialog):
         self._timer.setInterval(_LOOK_MS)
         self._timer.timeout.connect(self._on_look)
         self._timer.start()
-        in_thread("ndviewer-formats", lambda: self._formats.append(format_choices()))
+        with contextlib.suppress(RuntimeError):  # no more threads: none is offered
+            in_thread("ndviewer-formats", lambda: self._formats.append(format_choices()))
         self._on_text("")
 
     def _button(self, text: str, tip: str) -> QPushButton:
@@ -156,15 +163,6 @@ class OpenDialog(QDialog):
 
     # ---- parts -----------------------------------------------------------------------------
 
-    def _look_for(self, text: str) -> None:
-        """List folders in a thread; one at a time, whatever is typed meanwhile."""
-        if self._is_looking:
-            self._next = text
-            return
-        self._is_looking = True
-        recent, found = tuple(self._recent), self._found
-        in_thread("ndviewer-complete", lambda: found.append((text, completions(text, recent))))
-
     @safe_slot
     def _on_look(self) -> None:
         if self._formats:
@@ -173,10 +171,7 @@ class OpenDialog(QDialog):
         if not self._found:
             return
         text, names = self._found.popleft()
-        self._is_looking, again, self._next = False, self._next, None
-        if again is not None:
-            self._look_for(again)
-        elif text == self.line.text():
+        if text == self.line.text():
             self._names.setStringList(names)
             if names and names != [text] and self.line.hasFocus():
                 self.completer.complete()
@@ -184,7 +179,7 @@ class OpenDialog(QDialog):
     @safe_slot
     def _on_edited(self, text: str) -> None:
         if text:
-            self._look_for(text)
+            self._listing.want(text)
 
     @safe_slot
     def _on_text(self, text: str) -> None:
@@ -224,3 +219,10 @@ class OpenDialog(QDialog):
     def _on_selected(self, path: str) -> None:
         self.line.setText(os.path.normpath(path))
         self._on_open()
+
+
+def _complete(
+    recent: tuple[str, ...], found: deque[tuple[str, list[str]]], text: str, _scope: CancelScope
+) -> None:
+    """In a thread: list folders; knows no dialog, which may be closed before they are listed."""
+    found.append((text, completions(text, recent)))

@@ -52,6 +52,8 @@ def format_choices() -> list[str]:
 
 
 def in_thread(name: str, work: Callable[[], None]) -> None:
-    """Do work in a thread that nobody waits for, also at the end of the program: a disk may hang."""
-    with contextlib.suppress(RuntimeError):  # no more threads: nothing is offered
-        threading.Thread(target=work, name=name, daemon=True).start()
+    """Do work in a thread that nobody waits for, also at the end of the program: a disk may hang.
+
+    Raises `RuntimeError` if there are no more threads.
+    """
+    threading.Thread(target=work, name=name, daemon=True).start()
