@@ -115,7 +115,7 @@ def parse_zarr_v3_metadata(zarr_path: str | os.PathLike[str]) -> ZarrMetadata:
     path = os.fspath(zarr_path)
     try:
         node = layouts.read_node(path)
-        meta = ngff.image_meta(node.attributes, node.file) if node is not None else None
+        meta = layouts.meta_of(node) if node is not None else None
     except DatasetError as error:
         log.warning("cannot read the metadata of %s: %s", presentable(str(path)), error)
         return said

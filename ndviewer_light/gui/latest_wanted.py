@@ -20,9 +20,10 @@ W = TypeVar("W")
 class LatestWanted(Generic[W]):
     """Calls `work(wanted, scope)` in a thread for what is wanted last, one call at a time.
 
-    As soon as something else is wanted, reads within the call end with `ReadDroppedError`, and `scope.dropped`
-    tells it to return. What is replaced before its turn comes is never worked for. Other errors are logged.
-    The thread ends when there is nothing left to do. Any thread may call any method; none of them blocks.
+    As soon as something else is wanted, reads within the call end with `ReadDroppedError`, and
+    `scope.dropped` tells it to return. What is replaced before its turn comes is never worked for. Other
+    errors are logged. The thread ends when there is nothing left to do. Any thread may call any method; none
+    of them blocks.
     """
 
     def __init__(

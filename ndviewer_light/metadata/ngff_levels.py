@@ -1,16 +1,64 @@
-"""Where the levels of an OME-NGFF image lie on the first of them: by their metadata, else by sizes. Pure."""
+"""The levels of an OME-NGFF image: in which order, and where they lie on the first one. Pure.
+
+Both by their metadata, else by sizes.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..model import Level, Offset, Scale, Sizes
 from ..storage.tiling import scale_by_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .ngff import ImageMeta
 
 _ROLES = "zyx"
+
+
+def is_finest_first(meta: ImageMeta) -> bool:
+    """Whether each level has larger voxels than the one before it; False where the scales do not say so."""
+    return all(a < b for a, b in pairwise(_voxel_sizes(meta)))
+
+
+def finest_first(meta: ImageMeta, shapes: Sequence[Sequence[int]]) -> ImageMeta:
+    """The same levels, those with most voxels first; `shapes` are those of their arrays, as listed.
+
+    Of equally many voxels the smallest come first, by the scales. OME-NGFF ("multiscales" metadata, in every
+    version) demands that levels are listed from the largest to the smallest; not all writers do that.
+    """
+    voxels = _voxel_sizes(meta)
+    order = sorted(range(len(shapes)), key=lambda i: (-_n_voxels(meta, shapes[i]), voxels[i]))
+    return replace(
+        meta,
+        paths=tuple(meta.paths[i] for i in order),
+        scales=tuple(meta.scales[i] for i in order) if meta.scales else (),
+        translations=tuple(meta.translations[i] for i in order) if meta.translations else (),
+    )
+
+
+def _voxel_sizes(meta: ImageMeta) -> list[float]:
+    """Of each level, along the axes of space of which the scale of every level is known; else 1."""
+    along = [
+        i
+        for i, axis in enumerate(meta.axes or ())
+        if axis.role in _ROLES and all(scale[i] for scale in meta.scales)
+    ]
+    scales = meta.scales or ((),) * len(meta.paths)
+    return [math.prod(scale[i] or 1.0 for i in along) for scale in scales]
+
+
+def _n_voxels(meta: ImageMeta, shape: Sequence[int]) -> int:
+    """In space: levels of a run that goes on may differ in time points."""
+    axes = meta.axes or ()
+    if len(axes) != len(shape):
+        return math.prod(shape[-2:])
+    return math.prod(n for axis, n in zip(axes, shape, strict=True) if axis.role in _ROLES)
 
 
 def ngff_level(meta: ImageMeta, number: int, sizes: Sizes, of: Sizes, first: int = 0) -> Level:

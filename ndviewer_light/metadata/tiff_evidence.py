@@ -78,8 +78,8 @@ class TiffDocuments(Protocol):
     def imagej(self) -> dict[str, Any]:
         """ImageJ's metadata, {} if there is none."""
 
-    def n_sub_levels(self, page: int) -> int:
-        """How many smaller versions of a page are in its sub-pages."""
+    def sub_levels(self, page: int) -> tuple[int, ...]:
+        """Which sub-pages of a page are smaller versions of it, largest first."""
 
     def is_grey(self, page: int) -> bool:
         """Whether the palette of a page is a grey ramp."""
@@ -183,7 +183,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
         if image is not None and image.files == ("",):
             if len(document.images) == 1:
                 image = with_unlisted_pages(image, pixels, facts, refused)
-            image = with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page))
+            image = with_sub_levels(image, _sub_levels(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
             found.append(as_far_as_written(image, pixels, tiff.images_unclosed()) if is_only else image)
     if found and len(found) == len(document.images) and not refused:
@@ -203,8 +203,8 @@ def _n_unlisted(images: Sequence[TiffImage], facts: Sequence[PageFacts]) -> int:
     return sum(page not in listed and page_kind(each) in kinds for page, each in enumerate(facts))
 
 
-def _n_sub_levels(tiff: TiffDocuments, page: int) -> int:
-    return tiff.n_sub_levels(page) if page < len(tiff.facts) else 0
+def _sub_levels(tiff: TiffDocuments, page: int) -> tuple[int, ...]:
+    return tiff.sub_levels(page) if page < len(tiff.facts) else ()
 
 
 # ---- tifffile's own -------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def _shaped_image(
         return None, 1
     name = said.get("name")
     image = replace(image, name=name[:200] if isinstance(name, str) else "", is_incomplete=runs[0].n < n)
-    return with_sub_levels(image, tiff.n_sub_levels(at)), taken
+    return with_sub_levels(image, tiff.sub_levels(at)), taken
 
 
 def _axes_of_shape(shape: tuple[int, ...], page: PageFacts) -> str:
@@ -430,22 +430,42 @@ def _grouped(tiff: TiffDocuments, begin: int) -> list[TiffImage]:
         group.append(PageRun(first, len(numbers), numbers[0]))
     images = [checked(plain_image(group, facts[group[0].page]), tiff.name) for group in groups.values()]
     return [
-        with_sub_levels(image, _n_sub_levels(tiff, image.runs[0].page)) if image.runs[0].n else image
+        with_sub_levels(image, _sub_levels(tiff, image.runs[0].page)) if image.runs[0].n else image
         for image in images
     ]
 
 
 def _as_pyramids(images: list[TiffImage], tiff: TiffDocuments) -> Iterator[TiffImage]:
-    """Images that say they are smaller versions become levels of the one that they are a version of."""
-    facts = tiff.facts
+    """Images that say they are smaller versions become levels of the one that they are a version of.
+
+    TIFF 6.0 (NewSubfileType) recommends that the full one comes before them; it may come after them.
+    """
     full: list[TiffImage] = []
     for image in images:
-        page = facts[image.runs[0].page]
-        if full and page.is_reduced and _is_level(full[-1], image):
-            full[-1] = replace(full[-1], levels=(*full[-1].levels, image.runs))
+        if not _is_reduced(image, tiff):
+            early = [each for each in full if _is_reduced(each, tiff) and _is_level(image, each)]
+            full = [each for each in full if not any(each is level for level in early)]
+            full.append(_with_levels(image, early, tiff))
+        elif full and _is_level(full[-1], image):
+            full[-1] = _with_levels(full[-1], [image], tiff)
         else:
             full.append(image)
     yield from full
+
+
+def _is_reduced(image: TiffImage, tiff: TiffDocuments) -> bool:
+    return tiff.facts[image.runs[0].page].is_reduced
+
+
+def _with_levels(whole: TiffImage, parts: list[TiffImage], tiff: TiffDocuments) -> TiffImage:
+    """An image with others, and their levels, as its levels: largest first."""
+
+    def n_pixels(runs: tuple[PageRun, ...]) -> int:
+        page = tiff.facts[runs[0].page]
+        return page.height * page.width
+
+    levels = [*whole.levels, *(runs for part in parts for runs in (part.runs, *part.levels) if runs)]
+    return replace(whole, levels=tuple(sorted(levels, key=n_pixels, reverse=True))) if parts else whole
 
 
 def _is_level(whole: TiffImage, part: TiffImage) -> bool:

@@ -59,9 +59,10 @@ class PageRun(NamedTuple):
 class TiffImage:
     """One image: the axes over pages, slowest first, and those of a page: rows, columns, samples.
 
-    `levels` are the runs of each smaller pyramid level; () for one in the sub-pages of its pages. `kind`
-    says by what it was understood. Lengths of `steps` (t, z, y, x) in µm and s. `is_colour`: the samples are
-    red, green and blue, or become that. `pixel_type` is the name that OME-XML has for it.
+    `levels` are the runs of each smaller pyramid level, largest first; () for one in the sub-pages of its
+    pages, whose numbers are `sub_levels`. `kind` says by what it was understood. Lengths of `steps` (t, z, y,
+    x) in µm and s. `is_colour`: the samples are red, green and blue, or become that. `pixel_type` is the name
+    that OME-XML has for it.
     """
 
     outer: tuple[Axis, ...]
@@ -73,6 +74,7 @@ class TiffImage:
     name: str = ""
     is_colour: bool = False
     levels: tuple[tuple[PageRun, ...], ...] = ()
+    sub_levels: tuple[int, ...] = ()
     channels: tuple[Channel, ...] = ()
     steps: Steps = field(default_factory=dict)
     pixel_type: str = ""
@@ -138,7 +140,7 @@ class TiffImage:
         if level > 0:
             runs = self.levels[level - 1]
             if not runs:
-                runs, sub = self.runs, (level - 1,)
+                runs, sub = self.runs, (self.sub_levels[level - 1],)
         at = bisect_right(runs, number, key=lambda run: run.first) - 1
         if at < 0 or number >= runs[at].first + runs[at].n:
             raise PlaneNotStoredError("no page is listed for this plane")
@@ -294,9 +296,11 @@ def in_order(images: Sequence[TiffImage]) -> list[TiffImage]:
     ]
 
 
-def with_sub_levels(image: TiffImage, n: int) -> TiffImage:
-    """The image with so many smaller levels in the sub-pages of its pages."""
-    return replace(image, levels=((),) * n) if n and not image.levels else image
+def with_sub_levels(image: TiffImage, numbers: tuple[int, ...]) -> TiffImage:
+    """The image with smaller levels in these sub-pages of its pages, largest first."""
+    if not numbers or image.levels:
+        return image
+    return replace(image, levels=((),) * len(numbers), sub_levels=numbers)
 
 
 def page_kind(page: PageFacts) -> tuple[int, ...]:

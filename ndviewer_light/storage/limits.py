@@ -37,6 +37,8 @@ MAX_T = 1_000_000
 MAX_SHARD_INDEX_BYTES = 256 * 1024**2
 MAX_POSITIONS = 100_000
 MAX_CHANNELS = 16_384
+MOST_LEVELS = 64
+"""No image can be halved so often."""
 MAX_DIRECTORY_ENTRIES = 200_000
 
 JsonObject = dict[str, Any]

@@ -1,13 +1,15 @@
 """BigDataViewer's HDF5 files: each view setup is a channel at a position, with levels and time points.
 
 Source: the supplement of Pietzsch et al. 2015 ("BigDataViewer HDF5 file format"). ``/t00000/s00/0/cells`` is
-(z, y, x) of a time point, setup and level, and ``/s00/resolutions`` has the factors (x, y, z) of the levels.
+(z, y, x) of a time point, setup and level, and ``/s00/resolutions`` has the factors (x, y, z) of the levels,
+by which they are ordered: nothing but custom says that level 0 is the finest.
 Values are unsigned although stored as int16, since Java has no unsigned type. What the setups are is said by
 an XML file beside it by the same name, which names this one.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,13 +21,13 @@ from ...metadata.bdv_views import CHANNEL, positions_of, views_of
 from ...metadata.bdv_xml import BigDataViewerXml, Setup, parse_bdv_xml
 from ...model import Channel, DatasetInfo, ImageInfo, Level, PlaneKey, Scale, Sizes, colored
 from ...storage.bytes import is_url, name_of
-from ...storage.limits import MAX_CHANNELS, MAX_METADATA_BYTES
+from ...storage.limits import MAX_CHANNELS, MAX_METADATA_BYTES, MOST_LEVELS
 from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .array import facts
 from .bdv_layout import SETUP, TIME, meant_dtype
-from .composite import MOST_LEVELS, STACK_ROLES, Composite, PlaneAddress
+from .composite import STACK_ROLES, Composite, PlaneAddress
 from .file import Elsewhere
 from .images import sane_steps, unit_factor
 from .other_files import OtherFiles
@@ -82,11 +84,17 @@ def xml_of(path: str, options: StorageOptions, opened: str) -> BigDataViewerXml 
     return found if re.split(r"[\\/]", found.file)[-1] == name_of(path) else None
 
 
+class _StoredLevel(NamedTuple):
+    number: int
+    """Its name in the file."""
+    level: Level
+
+
 class _SetupStack(NamedTuple):
-    """A setup: which channel of which position it is, and its levels."""
+    """A setup: which channel of which position it is, and its levels, finest first."""
 
     setup: Setup
-    levels: tuple[Level, ...]
+    levels: tuple[_StoredLevel, ...]
 
 
 class BigDataViewerImage(Composite):
@@ -103,7 +111,7 @@ class BigDataViewerImage(Composite):
         self._channels = sorted({each.attributes.get(CHANNEL, 0) for each in setups})
         if len(self._channels) > MAX_CHANNELS:
             raise LimitExceededError(f"{file.name} has {len(self._channels)} channels: too many")
-        known: dict[object, tuple[Level, ...]] = {}
+        known: dict[object, tuple[_StoredLevel, ...]] = {}
         self._stacks: list[dict[int, _SetupStack]] = []
         self._views = views_of(setups)
         for view in self._views:
@@ -117,19 +125,20 @@ class BigDataViewerImage(Composite):
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Composite.levels`: those of its first channel."""
-        return next(iter(self._stacks[p].values())).levels
+        return tuple(each.level for each in next(iter(self._stacks[p].values())).levels)
 
     def address(self, key: PlaneKey, level: int) -> PlaneAddress | None:
         """See `Composite.address`."""
         stack = self._stacks[key.p].get(self._channels[key.c])
-        if stack is None:
+        if stack is None or level >= len(stack.levels):
             return None
-        path = f"/t{self._times[key.t]:05}/s{stack.setup.number:02}/{level}/cells"
+        number = stack.levels[level].number
+        path = f"/t{self._times[key.t]:05}/s{stack.setup.number:02}/{number}/cells"
         return PlaneAddress(PartAddress(path, STACK_ROLES), {"z": key.z})
 
     def _levels_of(
-        self, file: HDF5File, setup: Setup, known: dict[object, tuple[Level, ...]]
-    ) -> tuple[Level, ...]:
+        self, file: HDF5File, setup: Setup, known: dict[object, tuple[_StoredLevel, ...]]
+    ) -> tuple[_StoredLevel, ...]:
         """The levels of a setup; those of another are alike if the XML file says the same of their sizes."""
         factors = _resolutions(file, setup.number)
         alike = (setup.sizes, factors)
@@ -140,10 +149,10 @@ class BigDataViewerImage(Composite):
             data = self._first(file, setup.number, i)
             if data is None:
                 break
-            levels.append(Level(Sizes(*data.shape), Scale(z, y, x)))
+            levels.append(_StoredLevel(i, Level(Sizes(*data.shape), Scale(z, y, x))))
         if not levels:
             raise MetadataError(f"{file.name} has no data of setup {setup.number} ({setup.name!a})")
-        known[alike] = tuple(levels)
+        known[alike] = tuple(sorted(levels, key=lambda each: math.prod(each.level.scale)))
         return known[alike]
 
     def _first(self, file: HDF5File, setup: int, level: int) -> h5py.Dataset | None:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 STACK_ROLES = ("z", "y", "x")
 """The axes of datasets that are one stack each."""
 
-MOST_LEVELS = 64
-
 
 class PlaneAddress(NamedTuple):
     """Where one plane is: in which dataset, and at which index along its axes other than y and x."""

@@ -20,9 +20,9 @@ import numpy as np
 from ...errors import LimitExceededError, MetadataError
 from ...metadata.display_window import useful_window
 from ...model import Channel, DatasetInfo, Level, PlaneKey, Position, Scale, Sizes, colored
-from ...storage.limits import MAX_CHANNELS, MAX_T
+from ...storage.limits import MAX_CHANNELS, MAX_T, MOST_LEVELS
 from .array import facts
-from .composite import MOST_LEVELS, STACK_ROLES, Composite, PlaneAddress
+from .composite import STACK_ROLES, Composite, PlaneAddress
 from .images import sane_steps, unit_factor
 from .parts import PartAddress
 

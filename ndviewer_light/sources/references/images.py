@@ -19,7 +19,7 @@ from ...errors import (
 from ...metadata import ngff
 from ...metadata.guessed_axes import LEAST_IN_COLOUR
 from ...metadata.named_axes import clean
-from ...metadata.ngff_levels import ngff_level
+from ...metadata.ngff_levels import finest_first, ngff_level
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -254,11 +254,14 @@ def _multiscales(references: References) -> list[str]:
 
 def _multiscale_image(references: References, group: str) -> ReferencedImage:
     where = f"{references.where}: {group or 'the root'}"
-    meta = ngff.image_meta(references.attributes(group), where)
-    paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
-    if not paths:
+    said = ngff.image_meta(references.attributes(group), where)
+    listed = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in said.paths]
+    if not listed:
         raise MetadataError(f"{where}: its multiscales metadata lists no array")
-    levels = [_referenced(references, path) for path in paths]
+    found = {path: _referenced(references, path) for path in listed}
+    meta = finest_first(said, [found[path].chunks.shape for path in listed])
+    paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
+    levels = [found[path] for path in paths]
     first = levels[0].chunks
     names, shape = _dimension_names(references, paths[0]), first.shape
     has_samples = _has_samples(meta, first)

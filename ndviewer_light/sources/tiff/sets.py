@@ -263,16 +263,16 @@ def _pages_of_first(resolver: SetFiles, files: TiffFiles) -> Sequence[PageFacts]
 def _with_levels(
     images: Sequence[TiffImage], resolver: SetFiles, keys: Mapping[str, FileId], files: TiffFiles
 ) -> list[TiffImage]:
-    """The images with as many levels as the first one that can be read has: sets are written alike."""
+    """The images with the levels that the first one that can be read has: sets are written alike."""
     for image in images:
         run = image.runs[0]
         try:
             path = resolver.path if run.file == "" else resolver.path_of(keys[run.file])
             with files.opened(path) as tiff:
-                n = tiff.pages.n_sub_levels(run.page)
+                numbers = tiff.pages.sub_levels(run.page)
         except DatasetError:
             continue
-        return [with_sub_levels(each, n) for each in images]
+        return [with_sub_levels(each, numbers) for each in images]
     return list(images)
 
 

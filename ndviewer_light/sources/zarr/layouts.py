@@ -43,6 +43,7 @@ from .nodes import (
     ZarrImage,
     attributes_of,
     inner_acquisition,
+    meta_of,
     read_image,
     read_node,
 )
@@ -54,7 +55,16 @@ if TYPE_CHECKING:
     from ...metadata.transformations import TransformationStep
     from ...storage.trees.tree import Tree
 
-__all__ = ["METADATA_FILES", "Node", "ZarrImage", "discover", "read_image", "read_node", "recognises"]
+__all__ = [
+    "METADATA_FILES",
+    "Node",
+    "ZarrImage",
+    "discover",
+    "meta_of",
+    "read_image",
+    "read_node",
+    "recognises",
+]
 
 SERIES_XML = "METADATA.ome.xml"
 PLATES = ("plate.ome.zarr", "plate.zarr")

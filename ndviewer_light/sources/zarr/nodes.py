@@ -22,12 +22,13 @@ from ...errors import (
 from ...metadata import ngff, nwb_series, plates
 from ...metadata.guessed_axes import SAMPLES, axes_given, channels_last
 from ...metadata.named_axes import Axis
+from ...metadata.ngff_levels import finest_first, is_finest_first
 from ...model import RGB_COLORS
 from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, dimension_names, is_native
-from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, is_plain_json, safe_node
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, MOST_LEVELS, is_plain_json, safe_node
 from ...storage.printable import brief
 from ...storage.trees.consolidated import CONSOLIDATED
 from ...storage.trees.tree import LOCAL
@@ -215,13 +216,32 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
             return read_image(inner, level, tree)
     if node is not None and nwb_series.is_series(node.attributes):
         return _image_of_series(node, level, tree)
-    meta = ngff.image_meta(node.attributes, node.file) if node is not None else ngff.ImageMeta()
+    meta = meta_of(node, tree) if node is not None else ngff.ImageMeta()
     paths = meta.paths or ("0",)
     _check_level(level, len(paths), store)
     array = _array_node(tree.inside(store, paths[level]), tree, None if node is None else node.version)
     return _image(
         _with_separator(array, tree), meta, level, len(paths), provisional=not meta.paths, given=tree.axes
     )
+
+
+def meta_of(node: Node, tree: Tree = LOCAL) -> ngff.ImageMeta:
+    """What a group says of its image, its levels finest first, as far as all of their arrays are there.
+
+    Where its scales do not say that they are, the metadata of the arrays are read. Blocks on disk or network;
+    raises the errors of `ngff.image_meta`.
+    """
+    meta = ngff.image_meta(node.attributes, node.file)
+    if not 1 < len(meta.paths) <= MOST_LEVELS or is_finest_first(meta):
+        return meta
+    folders = [tree.inside(node.path, path) for path in meta.paths]
+    tree.expect(tree.join(folder, ".zarray" if node.version == 2 else "zarr.json") for folder in folders)
+    try:
+        shapes = [_array_node(folder, tree, node.version).document.get("shape") for folder in folders]
+    except DatasetError:  # said of the level when it is read
+        return meta
+    known = [shape for shape in shapes if isinstance(shape, list) and all(type(n) is int for n in shape)]
+    return finest_first(meta, known) if len(known) == len(shapes) else meta
 
 
 def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:

@@ -88,7 +88,7 @@ class TiffPages:
         self._file = AheadFile(source, _BLOCK)
         self._facts: list[PageFacts] | None = None
         self._shaped: dict[int, str] = {}  # of pages asked for: kept as a file grows, as the next
-        self._sub_levels: dict[int, int] = {}
+        self._sub_levels: dict[int, tuple[int, ...]] = {}
         self._alike: dict[tuple[int, int], int] = {}
         with damage_is_named(self.name):
             if source.size == 0:
@@ -162,11 +162,11 @@ class TiffPages:
 
         Costs the arrays that were not there when it was asked before, of a file that grows.
         """
-        facts, text, levels = self.facts, self.shaped(page), self.n_sub_levels(page)
+        facts, text, levels = self.facts, self.shaped(page), self.sub_levels(page)
         of_first, known = facts[page : page + n], self._alike.get((page, n), 1)
         at = page + known * n
         while at + n <= len(facts) and facts[at : at + n] == of_first:
-            if self.shaped(at) != text or self.n_sub_levels(at) != levels:
+            if self.shaped(at) != text or self.sub_levels(at) != levels:
                 break
             at += n
         self._alike[page, n] = (at - page) // n
@@ -222,23 +222,29 @@ class TiffPages:
             self._chain.check()
             return bool(self._chain.cut_off_at)
 
-    def n_sub_levels(self, page: int) -> int:
-        """How many pyramid levels a page has in its sub-pages: those that are the same but smaller."""
+    def sub_levels(self, page: int) -> tuple[int, ...]:
+        """Which sub-pages of a page are pyramid levels, largest first: those that are the same but smaller.
+
+        TIFF does not say in which order sub-pages are listed; OME-TIFF says from the largest to the smallest.
+        """
         if page not in self._sub_levels:
-            self._sub_levels[page] = self._count_sub_levels(page)
+            self._sub_levels[page] = self._find_sub_levels(page)
         return self._sub_levels[page]
 
-    def _count_sub_levels(self, page: int) -> int:
+    def _find_sub_levels(self, page: int) -> tuple[int, ...]:
         with self._lock, damage_is_named(self.name):
             found = self._page(PageAt(page))
-            before = _picture_of(found, self.name)
-            for level, _ in enumerate(sub_pages(found)):
-                picture = _picture_of(self._page(PageAt(page, (level,))), self.name)
-                same = (picture.dtype, picture.samples) == (before.dtype, before.samples)
-                if not same or picture.height * picture.width >= before.height * before.width:
-                    return level
-                before = picture
-            return len(sub_pages(found))
+            whole = _picture_of(found, self.name)
+            numbers: dict[int, int] = {}  # by size
+            for number, _ in enumerate(sub_pages(found)):
+                picture = _picture_of(self._page(PageAt(page, (number,))), self.name)
+                size = picture.height * picture.width
+                if (picture.dtype, picture.samples) != (whole.dtype, whole.samples):
+                    break
+                if size >= whole.height * whole.width:
+                    break
+                numbers.setdefault(size, number)
+            return tuple(numbers[size] for size in sorted(numbers, reverse=True))
 
     def is_grey(self, page: int) -> bool:
         """Whether the palette of a page is a grey ramp."""
