@@ -5,7 +5,7 @@
 | 36 | superqt, vispy and ndv patched for the whole process | here: nothing of them is changed, but where superqt looks for icons (`gui/look/icon_files.py` says why) |
 | 37 | private parts of ndv: each refresh builds the viewer again, indices cannot be set | here, `test_live_view::test_indices_set_by_a_host_are_clamped_and_unknown_dimensions_refused` |
 | 38 | PyQt5 and tensorstore imported at once, `print` in place of errors | here, `test_public::test_importing_the_checkout_as_a_host_does_loads_nothing_heavy`, `test_host::test_the_constructor_never_raises_and_says_what_is_missing` |
-| 39 | status not visible, labels cut off | here, `test_panels::test_the_value_is_never_cut_off` |
+| 39 | status not visible, labels cut off | here, `test_axis_sliders::test_the_value_is_never_cut_off` |
 | 40 | two `__init__.py` confuse pytest; hosts collect our tests | here |
 | 41 | OME names of one schema only, channels of all images in one list | `test_tiff_ome::test_any_namespace`, and here |
 """  # noqa: E501  a table
