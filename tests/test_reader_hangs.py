@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+from isolated_image import K, disk_that_hangs_when_told, hang, image_on_disk, reading_now, wait_for_end  # noqa: F401
 from memory_source import TIMEOUT, Gate, in_thread, wait_until
-from test_reader import K, disk_that_hangs, hang, image, reading_now, wait_for_end  # noqa: F401
 
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.cache import PlaneCache
@@ -41,7 +41,7 @@ def soon(monkeypatch) -> None:
 
 
 @pytest.fixture
-def dataset(image, soon) -> Iterator[Dataset]:  # noqa: F811
+def dataset(image, soon) -> Iterator[Dataset]:
     with open_dataset(image, isolate=True, timeout=60) as opened:
         yield opened
 
@@ -65,7 +65,7 @@ def source_of(dataset: Dataset) -> IsolatedSource:
 # ---- past the deadline -----------------------------------------------------------------------------------
 
 
-def test_a_plane_that_hangs_is_an_error_that_names_it_and_the_reader_is_replaced(image):  # noqa: F811
+def test_a_plane_that_hangs_is_an_error_that_names_it_and_the_reader_is_replaced(image):
     put_back = hang(image, K)
     with with_deadline(image, 1.0) as opened:
         pid = source_of(opened).pid
@@ -82,7 +82,7 @@ def test_a_plane_that_hangs_is_an_error_that_names_it_and_the_reader_is_replaced
 
 
 @pytest.mark.parametrize("ask", ["plane", "refresh", "plane_shape"])
-def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):  # noqa: F811
+def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):
     with with_deadline(image, 1.0) as opened:
         pid = source_of(opened).pid
         os.kill(pid, signal.SIGSTOP)
@@ -97,7 +97,7 @@ def test_a_reader_that_is_stopped_is_replaced_after_the_deadline(image, ask):  #
         np.testing.assert_array_equal(opened.plane(*FINE[0]), stores.plane(*FINE[0]))
 
 
-def test_what_waits_beside_the_request_that_timed_out_is_sent_again(image):  # noqa: F811
+def test_what_waits_beside_the_request_that_timed_out_is_sent_again(image):
     with with_deadline(image, 2.0) as opened:
         source = source_of(opened)
         os.kill(source.pid, signal.SIGSTOP)
@@ -119,7 +119,7 @@ def test_opening_what_hangs_ends(tmp_path, name):
         IsolatedSource.open(str(tmp_path / name), timeout=2.0)
 
 
-def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):  # noqa: F811
+def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):
     source = IsolatedSource(str(image), timeout=1.5)
     assert source.opening_since is None
     monkeypatch.setattr(reader_process, "_BOOTSTRAP", "import time; time.sleep(60)")
@@ -133,7 +133,7 @@ def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):
     source.close()
 
 
-def test_a_plane_that_timed_out_is_tried_again_with_pauses_not_at_once(image):  # noqa: F811
+def test_a_plane_that_timed_out_is_tried_again_with_pauses_not_at_once(image):
     hang(image, K)
     with with_deadline(image, 0.5) as opened:
         pids = {source_of(opened).pid}
@@ -149,7 +149,7 @@ def test_a_plane_that_timed_out_is_tried_again_with_pauses_not_at_once(image):  
 # ---- before the deadline ---------------------------------------------------------------------------------
 
 
-def test_planes_that_hang_hold_back_no_other_plane(dataset, image):  # noqa: F811
+def test_planes_that_hang_hold_back_no_other_plane(dataset, image):
     for key in HUNG:
         hang(image, key)
     hung = dataset.planes(HUNG, wait=0)
@@ -163,7 +163,7 @@ def test_planes_that_hang_hold_back_no_other_plane(dataset, image):  # noqa: F81
     assert all(dataset.waiting_since(key) is not None for key in HUNG)
 
 
-def test_one_plane_that_hangs_beside_others_needs_no_other_process(dataset, image):  # noqa: F811
+def test_one_plane_that_hangs_beside_others_needs_no_other_process(dataset, image):
     hang(image, K)
     pid = source_of(dataset).pid
     dataset.planes([K], wait=0)

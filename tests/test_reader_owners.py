@@ -16,8 +16,16 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from isolated_image import (  # noqa: F401
+    K,
+    disk_that_hangs_when_told,
+    hang,
+    image_on_disk,
+    reading_now,
+    source_in_a_reader,
+    wait_for_end,
+)
 from memory_source import TIMEOUT, MemorySource, in_thread, wait_until
-from test_reader import K, disk_that_hangs, hang, image, opened, reading_now, wait_for_end  # noqa: F401
 
 from ndviewer_light import errors
 from ndviewer_light.isolation import protocol, server
@@ -57,7 +65,7 @@ def assert_reads(source, key: PlaneKey) -> None:
 
 
 @pytest.mark.parametrize("answers", ["late", "never"])
-def test_ctrl_c_in_the_thread_that_waits_leaves_its_slot_to_others(opened, image, answers):  # noqa: F811
+def test_ctrl_c_in_the_thread_that_waits_leaves_its_slot_to_others(opened, image, answers):
     main, pid = threading.main_thread(), opened.pid
     for key in KEYS[:READS_IN_FLIGHT]:
         put_back = hang(image, key)
@@ -77,7 +85,7 @@ def test_ctrl_c_in_the_thread_that_waits_leaves_its_slot_to_others(opened, image
     assert answers == "never" or opened.pid == pid
 
 
-def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):  # noqa: F811
+def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):
     copy_out = OwnedSlot.copy_out
     for error in (MemoryError(), KeyboardInterrupt(), errors.LimitExceededError("too large")):
 
@@ -95,7 +103,7 @@ def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):  
     assert opened.pid == pid
 
 
-def test_the_reply_of_a_read_that_was_given_up_frees_its_slot(opened):  # noqa: F811
+def test_the_reply_of_a_read_that_was_given_up_frees_its_slot(opened):
     pid = opened.pid
     opened._readers.process.patience = TIMEOUT  # on a busy computer too, it is not replaced
     os.kill(pid, signal.SIGSTOP)
@@ -113,7 +121,7 @@ def test_the_reply_of_a_read_that_was_given_up_frees_its_slot(opened):  # noqa: 
     assert opened.pid == pid
 
 
-def test_giving_up_one_read_of_a_plane_leaves_another_of_the_same_plane_alone(opened):  # noqa: F811
+def test_giving_up_one_read_of_a_plane_leaves_another_of_the_same_plane_alone(opened):
     os.kill(opened.pid, signal.SIGSTOP)
     first = CancelScope()
     given_up = in_thread(first.run, lambda: opened.read_plane(K))
@@ -248,7 +256,7 @@ def no_threads(monkeypatch):
     return lambda: monkeypatch.setattr(threading.Thread, "start", start)
 
 
-def test_a_process_for_which_there_are_no_threads_is_no_process(image, no_threads):  # noqa: F811
+def test_a_process_for_which_there_are_no_threads_is_no_process(image, no_threads):
     from ndviewer_light.isolation.client import IsolatedSource
 
     source = IsolatedSource(str(image))
@@ -268,7 +276,7 @@ def test_a_host_without_threads_to_spare_goes_without_a_spare_process(no_threads
     assert spare._spare is None
 
 
-def test_a_process_that_cannot_be_started_is_said(image, monkeypatch):  # noqa: F811
+def test_a_process_that_cannot_be_started_is_said(image, monkeypatch):
     from ndviewer_light.isolation.client import IsolatedSource
 
     source = IsolatedSource(str(image))
@@ -328,7 +336,7 @@ def test_closing_while_a_message_cannot_be_delivered_ends_its_thread():
     # that no thread is left is what every test is held to
 
 
-def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tmp_path):  # noqa: F811
+def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tmp_path):
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "tensorstore.py").write_text(
         textwrap.dedent(
@@ -367,7 +375,7 @@ def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tm
 
 
 @needs_fork
-def test_a_forked_process_is_told_to_open_it_again_and_the_parent_goes_on(image):  # noqa: F811
+def test_a_forked_process_is_told_to_open_it_again_and_the_parent_goes_on(image):
     code = """
         import os, sys, threading
         from ndviewer_light import open_dataset
