@@ -1,9 +1,8 @@
-"""Planes in memory: bounded, read once, never older than the last notification."""
+"""Planes in memory: bounded, read once, errors are never planes."""
 
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import types
 from concurrent.futures import CancelledError, Future
@@ -11,187 +10,20 @@ from concurrent.futures import CancelledError, Future
 import numpy as np
 import pytest
 from memory_source import TIMEOUT, Gate, can_be_taken, in_thread
+from written_planes import (
+    OTHER,
+    PLANE_BYTES,
+    K,
+    bytes_retained,
+    cache_of_ten_planes,  # noqa: F401
+    hold_after_sample,
+    store_of_versions,  # noqa: F401
+    value_of,
+)
 
 from ndviewer_light.engine.cache import PlaneCache
-from ndviewer_light.engine.memory_bounded_lru import MemoryBoundedLRUCache
 from ndviewer_light.errors import CorruptDataError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
-
-K = PlaneKey(0, 0, 0, 0)
-OTHER = PlaneKey(0, 1, 0, 0)
-PLANE_BYTES = 100
-
-
-def plane(value: int = 0, nbytes: int = PLANE_BYTES) -> np.ndarray:
-    return np.full((1, nbytes), value, np.uint8)
-
-
-class Store:
-    """What a writer has written: a version per plane; reads stop at the gates that are set."""
-
-    def __init__(self) -> None:
-        self.versions: dict[PlaneKey, int] = {}
-        self.sizes: dict[PlaneKey, int] = {}
-        self.errors: dict[PlaneKey, Exception] = {}
-        self.reads: list[PlaneKey] = []
-        self.before_sample = Gate(held=False)
-        self.after_sample = Gate(held=False)
-
-    def read(self, key: PlaneKey, level: int) -> np.ndarray:
-        self.reads.append(key)
-        self.before_sample(key)
-        version, error = self.versions.get(key, 0), self.errors.get(key)
-        self.after_sample(key)
-        if error is not None:
-            raise error
-        return plane(version, self.sizes.get(key, PLANE_BYTES))
-
-
-@pytest.fixture
-def store():
-    return Store()
-
-
-@pytest.fixture
-def cache(store):
-    cache = PlaneCache(store.read, max_bytes=10 * PLANE_BYTES, workers=4)
-    yield cache
-    store.before_sample.open()
-    store.after_sample.open()
-    cache.close()
-
-
-def value_of(answer: np.ndarray | Future[np.ndarray]) -> int:
-    pixels = answer if isinstance(answer, np.ndarray) else answer.result(TIMEOUT)
-    assert len(np.unique(pixels)) == 1
-    return int(pixels.flat[0])
-
-
-def hold_after_sample(store: Store) -> Gate:
-    store.after_sample = Gate()
-    return store.after_sample
-
-
-# ---- MemoryBoundedLRUCache: what hosts know it by --------------------------------------------------
-
-
-def test_lru_returns_the_very_array_it_was_given():
-    lru, array = MemoryBoundedLRUCache(1000), plane()
-    lru.put("a", array)
-    assert lru.get("a") is array
-    assert "a" in lru
-    assert len(lru) == 1
-
-
-def test_lru_knows_nothing_of_a_key_never_put():
-    lru = MemoryBoundedLRUCache(1000)
-    assert lru.get("a") is None
-    assert "a" not in lru
-
-
-@pytest.mark.parametrize("key", ["text", ("zarr", 0, 1, 2, "c"), 7, PlaneKey(1, 2, 3, 4)], ids=str)
-def test_lru_takes_any_hashable_key(key):
-    lru = MemoryBoundedLRUCache(1000)
-    lru.put(key, plane(3))
-    assert value_of(lru.get(key)) == 3
-
-
-def test_lru_evicts_what_was_used_least_recently():
-    lru = MemoryBoundedLRUCache(3 * PLANE_BYTES)
-    for key in "abc":
-        lru.put(key, plane())
-    lru.get("a")
-    lru.put("d", plane())
-    assert [key in lru for key in "abcd"] == [True, False, True, True]
-
-
-def test_lru_evicts_as_many_as_a_large_array_needs():
-    lru = MemoryBoundedLRUCache(4 * PLANE_BYTES)
-    for key in "abcd":
-        lru.put(key, plane())
-    lru.put("large", plane(nbytes=3 * PLANE_BYTES))
-    assert lru.keys() == ["d", "large"]
-
-
-def test_lru_keeps_an_array_exactly_as_large_as_the_bound():
-    lru = MemoryBoundedLRUCache(PLANE_BYTES)
-    lru.put("a", plane())
-    assert "a" in lru
-
-
-def test_lru_refuses_an_array_larger_than_the_bound_silently():
-    lru = MemoryBoundedLRUCache(PLANE_BYTES)
-    lru.put("small", plane())
-    lru.put("large", plane(nbytes=PLANE_BYTES + 1))
-    assert lru.keys() == ["small"]
-    assert lru._current_memory == PLANE_BYTES
-
-
-def test_lru_forgets_the_old_array_when_its_replacement_is_too_large():
-    lru = MemoryBoundedLRUCache(PLANE_BYTES)
-    lru.put("a", plane(1))
-    lru.put("a", plane(2, nbytes=PLANE_BYTES + 1))
-    assert lru.get("a") is None, "the old array is out of date"
-
-
-def test_lru_replaces_and_accounts_anew():
-    lru = MemoryBoundedLRUCache(1000)
-    lru.put("a", plane(1, nbytes=300))
-    lru.put("a", plane(2, nbytes=200))
-    assert value_of(lru.get("a")) == 2
-    assert (len(lru), lru._current_memory) == (1, 200)
-
-
-def test_lru_invalidate_says_whether_there_was_something():
-    lru = MemoryBoundedLRUCache(1000)
-    lru.put("a", plane())
-    assert lru.invalidate("a") is True
-    assert lru.invalidate("a") is False
-    assert (len(lru), lru._current_memory) == (0, 0)
-
-
-def test_lru_clear_forgets_everything():
-    lru = MemoryBoundedLRUCache(1000)
-    lru.put("a", plane())
-    lru.put("b", plane())
-    lru.clear()
-    assert (len(lru), lru._current_memory, lru.get("a")) == (0, 0, None)
-
-
-def test_lru_is_bounded_and_accounts_right_under_concurrent_use():
-    lru, over, threads = MemoryBoundedLRUCache(2000), [], 8
-
-    def use(seed: int) -> None:
-        rng = random.Random(seed)
-        for _ in range(1500):
-            key = rng.randrange(12)
-            match rng.randrange(6):
-                case 0:
-                    lru.invalidate(key)
-                case 1 if rng.random() < 0.05:
-                    lru.clear()
-                case 2 | 3:
-                    lru.put(key, plane(key, nbytes=rng.choice([10, 400, 900, 2500])))
-                case _:
-                    array = lru.get(key)
-                    assert array is None or array.flat[0] == key
-            with lru._lock:
-                if lru._current_memory > 2000 or lru._current_memory != _retained(lru):
-                    over.append(lru._current_memory)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for future in [in_thread(use, seed) for seed in range(threads)]:
-            future.result(TIMEOUT)
-    finally:
-        sys.setswitchinterval(interval)
-    assert not over
-
-
-def _retained(lru: MemoryBoundedLRUCache) -> int:
-    return sum(array.nbytes for array in lru._arrays.values())
-
 
 # ---- reading ---------------------------------------------------------------------------------------
 
@@ -376,168 +208,6 @@ def test_an_error_of_a_read_that_was_overtaken_says_nothing(cache, store):
     assert value_of(waiting) == 1, "who waited gets the plane that was written meanwhile, not the error"
 
 
-# ---- the witnesses of the race that a was-written flag loses ----------------------------------------
-
-
-def test_s1_a_plane_written_during_its_read_is_not_kept(cache, store):
-    gate = hold_after_sample(store)
-    [answer] = cache.request([K])
-    gate.wait_for_one()
-    store.versions[K] = 1
-    cache.mark_stale(K)
-    gate.open()
-    value_of(answer)
-    assert value_of(cache.read(K)) == 1
-
-
-def test_s2_a_plane_written_during_its_read_just_before_the_end_is_not_kept(cache, store):
-    gate = hold_after_sample(store)
-    [answer] = cache.request([K])
-    gate.wait_for_one()
-    store.versions[K] = 1
-    cache.mark_stale(K)
-    cache.invalidate(K)  # what the end of a run does to planes in view
-    gate.open()
-    assert value_of(answer) == 0
-    assert value_of(cache.read(K)) == 1
-
-
-def test_s3_a_plane_written_twice_is_not_kept_from_a_read_in_between(cache, store):
-    store.versions[K] = 1
-    cache.mark_stale(K)  # written once: a flag would now say that every read is good for ever
-    gate = hold_after_sample(store)
-    [answer] = cache.request([K])
-    gate.wait_for_one()
-    store.versions[K] = 2
-    cache.mark_stale(K)
-    gate.open()
-    assert value_of(answer) == 1
-    assert value_of(cache.read(K)) == 2
-
-
-def test_s4_with_two_readers_the_older_read_cannot_overwrite_the_newer(cache, store):
-    gate = hold_after_sample(store)
-    [older] = cache.request([K])
-    gate.wait_for_one()
-    store.versions[K] = 1
-    cache.mark_stale(K)
-    store.after_sample = Gate(held=False)
-    [newer] = cache.request([K])
-    assert newer is not older, "a read begun before the write must not be joined after it"
-    assert value_of(newer) == 1
-    gate.open()
-    assert value_of(older) == 0
-    assert value_of(cache.read(K)) == 1
-
-
-def test_s5_three_writes_and_the_end_leave_the_last_one(cache, store):
-    gates, answers = [], []
-    for version in (1, 2, 3):
-        gates.append(hold_after_sample(store))
-        answers += cache.request([K])
-        gates[-1].wait_for_one()
-        store.versions[K] = version
-        cache.mark_stale(K)
-    cache.invalidate(K)
-    store.after_sample = Gate(held=False)
-    for gate in reversed(gates):
-        gate.open()
-    assert [value_of(answer) for answer in answers] == [0, 1, 2]
-    assert value_of(cache.read(K)) == 3
-
-
-def test_s6_a_read_of_before_clear_is_not_kept_after_it(cache, store):
-    gate = hold_after_sample(store)
-    [answer] = cache.request([K])
-    gate.wait_for_one()
-    cache.clear()
-    store.versions[K] = 1  # the new run wrote its plane; nobody needs to notify for a first read
-    gate.open()
-    assert value_of(answer) == 0
-    assert value_of(cache.read(K)) == 1
-
-
-def test_a_notification_between_commit_and_insertion_counts(cache, store, monkeypatch):
-    put = cache._planes.put
-
-    def put_after_notification(key, array):
-        store.versions[K] = 1
-        cache.mark_stale(K)  # it takes no lock, so it can come even here
-        put(key, array)
-
-    monkeypatch.setattr(cache._planes, "put", put_after_notification)
-    cache.read(K)
-    monkeypatch.undo()
-    assert value_of(cache.read(K)) == 1
-
-
-def test_a_notification_of_another_plane_disturbs_no_read(cache, store):
-    gate = hold_after_sample(store)
-    [answer] = cache.request([K])
-    gate.wait_for_one()
-    cache.mark_stale(OTHER)
-    gate.open()
-    value_of(answer)
-    cache.read(K)
-    assert store.reads == [K]
-
-
-def test_a_queued_read_is_not_made_stale_by_what_is_written_before_it_begins(store):
-    cache = PlaneCache(store.read, workers=1)
-    store.before_sample = Gate()
-    cache.request([K])
-    store.before_sample.wait_for_one()
-    [queued] = cache.request([OTHER])
-    store.versions[OTHER] = 1
-    cache.mark_stale(OTHER)
-    assert cache.request([OTHER])[0] is queued
-    store.before_sample.open()
-    assert value_of(queued) == 1
-    assert isinstance(cache.peek(OTHER), np.ndarray)
-    cache.close()
-
-
-@pytest.mark.parametrize("n", [1, 5000], ids=["one", "more than the inbox holds"])
-def test_what_was_notified_is_told_once(cache, n):
-    keys = {(t, 0, 0, 0) for t in range(n)}
-    cache.watch(frozenset({(0, 0, 0, 0), (0, 1, 0, 0)}))
-    for key in keys:
-        cache.mark_stale(key)
-        cache.mark_stale(key)
-    rows, watched = cache.take_notified()
-    assert {tuple(row) for row in np.concatenate(rows).tolist()} == keys
-    assert watched == {(0, 0, 0, 0)}
-    assert cache.take_notified() == ([], set())
-
-
-@pytest.mark.parametrize("where", ["a writer's thread", "the main thread"])
-def test_a_burst_makes_pauses_but_never_in_the_thread_of_the_gui(cache, monkeypatch, where):
-    pauses = []
-    monkeypatch.setattr("ndviewer_light.engine.cache.time.sleep", pauses.append)
-
-    def burst() -> None:
-        for t in range(1000):
-            cache.mark_stale((t, 0, 0, 0))
-
-    if where == "the main thread":
-        burst()
-    else:
-        thread = threading.Thread(target=burst)
-        thread.start()
-        thread.join()
-    assert bool(pauses) == (where != "the main thread")
-
-
-def test_notifications_that_nobody_asks_about_do_not_pile_up(cache):
-    for _ in range(300):
-        for t in range(10):
-            cache.mark_stale((t, 0, 0, 0))
-        cache.peek(K)  # takes them in
-    rows, _ = cache.take_notified()
-    assert len(rows) < 100
-    assert {tuple(row) for row in np.concatenate(rows).tolist()} == {(t, 0, 0, 0) for t in range(10)}
-
-
 # ---- memory ----------------------------------------------------------------------------------------
 
 
@@ -551,7 +221,7 @@ def test_bytes_stay_within_the_bound_at_every_instant(store):
     def watch() -> None:
         while not done.is_set():
             with cache._planes._lock:
-                retained = _retained(cache._planes)
+                retained = bytes_retained(cache._planes)
                 if retained > bound or retained != cache.nbytes:
                     over.append(retained)
 
@@ -613,6 +283,18 @@ def test_planes_kept_own_their_memory_and_nobody_can_change_them(view):
     assert owner.nbytes == kept.nbytes, "what is accounted is what is kept"
     assert not owner.flags.writeable
     cache.close()
+
+
+def test_pixels_that_came_from_a_server_are_not_copied() -> None:
+    """Neither as they are, nor as a part of the frame that was made of their bytes."""
+    from ndviewer_light.engine.owned_pixels import owned
+
+    raw = bytes(range(200)) * 20
+    frame = np.ndarray((40, 50, 1), np.uint16, raw, 0)
+    for pixels in (np.frombuffer(raw, np.uint16).reshape(40, 50), frame[..., 0]):
+        assert np.shares_memory(owned(pixels), frame)
+    few = np.ndarray((10, 10, 1), np.uint16, raw, 0)[..., 0]
+    assert not np.shares_memory(owned(few), frame)  # the rest would stay in memory
 
 
 # ---- locks and the end -----------------------------------------------------------------------------
@@ -699,59 +381,3 @@ def test_after_close_nothing_is_read_in_the_background(cache, store):
     [answer] = cache.request([K])
     assert answer.cancelled()
     assert not store.reads
-
-
-# ---- many threads ----------------------------------------------------------------------------------
-
-
-def test_under_a_storm_no_hit_is_older_than_the_last_notification_before_it(store):
-    keys = [PlaneKey(0, p, 0, 0) for p in range(6)]
-    cache = PlaneCache(store.read, 4 * PLANE_BYTES, workers=4)
-    announced = dict.fromkeys(keys, 0)
-    stale_hits: list[tuple[PlaneKey, int, int]] = []
-    writing = threading.Event()
-    writing.set()
-
-    def write(seed: int) -> None:
-        rng, mine = random.Random(seed), keys[seed::2]  # one writer per key, as in an acquisition
-        for _ in range(100 * len(mine)):
-            key = rng.choice(mine)
-            store.versions[key] = version = store.versions.get(key, 0) + 1
-            cache.mark_stale(key)
-            announced[key] = version
-
-    def read(seed: int) -> None:
-        rng = random.Random(seed)
-        while writing.is_set():
-            key = rng.choice(keys)
-            at_least = announced[key]
-            version = value_of(cache.request([key])[0])
-            if version < at_least:
-                stale_hits.append((key, version, at_least))
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        readers = [in_thread(read, seed) for seed in range(4)]
-        for writer in [in_thread(write, seed) for seed in range(2)]:
-            writer.result(TIMEOUT)
-        writing.clear()
-        for reader in readers:
-            reader.result(TIMEOUT)
-    finally:
-        sys.setswitchinterval(interval)
-    assert not stale_hits
-    assert [value_of(cache.read(key)) for key in keys] == [store.versions[key] for key in keys]
-    cache.close()
-
-
-def test_pixels_that_came_from_a_server_are_not_copied() -> None:
-    """Neither as they are, nor as a part of the frame that was made of their bytes."""
-    from ndviewer_light.engine.owned_pixels import owned
-
-    raw = bytes(range(200)) * 20
-    frame = np.ndarray((40, 50, 1), np.uint16, raw, 0)
-    for pixels in (np.frombuffer(raw, np.uint16).reshape(40, 50), frame[..., 0]):
-        assert np.shares_memory(owned(pixels), frame)
-    few = np.ndarray((10, 10, 1), np.uint16, raw, 0)[..., 0]
-    assert not np.shares_memory(owned(few), frame)  # the rest would stay in memory
