@@ -13,7 +13,7 @@
 | 32 | indices that grow without bound | `test_bits::test_a_million_planes_take_less_than_a_quarter_of_a_megabyte`, `test_registered::test_every_file_registered_is_found_again_and_none_is_kept`, and here |
 | 33 | full resolution only, arrays at "0" only | `test_zarr_source::test_all_levels_of_a_pyramid`, `test_layouts::test_array_is_found_where_datasets_path_says` |
 | 34 | a volume read whole at full resolution | here |
-| 35 | every step reads again; errors of tensorstore not understood | `test_costs::test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all`, `test_zarr_source::test_outside_the_dataset_is_an_index_error`, `test_zarr_source::test_what_tensorstore_refuses_is_our_error`, and here |
+| 35 | every step reads again; errors of tensorstore not understood | `test_costs::test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all`, `test_zarr_source::test_outside_the_dataset_is_an_index_error`, `test_zarr_damaged::test_what_tensorstore_refuses_is_our_error`, and here |
 """  # noqa: E501  a table
 
 from __future__ import annotations

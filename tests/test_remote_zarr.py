@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import stores
+from zarr_shown import assert_shows_what_was_written, keys
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import (
@@ -26,9 +27,7 @@ from tests.conftest import left_after_grace
 from tests.zarr_on_servers import (
     ONE,
     a_lonely_machine,  # noqa: F401
-    assert_shows_what_was_written,
     emptied_afterwards,
-    keys,
     paths,
     serving,
 )

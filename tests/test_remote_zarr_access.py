@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+from zarr_shown import assert_shows_what_was_written
 
 from ndviewer_light.errors import (
     DatasetError,
@@ -33,7 +34,6 @@ from tests.zarr_on_servers import (
     HERE,
     ONE,
     a_lonely_machine,  # noqa: F401
-    assert_shows_what_was_written,
     emptied_afterwards,
     paths,
     serving,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import stores
+from zarr_shown import assert_shows_what_was_written, keys
 
 from ndviewer_light.errors import (
     CorruptDataError,
@@ -31,9 +32,7 @@ from tests.zarr_on_servers import (
     HERE,
     ONE,
     a_lonely_machine,  # noqa: F401
-    assert_shows_what_was_written,
     emptied_afterwards,
-    keys,
     paths,
     serving,
 )

@@ -1,17 +1,13 @@
-"""A server for OME-Zarr that tests write, and what is expected of it."""
+"""A server for OME-Zarr that tests write."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-import stores
 
-from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.zarr import tensorstore_context as zarr_native
 from ndviewer_light.storage.remote import retries
 from ndviewer_light.storage.remote.remote_bytes import set_in_flight
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ndviewer_light.model import DatasetInfo
     from ndviewer_light.sources.zarr.source import ZarrSource
 
     Open = Callable[..., ZarrSource]
@@ -61,18 +56,6 @@ def emptied_afterwards(module_server: RangeServer) -> Iterator[RangeServer]:
     yield module_server
     for entry in list(module_server.folder.iterdir()):
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-def keys(info: DatasetInfo) -> Iterator[PlaneKey]:
-    sizes = info.sizes
-    yield from itertools.starmap(PlaneKey, itertools.product(*(range(sizes[axis]) for axis in "tpcz")))
-
-
-def assert_shows_what_was_written(source: ZarrSource, p_of: dict[str, int] | None = None) -> None:
-    for key in keys(source.info):
-        label = source.info.positions[key.p].label
-        expected = stores.plane(**key._replace(p=p_of[label] if p_of else key.p)._asdict())
-        np.testing.assert_array_equal(source.read_plane(key), expected, err_msg=f"{label} {key}")
 
 
 def paths(server: RangeServer) -> list[str]:
