@@ -251,6 +251,32 @@ def test_private_names_of_ndv_and_vispy_are_taken_in_one_module() -> None:
     }
 
 
+_PRIVATE_MODULE = re.compile(r"(?:ndv|vispy)(?:\.\w+)*\._\w+(?:\.\w+)*")
+
+
+def private_modules_of(name: str) -> set[str]:
+    """The private modules of ndv and vispy, and private names in modules of theirs, that a module imports."""
+    found = set()
+    for node in executed(parsed(name)):
+        if isinstance(node, ast.Import):
+            said = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            said = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):  # for `importlib`
+            said = [node.value]
+        else:
+            continue
+        found.update(each for each in said if _PRIVATE_MODULE.fullmatch(each))
+    return found
+
+
+def test_private_modules_of_ndv_and_vispy_are_imported_in_one_module() -> None:
+    found = {name: private_modules_of(name) for name in modules()}
+    assert {name: imported for name, imported in found.items() if imported} == {
+        "gui.canvas.ndv_private": {"ndv.views._qt._array_view", "ndv.views._vispy._array_canvas"}
+    }
+
+
 # ---- rooms -----------------------------------------------------------------------------------------
 
 

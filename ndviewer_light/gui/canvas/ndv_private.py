@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ndv
     from ndv.views.bases import ArrayCanvas
+
+
+_VIEWS = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
+
+
+def import_views() -> None:
+    """Import what ndv imports when it builds its first viewer; a version without these is only slower.
+
+    Any thread, unlike the public functions that give out their classes: those make a Qt application.
+    """
+    for name in _VIEWS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def canvas_of(viewer: ndv.ArrayViewer) -> ArrayCanvas:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import importlib
 import logging
 import sys
 import weakref
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_IMPORTED_BY_NDV = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
-"""What ndv imports when its first viewer is built. Private names: a version without them is only slower."""
-
 _DRAWN_AFTER = 4
 """Turns of the event loop."""
 
@@ -43,11 +39,9 @@ def import_all() -> None:
     import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
 
     from ...engine import dataset  # noqa: F401  for the first run
-    from . import gl_canvas  # noqa: F401  and so ndv
+    from . import gl_canvas, ndv_private  # noqa: F401  and so ndv
 
-    for name in _IMPORTED_BY_NDV:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    ndv_private.import_views()
     with contextlib.suppress(Exception):  # building the canvas will say what is wrong
         _prepare_vispy()
     # What was just imported is so much that the collector's next full pass would come in the first run. In a
