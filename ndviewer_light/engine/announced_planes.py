@@ -73,7 +73,7 @@ class PlaneBits:
 
 
 def key_rows(keys: Collection[tuple[int, int, int, int]]) -> np.ndarray:
-    """Return keys (t, p, c, z) as int64 (n, 4), without those with a number that does not fit."""
+    """Return keys (t, p, c, z) as int64 (n, 4), leaving out those with a number that does not fit."""
     try:
         flat = np.fromiter(chain.from_iterable(keys), np.int64, 4 * len(keys))
     except OverflowError:
@@ -188,7 +188,7 @@ def plane_keys(said: Sequence[Any]) -> SortedOut:
     """Return the valid keys (t, p, c, z) of integers, including numpy's, in `said`; never raises.
 
     To be fast, notifications are unchecked, so they may contain anything: None, text,
-    halves, tuples of another length. One check of all types finds out.
+    halves, tuples of another length. One check of all types covers them.
     """
     try:
         if set(map(len, said)) == {4} and set(map(type, chain.from_iterable(said))) == {int}:

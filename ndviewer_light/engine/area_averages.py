@@ -13,7 +13,7 @@ def step_for(longest: int, edge: int) -> int:
 def shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
     """Averages over squares of `step` × `step` pixels, in the dtype of `pixels` (integers are rounded).
 
-    Rows and columns at the far edges that do not fill a square are averaged among themselves.
+    Rows and columns at the far edges that do not fill a square are averaged separately.
     """
     if step <= 1:
         return pixels

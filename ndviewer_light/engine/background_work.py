@@ -87,7 +87,7 @@ class BackgroundWork:
             is_first = self._failures == 0 and not closed
         if is_first:
             logger.warning("%s failed and will be retried: %s", self._doing, what, exc_info=error)
-        with self._lock:  # last: whoever sees that it has ended sees all that it left
+        with self._lock:  # last: whoever sees that it has ended also sees everything it left behind
             self._failures += 1
             self._not_before = time.monotonic() + wait
             self._trouble = "" if closed else f"{self._doing} is failing and will be retried: {what}"

@@ -39,8 +39,9 @@ PLANE_CACHE_MAX_MEMORY_BYTES = 256 * 1024**2
 
 _BREATH = 256
 _BREATH_SECONDS = 1e-4
-"""So many notifications at once, and the notifier pauses: without, every time the GUI thread lets go of the
-interpreter in a burst it has it back only after 5 ms."""
+"""After this many notifications in a row the notifier pauses: otherwise the GUI thread, each time it releases
+the interpreter during a burst, gets it back only after 5 ms.
+"""
 _INBOX_MAX = 4096  # notifications collected before the notifying thread itself must apply them
 
 
@@ -61,7 +62,7 @@ class PlaneCache:
         read_tile: Callable[[PlaneKey, int, Region], np.ndarray] | None = None,
         on_stale: Callable[[Collection[tuple[int, int, int, int]]], None] = lambda keys: None,
     ) -> None:
-        """`on_stale` is told of planes marked stale, in that moment: it must be quick and call nothing."""
+        """`on_stale` is called with planes as they are marked stale: it must be quick and call nothing."""
         self._read_plane = read
         self._on_stale = on_stale
         self._read_tile = read_tile
@@ -86,7 +87,7 @@ class PlaneCache:
             lambda: len(self._queue),
             lambda: self._next(),
             lambda lease: self._run_for_waiters(lease),
-            lambda error: self._give_queued_up(error),
+            lambda error: self._fail_queued(error),
         )
         self._inbox = Inbox()
         self._facts: dict[tuple[int, int], Level] = {}  # by position and level
@@ -110,7 +111,7 @@ class PlaneCache:
         return self._planes.max_memory_bytes
 
     def leave_room(self, nbytes: int) -> None:
-        """So much of the limit is used for what is made from planes; half of it is for planes in any case."""
+        """Set aside this much of the limit for what is made from planes; half always remains for planes."""
         with self._lock:
             self._planes.max_memory_bytes = max(self._max_bytes - nbytes, self._max_bytes // 2)
 
@@ -315,7 +316,7 @@ class PlaneCache:
                 reason = f"reading was interrupted by {type(error).__name__}: {error}"
                 self._fail(lease, DatasetError(reason))
 
-    def _give_queued_up(self, error: RuntimeError) -> None:
+    def _fail_queued(self, error: RuntimeError) -> None:
         """There is no thread to read in: queued reads fail with that reason."""
         with self._lock:
             left = [] if self._workers.threads else self._drop_queued(set())

@@ -72,7 +72,7 @@ class ChangeListener:
                 logger.exception("in the function called for changes of %s", self._dataset.path)
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Call it no more; waits at most `timeout` s for a call in progress. Any thread."""
+        """Stop calling it; waits at most `timeout` s for a call in progress. Any thread."""
         self._stopped.set()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)

@@ -83,7 +83,7 @@ class Dataset(DatasetNumbers):
     ) -> None:
         """`live`: a host says what is written. `follow`: what grows at the path is noticed by itself.
 
-        `workers`: how many planes are read at a time; as many as the source is worth it for, unless given.
+        `workers`: how many planes are read at a time; by default as many as is worthwhile with this source.
         `reopen` opens it again, also in another process: it can be pickled and compared.
         """
         self.storage_options = dict(storage_options or {})

@@ -77,8 +77,9 @@ class DatasetNumbers(DatasetStates):
         Each axis takes an index or a name, several, or a slice; all by default. `progress(done, expected)`
         is called in this thread. Planes are measured by dask: in threads, or by the workers of a cluster
         while a `dask.distributed.Client` is active. Numbers are kept on disk, and planes that are as they
-        were are not measured again, so that a call that was interrupted goes on where it was. Ends early
-        once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not have.
+        were are not measured again, so that a call that was interrupted continues where it stopped. Ends
+        early once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not
+        have.
         """
         return self.measured_table(channels, t, positions, z, progress, cancelled).to_xarray()
 

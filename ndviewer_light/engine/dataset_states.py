@@ -145,7 +145,7 @@ class DatasetStates(DatasetContents):
         return self._follower.following
 
     def set_following(self, following: bool) -> None:
-        """Pause following what grows at the path, or go on. Any thread; no I/O.
+        """Pause following what grows at the path, or resume. Any thread; no I/O.
 
         What counted as finished is followed again for ten minutes.
         """
@@ -165,7 +165,7 @@ class DatasetStates(DatasetContents):
         """The state of one plane, without reading it; blocks on disk if it is not in view.
 
         At the level in view of what is in memory, being read, or failed. Of any other plane what is stored
-        counts (see `PlaneState`): PRESENT, PENDING, FILLED or ABSENT as `plane` has it of what is missing,
+        counts (see `PlaneState`): PRESENT, or PENDING, FILLED or ABSENT as `plane` treats missing planes,
         UNREADABLE if it was before, UNKNOWN if only reading tells. Raises `IndexError` outside the dataset.
         """
         key = PlaneKey(*key)
@@ -225,8 +225,8 @@ class DatasetStates(DatasetContents):
     ) -> tuple[PlaneKey, PlaneState] | None:
         """Find the next plane after one that is in a `wanted` state; None if there is none, or cancelled.
 
-        In the order position, time, z, channel; goes on from the beginning, and ends with the plane itself.
-        Planes are told missing by what is stored, but unreadable by reading every one on the way, so that
+        In the order position, time, z, channel; continues from the beginning, and ends with the plane itself.
+        Missing planes are found by what is stored, unreadable ones by reading every plane on the way, which
         is slow; then `progress(done, expected)` and `cancelled()` are for whoever waits. Blocks.
         """
         self._current.adopt()

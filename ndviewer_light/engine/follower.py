@@ -122,7 +122,7 @@ class DiskFollower:
             self._schedule.end(time.monotonic())
 
     def reached(self) -> None:
-        """The dataset was read just now, whatever the last look met with."""
+        """The dataset was read just now, whatever went wrong in the last look."""
         self._gone = ""
 
     def start_over(self) -> None:
@@ -282,7 +282,7 @@ class DiskFollower:
                     continue
             elif isinstance(shown, np.ndarray) or known is not None:
                 self._versions.note(key, level, version)
-            elif shown is None:  # looked for in vain so far, and never looked at: retried with back-off
+            elif shown is None:  # not found so far, and never looked at: retried with back-off
                 self._versions.note(key, level, version)
                 continue
             else:
@@ -296,7 +296,7 @@ class DiskFollower:
     def _is_in_parts(self, key: PlaneKey, known: str, version: str) -> bool:
         """Whether a plane is being written again chunk by chunk: what was read before is whole, and stays.
 
-        For a second at most, as a writer may go on writing the same chunk.
+        For a second at most, as a writer may keep writing the same chunk.
         """
         now = time.monotonic()
         if not is_in_parts(known, version, time.time_ns()):

@@ -1,4 +1,4 @@
-"""Area averages that are kept on disk: under which name, and which are worth it."""
+"""Area averages that are kept on disk: under which names, and which ones are worth keeping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage.disk_cache import DiskCache
 
 KEPT_EDGE = 128
-"""The longest edge, or up to twice of it, of area averages that are kept on disk."""
+"""The longest edge, up to twice this, of the area averages that are kept on disk."""
 
 
 _UNASKED_SECONDS = 0.5
@@ -87,7 +87,7 @@ class ThumbnailCache(NamedTuple):
     name: str
 
     def name_of(self, key: StackKey, level: int, edge: int, version: str | None) -> str:
-        """Under what an average is kept; "" if it is not: nothing tells when the plane has changed."""
+        """The name an average is kept under; "" if it is not: nothing tells when the plane has changed."""
         if version is None:
             return ""
         said = self.name, version, level, *key, max(edge, KEPT_EDGE)

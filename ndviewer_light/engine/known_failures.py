@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
 KEPT_FAILURES = 4096
-"""So many are remembered, the latest; of a dataset with more, reading tells again."""
+"""How many are remembered, the latest ones; the others are found out again by reading."""
 
 
 class KnownFailures:
@@ -51,7 +51,7 @@ class KnownFailures:
             self._reasons.clear()
 
     def reason_of(self, key: PlaneKey) -> str | None:
-        """Why a plane could not be read; None if nothing is known against it."""
+        """Why a plane could not be read; None if it has not failed."""
         return self._reasons.get(key) if self._reasons else None
 
     def among(self, positions: Container[int]) -> dict[PlaneKey, str]:

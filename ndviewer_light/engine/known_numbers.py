@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 MOST_IN_MEMORY = 100_000
-"""Planes; about 60 MB. Of more, those noted first are forgotten, and stay on disk."""
+"""In planes, about 60 MB. Beyond that, those noted first are forgotten, but stay on disk."""
 
 _FORM = struct.Struct("<qq7dq?")
 _FLUSH_PLANES, _FLUSH_SECONDS = 256, 2.0
@@ -240,7 +240,7 @@ def database_of(path: str, options: Mapping[str, str]) -> NumbersDatabase | None
 
 
 def _address(info: DatasetInfo, key: PlaneKey) -> str:
-    """`key` as it is in every program: the index of a channel depends on what was looked at before."""
+    """`key` as every program has it: the index of a channel depends on which positions were looked at."""
     name, nth = channel_name(info.channels, key.c) if key.c < len(info.channels) else ("", key.c)
     return f"{key.t} {key.p} {key.z} {nth} {name}"
 

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from .label_planes import LabelPlace
 
 MOST_OPEN = 64
-"""So many label images stay open."""
+"""How many label images stay open."""
 _PIXELS_AT_ONCE = 2**24
-"""A larger part is read in bands of rows, of which those that are wanted are kept."""
+"""A larger part is read in bands of rows, of which only the wanted pixels are kept."""
 
 
 class _OpenImage(NamedTuple):
@@ -233,12 +233,12 @@ def _sampled_plane(
 
 
 def _inside(indices: np.ndarray, size: int) -> slice:
-    """Which of these, which only rise, are of pixels that there are."""
+    """Which of these ascending indices lie within an axis of that size."""
     return slice(int(np.searchsorted(indices, 0)), int(np.searchsorted(indices, size)))
 
 
 def _facts_of(seen: np.ndarray, facts: LabelFacts) -> LabelFacts:
-    """What is said of the values that are seen, of which there may be fifty thousand others."""
+    """The facts of the values that are in view: there may be fifty thousand others."""
     if not facts.colours and not facts.properties:
         return LabelFacts()
     values = set(np.unique(seen).tolist())

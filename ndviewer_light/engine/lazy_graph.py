@@ -118,7 +118,7 @@ class PlanesLayer(Layer):
     def cull(
         self, keys: set[Any], all_hlg_keys: Collection[Any]
     ) -> tuple[MaterializedLayer, Mapping[Any, set[Any]]]:
-        """Only the tasks of these chunks, which read each other ahead."""
+        """Only the tasks of these chunks; each of them reads ahead for the others."""
         wanted = sorted(key for key in keys if key in self)
         ahead = ReadAhead(each for key in wanted for each in self._planes.keys_of(self._index(key)))
         tasks = {key: self._task(key, ahead) for key in wanted}

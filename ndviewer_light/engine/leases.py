@@ -47,7 +47,7 @@ class Lease:
         self.given_up = False  # nobody is waiting: it may end early, so nobody may wait for it again
 
     def may_run(self) -> bool:
-        """Whether its future is still wanted; checked before reading, also a second time."""
+        """Whether its future is still wanted; checked before every read, the repeated ones too."""
         return self.future.running() or self.future.set_running_or_notify_cancel()
 
     def drop(self) -> None:

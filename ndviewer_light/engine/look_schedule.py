@@ -17,20 +17,20 @@ GRACE_SECONDS = 15.0
 SHORTEST_SECONDS = 0.2
 """How often a dataset is looked at while it grows."""
 LONGEST_SECONDS = 30.0
-"""How often at least one that has grown before."""
+"""The longest interval for a dataset that has grown before."""
 _SHARE_OF_AGE = 0.05
 """The next look comes after this share of the time since the last news."""
 GIVEN_UP_SECONDS = 600.0
 """A dataset that has not changed at all for so long after it was opened is finished."""
 _ACTIVE_SECONDS = 10.0
-"""News (or the opening) less old than this may cost more."""
+"""While the last news (or the opening) is younger than this, looks may cost more."""
 _SHARE_ACTIVE = 1 / 8
 _SHARE_IDLE = 1 / 100
 _COSTS = 3
-"""A look costs what the cheapest of so many took: on a busy computer one may wait long for its turn."""
-"""Of the time, at most so much goes into looking."""
+"""The cost of a look is that of the cheapest of so many: on a busy computer one may wait for its turn."""
+"""The largest share of the time that goes into looking."""
 GROWING_SECONDS = 60.0
-"""A dataset with news less old than this is being written."""
+"""A dataset whose last news is younger than this is being written."""
 
 Index = tuple[int, int, int, int]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _GROWING_SECONDS = 0.1
 _QUIET_SECONDS = 0.5
-"""How often it is asked whether a look is due; asking takes microseconds."""
+"""How often to check whether a look is due; a check takes microseconds."""
 
 
 class LookThread:
@@ -42,5 +42,5 @@ def _keep_looking(follower_of: weakref.ref[DiskFollower], ended: threading.Event
             return
         follower.look_if_due(None, time.monotonic())
         wait = _GROWING_SECONDS if follower.is_growing() else _QUIET_SECONDS
-        del follower  # a dataset that nobody closed goes when nobody uses it any more
+        del follower  # a dataset that nobody closed is collected once nobody uses it
         ended.wait(wait)

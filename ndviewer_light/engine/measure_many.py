@@ -33,7 +33,7 @@ _WAVE = 4  # tasks for each thread before progress is told
 
 
 class MeasuringTask:
-    """What a dask task calls; pickled, it opens the dataset where it has arrived."""
+    """What a dask task calls; unpickled elsewhere, it opens the dataset there."""
 
     def __init__(self, dataset: DatasetNumbers) -> None:
         self._dataset: DatasetNumbers | None = dataset

@@ -1,4 +1,4 @@
-"""Reads planes from a source, which measures them where it decodes them while somebody wants numbers."""
+"""Reads planes from a source, which measures them as it decodes them while somebody wants numbers."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
 
 KEPT_PLACES = 16_384
-"""How many of the latest places are remembered (about 3 MB); older ones count as newest of nothing."""
+"""How many of the latest places are remembered (about 3 MB); older ones are never the answer."""
 
 
 class Place(NamedTuple):

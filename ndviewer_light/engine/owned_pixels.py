@@ -1,10 +1,10 @@
-"""Pixels that own their memory, so that what is counted of them is what they keep."""
+"""Pixels that own their memory, so that they keep no more alive than is counted for them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_SPARE = 32  # so little of the bytes around a plane is not worth a copy
+_SPARE = 32  # with so few bytes around it, a plane is not worth copying
 
 
 def owned(pixels: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP = 0.06
-"""Between neighbours that are placed in a grid, as a share of their size."""
+"""The gap between neighbours that are placed in a grid, as a share of their size."""
 
 _NEAREST = 0.02
 _FARTHEST = 300.0

@@ -66,9 +66,9 @@ class PlaneOutcomes:
     def of_entry(
         self, key: PlaneKey, level: int, entry: np.ndarray | Future[np.ndarray], deadline: float | None
     ) -> Plane:
-        """What has come of a request to the cache by `deadline` (`time.monotonic`; None: wait for it).
+        """The outcome of a request to the cache by `deadline` (`time.monotonic`; None: wait for it).
 
-        Of what comes later the plane is drawn again.
+        If it arrives later, the plane is drawn again.
         """
         if isinstance(entry, np.ndarray):
             return self._present(key, entry)
@@ -149,5 +149,5 @@ class PlaneOutcomes:
         return is_new and self._follower.is_growing()
 
     def close(self) -> None:
-        """Failures are of no interest to the log any more."""
+        """From now on failures are not logged."""
         self._closed = True

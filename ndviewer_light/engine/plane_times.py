@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ..model import PlaneKey
 
-_MOST = 1024  # that wait for somebody to take them; of more, the oldest are forgotten
+_MOST = 1024  # waiting to be taken; beyond that, the oldest are forgotten
 
 
 class PlaneRead(NamedTuple):

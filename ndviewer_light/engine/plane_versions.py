@@ -27,7 +27,7 @@ class PlaneVersions:
             return self._known.get(key, {}).get(level)
 
     def note(self, key: PlaneKey, level: int, version: str | None, *, is_part: bool = False) -> None:
-        """A plane was read, or looked for in vain, at this version; of one read in parts the first counts."""
+        """A plane was read, or not found, at this version; of one read in parts the first counts."""
         if version is None:
             return
         with self._lock:

@@ -60,7 +60,7 @@ class StackProjection(NamedTuple):
         return cls(how, *sorted((int(first), int(last))))
 
     def planes_of(self, n_z: int) -> range:
-        """The planes that a stack of `n_z` has of it."""
+        """Which of these planes a stack of `n_z` has."""
         last = n_z - 1 if self.last is None else min(self.last, n_z - 1)
         return range(min(self.first, last), last + 1)
 
@@ -293,7 +293,7 @@ def _said(
     *,
     is_held_back: bool,
 ) -> ProjectedStack:
-    """What has become of a stack: of planes neither added nor in `others`, nothing is known yet."""
+    """The state of a stack: planes neither added nor in `others` are not known yet."""
     counts: Counter[PlaneState] = Counter()
     worst: Plane | None = None
     for key in keys:

@@ -34,7 +34,7 @@ _AHEAD_BYTES = 256 * 1024**2
 
 
 def worth_reading_at_once(source: Source) -> int:
-    """As many planes as the source is worth it for, and fit into memory."""
+    """How many planes are worth reading at once from the source, and fit into memory."""
     try:
         info = source.info
     except DatasetError:  # not open yet

@@ -22,7 +22,7 @@ class ReadWorkers(Generic[Read]):
     """Threads that take queued reads and run them, at most `most` that do not hang.
 
     `lock` guards the queue, which belongs to the caller: `n_queued` and `take` are called with it held.
-    Without it are called `run`, which raises nothing, and `none_started`, if there are no threads.
+    `run`, which raises nothing, and `none_started`, for when there are no threads, are called without it.
     """
 
     def __init__(

@@ -158,7 +158,7 @@ class TiledPlanes:
         return stored.tile is not None and stored.tile in grid.tiles(stored.tile) and not grid.is_whole
 
     def finished(self, stored: StoredKey, entry: np.ndarray | Future[np.ndarray]) -> np.ndarray:
-        """What has come of a request for a plane or tile to the cache; waits for it. Raises like a read."""
+        """The pixels of a plane or tile requested from the cache; waits for them. Raises like a read."""
         try:
             return self._ended(stored, entry)
         except PlaneNotStoredError as error:

@@ -1,4 +1,4 @@
-"""A question that is answered from the last look, while a thread looks again: never blocks who asks."""
+"""A question that is answered from the last look, while a thread looks again: the caller never blocks."""
 
 from __future__ import annotations
 

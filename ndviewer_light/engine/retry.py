@@ -88,7 +88,7 @@ class RetryPolicy:
         return attempts == 0
 
     def succeeded(self, key: PlaneKey) -> bool:
-        """The plane was read: its next failure counts as the first. Whether it had failed before."""
+        """The plane was read: its next failure counts as the first. Returns whether it had failed before."""
         with self._lock:
             return self._failures.pop(key, None) is not None
 
@@ -130,7 +130,7 @@ def _release_due(failures: Iterable[_FailedPlane], now: float) -> bool:
 
 
 def _wait_after(error: Exception, attempts: int) -> float:
-    """Seconds until the next attempt; for ever if there is none."""
+    """Seconds until the next attempt; infinite if there is none."""
     if isinstance(error, PlaneNotStoredError) and error.is_fill_value:
         return RETRY_SECONDS_OF_FILL[attempts] if attempts < len(RETRY_SECONDS_OF_FILL) else float("inf")
     steps = RETRY_SECONDS_AFTER_TIMEOUT if isinstance(error, ReadTimeoutError) else RETRY_SECONDS

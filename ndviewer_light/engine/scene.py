@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo, ImageInfo
 
 WELL_GAP = 0.08
-"""Between wells, as a share of what a well contains."""
+"""The gap between wells, as a share of what a well contains."""
 
 _FARTHEST_PX = 2**30
 _VIEWPORTS_KEPT = 4
 _MOST_NEAR = 32
-"""Of an image with more neighbours, they are looked up each time: all may lie at one place."""
+"""The neighbours of an image that has more are looked up each time: all images may lie at one place."""
 
 
 class PlacedImage(NamedTuple):
@@ -308,7 +308,7 @@ def _plate(
     notes: dict[str, list[str]] = {}
     spans = np.zeros((len(wells), 2))
     for number, fields in enumerate(wells):
-        if len(fields) == 1:  # as of most large plates: in the middle, wherever the stage was
+        if len(fields) == 1:  # as on most large plates: in the middle, wherever the stage was
             height, width = sizes[fields[0]]
             edges[fields[0]] = -width / 2, -height / 2, width / 2, height / 2
             spans[number] = width, height

@@ -62,7 +62,7 @@ def box_series(
 ) -> dict[int, np.ndarray]:
     """Return the mean of a box at every index of an axis by channel, (indices,) float64.
 
-    Of `at`, the index of `axis` is all of them; over z, planes are measured one by one. `known` are means by
+    The index of `axis` in `at` does not count; over z, planes are measured one by one. `known` are means by
     (channel, index) that need not be read again, and takes those that are found; indices in `anew` are read
     in any case. `progress` is called, in this thread, with what has been found after each index; ends early
     once `cancelled()`.

@@ -68,7 +68,7 @@ def line_values(line: Line, height: int, width: int, read: Callable[[Region], np
         here = np.flatnonzero(inside[start : start + step]) + start
         if not len(here):
             continue
-        # between the middles of four pixels; at an edge, the last pixel goes on
+        # between the middles of four pixels; beyond an edge, the last pixel is repeated
         y, x = np.clip(ys[here] - 0.5, 0, height - 1), np.clip(xs[here] - 0.5, 0, width - 1)
         top, left = int(y.min()), int(x.min())
         bottom, right = min(int(y.max()) + 2, height), min(int(x.max()) + 2, width)

@@ -94,8 +94,8 @@ def grid_of(
 class StackSeen(NamedTuple):
     """What there is of a stack.
 
-    By channel: `pixels` (Z, Y, X), which go on being filled, zero where nothing was read; the `states` of the
-    planes; of them the `worst`, without pixels. `is_held_back`: planes have not been requested yet.
+    By channel: `pixels` (Z, Y, X), which are still being filled, zero where nothing was read; the `states` of
+    the planes; of them the `worst`, without pixels. `is_held_back`: planes have not been requested yet.
     """
 
     grid: StackGrid
@@ -127,7 +127,7 @@ class _KeptStack:
         self.grid = grid
         self.lock = threading.Lock()  # guards the following; nothing is called while holding it
         self.pixels: dict[int, np.ndarray] = {}
-        self.planes: dict[int, list[Plane]] = {}  # as last said, without pixels
+        self.planes: dict[int, list[Plane]] = {}  # as last reported, without pixels
         self.added: set[PlaneKey] = set()
         self.slots: dict[tuple[int, int, int, int], set[PlaneKey]] = {}  # by the planes of level 0 in them
         self.writes: Counter[PlaneKey] = Counter()

@@ -23,7 +23,7 @@ _AT_ONCE = 8
 class StacksInMemory:
     """Projections, and the one stack that is shown beside the picture. Any thread.
 
-    `planes` requests those of the view, `requests` those of a view of its own, in which is what is `viewed`.
+    `planes` requests those of the view, `requests` those of a second view, which shows what is `viewed`.
     `parts(key, level)` are the planes of level 0 that one of a level shows, `reads_at_once()` how many are
     read at a time.
     """

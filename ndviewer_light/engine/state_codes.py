@@ -22,7 +22,7 @@ CODES = {state: code for code, state in enumerate(CODED, 1)}
 
 
 class TimeState(Enum):
-    """What of a time point, or of a position at one, is there, in words."""
+    """How much of a time point, or of a position at one, is there, in a word."""
 
     ACQUIRED = "acquired"
     PARTLY = "acquired in part"

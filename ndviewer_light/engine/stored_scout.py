@@ -1,4 +1,4 @@
-"""How far a dataset is written of which nobody says so: found among what is stored, a few planes at a time.
+"""How far a dataset is written that nobody announces: found among what is stored, a few planes at a time.
 
 Sizes do not tell: many writers reserve them before the first plane. What is written is taken to be written in
 order, time points one after the other at each position; then a handful of questions find the newest one.

@@ -30,7 +30,7 @@ REPORT_SECONDS = 20.0
 _READERS = 4
 _READ_AT_ONCE = 4 * _READERS
 _ASKED_OF_SERVERS = 1024
-"""Of so many planes a server is asked whether anything is stored; of others only reading tells."""
+"""For how many planes a server is asked whether anything is stored; for others only reading tells."""
 _MAX_PLANES = 256_000_000
 """One byte each."""
 

@@ -29,7 +29,7 @@ _FIRST_BATCH, _LARGEST_BATCH = 8, 256
 _BATCH_PIXELS = 4 * 1024**2
 """A batch of large pictures has fewer of them: it is in memory, and comes in one message."""
 _BATCH_SECONDS, _BATCH_SECONDS_REMOTE = 0.12, 0.5
-"""How long a batch should take: what is not wanted any more is not in the way for longer."""
+"""How long a batch should take, and so how long one that is no longer wanted stays in the way."""
 _AT_SCRIPTS = 32
 
 
@@ -73,7 +73,8 @@ class ThumbnailSource:
         return other
 
     def beside_cluster(self, scheduler: Any, is_for_here: Callable[[], bool]) -> ThumbnailSource:
-        """`on_cluster` for a view, which goes on without it: `trouble` says why. Closed by whoever asks.
+        """`on_cluster` for a view, which does without it if need be: `trouble` says why. Closed by whoever
+        asks.
 
         `is_for_here`: while it says so, pictures are made here, as the workers do not know what was written.
         """

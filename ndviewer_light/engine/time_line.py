@@ -23,7 +23,7 @@ _AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
 _NOTHING_MISSING_SECONDS = 30.0
 _PLANES_AT_FRONT = 256
-"""So many are looked at again every time, all of them less often."""
+"""How many are looked at again every time; all of them are less often."""
 
 
 class TimeStates(NamedTuple):
@@ -114,8 +114,8 @@ class TimeLine:
     def _keys(self, p: int, block: np.ndarray, n: int) -> list[PlaneKey]:
         """At most `n` planes to look at, not those that are there.
 
-        New ones come first, then those of time points that are there in part, then the first others: writers
-        write in order.
+        New ones come first, then those of time points that are there in part, then the first of the others,
+        as writers write in order.
         """
         is_expected = block != NOT_EXPECTED
         there = is_there(block)

@@ -47,7 +47,7 @@ def _copy_words(out: np.ndarray, stored: np.ndarray, per_word: int) -> None:
     """Transpose `stored` (X, Y) into `out` (Y, X), `per_word` pixels of a row at a time."""
     n_x, n_y = stored.shape
     bits = np.dtype(f"u{stored.itemsize}")
-    stored, words = stored.view(bits), out.view(np.uint64)  # NaN payloads and signs pass untouched
+    stored, words = stored.view(bits), out.view(np.uint64)  # NaN payloads and signs are preserved
     strip = np.empty((_STRIP_ROWS // per_word, n_y, per_word), bits)
     for x in range(0, n_x, _STRIP_ROWS):
         rows = stored[x : x + _STRIP_ROWS]
