@@ -142,9 +142,9 @@ class CanvasStart:
 
 
 def _show_anew(window: QWidget | None, why: str) -> None:
-    """Qt goes on to paint a window with OpenGL that has had a widget of OpenGL, and so nothing at all.
+    """Show a window again that stays empty: Qt still paints it with OpenGL since it had an OpenGL widget.
 
-    Qt 6 until its native window is made anew. Qt 5 as long as the window lives: there it is said beside it.
+    Qt 6 stops when the native window is made anew; Qt 5 never does, so another window says how to go on.
     """
     if not QT6:
         _say_how_to_go_on(window, why)

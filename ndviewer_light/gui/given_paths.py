@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 from ..storage.bytes import is_url
 
 _PATH_ATTRIBUTES = ("output_path", "root_path", "path")
-_SETTINGS_ATTRIBUTES = ("settings", "_settings")  # ome-writers 0.3 has no public name for a stream's
+_SETTINGS_ATTRIBUTES = (
+    "settings",
+    "_settings",
+)  # ome-writers 0.3 has no public name for a stream's settings
 
 
 def path_given(given: object) -> str:

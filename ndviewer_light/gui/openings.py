@@ -87,7 +87,7 @@ class Openings(QObject):
         self.open(path, self._options)
 
     def take(self, back: Session | None) -> None:
-        """Return to what was shown, as the opening was cancelled; None: nothing was."""
+        """Return to what was shown, since the opening was cancelled; None: nothing was shown."""
         self.path = back.path if back is not None else ""
         self._options = dict(back.dataset.storage_options) if back is not None else {}
 

@@ -1,4 +1,6 @@
-"""The one timer of the widget: the only way anything from another thread reaches it. Never off for good."""
+"""The one timer of the widget: the only way anything from another thread reaches it. It is never switched
+off.
+"""
 
 from __future__ import annotations
 

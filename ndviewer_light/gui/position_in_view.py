@@ -1,4 +1,4 @@
-"""What is known of the position in view, and how far the sliders go by that. Nothing is read here."""
+"""What is known of the position in view, and so how far the sliders go. Nothing is read here."""
 
 from __future__ import annotations
 

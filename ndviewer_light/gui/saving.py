@@ -1,6 +1,6 @@
 """The picture as seen, for the clipboard or a file; or its planes, as a TIFF that ImageJ or OME readers take.
 
-Files are read and written in threads; what has become of it is told on the GUI thread, by `step`.
+Files are read and written in threads; the outcome is reported on the GUI thread, by `step`.
 """
 
 from __future__ import annotations

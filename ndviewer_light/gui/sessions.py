@@ -103,7 +103,7 @@ class Sessions(Owner):
     def ask_for(self, asked: Opening | Session | NothingToShow) -> bool:
         """From now on only this is wanted. False after `end`.
 
-        While a dataset is being opened, a run that was shown goes on in the background: its notifications
+        While a dataset is being opened, a run that was shown continues in the background: its notifications
         are accepted, in case the opening is cancelled.
         """
         with self._lock:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ShownParts(QObject):
-    """`step` looks, and emits `changed` when others are shown than before. GUI thread only."""
+    """`step` looks, and emits `changed` when different ones are shown. GUI thread only."""
 
     changed = Signal()
 

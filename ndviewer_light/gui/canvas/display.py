@@ -1,7 +1,7 @@
 """Pixels on screen, one frame at a time: what all canvases have in common, and what others may ask of them.
 
-A canvas draws with OpenGL (`gl_canvas`) or on the CPU (`cpu_canvas`). Here it is decided when the next frame
-is requested: once the last one has arrived, so that what is drawn never waits for what is only wanted.
+A canvas draws with OpenGL (`gl_canvas`) or on the CPU (`cpu_canvas`). It is decided here when the next frame
+is requested: once the last one has arrived, so that drawing never waits for frames that are merely wanted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Canvas(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self.setMinimumSize(160, 120)
         self._frames: ViewFrames | None = None
-        self._build = 0  # counts what was to be shown: what is made for an earlier one is not used
+        self._build = 0  # counts what was to be shown: whatever is made for an earlier one is discarded
         self._wanted = View()
         self._dirty = False
         self._is_taking = False  # a frame is being passed to what draws: until then nothing is requested
@@ -358,7 +358,7 @@ class Canvas(QWidget):
                 self._hover(_position(event))
                 return True  # of ndv, each hover event would cost a picking render of 130 ms or more
         if kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
-            event.ignore()  # nothing inside may take it: it goes on to our parents
+            event.ignore()  # nothing inside may take it: it is passed to our parents
             return True
         return False
 

@@ -39,7 +39,7 @@ class FitButton(QToolButton):
         self._left = BUTTON_MARGIN_PX
         self.setText("Fit")
         self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys go on to the picture
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still go to the picture
         self.setStyleSheet(PICTURE_BUTTON_STYLE)
         picture.installEventFilter(self)
         self.hide()

@@ -216,7 +216,7 @@ class GlCanvas(Canvas):
             self._display.visible_axes = ("z", "y", "x") if wrapper.view.is_volume else ("y", "x")
         else:
             wrapper.data_changed.emit()
-        if not self.busy:  # read before ndv asked whether it was: it has been drawn, and no event says so
+        if not self.busy:  # read before ndv asked: it has been drawn, and no event says so
             self._on_spinner(False)
 
     @safe_slot
@@ -303,7 +303,7 @@ class GlCanvas(Canvas):
         self._check.stop()
         viewer, self._viewer = self._viewer, None
         self._box, self._mesh, self._movies = None, None, []
-        # a context that was lost took all of it along, and other objects have these names in the one after it
+        # a lost context took all of them with it, and in the next one these names belong to other objects
         if viewer is not None and self._gl is not None and self._context is self._gl.context():
             delete_gl_objects(canvas_of(viewer))
         context, self._gl, self._context = self._context, None, None

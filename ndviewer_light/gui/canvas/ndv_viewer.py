@@ -1,4 +1,4 @@
-"""The ndv viewer that draws: building one, and taking leave of it without a trace."""
+"""The ndv viewer that draws: building one, and disposing of it without a trace."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class PaintedPane(QWidget):
             self._made = made
             self.update()
         self.drawn.emit(made.of.number)
-        if made.pixels:  # of layers that cannot be drawn, no second try
+        if made.pixels:  # layers that cannot be drawn are not tried again
             self._make()
 
     @safe_slot

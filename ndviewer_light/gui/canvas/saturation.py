@@ -75,7 +75,7 @@ class SaturationMarks(QObject):
         self._shown: _MarksWanted | None = None
         self._masks: tuple[object, dict[int | None, np.ndarray]] = ((), {})
         self._shares: dict[int, float] = {}
-        self._kept: object = None  # the pixels marked, so that no others have their identity
+        self._kept: object = None  # keeps the marked pixels alive, so that no others get their identity
         self.is_on = False
         self.layer = SaturationLayer(stage.picture)
         self.layer.setAccessibleName("Saturated pixels")
@@ -108,7 +108,7 @@ class SaturationMarks(QObject):
         canvas.frame_shown.connect(self._update)
 
     def _tops(self, frame: Frame) -> dict[int, float]:
-        """The channels with saturated pixels, and the value at which they are that."""
+        """The channels with saturated pixels, and the value that counts as saturated."""
         contrasts = self._stage.channels.contrasts
         tops = {}
         for c in self._stage.visible_channels():
@@ -120,7 +120,7 @@ class SaturationMarks(QObject):
 
     @safe_slot
     def _update(self) -> None:
-        """Mark what is seen now, unless it is marked; newer wishes wait for the one under way."""
+        """Mark what is seen now, unless it is marked; newer requests wait for the one in progress."""
         canvas, shown = self._stage.canvas, self._stage.plane_shown_by
         frame = canvas.frame if canvas is not None else None
         projection = shown.projection() if shown is not None else None

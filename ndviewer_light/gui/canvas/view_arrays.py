@@ -205,7 +205,7 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
             if not self.wanted or self.next_view not in (None, view):
                 is_whole = start + n_batch >= len(keys)
                 break
-        # of what was given up, nothing is learned, and of some channels there is nothing
+        # nothing is learned from what was given up, nor from channels without pixels
         contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
         corner = level.corner(z_step, step)

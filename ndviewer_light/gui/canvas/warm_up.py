@@ -44,8 +44,8 @@ def import_all() -> None:
     ndv_private.import_views()
     with contextlib.suppress(Exception):  # building the canvas will say what is wrong
         _prepare_vispy()
-    # What was just imported is so much that the collector's next full pass would come in the first run. In a
-    # host with a large heap it is little, and a pass takes long.
+    # So much was just imported that the collector's next full pass would fall into the first run. In a host
+    # with a large heap it is little, and a pass takes long.
     if sys.getallocatedblocks() < _SMALL_HEAP:
         gc.collect()
 

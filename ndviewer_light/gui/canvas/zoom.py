@@ -10,7 +10,7 @@ from typing import NamedTuple
 FURTHEST_OUT = 8.0
 """The picture is never smaller on screen than this fraction of what fits the window."""
 FEWEST_PIXELS = 8.0
-"""So many pixels of the data fill the shorter side of the window at the largest zoom."""
+"""How many pixels of the data fill the shorter side of the window at the largest zoom."""
 FIT_MARGIN = 0.01
 """What is left free at each side of a picture that fits the window, as a share of the picture."""
 _PER_NOTCH = 1.23

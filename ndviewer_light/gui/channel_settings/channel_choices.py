@@ -22,7 +22,7 @@ Name = tuple[str, int]
 """The name of a channel, and how many before it have the same."""
 
 MOST_CHANNELS = 500
-"""So many are remembered, those used last."""
+"""How many are remembered, those used last."""
 _MAX_NAME = 256
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}(?:_r)?|[a-z]+(?::[a-z]+)?(?:_r)?")
 _UNNAMED = re.compile(r"(?:c|ch|channel)?[ _-]?\d*\Z", re.IGNORECASE)
@@ -42,7 +42,7 @@ class ChannelChoice:
     """A choice of `color_menu`: ``"#RRGGBB"`` or the name of a lookup table, ``_r`` behind it if inverted."""
 
     def for_another(self, dtype: str | None) -> ChannelChoice:
-        """What of it holds for a channel of the same name in another dataset: limits not of another dtype."""
+        """What holds for a channel of the same name in another dataset: no limits of another dtype."""
         if self.limits is not None and None not in (dtype, self.dtype) and self.dtype != dtype:
             return replace(self, mode=None, limits=None)
         return self

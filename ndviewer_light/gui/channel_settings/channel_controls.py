@@ -165,7 +165,9 @@ class ChannelControls(QObject):
         for c, channel in enumerate(channels):
             self._begin(c, channel)
         if not any(map(strips.is_channel_visible, range(len(channels)))):
-            for c in range(len(channels)):  # hidden in runs that had others: alone they are a black picture
+            for c in range(
+                len(channels)
+            ):  # hidden in runs that also had others: alone they are a black picture
                 strips.set_visible_channel(c, self._is_on_at_first(c))
         self._in_gray = strips.alone if strips.contrast.is_gray else None
 
@@ -251,7 +253,7 @@ class ChannelControls(QObject):
             self.strips.set_window(c, *limits)
 
     def show(self, c: int) -> None:
-        """Make a channel visible for now; nobody's choice to be remembered."""
+        """Make a channel visible for now, without remembering it as a choice."""
         if not self.strips.is_channel_visible(c):
             self.strips.set_visible_channel(c, True)
             self._on_shown_for_now(c, True)

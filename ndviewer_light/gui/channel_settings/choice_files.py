@@ -1,6 +1,6 @@
 """Choices for channels as JSON files, for another microscope or a colleague.
 
-Files are read and written in threads; what has become of it is told on the GUI thread, by `step`.
+Files are read and written in threads; the outcome is reported on the GUI thread, by `step`.
 """
 
 from __future__ import annotations

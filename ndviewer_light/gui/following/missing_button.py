@@ -1,4 +1,6 @@
-"""The button in the status row that leads to the next missing plane; its menu knows the unreadable ones."""
+"""The button in the status row that leads to the next missing plane; its menu leads to the unreadable
+ones.
+"""
 
 from __future__ import annotations
 

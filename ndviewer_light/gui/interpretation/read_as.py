@@ -62,7 +62,7 @@ class ReadAs(QObject):
         self._button.offer(info.interpretations, reading_of(options), permission)
 
     def note_failures(self, reasons: Iterable[str]) -> None:
-        """Planes cannot be read for these reasons: perhaps since they are in files that need permission."""
+        """Planes cannot be read for these reasons: perhaps because they are in files that need permission."""
         if self._session is not None and not self._permission:
             self._permission = permission_missing(reasons)
             if self._permission:

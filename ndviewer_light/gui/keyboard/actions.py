@@ -31,7 +31,7 @@ _ZOOM_STEP = 1.5
 
 
 class Actions:
-    """Does things on one screen. GUI thread; each does nothing where there is nothing to do it with."""
+    """Does things on one screen. GUI thread; each does nothing where it does not apply."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen

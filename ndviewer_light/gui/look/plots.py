@@ -32,7 +32,7 @@ _OF_QT = ("QtSvg", "QtOpenGLWidgets", "QtTest", "uic")
 def begin_import(background: Background, imported: Callable[[str], None]) -> None:
     """Import pyqtgraph in a thread, since it is slow. GUI thread.
 
-    There, `imported(reason)` is called in the end: why there are no plots, or "".
+    `imported(reason)` is called at the end, in that thread: why there are no plots, or "".
     """
     import_of_qt(_OF_QT)
 
@@ -66,7 +66,7 @@ def new_plot(parent: QWidget, name: str) -> tuple[Any, Any]:
     menu.setParent(plot, menu.windowFlags())
     plot.setAccessibleName(name)
     plot.setMinimumHeight(60)
-    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys still go to the picture
     plot.setMouseEnabled(x=False, y=False)  # all of it is always in sight
     plot.hideButtons()
     for side in ("left", "bottom"):

@@ -197,7 +197,7 @@ class Panel(QWidget):
         self._worn_hidden = False
         self._worn: QPalette | None = None  # the palette whose style it has
         self._watch_parent()
-        self.wear_style()
+        self.apply_style()
 
     def event(self, event: QEvent | None) -> bool:
         handled = bool(super().event(event))
@@ -210,17 +210,17 @@ class Panel(QWidget):
         if kind == QEvent.Type.ParentChange:
             self._watch_parent()
             if self._around() != self._worn:
-                self.wear_style()
+                self.apply_style()
         elif kind == QEvent.Type.ApplicationPaletteChange:
-            self.wear_style()
+            self.apply_style()
         elif kind == QEvent.Type.Show and self._worn_hidden:
             self._worn_hidden = False
-            self.wear_style()  # Qt leaves out children that are hidden while other colours are put on
+            self.apply_style()  # Qt leaves out children that are hidden while other colours are applied
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if event is not None and event.type() == QEvent.Type.PaletteChange and watched is self._watched:
-            self.wear_style()
+            self.apply_style()
         return False
 
     def _watch_parent(self) -> None:
@@ -232,7 +232,7 @@ class Panel(QWidget):
             if parent is not None:
                 parent.installEventFilter(self)
 
-    def wear_style(self) -> None:
+    def apply_style(self) -> None:
         """Apply the surrounding palette, with matching style and icons."""
         if self._wearing:
             return

@@ -47,14 +47,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LEAST_SECONDS = 0.1
-"""Between two readings of what changes all the time."""
+"""The shortest time between two readings of what changes all the time."""
 _GAPS_SECONDS = 1.0
-"""After so long, gaps of a dataset that is being written are looked at again."""
+"""How soon gaps in a dataset that is being written are looked at again."""
 _PROGRESS_SECONDS = 0.2
 
 
 class _Wanted(NamedTuple):
-    """What is to be measured: for what a result is right."""
+    """What is to be measured, and so what a result holds for."""
 
     dataset: Dataset
     shape: DrawnShape
@@ -67,7 +67,7 @@ class _Wanted(NamedTuple):
 
     @property
     def series(self) -> tuple[object, ...]:
-        """What has to stay for values of other time points and planes to be right."""
+        """What must stay the same for values of other time points and planes to hold."""
         fixed = self.of_stack if self.along == "t" else self.t
         return self.dataset, self.shape, self.along, self.p, fixed
 

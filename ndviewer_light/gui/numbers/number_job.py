@@ -62,7 +62,7 @@ class NumberJob:
         self._work()
 
     def cancel(self) -> None:
-        """Measure no more than what is being measured. Any thread."""
+        """Finish what is being measured, and start nothing else. Any thread."""
         self._cancelled.set()
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..places.wells import Wells
 
 COLORMAP = "viridis"
-"""Its lightness rises evenly, and eyes that see no red or green read it as well."""
+"""Its lightness rises evenly, and it can be read without telling red from green."""
 
 MOST_PLOTTED = 5_000
 """Planes of a channel that are plotted. Of more time points every n-th is; of more planes in the order of

@@ -125,7 +125,7 @@ class NumbersView(QObject):
             self.step()
 
     def close(self) -> None:
-        """Hide the panel, and show states on the maps again; measuring goes on."""
+        """Hide the panel, and show states on the maps again; measuring continues."""
         self.panel.hide()
         self.values = []
         self._shown = ()

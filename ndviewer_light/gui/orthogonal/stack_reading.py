@@ -44,7 +44,7 @@ class StackWanted(NamedTuple):
 class StackReading:
     """One reading of a stack, until all of it was asked for.
 
-    `seen(reading, what there is)`, `read(reading, contrasts)` once all is there that there will be, and
+    `seen(reading, what there is)`, `read(reading, contrasts)` once everything that will come is there, and
     `ended(reading, why not)` are called in the reading thread.
     """
 

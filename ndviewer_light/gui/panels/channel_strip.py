@@ -39,7 +39,7 @@ _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifi
 class ElidedLabel(QWidget):
     """One line of plain text, shortened with an ellipsis if it does not fit.
 
-    First `common` letters of it are left out, which other labels begin with as well.
+    Its first `common` letters, which other labels begin with as well, are left out first.
     """
 
     common = 0

@@ -1,6 +1,6 @@
 """Draws the state of a well or field: each state has a shape as well as a colour.
 
-Blue, orange, and black or white are told apart by eyes that see no red or green.
+Blue, orange, and black or white can be told apart by people who are red-green colour-blind.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class PlateGeometry(NamedTuple):
 
     @property
     def label_step(self) -> int:
-        """Every how many rows and columns a label is written."""
+        """One in this many rows and columns has its label written."""
         return max(1, math.ceil(_LABEL_PX / self.cell))
 
 

@@ -151,7 +151,7 @@ class AxisSliders(Panel):
     ) -> None:
         """Let the slider of `axis` run over the indices that belong with the one in view; None: over all.
 
-        `index`, `set_index` and `moved` go on counting all of them. `page_of(index, step)` is where the page
+        `index`, `set_index` and `moved` still count all of them. `page_of(index, step)` is where the page
         keys lead, forwards (1) or backwards (-1).
         """
         self._rows[axis].group_by(group_of, page_of)

@@ -139,7 +139,8 @@ class TimeStrip(QWidget):
 def _draw(painter: QPainter, state: TimeState, place: QRectF, colors: PanelColors) -> None:
     """Acquired is a bar, missing one in the warning colour below it, in part both, unreadable a tall one.
 
-    Blue, orange, and black or white are told apart by eyes that see no red or green; all have another shape.
+    Blue, orange, and black or white can be told apart by people who are red-green colour-blind; all differ in
+    shape.
     """
     lower = QRectF(place.left(), HEIGHT - 3, place.width(), 3)
     middle = QRectF(place.left(), 1.5, place.width(), 3)

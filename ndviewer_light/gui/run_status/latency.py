@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STEPS = ("written_noticed_ms", "noticed_read_ms", "read_drawn_ms", "total_ms")
 _REMEMBERED = 1024  # frames that the numbers over the picture are of
-_FRESH_SECONDS = 10.0  # what was read longer ago was not on its way to the screen
+_FRESH_SECONDS = 10.0  # what was read earlier was not on its way to the screen
 
 
 class FrameLatency(NamedTuple):

@@ -24,7 +24,7 @@ _STEADY_SECONDS = 10.0
 """Once so many gaps between planes are known, or so many planes over so long, it is said sooner: nothing else
 tells that a writer died."""
 _QUIET_GAPS = 1.5
-"""No plane for so many times the longest gap so far, and for some seconds: that is said instead of an end."""
+"""After so many times the longest gap so far without a plane, that is said instead of the time left."""
 _QUIET_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.5
 

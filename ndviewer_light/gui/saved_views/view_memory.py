@@ -75,7 +75,7 @@ class ViewMemory:
     def restore(self, session: Session, stage: Stage, follower: ViewFollower) -> bool:
         """Show a dataset that has just come on screen as it was left; False if that is not known.
 
-        What has become of it since counts: indices that it does not have any more are left out.
+        The dataset as it is now counts: indices that it no longer has are left out.
         """
         saved, info = session.view, session.dataset.info
         self._saved = None

@@ -119,7 +119,9 @@ class FieldImages:
         self._marks = {p: Marks(None, "", is_old=True) for p in self._images}
 
     def set_details(self, p: int, tiles: list[DetailTile]) -> None:
-        """Keep parts of a field at a finer resolution; those of before that are not among them go."""
+        """Keep these parts of a field at a finer resolution, and drop the previous ones that are not among
+        them.
+        """
         known = dict(self._details.get(p, ()))
         self._details[p] = [(tile, known.get(tile) or _as_image(tile.pixels)) for tile in tiles]
 
@@ -129,7 +131,9 @@ class FieldImages:
         self._details = {p: tiles for p, tiles in self._details.items() if p in kept}
 
     def set_labels(self, p: int, tiles: Sequence[DetailTile]) -> None:
-        """Keep the labels of a field instead of those of before; (Y, X, 4) as `SceneLabels.take` has them."""
+        """Keep the labels of a field instead of the previous ones; (Y, X, 4) as `SceneLabels.take` has
+        them.
+        """
         known = dict(self._labels.get(p, ()))
         self._labels[p] = [(tile, known.get(tile) or _as_image(tile.pixels, _SEEN_THROUGH)) for tile in tiles]
 

@@ -326,7 +326,7 @@ class FieldPictures:
 
 
 def _made_smaller(plane: Plane, edge: int) -> tuple[Plane, int]:
-    """A plane as it is kept when others need its room, and for which edge it is good then."""
+    """A plane as it is kept when others need its room, and the edge that it is then good for."""
     if plane.pixels is None or max(plane.pixels.shape) < 2 * _KEPT_EDGE:
         return plane, edge
     step = step_for(max(plane.pixels.shape), _KEPT_EDGE)

@@ -141,12 +141,14 @@ class SceneCanvas(QWidget):
         self._draw_all_again()
 
     def show_details(self, p: int, tiles: list[DetailTile]) -> None:
-        """Draw parts of a field at a finer resolution; those of before that are not among them go."""
+        """Draw these parts of a field at a finer resolution, and drop the previous ones that are not among
+        them.
+        """
         self.images.set_details(p, tiles)
         self._drawing.draw_again([p])
 
     def show_labels(self, p: int, tiles: Sequence[DetailTile]) -> None:
-        """Draw labels over a field, instead of those of before; see `FieldImages.set_labels`."""
+        """Draw labels over a field, instead of the previous ones; see `FieldImages.set_labels`."""
         self.images.set_labels(p, tiles)
         self._drawing.draw_again([p])
 

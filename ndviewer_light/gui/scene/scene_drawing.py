@@ -81,7 +81,7 @@ class SceneDrawing(QObject):
         self._timer.stop()
 
     def show(self, scene: FieldScene, viewport: Viewport) -> None:
-        """Begin to draw what is in view now; until it is drawn, `picture` is that of before."""
+        """Begin to draw what is in view now; until it is drawn, `picture` is the previous one."""
         self._scene, self._viewport = scene, viewport
         shift = _shift(self.drawn_for, viewport) if self._next is None else None
         if shift is not None and self.picture is not None and not self._is_stale:

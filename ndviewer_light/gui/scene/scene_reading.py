@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 LARGEST_EDGE = 256
 """Of small planes; closer looks read the part in view."""
 _MOST_CLOSE = 64
-"""So many fields at most are looked at closely at the same time."""
+"""How many fields at most are looked at closely at the same time."""
 _PICTURES_PER_STEP = 200
 _ASK_SECONDS = 0.05
 _FRONT = 24
 _FRONT_SECONDS = 0.25
-"""So many fields after the last one are looked for so often, where nobody tells what is written."""
+"""How many fields after the last one are looked for, and how often, where nobody announces them."""
 _STACK_SECONDS = 0.5
-"""So often at most are projections read again of which planes were written: whole stacks each time."""
+"""The shortest time after which projections with new planes are read again: whole stacks each time."""
 _RETRY_SECONDS = 2.0
 _STATES_SECONDS = 3.0
-"""So long what is stored is not looked up, if pictures take so long that tell it as well."""
+"""For this long, what is stored is not looked up: pictures on their way tell it as well."""
 _LABELS_SECONDS = 5.0
-"""So often labels of a run that goes on are read again, and for such a share of the time at most."""
+"""How often labels of a running acquisition are read again, and for which share of the time at most."""
 _LABELS_SHARE = 0.1
 _AFTER_THE_END = (0.5, 3.0, 8.0, 15.0)
 """When after a run all that is missing is looked for once more."""
@@ -183,7 +183,7 @@ class SceneReading:
             self._ask_details()
 
     def choose_labels(self, chosen: LabelsChosen, now: float) -> None:
-        """Draw these labels over fields; of a run that goes on, those that are written meanwhile too."""
+        """Draw these labels over fields; during a run, also those that are written meanwhile."""
         if chosen.name and now >= self._labels_due and self._is_written():
             self._labels_version += 1
         if now >= self._labels_due:

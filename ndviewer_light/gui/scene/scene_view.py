@@ -72,7 +72,7 @@ class SceneView(QObject):
         self.more_words: Callable[[int], str] = lambda p: ""
         """What else is said of a field under the mouse."""
         self.dims_old = True
-        """Whether the picture of an earlier time point stays, dimmed, until the own one arrives."""
+        """Whether the picture of an earlier time point stays, dimmed, until the current one arrives."""
         self._reading: SceneReading | None = None
         self._menu = SceneMenu(self.canvas)
         self._menu.dimming.connect(self._on_dimming)

@@ -43,7 +43,7 @@ _BETWEEN_PX = 8
 
 
 class ChannelPanes(QWidget):
-    """Shows the channels of frames one by one, and at last all of them together. GUI thread only.
+    """Shows the channels of frames one by one, and finally all of them together. GUI thread only.
 
     A camera for all panes. `hovered` with the row and column under the mouse; None outside. `gray_clicked`
     if the user wants them in gray, or in their colours; `moved` when they show another part of the picture.
@@ -65,7 +65,7 @@ class ChannelPanes(QWidget):
         self.tools: list[MouseTool] = []
         """What takes mouse events before they move the picture: the first that does."""
         self.panes: list[ChannelPane] = []
-        """Of each channel, and at last of all of them where there are several."""
+        """Of each channel, and finally of all of them where there are several."""
         self.was_moved = False
         """Whether the user has moved the picture since `begin`."""
         self._sight = Sight(self)
@@ -81,7 +81,7 @@ class ChannelPanes(QWidget):
         self.fit_button.clicked.connect(self._on_fit_clicked)
         self.gray_button = QToolButton(self)
         self.gray_button.setStyleSheet(PICTURE_BUTTON_STYLE)
-        self.gray_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys go on to the picture
+        self.gray_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # keys still go to the picture
         self.gray_button.clicked.connect(self._on_gray_clicked)
         self._say_gray()
 

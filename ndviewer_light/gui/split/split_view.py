@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SplitView(QObject):
     """`toggle` shows the channels side by side, or the picture again. GUI thread only; reads nothing.
 
-    The canvas goes on to request frames: what is shown is always what it would show.
+    The canvas keeps requesting frames: what is shown is always what it would show.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class SplitView(QObject):
         return self.panes.visible_area() if self.is_on and not self.panes.is_fitting else None
 
     def leave(self) -> bool:
-        """Show the picture again, at the place one looked at last; False if it is shown."""
+        """Show the picture again, at the place in view; False if it is already shown."""
         self._due = None
         if not self.is_on:
             return False

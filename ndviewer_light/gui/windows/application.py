@@ -49,8 +49,8 @@ def _delete_windows(app: QApplication) -> None:
 def end_on_signals(app: QApplication) -> Iterator[list[int]]:
     """While it lasts, Ctrl-C and requests to end close all windows, and so the program.
 
-    Yields a list that gets the signals received. Qt's event loop never comes back to Python by itself for a
-    signal: Python's wake-up socket makes it. Main thread only.
+    Yields a list that gets the signals received. Qt's event loop does not return to Python for a signal by
+    itself: Python's wake-up socket makes it. Main thread only.
     """
     received: list[int] = []
     ours, theirs = socket.socketpair()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 AUTOMATICALLY = "recognised automatically"
 _LOOK_MS = 40
-"""How often it is looked whether completions, which are found in a thread, are there."""
+"""How often to check for completions, which are found in a thread."""
 _WIDTH_PX = 620
 _RECENT_IN_SIGHT = 8
 _TIP = "A folder, a file, an address (https://…, s3://…, gs://…), or a link to a view"

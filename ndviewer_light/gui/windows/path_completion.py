@@ -1,4 +1,4 @@
-"""What a path that is typed may go on with. Knows no Qt; what reads is called in threads."""
+"""How a path that is being typed may continue. Knows no Qt; what reads is called in threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def path_typed(text: str) -> str:
 def completions(text: str, recent: Sequence[str]) -> list[str]:
     """What begins with `text`: of what was opened lately, and of the folder it is in; raises nothing.
 
-    Lists that folder, of a large one 5,000 entries.
+    Lists that folder; of a large one, only 5,000 entries.
     """
     typed = path_typed(text)
     lately = [path for path in recent if path.startswith(typed) and path != typed]
