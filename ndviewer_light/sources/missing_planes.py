@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Plane3 = tuple[int, int, int]  # t, c, z
 
 _LOOKS = (8, 64, 1024)
-"""So many planes are looked for at first, then, then each time."""
+"""How many planes are looked for in the first, the second, and each further step."""
 _MOST_JUDGED = 10_000_000
 """Of a position with more, what is missing counts as not acquired: one byte each."""
 _KEPT_SECONDS = 2.0

@@ -1,4 +1,4 @@
-"""Whatever lies at a path: when another dataset has taken the place of the one that was opened, it is opened.
+"""Whatever lies at a path: when another dataset has taken the place of the opened one, that one is opened.
 
 A dataset that grows stays itself. It is another one if its planes have another size or dtype, if it has fewer
 planes or other channels than at first, or if its file or folder is another one and it has not grown.

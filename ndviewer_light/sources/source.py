@@ -27,7 +27,7 @@ MAX_FILES_LOOKED_AT = 512
 
 
 _READ_AGAIN = 2
-"""So many times at most is a plane read again because it was written while it was read."""
+"""How many times at most a plane is read again because it was written while it was read."""
 _BEING_WRITTEN_NS = 60 * 10**9
 """What has not been written for so long is not looked at once more after it was read."""
 

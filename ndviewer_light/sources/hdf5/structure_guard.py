@@ -1,10 +1,10 @@
 """Refuses structures that contain a loop, before HDF5 sees them: it would follow them forever.
 
 Nobody can interrupt the HDF5 library, and while it runs no other file can be read with h5py in this process.
-Of three structures, none of which has a checksum, it follows what the file says without looking whether it
-gets on: the objects of a global heap (texts of variable length), the free blocks of a local heap (names in a
-group), and the nodes of a group's tree.
-Source: "HDF5 File Format Specification Version 3.0", III.A.1, III.D, III.E.
+Of three structures, none of which has a checksum, it follows what the file says without checking that it
+makes progress: the objects of a global heap (texts of variable length), the free blocks of a local heap
+(names in a group), and the nodes of a group's tree. Source: "HDF5 File Format Specification Version 3.0",
+III.A.1, III.D, III.E.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     Fields = dict[str, str]
 
 _MAX_UNDERSTOOD_AGAIN = 256
-"""Of so many files at most, the names are interpreted anew when others appear that do not fit."""
+"""With at most so many files, all names are interpreted anew when others appear that do not fit."""
 _MAX_FRONTS = 6
 _LOOKING_SECONDS = 0.02
-"""So long a file after another is looked for by name: each name is a question to the disk."""
+"""How long files are looked for by name, one after another: each name is a request to the disk."""
 
 
 class Grown(NamedTuple):

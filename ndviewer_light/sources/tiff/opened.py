@@ -64,7 +64,7 @@ _MAX_UNREADABLE = 8
 
 _MAX_SAID = 5
 _MAX_CHANNELS_LOOKED_AT, _MAX_LOOKED_FOR = 32, 4096
-"""Of so many channels one image is opened at open, and so many names are tried to find it."""
+"""For how many channels an image is opened at the start, and how many names are tried to find one."""
 
 _SPARSE = 16
 """Numbers of z with more gaps than this are names, not indices."""

@@ -105,7 +105,7 @@ class SetFiles:
         return False
 
     def _is_left_over(self, file: FileId) -> bool:
-        """Whether this is the only name without a file, and the own name is mentioned nowhere."""
+        """Whether this is the only name without a file, and the name of this file is mentioned nowhere."""
         names = {each.name for each in self.document.files}
         if is_url(self.path) or self._own_name in names or "" in names:
             return False

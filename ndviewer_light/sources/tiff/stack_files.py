@@ -30,7 +30,7 @@ _MAX_FILES = 512
 _AT_ONCE = 16
 """Files on a server that are opened at the same time."""
 _NEXT = re.compile(r"(?:(?P<position>.+)_)?[1-9]\d?")
-"""Of a file that goes on where another was full: ``Pos0_1``, ``1``."""
+"""Of a file that continues where another was full: ``Pos0_1``, ``1``."""
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<n>\d+)")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAMES = {3: ("zarr.json",), 2: ("zarr.json", ".zarray", ".zattrs")}
 """The files that tell what a folder is, by version of Zarr: also those that must not be there."""
 _MOST_OWN = 4096
-"""Of so many images the metadata are kept as they were understood: about 5 kB each."""
+"""For how many images the metadata are kept as they were understood: about 5 kB each."""
 
 
 class _Parsed(NamedTuple):
@@ -51,7 +51,7 @@ class AlikeImages:
         self._groups: OrderedDict[str, tuple[Files, ImageMeta]] = OrderedDict()  # the same of groups alone
 
     def read(self, store: str, level: int = 0, tree: Tree | None = None) -> ZarrImage:
-        """See `read_image`; `tree` reads instead of the own one."""
+        """See `read_image`; `tree` is used instead of our own."""
         tree = tree or self._tree
         own, last = self._own.get((store, level)), self._last.get(level)
         for known in (own, last if last is not own else None):

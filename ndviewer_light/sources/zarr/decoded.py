@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Selection = tuple[int | slice, ...]
 
 _AT_ONCE = 64
-"""So many stored objects are in memory at once while a plane is put together."""
+"""How many stored objects are in memory at once while a plane is put together."""
 
 
 class DecodedArray(OpenArray):

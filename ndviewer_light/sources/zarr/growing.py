@@ -34,7 +34,7 @@ JUST_WRITTEN_SECONDS = 5.0
 """Of an array of which anything was written so lately, missing planes may still come."""
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
 _SAMPLES = 64
-"""So many rows and columns of the other planes in a chunk are looked at."""
+"""How many rows and columns of the other planes in a chunk are looked at."""
 
 
 def is_expected_to_grow(image: ZarrImage) -> bool:

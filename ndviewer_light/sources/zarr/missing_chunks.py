@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MAX_CHUNKS = 64
-"""So many chunks of a plane are looked for, to see whether anything of it is stored."""
+"""How many chunks of a plane are looked for, to see whether anything of it is stored."""
 _MAX_LOOKED_FOR = 1024
-"""So many chunks are looked for in all."""
+"""How many chunks are looked for in all."""
 MAX_ASKED = 64
-"""So many chunks are asked for on a server, to see whether anything of some planes is stored."""
+"""How many chunks are asked for on a server, to see whether anything of some planes is stored."""
 _ASKED_AT_ONCE = 8
 _MAX_DIGITS = 19
 

@@ -110,7 +110,7 @@ class OpenArrays:
             self._arrays.clear()
 
     def close(self) -> None:
-        """Let go of everything; the dataset is closed."""
+        """Release everything; the dataset is closed."""
         with self._lock:
             self._arrays.clear()
             self._missing.clear()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .nodes import ZarrImage
 
 FEW = 512
-"""Up to so many positions, a new one is told at once; of more, all that came up are told together."""
+"""Up to this many positions, a new one is reported at once; beyond that, several together."""
 
 BATCH = 64
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ASKED_IN_VIEW = 8
 _FILES_OF_A_PLANE = 4
-"""Of so many planes in view at most a server is asked for so many files each, whether they have changed."""
+"""For how many planes in view, and for how many files of each, a server is asked for changes."""
 
 
 class ServerVersions:

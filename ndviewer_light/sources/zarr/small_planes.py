@@ -1,8 +1,8 @@
 """Small planes of many local images at once, for pictures of all fields: see `Source.small_planes`.
 
 Reading one plane costs a millisecond before its first pixel: its array is opened, watched, and looked at
-again later. Of a thousand fields one plane each is wanted, once; these are opened together, read and let go.
-Whatever is out of the ordinary is left to whoever reads planes one by one, and says why.
+again later. Of a thousand fields one plane each is wanted, once; these are opened together, read and
+released. Whatever is out of the ordinary is left to whoever reads planes one by one, and says why.
 """
 
 from __future__ import annotations

@@ -438,7 +438,7 @@ class ZarrSource(Source):
     def _image_at(self, store: str, tree: Tree | None = None) -> ZarrImage:
         """The image of a store as it was opened; else as its metadata says now, without opening it.
 
-        `tree` reads it instead of the own one.
+        `tree` is used instead of our own.
         """
         known = self._arrays.if_open(store, 0)
         if known is not None:

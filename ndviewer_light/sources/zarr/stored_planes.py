@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .nodes import ZarrImage
 
 _WORTH_LISTING = 32
-"""For so many planes of an array at least, a folder is listed rather than asked for single files."""
+"""From this many planes of an array on, a folder is listed rather than asked for single files."""
 
 
 class SingleChunks:

@@ -1,7 +1,6 @@
 """Chunks of one dataset: which ones a plane intersects, and where they are.
 
-`btree` and `arrays` look chunks up in the kinds of index that HDF5 has, `index` puts them to
-them.
+`btree` and `arrays` look chunks up in the kinds of index that HDF5 has; `index` uses them.
 """
 
 from __future__ import annotations
