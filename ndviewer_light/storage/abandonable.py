@@ -1,4 +1,6 @@
-"""Blocking calls in compiled code or a library that cannot be interrupted, but need not be waited for."""
+"""Blocking calls in compiled code or in libraries, which cannot be interrupted, but need not be waited
+for.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _MAX_DEPTH = 10
 class Activity:
     """Watches one thing on disk, whenever asked; `look` returns something that changes when it is written.
 
-    What was written before is none of its business: a dataset that was finished a second ago and one that
+    What was written before does not count: a dataset that was finished a second ago and one that
     was interrupted a second ago look alike, but only a running one goes on changing. Any thread.
     """
 

@@ -21,7 +21,7 @@ _WRITTEN_ON_NS = 500_000_000
 
 _STATX_BTIME, _AT_FDCWD = 0x800, -100
 _BIRTH_AT = 80
-"""Where seconds and nanoseconds are in what Linux answers; its first bytes say whether they are there."""
+"""Where seconds and nanoseconds are in the reply of Linux; its first bytes say whether they are there."""
 
 NOTHING = "-"
 """The version of a path at which there is nothing."""
@@ -66,7 +66,7 @@ def birth_ns(path: str) -> int:
 def _statx() -> Callable[..., int]:
     import ctypes
 
-    function = ctypes.CDLL(None).statx  # Python has no other way to it
+    function = ctypes.CDLL(None).statx  # Python offers no other way
     function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p]
     return cast("Callable[..., int]", function)
 

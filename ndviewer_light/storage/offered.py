@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .bytes import Bytes
 
-# options that say how a dataset is read; all others how its server is
+# options that say how a dataset is read; all others say how its server is accessed
 _OF_READING = ("allow_outside", "follow_links", "pattern", "format", "axes")
 
 

@@ -198,7 +198,7 @@ class SingleFlight(Generic[K, V]):
                     raise flight.error
                 if flight.values:
                     found[key] = flight.values[0]
-                else:  # ours to do, unless the leader abandoned what we wanted
+                else:  # ours to do, unless nobody wants it any more
                     _go_on(key, check)
         finally:
             flight = None

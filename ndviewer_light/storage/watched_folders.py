@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LISTING_SHARE = 1 / 50
-"""Of the time, at most so much goes into listing the same folder again."""
+"""The largest share of the time that goes into listing the same folder again."""
 MAX_FOUND_BY_NAME = 1_000
-"""So many files that come next by their names are looked for in one look."""
+"""How many files that come next by their names are looked for in one look."""
 _RECENT = 64
 _IN_TURN = 64
-"""So many folders are asked each time: those that changed last, and as many of the others, in turn."""
+"""How many folders are asked each time: of those that changed last, and of the others, in turn."""
 
 
 class _Listed(NamedTuple):

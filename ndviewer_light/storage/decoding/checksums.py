@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _BYTES = 4
 _LANES = 512
-"""So many parts of the data are summed up side by side, in numpy."""
+"""How many parts of the data are summed up side by side, in numpy."""
 
 
 @dataclass(frozen=True)

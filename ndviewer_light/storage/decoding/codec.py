@@ -1,6 +1,6 @@
 """One step on the way from a chunk to what is stored of it, and decoding all steps within a bound.
 
-Nothing is decoded by a library that was not told, or whose header does not say, how much may come out.
+Nothing is decoded unless the library was told, or the header says, how much may come out.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class TagsAhead:
     def _guess_ahead(self, at: int) -> None:
         """Have what is around the next pages fetched, of compressed ones, whose lengths differ a little.
 
-        The error of a guess grows with the root of the number of pages; what would be fetched in vain is less
-        than what is between them.
+        The error of a guess grows with the root of the number of pages; what would be fetched for nothing is
+        less than what lies between them.
         """
         strides = self._strides
         if self._fetch is None or at < self._guessed or len(strides) < _STRIDES or min(strides) <= 0:

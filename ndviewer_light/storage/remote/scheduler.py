@@ -38,7 +38,7 @@ IN_FLIGHT = 64  # default number of simultaneous requests
 GATHER_SECONDS = 0.002
 """How long jobs are waited for after the last one, so that neighbours can be merged."""
 GATHER_AT_MOST_SECONDS = 0.012
-"""How long the first of them waits: many threads that start at once take about so long to get here."""
+"""How long the first of them waits: many threads that start at once take about that long to get here."""
 LARGE_BYTES = 512 * 1024
 """Larger ranges are sent at once: a request of their own costs nothing but a little of the server's time."""
 _IDLE_SECONDS = 0.25
