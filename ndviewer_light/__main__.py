@@ -50,7 +50,7 @@ _COMMANDS = {
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 _NICENESS = 10
-"""Of our own program. With it, a writer beside it on a busy computer keeps its pace."""
+"""The niceness of our own program: a writer on the same busy computer keeps its pace."""
 
 
 def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
@@ -202,7 +202,7 @@ def run(
 
 @contextlib.contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Pause the collector: of what is imported and built at first nothing is garbage, and it takes 45 ms."""
+    """Pause the garbage collector during start-up: nothing is garbage yet, and its passes take 45 ms."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -159,8 +159,8 @@ def channel_colors(
     """A display colour ``"#RRGGBB"`` for each channel of an image.
 
     `written` are those in its metadata ("" if there is none), `wavelengths_nm` excitation and emission.
-    `known` are the colours that the dataset's other images have given to channels of that name, the
-    how-many-eth of the name counted from 0: they take precedence, so that a name has one colour.
+    `known` are the colours that the dataset's other images have given to channels of that name, by name and
+    by how many channels of that name come before: they take precedence, so that a name has one colour.
     Otherwise the colour is the one written, else that of the name or wavelength. What remains is white if it
     is the only channel of the image, else distinct from all others.
     """

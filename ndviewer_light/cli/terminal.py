@@ -23,7 +23,7 @@ class _OutputError(Exception):
 
 
 def say(text: str) -> None:
-    """Write lines to the output; within `guarded`."""
+    """Write lines to standard output; call it within `guarded`."""
     try:
         _write(sys.stdout, printable_lines(text))
     except OSError as error:
@@ -47,7 +47,7 @@ def _write(stream: TextIO | None, text: str) -> None:
 
 @contextlib.contextmanager
 def shown_progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A function that shows how far it is, to people who watch."""
+    """A function that shows progress, if standard error is a terminal."""
     stream = sys.stderr
     if stream is None or not stream.isatty():
         yield None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
 DEATHS, DEATHS_SECONDS = 3, 60.0
-"""After so many crashes within so many seconds during the same read, it is paused for as long."""
+"""After so many crashes within so many seconds, a read is paused for that time."""
 
 _ALONE_SECONDS = 5.0  # how long a suspect waits at most for another one to be read
 

@@ -49,7 +49,7 @@ READ_SECONDS = 60.0
 OPEN_SECONDS = 180.0
 """Deadline for opening and refreshing: enough for a plate of 10,000 stores on a slow share."""
 
-_MAX_SENT = 5  # how often one request is sent because of others
+_MAX_SENT = 5  # how often one request is sent again because of others
 
 
 class IsolatedSource(Source):

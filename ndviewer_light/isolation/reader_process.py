@@ -51,7 +51,7 @@ _REASON_CHARACTERS = 400
 _LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to exit by itself
 
 _NICENESS = 5
-"""Of a reader process, from its first line on: a host that acquires comes first on a busy computer."""
+"""The niceness of a reader process, from its first line on: on a busy computer the host comes first."""
 
 # The child must find this package however the host imported it (Squid: as
 # control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.

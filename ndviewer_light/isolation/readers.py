@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_OLDER = 2  # processes beside the one in use, with requests that may never be answered
+_MAX_OLDER = 2  # processes besides the one in use, with requests that may never be answered
 _GLANCE_SECONDS = 0.25  # how often a waiter checks whether it is still wanted
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     File = tuple[str, int]
 
 _ATTEMPTS = 10_000
-"""So many files that follow no rule, and none is looked for any more."""
+"""After so many files that follow no rule, none is looked for any more."""
 
 _NUMBERS = re.compile(r"(\d+)_(\d+)(_.*)", re.DOTALL)
 

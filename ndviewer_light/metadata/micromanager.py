@@ -48,7 +48,7 @@ def micromanager_image(
 
 
 def micromanager_stacks(files: Sequence[StackFile], name: str) -> list[TiffImage]:
-    """The images of several files, by position; one that is too large for a file goes on in the next.
+    """The images of several files, by position; one that is too large for a file continues in the next.
 
     An image is called as its first file is. Files without an index map are left out.
     """

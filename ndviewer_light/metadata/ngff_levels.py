@@ -54,7 +54,7 @@ def _voxel_sizes(meta: ImageMeta) -> list[float]:
 
 
 def _n_voxels(meta: ImageMeta, shape: Sequence[int]) -> int:
-    """In space: levels of a run that goes on may differ in time points."""
+    """In space alone: while they are written, levels may differ in time points."""
     axes = meta.axes or ()
     if len(axes) != len(shape):
         return math.prod(shape[-2:])

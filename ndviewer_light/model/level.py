@@ -69,8 +69,8 @@ class Level:
     def corner(self, z_step: int = 1, step: int = 1) -> Offset:
         """Where the first voxel begins, in voxels of level 0 from the edge of the first of them.
 
-        `z_step` and `step`: of every so manieth plane, and row and column, which are drawn as large as their
-        distance and have what they show in their middle.
+        `z_step` and `step`: for every nth plane, and row and column, each drawn as large as the distance
+        between them, around what it shows.
         """
         sizes = zip(self.middle, self.scale, (z_step, step, step), strict=True)
         return Offset(*(round(middle + (1 - scale * n) / 2, _DIGITS) for middle, scale, n in sizes))

@@ -75,7 +75,7 @@ def _tools(picture: Image.Image, text: str) -> tuple[ImageDraw.ImageDraw, Any, i
 
 @lru_cache(maxsize=32)
 def font_of(size: int) -> Any:
-    """A font of the system that has "µ", else Pillow's own, which has not."""
+    """A font of the system that has "µ", else Pillow's own, which does not have it."""
     from PIL import ImageFont
 
     for name in _SYSTEM_FONTS:

@@ -136,8 +136,8 @@ def _top_of_bins(least: float, most: float) -> float:
 class SeenContrast:
     """What the planes of one channel that have been seen suggest together.
 
-    The limits of a run only widen, so that the picture does not pump; a flat plane (closed shutter, not
-    exposed) counts only as long as there is no other.
+    The limits of a run only widen, so that the brightness does not fluctuate; a flat plane (closed shutter,
+    not exposed) counts only as long as there is no other.
     """
 
     def __init__(self) -> None:
