@@ -44,12 +44,14 @@ def work():
 
 @pytest.fixture
 def latest(work):
-    latest = LatestWanted(Background().run, NAME, work)
+    background = Background()
+    latest = LatestWanted(background.run, NAME, work)
     yield latest
     latest.close()
     for gate in work.gates.values():
         gate.open()
     wait_until(lambda: not latest.is_busy)
+    background.end()
 
 
 def threads() -> list[threading.Thread]:
