@@ -6,7 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
+import program_tiff_dialects
 import pytest
+import stores
 import tifffile
 
 from ndviewer_light.errors import PlaneNotStoredError
@@ -225,4 +227,73 @@ def test_what_follows_the_only_page_of_other_programs_is_not_taken_for_pixels(tm
         file.write(bytes(10 * frame(0).nbytes))
     source = open_source(str(path))
     assert planes(source) == {(0, 0, 0): 0}
+    source.close()
+
+
+# ---- frames written one after the other, without OME-XML ------------------------------------
+
+STREAMS = {
+    "plain": ({}, {}, "z"),
+    "axes": ({}, {"metadata": {"axes": "TYX"}}, "t"),
+    "undescribed": ({}, {"metadata": None}, "z"),
+    "imagej": ({"imagej": True}, {}, "z"),
+    "big": ({"bigtiff": True}, {"metadata": {"axes": "TYX"}}, "t"),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_frames_of_a_stream_are_found_one_by_one_before_it_is_closed(tmp_path: Path, kind: str) -> None:
+    options, each, axis = STREAMS[kind]
+    path = tmp_path / "a.tif"
+    writer = tifffile.TiffWriter(path, **options)
+    source: Source | None = None
+    for n in range(1, 6):
+        writer.write(frame(n - 1), contiguous=True, photometric="minisblack", **each)
+        writer.filehandle.flush()
+        if source is None:
+            source = ReplaceableSource(str(path), lambda: open_source(str(path)))
+            source.follow()
+        source.look()
+        assert source.info.sizes[axis] == n
+        assert [value(source, **{axis: i}) for i in range(n)] == list(range(n))
+    assert source is not None
+    writer.close()
+    source.look()
+    if kind != "imagej":  # tifffile calls its planes channels when it is closed
+        assert source.info.generation == 0, "the same dataset"
+        assert [value(source, **{axis: i}) for i in range(5)] == list(range(5))
+    source.close()
+
+
+def test_stacks_of_a_stream_are_found_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    writer = tifffile.TiffWriter(path)
+    for t in range(3):
+        stack = np.stack([frame(10 * t + z) for z in range(2)])
+        writer.write(stack, contiguous=True, photometric="minisblack", metadata={"axes": "TZYX"})
+        writer.filehandle.flush()
+        source = open_source(str(path))
+        wanted = [[10 * t + z for z in range(2)] for t in range(t + 1)]
+        assert [[value(source, t, z=z) for z in range(2)] for t in range(t + 1)] == wanted
+        source.close()
+    writer.close()
+
+
+# ---- NDTiff ---------------------------------------------------------------------------------
+
+
+def test_a_plane_of_ndtiff_is_found_although_its_index_entry_comes_later(tmp_path: Path) -> None:
+    written = program_tiff_dialects.ndtiff(tmp_path)
+    index = written.paths[0] / "NDTiff.index"
+    entries, at = index.read_bytes(), 0
+    for _ in range(2):  # the JSON of the axes, the name of the file
+        at += 4 + int.from_bytes(entries[at : at + 4], "little")
+    index.write_bytes(entries[: at + 32])
+    source = open_source(str(written.paths[0]))
+    assert source.info.n_t == source.info.n_z == 1
+    stores.make_old(tmp_path, 10.0)
+    source.look()
+    index.write_bytes(entries)
+    info = source.look()
+    assert (info.n_t, len(info.positions), len(info.channels), info.n_z) == (2, 2, 2, 3)
     source.close()

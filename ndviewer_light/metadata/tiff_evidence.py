@@ -214,6 +214,8 @@ def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     """Arrays as tifffile writes them: their shape and axes as JSON in the first page of each."""
     facts, at = tiff.facts, 0
     said = _shape_said(tiff, 0)
+    if said is not None and len(facts) == 1:
+        said = _as_far_as_stored(said, facts[0], tiff)
     found: list[TiffImage] = []
     while at < len(facts) and said is not None and len(found) < _MAX_SERIES:
         image, n = _shaped_image(tiff, at, said, refused)
@@ -229,6 +231,16 @@ def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     if found and at < len(facts):  # what another program appended
         found += _grouped(tiff, at)
     yield from _as_pyramids(found, tiff)
+
+
+def _as_far_as_stored(said: dict[str, Any], page: PageFacts, tiff: TiffDocuments) -> dict[str, Any]:
+    """The shape with what a writer has added since that goes on (``write(…, contiguous=True)``).
+
+    Until it closes the file, that has one page, which says the shape of the first array only.
+    """
+    each, rest = divmod(math.prod(said["shape"]), page.height * page.width * page.samples)
+    n = tiff.images_unclosed() // each if each and not rest else 1
+    return {**said, "shape": [n, *said["shape"]]} if n > 1 else said
 
 
 def _may_be_in_time(image: TiffImage) -> bool:
@@ -336,7 +348,7 @@ def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     declared = imagej.outer_axes(said, page.samples)
     total = math.prod(n for _, n in declared)
     if contiguous and total <= 1:
-        there = 1
+        there = tiff.images_unclosed()
     elif total > there:
         what = "pages" if there > 1 else "page"
         refused.append(f"ImageJ's header declares {total} images, but the file has {there} {what}")
@@ -414,6 +426,10 @@ def _runs(pages: Sequence[tuple[int, ...]]) -> tuple[PageRun, ...]:
 
 
 def _by_pages(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
+    n = tiff.images_unclosed() if len(tiff.facts) == 1 else 1
+    if n > 1:
+        yield checked(plain_image([PageRun(0, n, 0, contiguous=True)], tiff.facts[0]), tiff.name)
+        return
     yield from _as_pyramids(_grouped(tiff, 0), tiff)
 
 

@@ -47,7 +47,8 @@ class TiffSet:
     """Images, and where the files are that their pages refer to.
 
     `path_of` finds a file by what the runs of an image call it; raises `PlaneNotStoredError`. `first` is the
-    image with which the opened file begins.
+    image with which the opened file begins. `said_in` are the files that say which planes there are: an
+    index, a companion file.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class TiffSet:
     evidence: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     first: int = 0
+    said_in: tuple[str, ...] = ()
 
     def with_axes(self, letters: str, path: str) -> TiffSet:
         """The set with its pages along these axes, as a person says; see `tiff_layout.with_axes`."""
@@ -105,7 +107,8 @@ def _indexed(folder: str, files: TiffFiles) -> TiffSet:
     images = indexed_images(folder, files)
     n_files = len({key for image in images for key in image.files})
     evidence = (f"{len(images)} images in {n_files} files by {INDEX}",)
-    return TiffSet("ndtiff", tuple(images), lambda key: os.path.join(folder, key), evidence)
+    said_in = (os.path.join(folder, INDEX),)
+    return TiffSet("ndtiff", tuple(images), lambda key: os.path.join(folder, key), evidence, said_in=said_in)
 
 
 def _stacked(path: str, stacks: StackFiles) -> TiffSet:
@@ -221,7 +224,7 @@ def _by_document(
     )
     warnings = tuple(f"{presentable(opened)}: {each}" for each in refused)
     first = _index_of(opened, images, path_of)
-    return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first)
+    return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first, (resolver.path,))
 
 
 def _facts_in(
@@ -385,4 +388,5 @@ def _joined(sets: Sequence[TiffSet], warnings: tuple[str, ...]) -> TiffSet:
 
     evidence = tuple(line for each in sets for line in each.evidence)
     said = (*(line for each in sets for line in each.warnings), *warnings)
-    return TiffSet(sets[0].kind, tuple(images), path_of, evidence, said)
+    said_in = tuple(path for each in sets for path in each.said_in)
+    return TiffSet(sets[0].kind, tuple(images), path_of, evidence, said, said_in=said_in)
