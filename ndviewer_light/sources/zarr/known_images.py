@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 class _Seen(NamedTuple):
     """What a store was found to contain when its metadata was last read."""
 
-    planes: tuple[object, ...]  # dtype, size and channels, which never change
+    planes: tuple[object, ...]  # dtype and size, which never change
+    n_c: int  # never fewer
     grown_to: tuple[int, int]  # t, z
     provisional: bool
+
+    def may_become(self, now: _Seen) -> bool:
+        """Whether it may be the same image that has grown."""
+        return now.planes == self.planes and now.n_c >= self.n_c
 
 
 class KnownImages:
@@ -102,11 +107,10 @@ class KnownImages:
         `DatasetReplacedError` for another image.
         """
         now = _seen(image)
-        planes = now.planes
         with self._lock:
             before = self._seen.get(store)
             is_unclear = before is not None and image.provisional and not before.provisional
-            if before is None or before.planes == planes or is_unclear:
+            if before is None or before.may_become(now) or is_unclear:
                 self._seen[store] = now
                 if before is not None and not self._grows and now.grown_to > before.grown_to:
                     self._grows = True
@@ -210,8 +214,8 @@ class KnownImages:
 
 
 def _seen(image: ZarrImage) -> _Seen:
-    planes = image.facts.dtype, image.plane_shape, image.size("c")
-    return _Seen(planes, (image.size("t"), image.size("z")), image.provisional)
+    planes = image.facts.dtype, image.plane_shape
+    return _Seen(planes, image.size("c"), (image.size("t"), image.size("z")), image.provisional)
 
 
 def _is_same_but_place(one: ZarrImage, other: ZarrImage) -> bool:
