@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
 from ..storage.activity import QUIET_SECONDS
+from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import changed_ns, is_nothing, settled
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def stored_by_versions(source: Source, keys: Sequence[PlaneKey]) -> list[bool | 
 
 def _judged(versions: Sequence[str | None], *, complete: bool | None) -> list[bool | None]:
     sharing = Counter(map(settled, filter(None, versions)))
-    quiet_ns = time.time_ns() - int(QUIET_SECONDS * 1e9)
+    quiet_ns = FILE_CLOCK.now_ns() - int(QUIET_SECONDS * 1e9)
     answers: list[bool | None] = []
     for version in versions:
         if version is None:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 60.0
 """What has not changed for so long is not being written any more."""
 
+JUST_WRITTEN_SECONDS = 5.0
+"""Of what was written so lately more may come: other planes of the same chunk, array or file."""
+
+PART_SECONDS = 2.0
+"""A plane with missing chunks is complete when none of the others has been written for so long."""
+
 _MAX_NAMES = 10_000
 _MAX_TIMES = 256
 """How many entries of a folder are asked for their time; of more than these, only the last one by name."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import struct
-import time
 from typing import TYPE_CHECKING, cast
+
+from .file_clock import FILE_CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,6 +39,7 @@ def version_of(path: str) -> str:
         found = os.stat(path)
     except (OSError, ValueError):
         return NOTHING
+    FILE_CLOCK.note(path, found.st_mtime_ns)
     return version_in(found)
 
 
@@ -74,7 +76,7 @@ def _statx() -> Callable[..., int]:
 def version_in(found: os.stat_result) -> str:
     """The version of the file or folder that the system says this of."""
     version = f"{found.st_mtime_ns}.{found.st_size}.{found.st_ino}"
-    now = time.time_ns()
+    now = FILE_CLOCK.now_ns()
     tick = _UNSETTLED_NS if found.st_mtime_ns % 1_000_000_000 else _COARSE_NS
     return version if abs(now - found.st_mtime_ns) > tick else f"{version}~{now}"
 

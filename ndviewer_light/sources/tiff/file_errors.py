@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import (
@@ -22,6 +21,7 @@ from ...errors import (
 )
 from ...storage.decoding.ifd_chain import TYPE_SIZES
 from ...storage.decoding.pictures import PNG_SIGNATURE
+from ...storage.file_clock import FILE_CLOCK
 from ...storage.limits import error_of_os
 from ...storage.local_files import open_regular
 
@@ -56,7 +56,7 @@ def open_file(path: str) -> BufferedReader:
 def is_being_written(path: str) -> bool:
     """Whether a file was modified so recently that its writer may not have finished."""
     try:
-        return time.time() - os.stat(path).st_mtime < BEING_WRITTEN_SECONDS
+        return FILE_CLOCK.now_ns() - os.stat(path).st_mtime_ns < BEING_WRITTEN_SECONDS * 1e9
     except OSError:
         return False
 

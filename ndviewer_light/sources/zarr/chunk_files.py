@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import time
 from typing import TYPE_CHECKING
 
+from ...storage.file_clock import FILE_CLOCK
 from ...storage.file_versions import newest_ns, versions_of
 from .chunk_grid import chunk_ranges, stored_grid
 
@@ -39,4 +39,4 @@ def version_of_selection(selection: Sequence[int | slice], image: ZarrImage) -> 
 def age_s(selection: Sequence[int | slice], image: ZarrImage) -> float:
     """How long ago (s) the newest of these files was written; infinite if there is none."""
     newest = newest_ns(files_of(selection, image))
-    return (time.time_ns() - newest) / 1e9 if newest else math.inf
+    return (FILE_CLOCK.now_ns() - newest) / 1e9 if newest else math.inf

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotWrittenError
-from ...storage.activity import QUIET_SECONDS, newest_write
+from ...storage.activity import JUST_WRITTEN_SECONDS, PART_SECONDS, QUIET_SECONDS, newest_write
+from ...storage.file_clock import FILE_CLOCK
 from ..missing import Found, Verdict, not_stored
 from .chunk_files import age_s
 from .chunk_grid import chunks_of
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
     Selection = Sequence[int | slice]
 
-PART_SECONDS = 2.0
-"""A plane with missing chunks is complete when none of the others has been written for so long."""
-JUST_WRITTEN_SECONDS = 5.0
-"""Of an array of which anything was written so lately, missing planes may still come."""
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
 _SAMPLES = 64
 """How many rows and columns of the other planes in a chunk are looked at."""
@@ -45,7 +41,7 @@ def is_expected_to_grow(image: ZarrImage) -> bool:
 def _was_just_written(image: ZarrImage) -> bool:
     """Whether an array that makes no claim about its run was written to within the last seconds."""
     newest = newest_write(image.array) if image.meta.complete is None else 0
-    return bool(newest) and time.time_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
+    return bool(newest) and FILE_CLOCK.now_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
 
 
 def _was_just_created(image: ZarrImage) -> bool:
@@ -61,7 +57,7 @@ def _was_just_created(image: ZarrImage) -> bool:
             is_empty = len(times) == len(os.listdir(image.array))
     except OSError:
         return False
-    return is_empty and bool(times) and time.time_ns() - max(times) < QUIET_SECONDS * 1e9
+    return is_empty and bool(times) and FILE_CLOCK.now_ns() - max(times) < QUIET_SECONDS * 1e9
 
 
 def check_complete(selection: Selection, image: ZarrImage) -> None:

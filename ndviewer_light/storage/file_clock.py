@@ -1,0 +1,52 @@
+"""What time it is by the clock that stamps files: that of a share may be minutes ahead of ours, or behind.
+
+How long ago a file was written says whether more of it may come. A share does not tell what time it has; but
+a file that is looked at again and again, and has changed, was written in between.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+_MOST_BETWEEN_NS = 60 * 10**9
+"""So far apart two looks may be to tell when something was written."""
+_ALIKE_NS = 2 * 10**9
+"""Clocks that differ by less are taken to be one: times of files may be whole seconds, or two."""
+_MAX_FILES = 4096
+
+
+class FileClock:
+    """The clock by which files are written that one looks at. Any thread; no lock, as it is only a hint."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, tuple[int, int]] = {}  # when it was changed, and when that was seen
+        self._behind_ns = 0  # how much later ours is
+
+    def note(self, file: Hashable, changed_ns: int) -> None:
+        """A file was looked at, which was changed at `changed_ns` by its own clock (ns since 1970)."""
+        now = time.time_ns()
+        before = self._seen.get(file)
+        if before is None and len(self._seen) >= _MAX_FILES:
+            self._seen.clear()
+        self._seen[file] = changed_ns, now
+        if before is None or changed_ns <= before[0] or now - before[1] > _MOST_BETWEEN_NS:
+            return
+        late = now - changed_ns
+        is_one_clock = -_ALIKE_NS <= late <= now - before[1] + _ALIKE_NS
+        self._behind_ns = 0 if is_one_clock else late
+
+    def start_over(self) -> None:
+        """From now on other files are followed, perhaps elsewhere: their clock is ours until they tell."""
+        self._behind_ns = 0
+
+    def now_ns(self) -> int:
+        """The time by that clock, as far as it is known; else ours."""
+        return time.time_ns() - self._behind_ns
+
+
+FILE_CLOCK = FileClock()
+"""Of the files that this process follows: those that were seen to be written last tell."""
