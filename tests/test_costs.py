@@ -211,3 +211,38 @@ answer = before - resident()
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="glibc's")
 def test_what_a_closed_dataset_leaves_in_the_allocator_is_handed_back(image: Path) -> None:
     assert said_by(_FREED, image) > 50_000_000
+
+
+_OWN_MEMORY = """
+import os, threading
+import numpy as np
+from ndviewer_light.engine.owned_pixels import owned
+from ndviewer_light.storage.freed_memory import array_of_its_own
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+kept = []
+def read():
+    pixels = array_of_its_own((2048, 2048), np.dtype("u2"))
+    pixels[...] = len(kept)
+    kept.append(owned(pixels))
+    assert kept[-1] is pixels
+before = resident()
+for _ in range(2):
+    kept.clear()
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+held = resident() - before
+kept.clear()
+answer = [held, resident() - before]
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc keeps what its threads have freed")
+def test_planes_that_nobody_has_any_more_leave_nothing_in_memory() -> None:
+    held, left = said_by(_OWN_MEMORY)
+    assert held > 8 * 2048**2 * 2 * 0.9
+    assert left < 2048**2 * 2

@@ -13,7 +13,9 @@ import numpy as np
 
 from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
+from ..storage.file_clock import FileClock
 from ..storage.file_versions import changed_ns, is_in_parts, is_nothing, settled
+from ..storage.freed_memory import are_same
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .look_schedule import Following
@@ -79,6 +81,7 @@ class DiskFollower:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._schedule = schedule
         self._in_parts: dict[PlaneKey, float] = {}  # since when; of looks only
+        self._clock = FileClock()  # of looks only
         self._gone = ""  # since when the dataset is unreachable, one sentence
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
@@ -261,6 +264,8 @@ class DiskFollower:
         keys = keys[:_VERSIONED_PLANES]
         found, compared = False, 0
         for key, version in zip(keys, self._source.versions_in_view(keys, max(level, 0)), strict=True):
+            if version is not None:
+                self._clock.note((key, level), changed_ns(version))
             known = self._versions.get(key, level)
             if (version == known) if version is not None else not has_grown:
                 continue
@@ -278,7 +283,7 @@ class DiskFollower:
             if isinstance(shown, np.ndarray) and level != OVERVIEW and compared < _COMPARED_PLANES:
                 compared += 1
                 self._versions.note(key, level, version)
-                if np.array_equal(shown, self._read(key, level)):  # notes the version, if it is told
+                if are_same(shown, self._read(key, level)):  # notes the version, if it is told
                     continue
             elif isinstance(shown, np.ndarray) or known is not None:
                 self._versions.note(key, level, version)
@@ -299,7 +304,7 @@ class DiskFollower:
         For a second at most, as a writer may keep writing the same chunk.
         """
         now = time.monotonic()
-        if not is_in_parts(known, version, time.time_ns()):
+        if not is_in_parts(known, version, self._clock.now_ns()):
             self._in_parts.pop(key, None)
             return False
         if len(self._in_parts) > _VERSIONED_PLANES:
@@ -314,7 +319,7 @@ class DiskFollower:
             shown = self._cache.peek(key, level)
             if not isinstance(shown, np.ndarray) or self._work.closed.is_set():
                 continue
-            if np.array_equal(shown, self._read(key, level)):
+            if are_same(shown, self._read(key, level)):
                 continue
             self._cache.clear()  # not only planes in view may have changed without notification
             for viewed in self._viewed:

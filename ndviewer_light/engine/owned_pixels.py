@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..storage.freed_memory import has_memory_of_its_own
+
 _SPARE = 32  # with so few bytes around it, a plane is not worth copying
 
 
 def owned(pixels: np.ndarray) -> np.ndarray:
     """Return `pixels` read-only and owning its memory: a copy, unless little else is kept alive by it."""
+    if has_memory_of_its_own(pixels):
+        pixels.flags.writeable = False
+        return pixels
     base: object = pixels.base
     if isinstance(base, np.ndarray) and not base.flags.owndata:  # a view of what was made of the bytes
         base = base.base

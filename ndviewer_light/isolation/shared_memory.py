@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LimitExceededError
+from ..storage.freed_memory import array_of_its_own
 from ..storage.limits import MAX_PLANE_BYTES
 
 
@@ -64,7 +65,7 @@ class OwnedSlot:
         Raises `OSError` if it is short, `LimitExceededError` if it is larger than any plane.
         """
         nbytes = _checked_nbytes(shape, dtype)
-        pixels = np.empty(shape, dtype)
+        pixels = array_of_its_own(shape, dtype)
         buffer = memoryview(pixels.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         self._file.seek(0)
         while len(buffer):

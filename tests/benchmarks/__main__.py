@@ -30,6 +30,7 @@ ROWS = {
     "P11": ("start", "p11", True),
     "P12": ("memory", "p12", True),
     "P12c": ("memory", "p12c", True),
+    "P12d": ("memory", "p12d", True),
     "P12b": ("start", "p12b", True),
     "R1": ("remote", "r1", False),
     "R2": ("remote", "r2", False),
@@ -80,7 +81,7 @@ ROWS = {
     "H4": ("host", "h4", True),
 }
 _ROW_SECONDS = 180  # a row takes less than a minute; on a machine that others use, more
-_LONG_ROWS = {"P12": 600, "P12c": 600}  # thousands of changes, 120 runs
+_LONG_ROWS = {"P12": 600, "P12c": 600, "P12d": 900}  # thousands of changes, 120 runs
 
 
 def measure_row(row: str, folder: str) -> list[dict[str, object]]:

@@ -38,8 +38,14 @@ def p12(folder: Path) -> Iterator[Figure]:
 
 def p12c(folder: Path) -> Iterator[Figure]:
     """Whole runs, one after the other: what each leaves behind."""
-    run = run_child(__name__, "whole_runs", str(folder / "runs"), timeout_s=590)
+    run = run_child(__name__, "whole_runs", str(folder / "runs"), "512", timeout_s=590)
     yield at_most("P12c", "a run in a folder of its own (of 120)", run / 1e6, "MB", 0.05)
+
+
+def p12d(folder: Path) -> Iterator[Figure]:
+    """The same with planes of 2048²."""
+    run = run_child(__name__, "whole_runs", str(folder / "runs"), "2048", timeout_s=590)
+    yield at_most("P12d", "a run of planes of 2048² (of 120)", run / 1e6, "MB", 0.05)
 
 
 def _growth(do: Callable[[int], None], times: int, looks: int = 40) -> float:
@@ -147,8 +153,11 @@ def file_runs(path: str) -> float:
     return _growth(start, 60)
 
 
-def whole_runs(folder: str) -> float:
-    """Runs of image files as a host has them: each in a folder of its own, until its end."""
+def whole_runs(folder: str, side: str) -> float:
+    """Runs of image files as a host has them: each in a folder of its own, until its end.
+
+    At every look the same is on screen, and all of it has arrived.
+    """
     import os
     import shutil
 
@@ -158,7 +167,7 @@ def whole_runs(folder: str) -> float:
     from .widget import Window
 
     window = Window(800, 600)
-    viewer, channels, size = window.viewer, list(stores.CHANNELS), 512
+    viewer, channels, size = window.viewer, list(stores.CHANNELS), int(side)
     root = Path(folder)
     root.mkdir()
     for c in range(len(channels)):
@@ -181,12 +190,23 @@ def whole_runs(folder: str) -> float:
         assert dataset is not None
         window.wait(lambda: dataset.info.dtype is not None and window.shows_pixels())
         viewer.load_fov(0, 1, 2)
-        window.run(0.05)
+        window.wait(lambda: _is_drawn(window, (1, 0, 2)))
         viewer.end_acquisition()
-        window.run(0.05)
+        window.run(0.2)  # what is in view is read once more
+        window.wait(lambda: _is_drawn(window, (1, 0, 2)))
         shutil.rmtree(own)
 
     return _growth(run, 120)
+
+
+def _is_drawn(window: Any, view: tuple[int, int, int]) -> bool:
+    frame = window.canvas.frame
+    return (
+        frame is not None
+        and frame.view[:3] == view
+        and not window.canvas.busy
+        and bool(window.shows_pixels())
+    )
 
 
 def _start(window: Any, path: str) -> None:

@@ -23,6 +23,7 @@ from ...engine.stack_resolution import resolution_text, stack_resolution
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import contrast_of
+from ...storage.freed_memory import zeros_of_their_own
 from .view_frames import Frame, ViewFrames, common_shown_dtype, shown_pixels, voxel_size
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ MAX_VOLUME_BYTES = 256 * 1024**2
 """What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
 
 _NEW_CHANNELS = 2
+_NOTHING = np.zeros((1, 1), np.uint8)
 _VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
@@ -151,10 +153,14 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
         planes, is_held_back = self._held_back(read.planes)
         frame, shown = self.frame_of(view, read._replace(planes=planes))
         shape = next((pixels.shape for pixels in shown.values()), read.drawn.shape)
-        blank = np.zeros(shape, _common_dtype(shown, self.dtype))
-        stack = [_as_drawn(shown.get(c, blank), blank) for c in range(max(self._n_channels, 1))]
+        dtype = _common_dtype(shown, self.dtype)
+        fitting = {c: pixels for c, pixels in shown.items() if pixels.shape == shape}
+        channels = range(max(self._n_channels, 1))
+        is_whole = all(c in fitting for c in channels)
+        blank = _NOTHING if is_whole else zeros_of_their_own(shape, dtype)
+        stack = [fitting.get(c, blank).astype(dtype, copy=False) for c in channels]
         drawn = self._on_canvas or {0}
-        new = _Uploaded(shape, blank.dtype, {c: planes[c].pixels if c in planes else None for c in drawn})
+        new = _Uploaded(shape, dtype, {c: planes[c].pixels if c in planes else None for c in drawn})
         unchanged = new.also_in(self._uploaded)
         self._read = _Read(frame, is_held_back or read.is_held_back, new)
         return _Stack(stack, drawn - unchanged)  # type: ignore[return-value]
@@ -253,11 +259,6 @@ class _Nothing(np.ndarray):
     def reshape(self, *shape: Any, **more: Any) -> np.ndarray:
         """Itself."""
         return self
-
-
-def _as_drawn(pixels: np.ndarray, blank: np.ndarray) -> np.ndarray:
-    """Pixels in the dtype of all channels; `blank` for those of another size."""
-    return pixels.astype(blank.dtype, copy=False) if pixels.shape == blank.shape else blank
 
 
 def _common_dtype(shown: dict[int, np.ndarray], default: np.dtype) -> np.dtype:
