@@ -133,6 +133,40 @@ def test_new_positions_and_channels_of_a_folder_appear(tmp_path, followed):
     assert shown(dataset, PlaneKey(t=1)) == 2, "indices are as they were"
 
 
+def test_a_well_that_is_added_before_the_others_may_have_fewer_time_points(tmp_path, followed):
+    path, known = tmp_path / "p.zarr", PlaneKey(t=1)
+    plain = stores.image_attributes(squid=False, channels=stores.CHANNELS[:1])
+    sizes = {"t": 2, "c": 1, "z": 1, "y": SIZE, "x": SIZE}
+    stores.write_plate(path, {"B/2": 1}, attributes=plain, sizes=sizes)
+    dataset = followed(path)
+    before = shown(dataset, known)
+    wells, sizes = {"A/1": 1, "B/2": 1}, {**sizes, "t": 1}
+    stores.write_plate(tmp_path / "other.zarr", wells, attributes=plain, sizes=sizes)
+    shutil.copytree(tmp_path / "other.zarr" / "A", path / "A")
+    shutil.copyfile(tmp_path / "other.zarr" / "zarr.json", path / "zarr.json")
+    wait_for_size(dataset, "p", 2)
+    assert [position.label for position in dataset.info.positions] == ["B2:0", "A1:0"]
+    assert (dataset.info.generation, dataset.sizes["t"]) == (0, 2)
+    assert shown(dataset, known) == before
+    shutil.copyfile(tmp_path / "other.zarr" / "zarr.json", path / "zarr.json")  # again, and nothing is new
+    time.sleep(1.0)  # several looks
+    dataset.take_changes()
+    assert [position.label for position in dataset.info.positions] == ["B2:0", "A1:0"]
+    assert dataset.info.generation == 0
+
+
+def test_channels_added_to_an_array_are_more_of_the_same_dataset(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+    array = growing._array.resize(exclusive_max=[1, 2, 1, SIZE, SIZE]).result()
+    wait_for_size(dataset, "c", 2)
+    array[0, 1].write(grey(2)[None]).result()
+    wait_for(dataset, PlaneKey(c=1), 2)
+    assert dataset.info.generation == 0
+
+
 def test_stores_of_fields_appear_one_by_one(tmp_path, followed):
     def write(fov: int) -> None:
         store = tmp_path / "zarr" / "A1" / f"fov_{fov}.ome.zarr"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 import time
 
 import numpy as np
@@ -37,6 +39,27 @@ def test_planes_to_come_in_a_chunk_of_several_are_pending_and_appear_when_they_a
         assert wait_for(dataset, PlaneKey(t=t), t + 1) <= {PlaneState.PENDING}
     with open_dataset(growing.path) as script:
         assert [int(script.plane(t)[0, 0]) for t in range(4)] == [1, 2, 3, 4]
+
+
+def test_the_clock_of_a_share_may_be_behind_ours(tmp_path, followed):
+    made = GrowingZarr(tmp_path / "made.zarr", t_chunk=4)
+    made.add(1)
+    made._array = made._array.resize(exclusive_max=[4, 1, 1, SIZE, SIZE]).result()
+    path = tmp_path / "a.zarr"
+    shutil.copytree(made.path, path)
+    stores.make_old(path, 120.0)
+    (chunk,) = stores.chunk_files(path)
+    (written,) = stores.chunk_files(made.path)
+    dataset = followed(path)
+    assert shown(dataset, PlaneKey(t=0)) == 1
+    for value in (2, 3):
+        made._array[value - 1].write(grey(value)).result()
+        shutil.copyfile(written, tmp_path / "next")
+        os.utime(tmp_path / "next", (time.time() - 120.0,) * 2)  # as the share sees it
+        os.replace(tmp_path / "next", chunk)
+        wait_for(dataset, PlaneKey(t=value - 1), value)
+        if value == 2:
+            assert shown(dataset, PlaneKey(t=2)) is PlaneState.PENDING, "the share has told its time"
 
 
 def test_an_empty_plane_among_others_in_its_chunk_is_data_once_the_writer_is_past_it(tmp_path, followed):

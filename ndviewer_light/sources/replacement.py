@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DatasetError, DatasetReplacedError
 from ..storage.bytes import is_url, split_inner
+from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import birth_ns
+from .filled_in_advance import check_written, without_doubtful
 from .source import AT_ONCE, AT_ONCE_REMOTE, Source
 
 if TYPE_CHECKING:
@@ -56,7 +58,11 @@ def _is_smaller(old: DatasetInfo, new: DatasetInfo) -> bool:
 
 
 def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
-    return _is_smaller(old, new) or not {p.label for p in old.positions} <= {p.label for p in new.positions}
+    if not {p.label for p in old.positions} <= {p.label for p in new.positions}:
+        return True
+    # of a dataset just opened the sizes are those of the first position: a well that was added may be begun
+    is_of_same_image = old.positions[0].label == new.positions[0].label
+    return is_of_same_image and _is_smaller(old, new)
 
 
 def said_of_both(old: DatasetInfo, new: DatasetInfo) -> str:
@@ -119,6 +125,7 @@ class ReplaceableSource(Source):
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._closed = False
         self._followed = False
+        self._since_ns = FILE_CLOCK.now_ns()
         self._opened = self._open_now()
         self._of_source = self._info = self._opened.at_first
 
@@ -154,7 +161,13 @@ class ReplaceableSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: self._fitting(source.read_plane(key, level), key.p, level))
+        return self._of_one_dataset(lambda source: self._read_plane(source, key, level))
+
+    def _read_plane(self, source: Source, key: PlaneKey, level: int) -> np.ndarray:
+        pixels = self._fitting(source.read_plane(key, level), key.p, level)
+        if self._followed:
+            check_written(source, key, level, pixels, self._since_ns)
+        return pixels
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Same as the source's."""
@@ -224,6 +237,7 @@ class ReplaceableSource(Source):
     def follow(self) -> None:
         """See `Source.follow`; whatever lies at the path from now on."""
         self._followed = True
+        FILE_CLOCK.start_over()
         self._opened.source.follow()
 
     def look(self) -> DatasetInfo:
@@ -250,8 +264,11 @@ class ReplaceableSource(Source):
         return self._opened.source.leaves_out_empty
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
-        """Same as the source's."""
-        return self._opened.source.are_stored(keys)
+        """Same as the source's; None for what may be room in a file that is being written."""
+        source = self._opened.source
+        stored = source.are_stored(keys)
+        is_doubtful = self._followed and source.may_have_room
+        return without_doubtful(source, keys, stored) if is_doubtful else stored
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
         """Same as the source's."""
@@ -275,6 +292,8 @@ class ReplaceableSource(Source):
         with self._lock:
             self._closed = True
             opened = self._opened
+        if self._followed:
+            FILE_CLOCK.start_over()
         opened.source.close()
 
     # ---- another dataset -----------------------------------------------------------------------

@@ -7,15 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from ..model import LabelFacts
+from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import changed_ns, settled
+from ..storage.freed_memory import are_same
+from .filled_in_advance import Room
 from .missing import Found
 from .plane_statistics import numbers_of
 from .stored import stored_by_versions
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region, StackKey
 
 StorageOptions = Mapping[str, str] | None
@@ -311,16 +314,26 @@ class Source(ABC):
         version = self._settled_version(key, level)
         pixels = _read_from(self, key, level, region)
         for _ in range(_READ_AGAIN):
-            if version is None or time.time_ns() - changed_ns(version) > _BEING_WRITTEN_NS:
+            if version is None or FILE_CLOCK.now_ns() - changed_ns(version) > _BEING_WRITTEN_NS:
                 break
             (after,) = self.versions([key], level)
             if after is None or settled(after) == settled(version):
                 break
             before, version = pixels, after
             pixels = _read_from(self, key, level, region)
-            if np.array_equal(before, pixels):
+            if are_same(before, pixels):
                 break
         return pixels, version
+
+    may_have_room = False
+    """Whether files of this format may have room for what is still to be written, see `room_ahead`."""
+
+    def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
+        """Whether the local file of this plane may have room for what is still to be written.
+
+        Blocks on disk. Raises nothing.
+        """
+        return Room.NONE
 
     def settling_s(self, key: PlaneKey, level: int = 0) -> float:
         """A file of this plane that was written more recently may be half written, and nothing would tell."""
@@ -329,7 +342,7 @@ class Source(ABC):
     def _settled_version(self, key: PlaneKey, level: int) -> str | None:
         (version,) = self.versions([key], level)
         if version is not None:
-            age_s = (time.time_ns() - changed_ns(version)) / 1e9
+            age_s = (FILE_CLOCK.now_ns() - changed_ns(version)) / 1e9
             left_s = self.settling_s(key, level) - age_s if age_s >= 0 else 0.0
             if left_s > 0:
                 time.sleep(left_s)

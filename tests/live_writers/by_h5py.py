@@ -9,13 +9,23 @@ import h5py
 from .plan import Writer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from .plan import Index
+    from .plan import Index, Plan
 
 
 class SwmrWriter(Writer):
-    """``/live``, (T, C, Z, Y, X), flushed after each plane."""
+    """``/live``, (T, C, Z, Y, X), flushed after each plane.
+
+    `chunk_t`: so many time points are in a chunk, and the shape is known from the start. `tiles`: a plane is
+    in so many chunks along y and x.
+    """
+
+    def __init__(self, path: Path, plan: Plan, *, chunk_t: int = 1, tiles: int = 1) -> None:
+        super().__init__(path, plan)
+        self._chunk_t, self._tiles = chunk_t, tiles
 
     def begin(self) -> int:
         plan, there = self.plan, 0
@@ -28,9 +38,9 @@ class SwmrWriter(Writer):
             leading, plane = (plan.n_c, plan.n_z), (plan.height, plan.width)
             self._data = self._file.create_dataset(
                 "live",
-                (0, *leading, *plane),
+                (0 if self._chunk_t == 1 else plan.n_t, *leading, *plane),
                 plan.dtype,
-                chunks=(1, 1, 1, *plane),
+                chunks=(self._chunk_t, 1, 1, *(n // self._tiles for n in plane)),
                 maxshape=(None, *leading, *plane),
             )
             for dim, label in zip(self._data.dims, "tczyx", strict=True):

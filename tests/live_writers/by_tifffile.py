@@ -40,6 +40,38 @@ class PagesWriter(Writer):
         tifffile.imwrite(self.path, pixels, append=True, photometric="minisblack", metadata=self._metadata)
 
 
+class StreamWriter(Writer):
+    """One multi-page TIFF that stays open: planes follow each other, and their pages come at the end."""
+
+    def begin(self) -> int:
+        self._file = tifffile.TiffWriter(self.path)
+        return 0
+
+    def write(self, index: Index, pixels: NDArray[Any]) -> None:
+        axes = {"axes": "TYX"}
+        self._file.write(pixels, contiguous=True, photometric="minisblack", metadata=axes)
+        self._file.filehandle.flush()
+
+    def end(self) -> None:
+        self._file.close()
+
+
+class MemmapWriter(Writer):
+    """A TIFF (T, Y, X) that is created at its full size, and filled through a memory map."""
+
+    def begin(self) -> int:
+        plan = self.plan
+        shape = (plan.n_t, plan.height, plan.width)
+        self._pixels = tifffile.memmap(
+            self.path, shape=shape, dtype=plan.dtype, photometric="minisblack", metadata={"axes": "TYX"}
+        )
+        return 0
+
+    def write(self, index: Index, pixels: NDArray[Any]) -> None:
+        self._pixels[index[0]] = pixels
+        self._pixels.flush()
+
+
 class OmeTiffWriter(Writer):
     """An OME-TIFF (T, Z, C, Y, X) of known size, from an iterator that waits for the next plane.
 

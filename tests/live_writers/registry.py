@@ -122,6 +122,12 @@ WRITERS: dict[str, Entry] = {
         note="arrays appended with tifffile's own metadata",
     ),
     "tifffile-pages": Entry("by_tifffile:PagesWriter", ("tifffile",), suffix=".tif", along="z", resumes=True),
+    "tifffile-stream": Entry(
+        "by_tifffile:StreamWriter",
+        ("tifffile",),
+        suffix=".tif",
+        note="the file has one page until it is closed",
+    ),
     "tifffile-ome": Entry(
         "by_tifffile:OmeTiffWriter",
         ("tifffile",),
@@ -129,9 +135,27 @@ WRITERS: dict[str, Entry] = {
         n_c=2,
         note="nothing is found before the file is closed",
     ),
+    "tifffile-memmap": Entry(
+        "by_tifffile:MemmapWriter",
+        ("tifffile",),
+        suffix=".tif",
+        grows=False,
+        note="created at its full size, filled through a memory map",
+    ),
     "tifffile-files": Entry("by_tifffile:FilesWriter", ("tifffile",), n_c=2, resumes=True),
     "png-files": Entry("by_pillow:PngFilesWriter", ("PIL",), dtype="uint8", resumes=True),
     "h5py-swmr": Entry("by_h5py:SwmrWriter", ("h5py",), suffix=".h5", resumes=True),
+    "h5py-swmr-chunk-of-t": Entry(
+        "by_h5py:SwmrWriter",
+        ("h5py",),
+        {"chunk_t": 4},
+        suffix=".h5",
+        grows=False,
+        note="chunks of 4 t, written anew for each plane",
+    ),
+    "h5py-swmr-tiles": Entry(
+        "by_h5py:SwmrWriter", ("h5py",), {"tiles": 2}, suffix=".h5", note="each plane in four chunks"
+    ),
     "ngff-zarr": Entry(
         "by_ngff_zarr:NgffZarrWriter", ("ngff_zarr",), suffix=".ome.zarr", note="written anew for each plane"
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...errors import CorruptDataError, PlaneNotStoredError
+from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.bytes import is_url
 from ...storage.file_versions import version_of
@@ -18,11 +18,12 @@ from .parts import DatasetParts, PartAddress
 from .snapshot import Snapshot, name_of_image, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ...model import DatasetInfo, Level, Region
     from .file import HDF5File
     from .parts import DatasetPart
+    from .plane_reader import ChunkedDataset, H5pyDataset
     from .snapshot import OpenRequest
 
 
@@ -180,6 +181,28 @@ class CompositeSnapshot(Snapshot):
             if part is None or address is None:
                 return False
             return part.opened.pixels.is_stored(self._selection(part, address, key, 0, None))
+
+    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.is_stored_with_others`."""
+        return self._is_so(key, level, lambda pixels, selection: pixels.holds_others(selection))
+
+    def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.is_partly_stored`."""
+        return self._is_so(key, level, lambda pixels, selection: pixels.is_partly_stored(selection))
+
+    def _is_so(
+        self,
+        key: PlaneKey,
+        level: int,
+        asked: Callable[[ChunkedDataset | H5pyDataset, list[tuple[int, int]]], bool],
+    ) -> bool:
+        try:
+            with self._using(key, level) as (part, address):
+                if part is None or address is None:
+                    return False
+                return asked(part.opened.pixels, self._selection(part, address, key, level, None))
+        except (DatasetError, IndexError):  # reading the plane says why
+            return False
 
     @property
     def is_near(self) -> bool:

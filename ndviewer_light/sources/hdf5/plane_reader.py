@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import CorruptDataError, PlaneNotStoredError
 from ...storage.decoding.codec import most_stored
 from ...storage.memory_cache import MemoryCache, nbytes
-from .chunk_index.chunks import places_cut
+from .chunk_index.chunks import WholeBlocks, places_cut
 from .filters import decoded
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...model import PlaneKey
     from ...storage.decoding.codec import Codec
-    from .chunk_index.chunks import Place, StoredChunk, WholeBlocks
+    from .chunk_index.chunks import Place, StoredChunk
     from .chunk_index.index import ChunkIndex
     from .file import HDF5File
 
@@ -60,6 +60,17 @@ class H5pyDataset:
             return np.asarray(pixels).astype(self._dtype, copy=False)
 
         return self._file.use("its pixels", read)
+
+    def is_partly_stored(self, selection: Selection) -> bool:
+        """Whether some chunks of a selection are stored, and others are not."""
+        index = self._index
+        return index is not None and _is_partly_stored(selection, index.grid.chunk, index)
+
+    def holds_others(self, selection: Selection) -> bool:
+        """Whether chunks of a selection hold other planes as well; also where it is not known."""
+        return self._index is None or _extend_beyond(
+            selection, self._index.grid.chunk, self._index.grid.shape
+        )
 
     def is_stored(self, selection: Selection) -> bool | None:
         """Whether anything of a selection is stored; None if only h5py knows."""
@@ -158,7 +169,7 @@ class ChunkedDataset:
         wanted = {place: at for place, at in zip(places, stored, strict=True) if at is not None}
         if not wanted:
             raise PlaneNotStoredError(f"{self._file.name}: nothing is stored for this plane")
-        shared = self._are_of_several_planes(selection)
+        shared = _extend_beyond(selection, self._chunk, self._shape)
         if len(places) == 1 and not shared:
             ((_, block),) = self._decoded(wanted)
             pixels = block[tuple(slice(0, stop - start) for start, stop in selection)]
@@ -176,12 +187,15 @@ class ChunkedDataset:
         stored = self._index.find(places_cut(selection, self._chunk))
         return None if stored is None else any(stored)
 
-    def _are_of_several_planes(self, selection: Selection) -> bool:
-        """Whether chunks extend beyond the selected planes."""
-        return any(
-            stop - start < min(part, whole)
-            for (start, stop), part, whole in zip(selection, self._chunk, self._shape, strict=True)
-        )
+    def is_partly_stored(self, selection: Selection) -> bool:
+        """See `H5pyDataset.is_partly_stored`."""
+        return _is_partly_stored(selection, self._chunk, self._index)
+
+    def holds_others(self, selection: Selection) -> bool:
+        """Whether other planes are stored with these: in the same chunks, or in one piece without any."""
+        one_piece = isinstance(self._index, WholeBlocks)
+        chunk = self._shape if one_piece else self._chunk
+        return _extend_beyond(selection, chunk, self._shape)
 
     # ---- chunks of one plane only ----------------------------------------------------------
 
@@ -212,6 +226,20 @@ class ChunkedDataset:
                 batch, lambda ours: self._decoded({place: wanted[place] for place in ours})
             )
             yield from blocks.items()
+
+
+def _is_partly_stored(selection: Selection, chunk: tuple[int, ...], index: ChunkIndex | WholeBlocks) -> bool:
+    places = places_cut(selection, chunk)
+    stored = index.find(places) if len(places) > 1 else None
+    return stored is not None and any(stored) and not all(stored)
+
+
+def _extend_beyond(selection: Selection, chunk: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether chunks extend beyond the selected planes."""
+    return any(
+        stop - start < min(part, whole)
+        for (start, stop), part, whole in zip(selection, chunk, shape, strict=True)
+    )
 
 
 def _batches(places: list[Place], each: int) -> Iterator[list[Place]]:

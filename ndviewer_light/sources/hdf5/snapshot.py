@@ -28,10 +28,9 @@ from .images import dataset_info
 from .plane_reader import HeldPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...model import DatasetInfo, Level, Region
-    from ...storage.activity import Activity
     from ..source import StorageOptions
     from .choices import Candidate, Choices
     from .chunk_index.index import ChunkIndex
@@ -101,6 +100,14 @@ class Snapshot(ABC):
     def looks_up(self, key: PlaneKey) -> bool | None:
         """Like `is_stored`, but may take requests."""
 
+    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
+        """Whether other planes are in the same chunks, or in one piece with this one."""
+        return False
+
+    def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
+        """Whether some chunks of a plane are stored, and others are not."""
+        return False
+
     @property
     @abstractmethod
     def is_near(self) -> bool:
@@ -136,7 +143,7 @@ class Snapshot(ABC):
         return False if self.file.superblock.is_open else None
 
     def missing(
-        self, key: PlaneKey, level: int, error: PlaneNotStoredError, activity: Activity
+        self, key: PlaneKey, level: int, error: PlaneNotStoredError, is_being_written: Callable[[], bool]
     ) -> PlaneNotStoredError:
         """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
 
@@ -149,7 +156,7 @@ class Snapshot(ABC):
             sizes=(info.n_t, len(info.channels), info.image(key.p).n_z),
             complete=self.claim,
             first_stored=first_stored,
-            is_being_written=activity.is_on,
+            is_being_written=is_being_written,
             stored=self._stored.of(key.p),
             looks=LOOKS if self.is_near else LOOKS_REMOTE,
         )
@@ -274,6 +281,14 @@ class DatasetSnapshot(Snapshot):
     def looks_up(self, key: PlaneKey) -> bool | None:
         """See `Snapshot.looks_up`."""
         return self._pixels.is_stored(self._selection(key))
+
+    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.is_stored_with_others`."""
+        return self.info.contains(key) and self._pixels.holds_others(self._selection(key))
+
+    def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.is_partly_stored`."""
+        return self.info.contains(key) and self._pixels.is_partly_stored(self._selection(key))
 
     @property
     def is_near(self) -> bool:

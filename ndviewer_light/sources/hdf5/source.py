@@ -7,6 +7,7 @@ else by then. Remote files are read as of when they were opened, until `refresh`
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from functools import partial
@@ -17,17 +18,20 @@ from ...errors import (
     DatasetError,
     MetadataError,
     PlaneNotStoredError,
+    PlaneNotWrittenError,
     ReadDroppedError,
 )
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
-from ...storage.activity import Activity, activity_of
+from ...storage.activity import JUST_WRITTEN_SECONDS, PART_SECONDS, Activity, activity_of
 from ...storage.bytes import absolute, check_still_there, is_url, name_of, split_inner
 from ...storage.cancellation import current_scope
-from ...storage.file_versions import version_of
+from ...storage.file_clock import FILE_CLOCK
+from ...storage.file_versions import changed_ns, version_of
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from ..filled_in_advance import Room
 from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import bigdataviewer
@@ -74,6 +78,7 @@ class HDF5Source(Source):
     """
 
     format = "hdf5"
+    may_have_room = True
 
     def __init__(self, path: str, options: StorageOptions, xml: str = "") -> None:
         """`xml`: BigDataViewer's XML file, if that was opened; `path` is the HDF5 file it names."""
@@ -85,6 +90,7 @@ class HDF5Source(Source):
         self._lock = threading.Lock()  # guards the following; never held while reading
         self._opening = threading.Lock()  # one thread reopens the file
         self._closed = False
+        self._followed = False
         self._shot = _open_steadily(OpenRequest(self._path, options, inner, None, xml))
         self._many = MissingPlanesOfMany(self.are_stored)
 
@@ -134,13 +140,25 @@ class HDF5Source(Source):
             return shot.levels(p)
 
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        pixels = self._read_steadily(key, level, region)
+        if self._followed and region is None and self._age_s() < PART_SECONDS:
+            with self._using() as shot:
+                if shot.is_partly_stored(key, level):
+                    error = PlaneNotWrittenError(
+                        f"{shot.file.name}: some chunks of this plane are not written yet"
+                    )
+                    error.plane_shape, error.is_expected = (pixels.shape[0], pixels.shape[1]), True
+                    raise error
+        return pixels
+
+    def _read_steadily(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         for _ in range(_READ_ATTEMPTS - 1):
             with self._using() as shot:
                 try:
                     return shot.read(key, level, region)
                 except PlaneNotStoredError as error:
                     if not self._is_outdated(shot):
-                        raise shot.missing(key, level, error, self._activity) from error
+                        raise shot.missing(key, level, error, self._is_being_written) from error
                 except (CorruptDataError, IndexError):
                     if not self._is_outdated(shot):
                         raise
@@ -148,7 +166,7 @@ class HDF5Source(Source):
             try:
                 return shot.read(key, level, region)
             except PlaneNotStoredError as error:
-                raise shot.missing(key, level, error, self._activity) from error
+                raise shot.missing(key, level, error, self._is_being_written) from error
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None if there is none yet."""
@@ -171,6 +189,20 @@ class HDF5Source(Source):
             self._open_again()
         with self._using() as shot:
             return shot.info
+
+    def follow(self) -> None:
+        """See `Source.follow`."""
+        self._followed = True
+
+    def _is_being_written(self) -> bool:
+        """Whether the file changes; for whoever follows it also if it did within the last seconds."""
+        return self._activity.is_on() or (self._followed and self._age_s() < JUST_WRITTEN_SECONDS)
+
+    def _age_s(self) -> float:
+        """How long ago the file was written; infinite on a server."""
+        if is_url(self._path):
+            return math.inf
+        return (FILE_CLOCK.now_ns() - changed_ns(version_of(self._path))) / 1e9
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: that of the file, and of the other one that a plane is in."""
@@ -196,6 +228,11 @@ class HDF5Source(Source):
         except (DatasetError, IndexError):
             return None
 
+    def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
+        """See `Source.room_ahead`: in datasets without chunks, and in chunks of several planes."""
+        is_shared = not is_url(self._path) and self._shot.is_stored_with_others(PlaneKey(*key), level)
+        return Room.PLANES if is_shared else Room.NONE
+
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """See `Source.acquired_s`: by the time stamps of NWB, and the clock times of Imaris."""
         try:
@@ -206,7 +243,7 @@ class HDF5Source(Source):
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: a file that its writer has not closed says that it is not complete."""
-        return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._activity.is_on))
+        return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._is_being_written))
 
     def _is_another_file(self) -> bool:
         is_current = self._shot.file.bytes.is_current()

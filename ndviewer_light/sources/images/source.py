@@ -20,11 +20,13 @@ from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, U
 from ...model import DatasetInfo, PlaneKey, channel_in
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
+from ...storage.decoding.tiff_pages import Extent
 from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
+from ..filled_in_advance import Room
 from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
@@ -56,6 +58,7 @@ class ImagesSource(Source):
     """
 
     format = "images"
+    may_have_room = True
 
     def __init__(self, path: str, listing: Listing, files: ImageFiles, *, by_user: bool = False) -> None:
         """`by_user`: the pattern of the names was given, rather than found."""
@@ -277,6 +280,17 @@ class ImagesSource(Source):
             return None
         name = self._name(key)
         return NOTHING if name is None else version_of(self._listing.root + name)
+
+    def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
+        """See `Source.room_ahead`: of TIFFs that are not compressed."""
+        key = PlaneKey(*key)
+        if is_url(self._listing.root) or not self._info.contains(key):
+            return Room.NONE
+        try:
+            is_plain = isinstance(self._files.stored(*self._place(key), level), Extent)
+        except (DatasetError, IndexError):  # reading the plane says why
+            return Room.NONE
+        return Room.NONE if not is_plain else Room.PLANES if self._inner.roles else Room.REST
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """See `Source.acquired_s`: by what Micro-Manager writes beside the images."""

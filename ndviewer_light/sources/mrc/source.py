@@ -17,6 +17,7 @@ from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.tiling import check_whole_plane, tile_of_chunks
+from ..filled_in_advance import Room
 from ..source import Source
 from .header import HEADER_BYTES, MrcLayout, layout_of
 
@@ -35,6 +36,7 @@ class MrcSource(Source):
     """An MRC or CCP4 file: a volume, a stack of images (along t) or of volumes (a position each)."""
 
     format = "mrc"
+    may_have_room = True
 
     def __init__(self, path: str, options: StorageOptions) -> None:
         self._path = path
@@ -103,6 +105,10 @@ class MrcSource(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: the file has the length it declares."""
         return [self.info.contains(PlaneKey(*key)) for key in keys]
+
+    def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
+        """See `Source.room_ahead`: the file has the length that it declares."""
+        return Room.PLANES if math.prod(self._opened.layout.shape[:-2]) > 1 else Room.REST
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: that of the file."""

@@ -22,6 +22,7 @@ from ...storage.local_files import LinkGuard
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
 from ...storage.tiling import levels_by_size
+from ..filled_in_advance import Room
 from ..source import MAX_FILES_LOOKED_AT, Source
 from ..tiff_files import TiffFiles
 from ..tiff_planes import (
@@ -77,6 +78,7 @@ class TiffSetSource(Source):
     """
 
     format = "tiff"
+    may_have_room = True
 
     def __init__(self, path: str, files: TiffFiles, axes: str = "") -> None:
         """`axes` are the letters of the axes over pages, where those that were found are wrong."""
@@ -158,7 +160,7 @@ class TiffSetSource(Source):
         if is_url(self._path):
             return {}
         folder = self._path if os.path.isdir(self._path) else os.path.dirname(self._path)
-        paths = {self._path, folder}
+        paths = {self._path, folder, *found.said_in}
         for key in {run.file for image in found.images for run in image.runs}:
             with contextlib.suppress(PlaneNotStoredError):
                 paths.add(found.path_of(key))
@@ -363,6 +365,22 @@ class TiffSetSource(Source):
             return False
         except (DatasetError, IndexError):  # reading the plane will say why
             return None
+
+    def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
+        """See `Source.room_ahead`: if planes are not compressed, and no pages were seen to be appended."""
+        state = self._state
+        if is_url(self._path):
+            return Room.NONE
+        try:
+            image, index, _ = self._located(state, PlaneKey(*key), level)
+            file, at = image.place(image.number(index), level)
+            with self._opened(state.found, file) as pages:
+                if not image.is_upright or pages.is_continued or pages.extent(at) is None:
+                    return Room.NONE
+        except (DatasetError, IndexError):  # reading the plane says why
+            return Room.NONE
+        is_alone = len(state.found.images) == image.n_pages == 1
+        return Room.REST if is_alone else Room.PLANES
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: those of the files, which may contain other planes as well."""
