@@ -44,7 +44,7 @@ def p12c(folder: Path) -> Iterator[Figure]:
 
 def p12d(folder: Path) -> Iterator[Figure]:
     """The same with planes of 2048²."""
-    run = run_child(__name__, "whole_runs", str(folder / "runs"), "2048", timeout_s=590)
+    run = run_child(__name__, "whole_runs", str(folder / "runs"), "2048", timeout_s=890)
     yield at_most("P12d", "a run of planes of 2048² (of 120)", run / 1e6, "MB", 0.05)
 
 
