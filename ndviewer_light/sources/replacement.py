@@ -356,7 +356,7 @@ class ReplaceableSource(Source):
                 return
             is_another = replaced is not None or _is_another(opened, fresh)
             keeps = not is_another and _grows_by_itself(opened, fresh)
-            is_another |= not keeps and _counts_other_channels(opened.source.info, fresh)
+            is_another |= not keeps and _counts_otherwise(opened.source.info, fresh)
             with self._lock:
                 if self._closed:
                     old = fresh
@@ -386,8 +386,11 @@ def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:
     return not has_grown and _place(opened) != _place(fresh)
 
 
-def _counts_other_channels(known: DatasetInfo, fresh: _AtPath) -> bool:
-    """Whether channels would have other indices in it, so that nothing of before can be kept."""
+def _counts_otherwise(known: DatasetInfo, fresh: _AtPath) -> bool:
+    """Whether positions or channels would have other indices in it, so that nothing of before can be kept."""
+    index_of = {position.label: p for p, position in enumerate(fresh.at_first.positions)}
+    if any(index_of.get(position.label, p) != p for p, position in enumerate(known.positions)):
+        return True
     return len(known.channels) > len(fresh.at_first.channels) and known.common is not None
 
 
@@ -396,7 +399,9 @@ def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
 
     In it positions keep their index, and what has been seen of other stores than the first counts.
     """
-    if _place(opened) != _place(fresh) or opened.source.info.sizes == fresh.at_first.sizes:
+    has_found = len(opened.source.info.positions) > len(opened.at_first.positions)
+    is_alike = opened.source.info.sizes == fresh.at_first.sizes
+    if _place(opened) != _place(fresh) or (is_alike and not has_found):
         return False  # written anew: of the one that was opened nothing may be true any more
     try:
         known = opened.source.refresh()
