@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -276,7 +277,7 @@ class LabelReader(Owner):
         """The masks of a volume as one; None once something else is wanted."""
 
         def planes(keys: Sequence[PlaneKey]) -> Iterator[np.ndarray]:
-            for pixels in dataset.iter_planes(keys):
+            for pixels in _masks_of(dataset)(keys):
                 if self._is_overtaken(wanted):
                     raise _OvertakenError
                 yield pixels
@@ -299,7 +300,7 @@ class LabelReader(Owner):
         """Have the masks of a plane as one image in `_masks`; read once."""
         which = path, z, dataset.info
         if self._masks[0] != which:
-            self._masks = which, *masks_as_labels(dataset.info, dataset.path, dataset.iter_planes, [z])
+            self._masks = which, *masks_as_labels(dataset.info, dataset.path, _masks_of(dataset), [z])
         return self._masks[2]
 
     def _opened(self, path: str, options: dict[str, str]) -> tuple[Dataset, LabelFacts]:
@@ -345,6 +346,11 @@ def _read(
         PlaneState.UNREADABLE: plane.reason or "could not be read",
     }.get(plane.state, "")
     return plane.pixels, level, problem, is_expected
+
+
+def _masks_of(dataset: Dataset) -> Callable[[Sequence[PlaneKey]], Iterator[np.ndarray]]:
+    """Reads masks: a plane that is not stored, or only zeros so far, has nothing of a region."""
+    return partial(dataset.iter_planes, missing="fill")
 
 
 def facts_of(image: ImageInfo) -> tuple[float, float]:
