@@ -46,7 +46,8 @@ def changes(
         now = time.monotonic()
         if found.info or found.in_view:
             info, since = dataset.info, now
-            yield DatasetChange(info, before, found.replaced)
+            if found.in_view or info is not before:  # else it is that of the last change already
+                yield DatasetChange(info, before, found.replaced)
             before = info
             continue
         if dataset.following is Following.FINISHED or (timeout is not None and now - since >= timeout):
