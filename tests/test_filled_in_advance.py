@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from follow_disk import datasets_that_are_followed  # noqa: F401
 from memory_source import wait_until
 
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from ndviewer_light.engine.dataset import Dataset
@@ -101,19 +102,6 @@ KINDS: dict[str, Callable[[Path], Filled]] = {
     "hdf5, chunks of planes": lambda folder: FilledHDF5(folder, chunks=(PLANES, SIZE, SIZE)),
     "mrc": FilledMrc,
 }
-
-
-@pytest.fixture
-def followed() -> Iterator[Callable[[Path], Dataset]]:
-    opened: list[Dataset] = []
-
-    def open_it(path: Path) -> Dataset:
-        opened.append(open_dataset(path, follow=True))
-        return opened[-1]
-
-    yield open_it
-    for dataset in opened:
-        dataset.close()
 
 
 def shown(dataset: Dataset, key: PlaneKey) -> object:

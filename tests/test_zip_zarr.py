@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import shutil
 import struct
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import stores
+from zarr_shown import assert_shows_what_was_written, keys
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import (
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import BinaryIO
-
-    from ndviewer_light.model import DatasetInfo
 
     Open = Callable[..., ZarrSource]
 
@@ -74,18 +72,6 @@ def pack(folder: Path, archive: Path, method: int = zipfile.ZIP_STORED, top: str
             if file.is_file():
                 packed.write(file, top + file.relative_to(folder).as_posix())
     return archive
-
-
-def keys(info: DatasetInfo) -> Iterator[PlaneKey]:
-    sizes = info.sizes
-    yield from itertools.starmap(PlaneKey, itertools.product(*(range(sizes[axis]) for axis in "tpcz")))
-
-
-def assert_shows_what_was_written(source: ZarrSource, p_of: dict[str, int] | None = None) -> None:
-    for key in keys(source.info):
-        label = source.info.positions[key.p].label
-        expected = stores.plane(**key._replace(p=p_of[label] if p_of else key.p)._asdict())
-        np.testing.assert_array_equal(source.read_plane(key), expected, err_msg=f"{label} {key}")
 
 
 # ---- every layout --------------------------------------------------------------------------------
