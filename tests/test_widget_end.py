@@ -20,6 +20,7 @@ from test_host import host
 from ndviewer_light.gui import ends
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LauncherWindow
+from ndviewer_light.isolation import spare
 from simulate_acquisition import announce_run, notify_plane
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
@@ -154,6 +155,26 @@ def test_a_window_that_is_deleted_takes_reader_and_threads_with_it(qtbot, tmp_pa
     )
     qtbot.wait(50)  # what ndv had under way arrives: no slot may fail, no Qt warning come
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_the_next_dataset_finds_a_process_that_ends_with_the_last_viewer(qtbot, tmp_path, monkeypatch):
+    monkeypatch.setattr(spare, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(spare, "_not_before", 0.0)
+    run = small_run(tmp_path / "run")
+    write(run)
+    readers = set(_reader_children())
+    window, viewer = embedded(qtbot)
+    qtbot.waitUntil(lambda: spare._spare is not None, timeout=20_000)
+    ready = spare._spare.pid
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+    assert ready in _reader_children()
+    qtbot.waitUntil(lambda: spare._spare is not None and spare._spare.pid != ready, timeout=20_000)
+    assert {ready, spare._spare.pid} <= set(_reader_children()), "one for the next dataset as well"
+    sip.delete(window)
+    qtbot.waitUntil(lambda: not (set(_reader_children()) - readers), timeout=20_000)
+    assert spare._spare is None and not spare._keepers
 
 
 def test_a_window_deleted_while_the_canvas_is_built_ends_quietly(qtbot, tmp_path, caplog, monkeypatch):

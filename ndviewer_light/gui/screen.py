@@ -439,6 +439,7 @@ class Screen(QWidget):
                 self._wanted.take_info(session.dataset.info)
         is_awaited |= self.tools.step_saving()
         self.parts.step()
+        self.sessions.keep_reader_ready()
         self._background.start_waiting()  # last, as it raises if no thread can be started
         return is_awaited
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..isolation.client import IsolatedSource
+from ..isolation.spare import keep_no_more, keep_ready
 from ..storage.freed_memory import hand_back
 from .ends import Owner
 
@@ -159,6 +160,11 @@ class Sessions(Owner):
         self._end(unwanted)
         return True, back
 
+    def keep_reader_ready(self) -> None:
+        """Have a reader process for what is opened next; to be called again and again."""
+        if not self._closed and not isinstance(self._asked, Opening):
+            keep_ready(self)
+
     def end(self) -> None:
         """End everything: datasets, reader processes, openings. Idempotent; also while Qt deletes widgets."""
         super().end()
@@ -167,6 +173,7 @@ class Sessions(Owner):
             unwanted = self._leave_asked()
             unwanted += [one for one in (self._shown, self._kept) if one is not None]
             self._asked = self._shown = self._kept = self.acquisition = None
+        keep_no_more(self)
         self._end(unwanted)
         try:
             self._background.start_waiting()

@@ -1,61 +1,139 @@
-"""A spare reader process for the next dataset: starting one takes half a second."""
+"""A spare reader process for the next dataset: starting one takes a fifth of a second."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
+from concurrent.futures import Future
 
-from ..errors import DatasetError, DatasetGoneError
+from ..errors import DatasetGoneError
 from .reader_process import ReaderProcess
 
 logger = logging.getLogger(__name__)
 
+_REST_SECONDS = 3.0
+"""After one was taken, until the next is started: what is being opened comes first."""
+_AGAIN_SECONDS = 60.0
+"""After one was started, until another one is in its place, should it have died or not have come up."""
+
+_lock = threading.Lock()  # guards the following; nothing waits while holding it
 _spare: ReaderProcess | None = None
-_spare_lock = threading.Lock()
+_starting: Future[ReaderProcess | None] | None = None
+_keepers: set[object] = set()
+_not_before = 0.0  # `time.monotonic`
 
 
 def prestart() -> None:
     """Start a reader process in advance for the next dataset. Any thread; returns at once."""
-    try:
-        threading.Thread(target=_make_spare, name="ndviewer-reader-start").start()
-    except RuntimeError as error:
-        logger.debug("could not start a reader process in advance: %s", error)
-
-
-def _make_spare() -> None:
-    global _spare
-    with _spare_lock:
-        if _spare is not None and _spare.alive:
+    global _starting, _not_before
+    with _lock:
+        if _starting is not None or (_spare is not None and _spare.alive):
             return
-        try:
-            _spare = ReaderProcess()
-        except (DatasetError, RuntimeError) as error:
-            # Python 3.12 and later cannot start threads during shutdown
-            logger.debug("could not start a reader process in advance: %s", error)
+        mine = _starting = Future()
+        _not_before = time.monotonic() + _AGAIN_SECONDS
+    try:
+        threading.Thread(target=_start, args=(mine,), name="ndviewer-reader-start").start()
+    except RuntimeError as error:
+        _give_up(mine, error)
+
+
+def _start(mine: Future[ReaderProcess | None]) -> None:
+    global _spare, _starting
+    try:
+        process = ReaderProcess()
+    except Exception as error:  # noqa: BLE001  whoever waits for it has to be answered
+        # for one, Python 3.12 and later cannot start threads during shutdown
+        _give_up(mine, error)
+        return
+    with _lock:
+        if _starting is mine:
+            _starting, _spare = None, process
+    mine.set_result(process)
+
+
+def _give_up(mine: Future[ReaderProcess | None], why: Exception) -> None:
+    global _starting
+    logger.debug("could not start a reader process in advance: %s", why)
+    with _lock:
+        if _starting is mine:
+            _starting = None
+    mine.set_result(None)
+
+
+def keep_ready(keeper: object) -> None:
+    """See to it that there is a spare process until `keep_no_more`.
+
+    To be called again and again: what was taken is replaced some seconds later. Any thread; returns at once.
+    """
+    global _not_before
+    now = time.monotonic()
+    if keeper not in _keepers:
+        with _lock:
+            _keepers.add(keeper)
+            _not_before = max(_not_before, now + _REST_SECONDS)
+    if now >= _not_before:
+        prestart()
+
+
+def keep_no_more(keeper: object) -> None:
+    """It needs no spare process any more; once nobody does, there is none. Any thread; returns at once."""
+    with _lock:
+        was_one = keeper in _keepers
+        _keepers.discard(keeper)
+        is_over = was_one and not _keepers
+    if is_over:
+        discard_spare()
 
 
 def take_process() -> ReaderProcess:
     """The spare process, or a new one. Raises `OutOfResourcesError` if none can be started."""
-    global _spare
-    with _spare_lock:
-        process, _spare = _spare, None
+    process, starting = _take()
+    if starting is not None:
+        try:
+            process = starting.result()
+        except BaseException:  # Ctrl-C
+            starting.add_done_callback(_end_started)
+            raise
     return process if process is not None and process.alive else ReaderProcess()
 
 
 def discard_spare() -> None:
-    """End the spare process, if there is one."""
-    global _spare
-    with _spare_lock:
-        process, _spare = _spare, None
+    """End the spare process, if there is one. Any thread; returns at once."""
+    process, starting = _take()
     if process is not None:
-        process.kill(DatasetGoneError("this reader process is no longer needed"))
+        _end(process)
+    if starting is not None:
+        starting.add_done_callback(_end_started)
+
+
+def _take() -> tuple[ReaderProcess | None, Future[ReaderProcess | None] | None]:
+    """The spare process, and the one that is being started; both belong to the caller from now on."""
+    global _spare, _starting, _not_before
+    with _lock:
+        process, _spare = _spare, None
+        starting = None
+        if process is None:
+            starting, _starting = _starting, None
+        _not_before = time.monotonic() + _REST_SECONDS
+    return process, starting
+
+
+def _end_started(starting: Future[ReaderProcess | None]) -> None:
+    process = starting.result()
+    if process is not None:
+        _end(process)
+
+
+def _end(process: ReaderProcess) -> None:
+    process.kill(DatasetGoneError("this reader process is no longer needed"))
 
 
 def _after_fork() -> None:
     """For a forked process: the spare belongs to the parent, and perhaps the lock, too."""
-    global _spare, _spare_lock
-    _spare, _spare_lock = None, threading.Lock()
+    global _spare, _starting, _lock
+    _spare, _starting, _lock = None, None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
