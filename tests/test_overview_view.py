@@ -192,14 +192,22 @@ def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, 
     for chunk in stores.chunk_files(fields_of(path)[2]):
         chunk.write_bytes(b"\x02\x01\x21\x02" + b"\xff" * 60)
     shutil.rmtree(fields_of(path)[3])
+    (second,) = (each for each in stores.chunk_files(fields_of(path)[5]) if "/c/0/1/" in str(each))
+    second.write_bytes(b"\x02\x01\x21\x02" + b"\xff" * 60)
     stores.make_old(path)
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
-    assert states(overview.canvas, 6) == ["PRESENT", "ABSENT", "UNREADABLE", "ABSENT", "PRESENT", "PRESENT"]
+    there, gone, bad = "PRESENT", "ABSENT", "UNREADABLE"
+    assert states(overview.canvas, 6) == [there, gone, bad, gone, there, bad]
     assert abs(pixel(overview.canvas, 1) - (58, 58, 60)).max() <= 1
     assert abs(pixel(overview.canvas, 2, 0.5, 0.2) - (66, 46, 44)).max() <= 1
     assert pixel(overview.canvas, 2)[0] > 150  # the cross
+    told = []
+    overview.said.connect(told.append)
+    for p, said in ((2, "  could not be read: "), (5, "  in part; the rest: could not be read: ")):
+        QTest.mouseMove(overview.canvas, where(overview.canvas, p, 0.5))
+        qtbot.waitUntil(lambda said=said: any(said in each for each in told), timeout=20_000)
 
 
 def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, viewer, tmp_path):

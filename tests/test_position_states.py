@@ -10,7 +10,7 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.model import PlaneKey, PlaneState, StackKey
 
 if TYPE_CHECKING:
     from memory_source import MemorySource
@@ -79,3 +79,34 @@ def test_a_server_is_not_asked_and_a_plane_that_cannot_be_read_is_known() -> Non
         wait_for(dataset, 0, [ACQUIRED] * 3)
         assert dataset.planes([PlaneKey(0, 1, 0, 0)], wait=None)[0].state is PlaneState.UNREADABLE
         wait_for(dataset, 0, [ACQUIRED, BAD, ACQUIRED])
+
+
+def test_a_plane_that_was_read_is_there_before_anybody_has_looked_again_or_announced_it() -> None:
+    source = source_of([*stack(0, 1), *stack(0, 2)])
+    with Dataset(source, live=True) as dataset:
+        wait_for(dataset, 0, [ACQUIRED, PENDING, PENDING])
+        for key in stack(0, 1):
+            source.write(key, 1)
+            dataset.plane(*key)
+            assert dataset.position_states(0).states[1] is (ACQUIRED if key == stack(0, 1)[-1] else PARTLY)
+        dataset.notify(0, 0, 0, 0)  # from now on notifications count
+        wait_for(dataset, 0, [PARTLY, ACQUIRED, PENDING])
+        source.write(PlaneKey(0, 2, 1, 1), 1)
+        dataset.plane(0, 2, 1, 1)
+        assert dataset.position_states(0)[1:] == ((PARTLY, ACQUIRED, PARTLY), (1, 4, 1), (4, 4, 4))
+        dataset.notify(0, 2, 1, 1)  # the same
+        dataset.notify(0, 2, 1, 0)
+        wait_until(lambda: dataset.position_states(0).there == (1, 4, 2))
+
+
+def test_a_field_of_which_there_is_a_small_picture_is_there() -> None:
+    source = source_of([*stack(0, 1), *stack(0, 2)])
+    with Dataset(source, live=True) as dataset:
+        wait_for(dataset, 0, [ACQUIRED, PENDING, PENDING])
+        for key in (*stack(0, 1), PlaneKey(0, 2, 0, 0)):
+            source.write(key, 1)
+        dataset.thumbnails([StackKey(0, p, c, "max") for p in (1, 2) for c in (0, 1)])
+        found = dataset.position_states(0)
+        assert found.states == (ACQUIRED, ACQUIRED, PENDING)  # of the last one only a part is there
+        dataset.thumbnails([StackKey(0, 2, 0, 0)])
+        assert dataset.position_states(0)[1:3] == ((ACQUIRED, ACQUIRED, PARTLY), (4, 4, 1))

@@ -151,3 +151,13 @@ def test_an_unreadable_plane_is_found_by_reading() -> None:
         source.reads.clear()
         assert dataset.find(PlaneKey(), UNREADABLE, cancelled=lambda: len(source.reads) > 0) is None
         assert len(source.reads) == 16
+
+
+def test_a_plane_that_was_read_is_there_before_anybody_has_looked_again() -> None:
+    source = source_of(3, [*stack(1), *stack(2)])
+    with Dataset(source, live=True) as dataset:
+        wait_for(dataset, 0, [ACQUIRED, PENDING, PENDING])
+        for key in (*stack(1), stack(2)[0], PlaneKey(2, 1, 0, 0)):
+            source.write(key, 1)
+            dataset.plane(*key)
+        assert dataset.time_states(0).states == (ACQUIRED, ACQUIRED, PARTLY)

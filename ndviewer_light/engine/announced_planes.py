@@ -62,6 +62,16 @@ class PlaneBits:
         bits = np.unpackbits(row, bitorder="little", count=n_p * n_c * n_z)
         return np.asarray(bits.reshape(n_p, -1).sum(axis=1, dtype=np.int64))
 
+    def count_of(self, t: int, p: int) -> int:
+        """How many planes of one position are in it at time point `t`."""
+        n_p, n_c, n_z = self._sizes
+        row = self._per_t.get(t)
+        if row is None or not 0 <= p < n_p:
+            return 0
+        first, last = p * n_c * n_z, (p + 1) * n_c * n_z
+        bits = np.unpackbits(row[first >> 3 : (last + 7) >> 3], bitorder="little")
+        return int(bits[first & 7 : (first & 7) + last - first].sum())
+
     def __contains__(self, key: tuple[int, int, int, int]) -> bool:
         t, p, c, z = key
         n_p, n_c, n_z = self._sizes
@@ -103,6 +113,8 @@ class AnnouncedPlanes:
         sizes = info.sizes
         with self._lock:
             self._planes = PlaneBits(sizes["p"], sizes["c"], sizes["z"])
+            self._there = PlaneBits(sizes["p"], sizes["c"], sizes["z"])  # announced, or read before it was
+            self._n_there = 0
             self._places = NewestPlaces()
             self._total = 0
             self._last: PlaneKey | None = None
@@ -114,6 +126,7 @@ class AnnouncedPlanes:
         beyond = _first_beyond(info, rows)
         with self._lock:
             new = self._planes.update(rows)
+            self._n_there += len(self._there.update(rows))
             if len(new):
                 self._places.add(new)
                 self._total += len(new)
@@ -130,16 +143,32 @@ class AnnouncedPlanes:
         """How many planes were announced, each counted once; no lock."""
         return self._total
 
+    def were_read(self, keys: Collection[tuple[int, int, int, int]]) -> None:
+        """The pixels of these planes were read, announced or not."""
+        rows = key_rows(keys)
+        with self._lock:
+            self._n_there += len(self._there.update(rows))
+
+    @property
+    def n_there(self) -> int:
+        """How many planes were announced or read, each counted once; no lock."""
+        return self._n_there
+
     @property
     def last(self) -> PlaneKey | None:
         """The plane that was announced last for the first time; no lock."""
         return self._last
 
     def counts(self, t: int, n_p: int) -> np.ndarray:
-        """How many planes of each of `n_p` positions were announced at time point `t`."""
+        """How many planes of each of `n_p` positions were announced, or read, at time point `t`."""
         with self._lock:
-            found = self._planes.counts(t)[:n_p]
+            found = self._there.counts(t)[:n_p]
         return np.pad(found, (0, n_p - len(found)))
+
+    def count_of(self, t: int, p: int) -> int:
+        """The same of one position."""
+        with self._lock:
+            return self._there.count_of(t, p)
 
     def newest(self, wanted: NewestWanted, info: DatasetInfo) -> Place | None:
         """The newest place that is `wanted`, within the sizes of `info`; cheap if nothing has changed."""

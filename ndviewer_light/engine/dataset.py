@@ -107,7 +107,7 @@ class Dataset(DatasetNumbers):
         self._rereader = Rereader(self._read_again)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
         self._thumbnails = ThumbnailSource(
-            source, self._outcomes, path, self.storage_options, None if live else reopen
+            source, self._outcomes, path, self.storage_options, None if live else reopen, self._were_read
         )
         self._label_parts = LabelParts(source, self.storage_options)
         self._requests, beside = (
@@ -358,6 +358,7 @@ class Dataset(DatasetNumbers):
         self._images.add(key.p)
         if is_another(before, self._source.info):
             raise SupersededRead  # it may belong to either of the two
+        self._were_read([key])
         self.times.read(key, level, changed_ns(self._follower.version(key, level) or ""), asked)
         return pixels
 

@@ -32,7 +32,7 @@ from .surveyor import REPORT_SECONDS, Surveyor
 from .time_line import TimeLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from ..model import DatasetInfo
     from ..sources import Source
@@ -247,6 +247,11 @@ class DatasetStates(DatasetContents):
         """
         self._notified.fold()
         return self._positions.of(t, time.monotonic())
+
+    def _were_read(self, keys: Collection[PlaneKey]) -> None:
+        """The pixels of these planes were read: nobody is told any more that they are not there."""
+        self._positions.were_read(keys)
+        self._time_line.were_read(keys)
 
     def tell_written(self, listener: Callable[[np.ndarray], object] | None) -> None:
         """Call this with the planes (n, 4: t, p, c, z) that writers notify, from now on; None: nobody.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
+from .plane_codes import PlaneCodes
 from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
 from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_there, summarised
 from .stored_states import ASKED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ..model import DatasetInfo
     from .announced_planes import AnnouncedPlanes
@@ -37,7 +38,8 @@ class PositionSurvey:
     """Looks at all positions at the time point in view. Any thread; `of` never blocks.
 
     Of a run that is notified, the notifications count; otherwise what is stored on local disks. Nothing is
-    read, and no server is asked: of a dataset on one, what was not notified is UNKNOWN.
+    read, and no server is asked: of a dataset on one, what was not notified is UNKNOWN. What is read
+    meanwhile (`were_read`) is there, whoever has announced it and whenever it is looked at.
     `is_live()`: whether a host says what is written. `may_change()`: whether anybody may be writing.
     """
 
@@ -62,8 +64,8 @@ class PositionSurvey:
             "ndviewer-places", "looking at the positions", _AT_LEAST_SECONDS
         )
         self._wanted_t = 0
-        # of the thread that looks: codes (position, channel, z) by time point, of one epoch
-        self._codes: dict[int, np.ndarray] = {}
+        # made by the thread that looks: codes (position, channel, z) by time point, of one epoch
+        self._codes: dict[int, PlaneCodes] = {}
         self._codes_epoch = 0
 
     def of(self, t: int, now: float) -> PositionStates | None:
@@ -73,7 +75,8 @@ class PositionSurvey:
         """
         info = self._info()
         self._wanted_t = t  # a look at another time point ends
-        about = (t, info, self._announced.total, self._failures.version, self._stored.is_awaited())
+        announced = self._announced.total
+        about = (t, info, announced, self._failures.version, self._stored.is_awaited())
         answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(t, epoch))
         is_answer = answer is not None and answer.t == t and len(answer.states) == len(info.positions)
         return answer if is_answer else None
@@ -82,12 +85,50 @@ class PositionSurvey:
         """Nothing looked up so far counts."""
         self._looks.start_over()
 
+    def were_read(self, keys: Collection[PlaneKey]) -> None:
+        """The pixels of these planes were read, a moment ago: what is said of them is so from now on."""
+        if self._is_live():  # also before the first notification, after which these count
+            self._announced.were_read(keys)
+        if self._is_notified():
+            changed = {t: {key.p for key in keys if key.t == t} for t in {key.t for key in keys}}
+        else:
+            changed = {}
+            for t in {key.t for key in keys} if self._is_local else ():
+                codes = self._codes.get(t)
+                if codes is not None:
+                    changed[t] = set(codes.read((key.p, key.c, key.z) for key in keys if key.t == t))
+        answer = self._looks.last
+        if answer is not None and changed.get(answer.t):
+            self._looks.amend(answer, self._amended(answer, sorted(changed[answer.t])))
+
+    def _amended(self, answer: PositionStates, positions: Sequence[int]) -> PositionStates:
+        """The answer with what is known now of these positions."""
+        codes = None if self._is_notified() else self._codes.get(answer.t)
+        known = [p for p in positions if p < len(answer.states)]
+        if codes is not None:
+            rows = codes.rows(known)
+            there = is_there(rows).sum(axis=(1, 2)).tolist()
+            said = summarised(rows)
+        else:
+            there = [self._announced.count_of(answer.t, p) for p in known]
+            said = tuple(
+                _notified_state(n, answer.expected[p], is_bad=answer.states[p] is TimeState.UNREADABLE)
+                for p, n in zip(known, there, strict=True)
+            )
+        counts, states = list(answer.there), list(answer.states)
+        for p, n, state in zip(known, there, said, strict=True):
+            counts[p], states[p] = n, state
+        return answer._replace(there=tuple(counts), states=tuple(states))
+
+    def _is_notified(self) -> bool:
+        return self._is_live() and self._announced.total > 0
+
     # ---- in a thread -----------------------------------------------------------------------
 
     def _look(self, t: int, epoch: int) -> None:
         began = time.monotonic()
         info = self._info()
-        is_notified = self._is_live() and self._announced.total > 0
+        is_notified = self._is_notified()
         if is_notified:
             self._tell_notified(t, info, epoch)
             is_rest = False
@@ -98,71 +139,67 @@ class PositionSurvey:
         self._looks.wait(wait if goes_on else float("inf"))
 
     def _tell_notified(self, t: int, info: DatasetInfo, epoch: int) -> None:
-        there = self._announced.counts(t, len(info.positions))
         bad = {key.p for key in self._failures.among(range(len(info.positions))) if key.t == t}
         expected = [_n_expected(info, p, t) for p in range(len(info.positions))]
-        states = tuple(
-            TimeState.UNREADABLE
-            if p in bad
-            else TimeState.PENDING
-            if not n
-            else TimeState.ACQUIRED
-            if n >= of
-            else TimeState.PARTLY
-            for p, (n, of) in enumerate(zip(there.tolist(), expected, strict=True))
-        )
-        self._looks.tell(PositionStates(t, states, tuple(there.tolist()), tuple(expected)), epoch)
+        n_there = -1
+        while n_there != self._announced.n_there:  # something was read meanwhile
+            n_there = self._announced.n_there
+            there = self._announced.counts(t, len(info.positions)).tolist()
+            states = tuple(
+                _notified_state(n, of, is_bad=p in bad)
+                for p, (n, of) in enumerate(zip(there, expected, strict=True))
+            )
+            self._looks.tell(PositionStates(t, states, tuple(there), tuple(expected)), epoch)
 
     def _look_at_stored(self, t: int, info: DatasetInfo, epoch: int) -> bool:
         """Look at planes of which nothing is known, then at those that were missing; whether any are left."""
         codes = self._start(t, info, epoch)
+        now = codes.copy()
+        new = np.argwhere(now == NOT_LOOKED_AT)
         if not self._is_local:
-            codes[codes == NOT_LOOKED_AT] = CODES[PlaneState.UNKNOWN]
+            codes.take(_indices(new), [PlaneState.UNKNOWN] * len(new))
             self._tell_stored(t, codes, epoch)
             return False
-        is_new = codes == NOT_LOOKED_AT
-        is_open = (codes != NOT_EXPECTED) & (codes > CODES[PlaneState.FILLED])
-        found = np.concatenate([np.argwhere(is_new), np.argwhere(is_open)])
-        keys = [PlaneKey(t, p, c, z) for p, c, z in found[:PLANES_PER_LOOK].tolist()]
-        for start in range(0, len(keys), ASKED_AT_ONCE):
+        is_open = (now != NOT_EXPECTED) & (now > CODES[PlaneState.FILLED])
+        found = _indices(np.concatenate([new, np.argwhere(is_open)])[:PLANES_PER_LOOK])
+        for start in range(0, len(found), ASKED_AT_ONCE):
             if self._looks.is_closed or self._wanted_t != t:
                 return True
-            self._take(codes, keys[start : start + ASKED_AT_ONCE])
+            batch = found[start : start + ASKED_AT_ONCE]
+            codes.take(batch, self._stored.of([PlaneKey(t, *index) for index in batch]))
             self._tell_stored(t, codes, epoch)
         self._tell_stored(t, codes, epoch)
-        return bool((codes == NOT_LOOKED_AT).any())
+        return bool((codes.copy() == NOT_LOOKED_AT).any())
 
-    def _take(self, codes: np.ndarray, keys: Sequence[PlaneKey]) -> None:
-        for key, state in zip(keys, self._stored.of(keys), strict=True):
-            codes[key.p, key.c, key.z] = CODES[state]
-
-    def _start(self, t: int, info: DatasetInfo, epoch: int) -> np.ndarray:
+    def _start(self, t: int, info: DatasetInfo, epoch: int) -> PlaneCodes:
         """The codes (position, channel, z) of a time point so far."""
         if self._codes_epoch != epoch:
             self._codes, self._codes_epoch = {}, epoch
         shape = (len(info.positions), len(info.channels), info.n_z)
-        before = self._codes.pop(t, None)
-        if before is not None and before.shape == shape:
-            codes = before
-        else:
-            codes = np.full(shape, NOT_EXPECTED, np.uint8)
+        codes = self._codes.pop(t, None)
+        if codes is None or codes.shape != shape:
+            block = np.full(shape, NOT_EXPECTED, np.uint8)
             for p in range(len(info.positions)):
                 image = info.image(p)
                 if t < image.n_t:
-                    codes[p, list(info.channels_of(image)), : image.n_z] = NOT_LOOKED_AT
-        codes[codes == CODES[PlaneState.UNREADABLE]] = NOT_LOOKED_AT
-        for _, p, c, z in (key for key in self._failures.among(range(shape[0])) if key.t == t):
-            if c < shape[1] and z < shape[2]:
-                codes[p, c, z] = NOT_LOOKED_AT
+                    block[p, list(info.channels_of(image)), : image.n_z] = NOT_LOOKED_AT
+            codes = PlaneCodes(block)
+        codes.look_again(key[1:] for key in self._failures.among(range(shape[0])) if key.t == t)
         self._codes[t] = codes
         while len(self._codes) > _KEPT_TIMES:
             del self._codes[next(iter(self._codes))]
         return codes
 
-    def _tell_stored(self, t: int, codes: np.ndarray, epoch: int) -> None:
-        is_expected = codes != NOT_EXPECTED
-        there, expected = (tuple(each.sum(axis=(1, 2)).tolist()) for each in (is_there(codes), is_expected))
-        self._looks.tell(PositionStates(t, summarised(codes), there, expected), epoch)
+    def _tell_stored(self, t: int, codes: PlaneCodes, epoch: int) -> None:
+        changes = -1
+        while changes != codes.changes:  # something was read meanwhile
+            changes = codes.changes
+            block = codes.copy()
+            is_expected = block != NOT_EXPECTED
+            there, expected = (
+                tuple(each.sum(axis=(1, 2)).tolist()) for each in (is_there(block), is_expected)
+            )
+            self._looks.tell(PositionStates(t, summarised(block), there, expected), epoch)
 
     def close(self) -> None:
         """Look no more. Never blocks."""
@@ -176,3 +213,13 @@ class PositionSurvey:
 def _n_expected(info: DatasetInfo, p: int, t: int) -> int:
     image = info.image(p)
     return image.n_z * len(info.channels_of(image)) if t < max(image.n_t, info.n_t) else 0
+
+
+def _notified_state(n: int, expected: int, *, is_bad: bool) -> TimeState:
+    if is_bad:
+        return TimeState.UNREADABLE
+    return TimeState.PENDING if not n else TimeState.ACQUIRED if n >= expected else TimeState.PARTLY
+
+
+def _indices(found: np.ndarray) -> list[tuple[int, int, int]]:
+    return [(p, c, z) for p, c, z in found.tolist()]

@@ -61,6 +61,17 @@ class RepeatedLook(Generic[A]):
             if epoch == self._epoch and answer != self._answer:
                 self._answer = answer
 
+    @property
+    def last(self) -> A | None:
+        """What the last look found; no lock, and none is begun."""
+        return self._answer
+
+    def amend(self, answer: A, amended: A) -> None:
+        """More is known than what the last look found; nothing happens if another look has found more."""
+        with self._lock:
+            if self._answer is answer and amended != answer:
+                self._answer = amended
+
     def wait(self, seconds: float) -> None:
         """A look has ended: the next one is due after so many seconds (inf: when something has changed)."""
         now = time.monotonic()

@@ -16,6 +16,7 @@ from ..storage.cancellation import CancelScope
 from ..storage.disk_cache import cache_of
 from .cluster_thumbnails import ClusterThumbnails
 from .kept_averages import ThumbnailCache
+from .projections import StackProjection
 from .thumbnail_maker import make_thumbnails
 
 if TYPE_CHECKING:
@@ -43,8 +44,11 @@ class ThumbnailSource:
         path: str,
         options: Mapping[str, str],
         reopen: Callable[[], Dataset] | None,
+        were_read: Callable[[Sequence[PlaneKey]], None],
     ) -> None:
+        """`were_read` is called with the planes of which there are pictures."""
         self._source = source
+        self._were_read = were_read
         self._outcomes = outcomes
         self._reopen = reopen
         self._cluster: ClusterThumbnails | None = None
@@ -102,6 +106,8 @@ class ThumbnailSource:
             return self.read(keys[:half], edge) + self.read(keys[half:], edge)
         except DatasetError as error:
             made = [MadeThumbnail(None, error)] * len(keys)
+        whole = [key for key, each in zip(keys, made, strict=True) if each.error is None]
+        self._were_read([plane for key in whole for plane in self._planes_of(key)])
         return [self._as_plane(key, each) for key, each in zip(keys, made, strict=True)]
 
     def _make(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
@@ -117,6 +123,14 @@ class ThumbnailSource:
                 self.trouble = str(error)
         made = self._source.thumbnails(keys, edge, for_view=self._is_for_view)
         return make_thumbnails(self._source, keys, edge, self._cache) if made is None else made
+
+    def _planes_of(self, key: StackKey) -> list[PlaneKey]:
+        """The planes that a picture is made of."""
+        zs = [key.z] if isinstance(key.z, int) else []
+        if isinstance(key.z, str):
+            n_z = self._source.info.image(key.p).n_z
+            zs = list(StackProjection.of_text(key.z).planes_of(max(n_z, 1)))
+        return [PlaneKey(key.t, key.p, key.c, z) for z in zs]
 
     def _as_plane(self, key: StackKey, made: MadeThumbnail) -> Plane:
         if made.error is None:

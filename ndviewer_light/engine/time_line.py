@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
+from .plane_codes import PlaneCodes
 from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
-from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_in, is_there, summarised
+from .state_codes import NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_in, is_there, summarised
 from .stored_states import ASKED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ..model import DatasetInfo
     from .surveyor import Surveyor
@@ -53,10 +54,9 @@ class TimeLine:
         self._looks: RepeatedLook[TimeStates] = RepeatedLook(
             "ndviewer-times", "looking at the time points", _AT_LEAST_SECONDS
         )
-        # of the thread that looks:
-        self._of: tuple[int, object] = (-1, 0)  # position and epoch
+        # made by the thread that looks:
+        self._codes = (-1, 0, PlaneCodes(np.zeros((0, 0, 0), np.uint8)))  # position, epoch, (t, c, z)
         self._full_again = 0.0
-        self._block = np.zeros((0, 0, 0), np.uint8)
 
     def of(self, p: int, now: float) -> TimeStates | None:
         """The states as of the last look at position `p`, None until there was one.
@@ -71,19 +71,31 @@ class TimeLine:
         """Nothing looked up so far counts."""
         self._looks.start_over()
 
+    def were_read(self, keys: Collection[PlaneKey]) -> None:
+        """The pixels of these planes were read, a moment ago: what is said of them is so from now on."""
+        p, _, codes = self._codes
+        changed = codes.read((key.t, key.c, key.z) for key in keys if key.p == p)
+        answer = self._looks.last
+        if not changed or answer is None or answer.p != p:
+            return
+        states = list(answer.states)
+        for t, state in zip(changed, summarised(codes.rows(changed)), strict=True):
+            if t < len(states):
+                states[t] = state
+        self._looks.amend(answer, TimeStates(p, tuple(states)))
+
     def _look(self, p: int, epoch: int, *, is_news: bool) -> None:
         began = time.monotonic()
-        block = self._start(p, epoch)
+        codes = self._start(p, epoch)
         is_full = is_news or began >= self._full_again
-        keys = self._keys(p, block, PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
+        keys = self._keys(p, codes.copy(), PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
         for start in range(0, len(keys), ASKED_AT_ONCE):
             if self._looks.is_closed:
                 return
             batch = keys[start : start + ASKED_AT_ONCE]
-            for (t, _, c, z), state in zip(batch, self._stored.of(batch), strict=True):
-                block[t, c, z] = CODES[state]
-            self._tell(p, block, epoch)
-        self._tell(p, block, epoch)
+            codes.take([(key.t, key.c, key.z) for key in batch], self._stored.of(batch))
+            self._tell(p, codes, epoch)
+        block = self._tell(p, codes, epoch)
         now = time.monotonic()
         wait = max(_AGAIN_SECONDS, SHARE * (now - began))
         is_rest = bool((block == NOT_LOOKED_AT).any())
@@ -94,22 +106,17 @@ class TimeLine:
             wait = max(wait, _NOTHING_MISSING_SECONDS)  # on a server each look is a request
         self._looks.wait(wait if self._may_change() or is_rest else float("inf"))
 
-    def _start(self, p: int, epoch: int) -> np.ndarray:
+    def _start(self, p: int, epoch: int) -> PlaneCodes:
         """The codes (t, c, z) so far."""
         image = self._image(p)
         info = self._info()
         block = np.full((max(image.n_t, info.n_t), len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
         block[: image.n_t, info.channels_of(image)] = NOT_LOOKED_AT
-        if self._of == (p, epoch):
-            common = tuple(slice(0, min(a, b)) for a, b in zip(block.shape, self._block.shape, strict=True))
-            before = self._block[common]
-            block[common] = np.where(before == NOT_EXPECTED, block[common], before)
-        block[block == CODES[PlaneState.UNREADABLE]] = NOT_LOOKED_AT
-        for t, _, c, z in self._failures.among({p}):
-            if all(i < n for i, n in zip((t, c, z), block.shape, strict=True)):
-                block[t, c, z] = NOT_LOOKED_AT
-        self._of, self._block = (p, epoch), block
-        return block
+        of, its_epoch, before = self._codes
+        codes = before.within(block) if (of, its_epoch) == (p, epoch) else PlaneCodes(block)
+        codes.look_again((t, c, z) for t, _, c, z in self._failures.among({p}))
+        self._codes = p, epoch, codes
+        return codes
 
     def _keys(self, p: int, block: np.ndarray, n: int) -> list[PlaneKey]:
         """At most `n` planes to look at, not those that are there.
@@ -125,8 +132,12 @@ class TimeLine:
         found = [np.argwhere(which) for which in (is_new, is_open & begun, is_open & ~begun)]
         return [PlaneKey(t, p, c, z) for t, c, z in np.concatenate(found)[:n].tolist()]
 
-    def _tell(self, p: int, block: np.ndarray, epoch: int) -> None:
-        self._looks.tell(TimeStates(p, summarised(block)), epoch)
+    def _tell(self, p: int, codes: PlaneCodes, epoch: int) -> np.ndarray:
+        changes, block = -1, codes.copy()
+        while changes != codes.changes:  # something was read meanwhile
+            changes, block = codes.changes, codes.copy()
+            self._looks.tell(TimeStates(p, summarised(block)), epoch)
+        return block
 
     def close(self) -> None:
         """Look no more. Never blocks."""

@@ -388,7 +388,8 @@ class SceneView(QObject):
             for c, value in reading.pictures.values_at(p, *share).items()
             if c in self._looks
         }
-        said = said_of_field(info, p, image, place, self.canvas.marks_of(p), values)
+        marks, has_picture = self.canvas.marks_of(p), self.canvas.image_of(p) is not None
+        said = said_of_field(info, p, image, place, marks, values, has_picture=has_picture)
         more = [each for each in (self._label_text(reading, p, share), self.more_words(p)) if each]
         self.said.emit("   ".join([said, *more]))
 

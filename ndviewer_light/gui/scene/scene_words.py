@@ -31,6 +31,8 @@ def said_of_field(
     place: tuple[float, float],
     marks: Marks | None,
     values: Mapping[str, float],
+    *,
+    has_picture: bool = False,
 ) -> str:
     """The field under the mouse, the pixel of it, and its values: "B3:0  y 12 x 40  DAPI 1,203"."""
     parts = [name_of(info.positions[p])]
@@ -44,7 +46,8 @@ def said_of_field(
         parts.append("of an earlier time point")
     elif marks is not None and marks.state in _STATES:
         reason = f": {marks.reason}" if marks.state is PlaneState.UNREADABLE else ""
-        parts.append(_STATES[marks.state] + reason)
+        rest = "in part; the rest: " if has_picture and marks.state is not PlaneState.FILLED else ""
+        parts.append(rest + _STATES[marks.state] + reason)
     return "   ".join(parts)
 
 
