@@ -91,7 +91,7 @@ def _many_chunks(folder: Path, server: RangeServer) -> Iterator[Figure]:
             data.resize(i + 1, axis=0)
             data[i] = i
     server.set(latency_s=_RTT_S)
-    ms = timed(lambda: _first_plane(server, "many.h5", 10_000))
+    ms = timed(lambda: _first_plane(server, "many.h5", t=10_000))
     requests = float(_requests(server))
     what = f"{_MANY} chunks: requests until the first plane"
     yield at_most("D1", what, requests, "", 6, peers={"ms": ms})
@@ -203,10 +203,10 @@ def _threads(read: Callable[[int], np.ndarray], count: int) -> np.ndarray:
     return volume
 
 
-def _first_plane(server: RangeServer, name: str, z: int = 0) -> np.ndarray:
+def _first_plane(server: RangeServer, name: str, t: int = 0) -> np.ndarray:
     with _opened(server, name) as source:
         source._shot._stop.set()  # the index, which is built behind the first plane, is not counted
-        return source.read_plane((0, 0, 0, z))
+        return source.read_plane((t, 0, 0, 0))
 
 
 def _all_planes(source: HDF5Source) -> np.ndarray:
