@@ -102,6 +102,15 @@ window.close()
 """
 
 
+def test_who_opens_a_store_imports_no_format_that_is_tried_later(image: Path) -> None:
+    code = "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1]) as ds: ds.plane()\n"
+    answer = "answer = [name for name in sys.modules if name.startswith('ndviewer_light.sources.')]"
+    loaded = said_by(code + answer, image)
+    assert isinstance(loaded, list)
+    rooms = {name.split(".")[2] for name in loaded if name.count(".") >= 3}
+    assert rooms == {"zarr"}
+
+
 @pytest.mark.gl
 def test_the_window_is_there_before_what_draws_pixels_and_nothing_native_ever_comes(image: Path) -> None:
     said = said_by(_SHOWN, image)

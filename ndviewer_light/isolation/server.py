@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import queue
+import select
 import signal
 import sys
 import threading
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 _ORPHAN_POLL_SECONDS = 2.0
+_NEEDED_BY_MOST = ("tensorstore", "..sources.zarr.source", "..live.announced_source")
 
 
 class _Server:
@@ -288,6 +291,20 @@ def _end_with_parent(parent: int) -> None:
     os._exit(0)
 
 
+def _load_in_advance(requests: BinaryIO) -> None:
+    """Import what most datasets need, for as long as nobody has asked for anything."""
+    for module in _NEEDED_BY_MOST:
+        if _is_waiting(requests):
+            return
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module, __package__)
+
+
+def _is_waiting(requests: BinaryIO) -> bool:
+    """Whether there is a request, or the pipe has ended; only systems that can wait for pipes know."""
+    return sys.platform != "win32" and bool(select.select([requests], [], [], 0)[0])
+
+
 def main(addresses: list[int | str], parent: int) -> None:
     """Serve requests from standard input; replies go to what was standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the viewer, which then closes our pipe
@@ -296,7 +313,6 @@ def main(addresses: list[int | str], parent: int) -> None:
     os.dup2(2, 1)  # libraries that print must not corrupt the protocol
     if sys.platform != "win32":
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-    with contextlib.suppress(ImportError):
-        import tensorstore  # noqa: F401  loaded while the viewer is still busy with its window
+    _load_in_advance(sys.stdin.buffer)
     _Server(sys.stdin.buffer, replies, addresses).serve()
     os._exit(0)  # threads in a hung read must not keep the process alive

@@ -6,7 +6,8 @@ point group ``ndviewer_light.sources``:
     [project.entry-points."ndviewer_light.sources"]
     lif = "my_package.lif:LifFormat"
 
-All are found by name and imported on first use: nothing here imports a format, formats may import this.
+All are found by name and imported on first use, those that come after the one that recognises a dataset not
+at all: nothing here imports a format, formats may import this.
 """
 
 from __future__ import annotations
@@ -116,8 +117,8 @@ def _looked_at(path: str, options: Mapping[str, str]) -> Iterator[_FirstLook]:
     Nothing is read of what names alone decide, of other schemes, or of files on this machine.
     """
     file = split_inner(path)[0]
-    is_certain = any(_built_in(entry).is_certain(path) for entry in (*BUILT_IN, IMAGES))
-    if file.partition("://")[0].lower() not in _SCHEMES or is_certain:
+    is_remote = file.partition("://")[0].lower() in _SCHEMES
+    if not is_remote or any(_built_in(entry).is_certain(path) for entry in (*BUILT_IN, IMAGES)):
         yield _FirstLook()
         return
     try:
@@ -150,7 +151,6 @@ def _format_of(
     path: str, failures: list[str], look: _FirstLook | None = None
 ) -> Format | InstalledFormat | None:
     """The first format that recognises a path; formats that raised are added to `failures`."""
-    images = _built_in(IMAGES)
     if look is not None and look.beginning.head:
         found = _format_beginning(path, look.beginning, failures)
         if found is not None:
@@ -161,8 +161,8 @@ def _format_of(
     for other in installed_formats():
         if other.recognises(path, failures):
             return other
-    if images.recognises(path):
-        return images
+    if _built_in(IMAGES).recognises(path):
+        return _built_in(IMAGES)
     return _format_beginning(path, _local_beginning(split_inner(path)[0]), [])
 
 

@@ -11,7 +11,6 @@ from ..limits import safe_node
 from ..offered import beginning_offered
 from ..open_bytes import open_bytes
 from .tree import LocalTree, is_archive, is_zip
-from .zip import ZipTree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +28,8 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     """
     file, inner = split_inner(path)
     if is_archive(file) or _begins_like_an_archive(file):
+        from .zip import ZipTree  # few datasets are in archives
+
         return ZipTree(open_bytes(absolute(file), options), inner)
     if is_url(path):
         from .url import UrlTree  # most datasets are local
