@@ -26,7 +26,7 @@ class DatasetChooser(QObject):
         self.dialog: OpenDialog | None = None
         """The dialog while it is open."""
         self.recent: Callable[[], Sequence[str]] = tuple
-        """What was opened lately; nothing inside a host."""
+        """The recent datasets; none inside a host."""
 
     @safe_slot
     def ask(self) -> None:

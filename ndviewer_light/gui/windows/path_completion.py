@@ -27,7 +27,7 @@ def path_typed(text: str) -> str:
 
 
 def completions(text: str, recent: Sequence[str]) -> list[str]:
-    """What begins with `text`: of what was opened lately, and of the folder it is in; raises nothing.
+    """What begins with `text`: of the recent datasets, and of the folder it is in; raises nothing.
 
     Lists that folder; of a large one, only 5,000 entries.
     """

@@ -1,4 +1,4 @@
-"""What our own windows remember from one start to the next: size, splitter, panels, datasets opened lately.
+"""What our own windows remember from one start to the next: size, splitter, panels, recent datasets.
 
 Never used inside a host. Every failure is a default: a window must open whatever the file contains.
 """
@@ -94,7 +94,7 @@ def kept_play_speed() -> str:
 
 
 def note_opened(path: str) -> None:
-    """Put a dataset at the front of those opened lately; addresses that hold a secret are not kept."""
+    """Put a dataset at the front of the recent ones; addresses that hold a secret are not kept."""
     place = path if is_url(path) else os.path.abspath(path)
     if not path or presentable(place) != place:
         return
@@ -103,7 +103,7 @@ def note_opened(path: str) -> None:
 
 
 def recent_paths() -> list[str]:
-    """The datasets opened lately, the last one first."""
+    """The recent datasets, the last one first."""
     kept = _settings().value("recent")
     paths = kept if isinstance(kept, list) else [kept]
     return [path for path in paths if isinstance(path, str) and path][:MOST_RECENT]
