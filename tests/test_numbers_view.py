@@ -15,21 +15,18 @@ from screen import settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.known_numbers import KnownNumbers
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.gui.numbers.number_values import (
-    NumberSeries,
+from ndviewer_light.gui.numbers.number_values import NumberSeries, in_order, over_time, values_of_wells
+from ndviewer_light.gui.places.wells import Wells
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.model import PlaneKey, PlaneNumbers, Position
+from ndviewer_light.rendering.field_numbers import (
     color_table,
-    in_order,
-    over_time,
     shares_of,
     span_of,
     text_of,
     value_of,
     values_of_positions,
-    values_of_wells,
 )
-from ndviewer_light.gui.places.wells import Wells
-from ndviewer_light.gui.sessions import Session
-from ndviewer_light.model import PlaneKey, PlaneNumbers, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ from screen import activate, choose_limits, settle
 from test_overview_view import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
 
 from ndviewer_light.gui.film_saving import FilmPlan
-from ndviewer_light.gui.numbers.number_values import color_table
 from ndviewer_light.gui.saved_views.view_link import view_in
 from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.rendering.field_numbers import color_table
 from ndviewer_light.rendering.film_frames import Inscription
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 

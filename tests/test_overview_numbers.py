@@ -11,9 +11,9 @@ from runs import load
 from screen import choose_limits, settle
 from test_overview_view import complete, expected, opened, pixel, shown, where
 
-from ndviewer_light.gui.numbers.number_values import color_table
 from ndviewer_light.gui.scene.field_pictures import FieldPicture
 from ndviewer_light.model import PlaneState
+from ndviewer_light.rendering.field_numbers import color_table
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 
 pytestmark = pytest.mark.gl

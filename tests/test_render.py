@@ -23,7 +23,9 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
+from ndviewer_light.rendering.field_numbers import color_table
 from ndviewer_light.rendering.movies import write_movie
+from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.rendering.scene_picture import render_scene
 
 REPO = Path(__file__).parents[1]
@@ -372,6 +374,88 @@ def test_a_film_of_the_overview_has_a_frame_for_each_time_point(tmp_path, capsys
                 assert abs(found - color * (10 + 20 * t + 40 * i) / 100).max() <= 12, (t, i)  # 256 colours
     with pytest.raises(SystemExit):
         main([str(plate), "--overview", "--axis", "z", "-o", str(out)])
+
+
+NUMBERED = (("A/1/0", 100), ("A/2/0", 300), ("B/1/0", 200), ("B/2/0", None))
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    """A plate of four fields: each channel and time point has one value, of the last nothing is stored."""
+    plate = tmp_path / "p.ome.zarr"
+    wells = {"A/1": 1, "A/2": 1, "B/1": 1, "B/2": 1}
+    stores.write_plate(plate, wells, sizes={"t": 2, "c": 2, "z": 2, "y": 32, "x": 32})
+    for field, value in NUMBERED:
+        for t, c, z in np.ndindex(2, 2, 2) if value else ():
+            tensorstore_of(plate / field)[t, c, z] = np.full((32, 32), value + 400 * t + 50 * c + z, "u2")
+        for chunk in stores.chunk_files(plate / field) if value is None else ():
+            chunk.unlink()
+    stores.make_old(plate)
+    return plate
+
+
+def tinted(share):
+    """A field that is black, under the colour of a number."""
+    return np.array(color_table()[round(share * 255)]) * TINT_ALPHA / 255
+
+
+def assert_tinted(picture, shares, by=1.5):
+    """The middles of fields have these colours; the margins are 24 pixels wide, there is a gap of 8 %."""
+    for (name, _), share in zip(NUMBERED, shares, strict=True):
+        x, y = (24 + 352 * at for at in (0.25 + 0.5 * (int(name[2]) - 1), 0.25 + 0.5 * "AB".index(name[0])))
+        found = picture[round(y), round(x)]
+        wanted = np.array((58, 58, 60)) * 105 / 255 + 8 if share is None else tinted(share)
+        assert abs(found - wanted).max() <= (12 if share is None else by), (name, found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [
+        ("mean", ()),
+        ("Median", ("--t", 1)),
+        ("1=p99_9", ("--z", 1)),
+        ("lowest", ("--z", "max:1-1")),
+    ],
+)
+def test_fields_of_an_overview_have_the_colours_of_their_numbers(
+    numbered, tmp_path, capsys, monkeypatch, number, more
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "o.png"
+    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--numbers", number)
+    said = rendered(capsys, numbered, "--overview", *wanted, *more, status=3)
+    assert "B2:0" in said.err  # nothing is stored of it
+    assert ("not of the projection" in said.err) == ("max:1-1" in more)
+    assert_tinted(picture_in(out), (0.0, 1.0, 0.5, None))
+
+
+def test_a_film_of_numbers_has_one_scale_and_the_legend_covers_no_field(
+    numbered, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    out = tmp_path / "o.gif"
+    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--numbers", "mean")
+    rendered(capsys, numbered, "--overview", *wanted, status=3)
+    with Image.open(out) as film:
+        for t, shares in enumerate(((0.0, 2 / 6, 1 / 6, None), (4 / 6, 1.0, 5 / 6, None))):
+            film.seek(t)
+            frame = np.asarray(film.convert("RGB")).astype(int)
+            assert_tinted(frame, shares, by=14)  # 256 colours
+            below = frame[24 + 352 + 2 :]
+            for color in (color_table()[0], color_table()[-1]):  # the ends of the legend
+                assert abs(below - color).max(axis=2).min() <= 14
+    with open_dataset(numbered) as ds:  # they were kept
+        assert ds.recall_numbers() == 6
+
+
+def test_what_is_no_number_is_said_with_what_there_is(numbered, tmp_path, capsys):
+    out = tmp_path / "o.png"
+    said = rendered(capsys, numbered, "--overview", "-o", out, "--numbers", "beauty", status=1)
+    assert "there is no number 'beauty'" in said.err and "p99_9" in said.err and not out.exists()
+    said = rendered(capsys, numbered, "--overview", "-o", out, "--numbers", "X=mean", status=1)
+    assert "X" in said.err and not out.exists()
+    with pytest.raises(SystemExit):
+        main([str(numbered), "--numbers", "mean", "-o", str(out)])
 
 
 def test_a_part_of_the_overview_is_drawn_as_large(tmp_path):

@@ -17,11 +17,12 @@ from ..errors import NDViewerError
 from ..model import PlaneState
 from ..opening import open_dataset
 from .access_options import add_storage_options, storage_options
+from .cluster import measuring_on
 from .planes import ALL_THERE, INCOMPLETE
 from .terminal import INTERRUPTED, complain, guarded, is_within, say, shown_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..engine.dataset import Dataset
     from ..engine.measured_table import MeasuredTable
@@ -57,7 +58,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        with _cluster(options.scheduler), open_dataset(options.path, storage_options=storage) as dataset:
+        with measuring_on(options.scheduler), open_dataset(options.path, storage_options=storage) as dataset:
             return _measure(dataset, options)
     except (NDViewerError, IndexError, KeyError, OSError, ValueError) as error:
         complain("measure", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
@@ -89,24 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_storage_options(parser)
     return parser
-
-
-@contextlib.contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """Measures on this cluster within; on threads of this process for None. Raises `OSError`."""
-    if address is None:
-        yield
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise OSError("--scheduler needs dask.distributed: pip install distributed") from error
-    try:
-        client = Client(address, timeout=10, set_as_default=True)
-    except (OSError, ValueError) as error:
-        raise OSError(f"--scheduler {address}: cannot be reached ({error})") from error
-    with client:
-        yield
 
 
 def _measure(dataset: Dataset, options: argparse.Namespace) -> int:

@@ -13,8 +13,9 @@ from ..rendering.contrast import ContrastMode
 from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR, BarLook
 from ..storage.local_files import FOLLOW_LINKS
 from ..storage.printable import printable
+from .cluster import measuring_on
 from .planes import ALL_THERE, INCOMPLETE
-from .terminal import complain, guarded, is_within, say
+from .terminal import complain, guarded, is_within, say, shown_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..rendering.contrast import Limits
     from ..rendering.film_frames import Inscription
     from ..rendering.labels_over import LabelsOver
-    from ..rendering.scene_overlays import SceneOver
+    from ..rendering.scene_overlays import FieldTints, SceneOver
     from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -51,8 +52,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser.error(f"-o {options.output}: an overview is a picture or a film, not planes")
     if options.overview and ending in _FILMS and options.axis != "t":
         parser.error(f"--axis {options.axis}: a film of the overview is over t")
-    if options.scheduler and not options.overview:
-        parser.error("--scheduler: only for --overview")
+    for name in ("scheduler", "numbers"):
+        if getattr(options, name) and not options.overview:
+            parser.error(f"--{name}: only for --overview")
     folder = os.path.dirname(os.path.abspath(options.output))
     if not os.path.isdir(folder):
         parser.error(f"-o {options.output}: there is no folder {folder}")
@@ -129,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         help="with --overview: a dask cluster (tcp://host:8786) makes the small pictures, of data that its "
         "workers reach under the same path",
     )
+    parser.add_argument(
+        "--numbers",
+        metavar="[CHANNEL=]NUMBER",
+        help="with --overview: colour fields by a number of their planes (mean, p50, p1, p99_9, low, high, "
+        "saturated, focus, acquired_s), with a legend; what is not known yet is measured (default: of the "
+        "first channel drawn)",
+    )
     parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
     parser.add_argument(
         "--scale-bar-size",
@@ -188,14 +197,36 @@ def _labels(dataset: Dataset, options: argparse.Namespace) -> LabelsOver | None:
     )
 
 
-def _over(options: argparse.Namespace) -> SceneOver:
+def _over(
+    dataset: Dataset, options: argparse.Namespace, channels: Sequence[int], times: Sequence[int], z: int | str
+) -> SceneOver:
     from ..rendering.label_picture import LabelsChosen, LabelStyle
     from ..rendering.scene_overlays import SceneOver
 
-    if not options.labels:
-        return SceneOver()
-    style = LabelStyle(options.label_style == "outline", options.label_opacity)
-    return SceneOver(LabelsChosen(options.labels, style))
+    labels = None
+    if options.labels:
+        style = LabelStyle(options.label_style == "outline", options.label_opacity)
+        labels = LabelsChosen(options.labels, style)
+    tints = _tints(dataset, options, channels, times, z) if options.numbers else None
+    return SceneOver(labels, tints)
+
+
+def _tints(
+    dataset: Dataset, options: argparse.Namespace, channels: Sequence[int], times: Sequence[int], z: int | str
+) -> FieldTints:
+    """The colours of fields by `--numbers`, which are measured as far as they are not known."""
+    from ..engine.projections import StackProjection
+    from ..rendering.field_numbers import FieldNumber, measure_fields, number_named, tints_of
+
+    named, _, number = options.numbers.rpartition("=")
+    c = _channel(dataset, named) if named else channels[0]
+    plane = z if isinstance(z, int) else StackProjection.of_text(z).first
+    if plane != z:
+        complain("render", f"--numbers {options.numbers}: of plane {plane}, not of the projection")
+    wanted = FieldNumber(number_named(number).name, c, plane)
+    with measuring_on(options.scheduler), shown_progress("measuring") as show:
+        measure_fields(dataset, wanted, times, *([] if show is None else [show]))
+    return tints_of(dataset, wanted, times)
 
 
 def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: LabelsOver | None) -> int:
@@ -233,15 +264,16 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     z = _plane_or_projection(options.z or "0", info.n_z)
     if options.output.lower().endswith(_FILMS):
         return _film_overview(dataset, options, channels, (mode, limits), z)
+    t = _counted(options.t or 0, info.n_t, "time point")
     found = render_scene(
         dataset,
         channels,
         lambda c: (colormap_of(info.channels[c]), limits.get(c)),
-        t=_counted(options.t or 0, info.n_t, "time point"),
+        t=t,
         z=z,
         size=options.size or 2048,
         mode=mode,
-        over=_over(options),
+        over=_over(dataset, options, channels, [t], z),
         scheduler=options.scheduler,
     )
     inscription = _inscription(options)
@@ -271,7 +303,8 @@ def _film_overview(
     times = range(_counted(options.t or 0, info.n_t, "time point"), info.n_t)
     looks = {c: LayerLook(colormap_of(info.channels[c])) for c in channels}
     known = limits_over(dataset, channels, limits, mode, times, z)
-    film = SceneFilm(looks, known, z, options.size or 1024, over=_over(options))
+    over = _over(dataset, options, channels, times, z)
+    film = SceneFilm(looks, known, z, options.size or 1024, over=over)
     missing: list[str] = []
     write_movie(
         options.output, scene_frames(dataset, film, times, _inscription(options), missing), options.fps

@@ -118,11 +118,21 @@ def _inside(picture: Image.Image, box: Box) -> Box | None:
     return (left, top, right, bottom) if right > left and bottom > top else None
 
 
+def room_for_legend(longest: int) -> int:
+    """How many rows a legend takes below a picture of this longest edge."""
+    size = _letters(longest)
+    return 3 * size + size // 2 + size
+
+
+def _letters(longest: int) -> int:
+    return max(10, round(longest / 54))
+
+
 def add_legend(picture: Image.Image, tints: FieldTints) -> None:
     """Write at the lower left what the colours of fields mean."""
     from PIL import ImageDraw
 
-    size = max(10, round(min(picture.size) / 36))
+    size = _letters(max(picture.size))
     font, draw = font_of(size), ImageDraw.Draw(picture, "RGBA")
     wide = {text: draw.textlength(text, font=font) for text in (tints.title, tints.low, tints.high)}
     gap, bar = size // 2, size * 9 if tints.low else 0

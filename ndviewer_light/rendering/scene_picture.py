@@ -15,7 +15,7 @@ from ..errors import DatasetError
 from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
 from .contrast import ContrastMode, SeenContrast, contrast_of
-from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, tint
+from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, room_for_legend, tint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -143,11 +143,15 @@ def render_scene(
         raise DatasetError("there is no position to draw")
     scene = scene_of(info)
     left, top, right, bottom = area or scene.bounds
-    longest = max(right - left, bottom - top)
     margin = _MARGIN_PX if area is None and (scene.is_plate or len(scene) > 1) else 0
-    um_per_px = longest / max(size - 2 * margin, 1)
+    below = room_for_legend(size) if area is None and over.tints is not None else 0  # it covers no field
+    um_per_px = max(
+        (right - left) / max(size - 2 * margin, 1), (bottom - top) / max(size - 2 * margin - below, 1)
+    )
     width, height = (max(1, round(side / um_per_px)) + 2 * margin for side in (right - left, bottom - top))
-    viewport = Viewport((left + right) / 2, (top + bottom) / 2, um_per_px, width, height)
+    middle = (left + right) / 2, (top + bottom + below * um_per_px) / 2
+    height += below
+    viewport = Viewport(*middle, um_per_px, width, height)
     shown = set(scene.within(viewport.edges).tolist())
     planes = _read(dataset, scene, sorted(shown), channels, (t, z), um_per_px, scheduler, progress)
     seen = {c: limits_of(c, planes, looks(c)[1], mode) for c in channels}

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...rendering.field_numbers import TIMES_AT_ONCE
 from .number_job import keys_of_run
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LOOKED_UP_AT_ONCE = 512
 _UP_TO_DATE_SECONDS = 2.0
 
 
@@ -49,10 +49,10 @@ class AcquiredTimes:
         dataset = self._dataset
         try:
             keys = [key for key in keys_of_run(dataset.info) if not dataset.numbers.is_time_known(key)]
-            for start in range(0, len(keys), _LOOKED_UP_AT_ONCE):
+            for start in range(0, len(keys), TIMES_AT_ONCE):
                 if self._left.is_set() or dataset.closed:
                     return
-                dataset.look_up_times(keys[start : start + _LOOKED_UP_AT_ONCE])
+                dataset.look_up_times(keys[start : start + TIMES_AT_ONCE])
         except DatasetError as error:  # the dataset says so itself
             logger.debug("looking up when planes were acquired: %s", error)
         finally:

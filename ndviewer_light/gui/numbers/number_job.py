@@ -138,16 +138,6 @@ def _counted(without: dict[PlaneKey, PlaneState]) -> dict[PlaneState, int]:
     return counts
 
 
-def keys_of_map(info: DatasetInfo, t: int, c: int, z: int) -> list[PlaneKey]:
-    """The planes that a map shows, of those that positions have."""
-    keys = []
-    for p in range(len(info.positions)):
-        image = info.image(p)
-        if t < image.n_t and channel_in(image.channels, info.channels, c) is not None:
-            keys.append(PlaneKey(t, p, c, min(z, image.n_z - 1)))
-    return keys
-
-
 def keys_of_run(info: DatasetInfo) -> list[PlaneKey]:
     """Every plane that positions have, in the order of acquisition: time, position, z, channel."""
     images = [info.image(p) for p in range(len(info.positions))]

@@ -14,12 +14,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...rendering.field_numbers import SHOWN_NUMBERS, color_table
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
 from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .number_plot import NumberPlot
-from .number_values import SHOWN_NUMBERS, color_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

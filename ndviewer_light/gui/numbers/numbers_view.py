@@ -16,33 +16,32 @@ from qtpy.QtGui import QColor
 
 from ...errors import DatasetError
 from ...model import PlaneState, channel_in
-from ...rendering.scene_overlays import FieldTints
+from ...rendering.field_numbers import (
+    ACQUIRED,
+    FieldNumber,
+    color_table,
+    planes_of_fields,
+    shares_of,
+    span_of,
+    text_of,
+    tints_of,
+    values_of_positions,
+)
 from ..look.plots import begin_import
 from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
 from ..view_texts import name_of
 from .acquired_times import AcquiredTimes
-from .number_job import NumberJob, keys_of_map, keys_of_run
+from .number_job import NumberJob, keys_of_run
 from .number_panel import NumberPanel
-from .number_values import (
-    ACQUIRED,
-    MOST_PLOTTED,
-    color_table,
-    in_order,
-    median,
-    over_time,
-    shares_of,
-    span_of,
-    text_of,
-    values_of_positions,
-    values_of_wells,
-)
+from .number_values import MOST_PLOTTED, in_order, median, over_time, values_of_wells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...engine.dataset import Dataset
     from ...model import DatasetInfo
+    from ...rendering.scene_overlays import FieldTints
     from ..background import Background
     from ..panels.left_panels import LeftPanels
     from ..places.places_view import PlacesView
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_FOR_SCALE = 20_000
-"""Numbers that decide the scale of a film: of more, those of some time points."""
 _LEAST_SECONDS = 0.5
 """Between two drawings of numbers that keep arriving."""
 
@@ -224,7 +221,7 @@ class NumbersView(QObject):
         )
         n_map = len(info.positions)
         if c is not None and info.images:
-            n_map = len(keys_of_map(info, view.t, c, view.z))
+            n_map = len(planes_of_fields(info, view.t, c, view.z))
         self.panel.offer_measuring(n_map, n_run)
         self._offered = (info, image, view.t, view.z, c)
 
@@ -278,24 +275,7 @@ class NumbersView(QObject):
         dataset, c, name = self._dataset, self.panel.c, self.panel.name
         if dataset is None or c is None or self.panel.isHidden():
             return None
-        info, z = dataset.info, self._stage.view.z
-
-        def values(t: int) -> list[float]:
-            return values_of_positions(dataset.numbers, info, name, t, c, z)
-
-        some = times[:: max(1, len(times) * len(info.positions) // _MOST_FOR_SCALE)]
-        span = span_of([value for t in some for value in values(t)])
-        low, high = ("", "") if span is None else (text_of(span[0], name), text_of(span[1], name))
-        table = color_table()
-        return FieldTints(
-            lambda t: [
-                None if share is None else table[round(share * 255)] for share in shares_of(values(t), span)
-            ],
-            f"{self.panel.title}, {info.channels[c].name}",
-            low,
-            high,
-            table,
-        )
+        return tints_of(dataset, FieldNumber(name, c, self._stage.view.z), times)
 
     def _plot(self, dataset: Dataset, info: DatasetInfo) -> None:
         view, name, n_p = self._stage.view, self.panel.name, len(info.positions)
@@ -363,7 +343,7 @@ class NumbersView(QObject):
             self.job.cancel()
         t, z = view.t, view.z
         self.job = NumberJob(
-            dataset, keys_of_run if what == "run" else lambda info: keys_of_map(info, t, c, z)
+            dataset, keys_of_run if what == "run" else lambda info: planes_of_fields(info, t, c, z)
         )
         self.job.start(self._background)
         self._poll.wake()

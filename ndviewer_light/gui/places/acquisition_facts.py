@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...rendering.durations import duration_of
 from ...storage.presentable import presentable
 from ..look.short_names import without_beginning
-from ..view_texts import duration_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

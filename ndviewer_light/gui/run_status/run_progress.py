@@ -6,7 +6,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..view_texts import duration_of
+from ...rendering.durations import duration_of
 
 if TYPE_CHECKING:
     from ...model import DatasetInfo, PlaneKey
