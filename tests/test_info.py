@@ -30,6 +30,7 @@ KEYS = [
         "times",
         "complete",
         "positions",
+        "acquisitions",
         "channels",
         "images",
         "labels",
@@ -114,6 +115,19 @@ def test_positions_that_differ_are_told_apart(tmp_path: Path, capsys: pytest.Cap
     assert said["bytes"] == (2 * 1 + 2 * 3) * 8 * 10 * 2
     info.main([str(tmp_path / "p.zarr")])
     assert "1 like A1:1: t 1 c 2 z 3 y 8 x 10" in capsys.readouterr().out
+
+
+@stores.needs_zarr_3
+def test_acquisitions_of_a_plate_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = image_stores.Made([image_stores.pixels(1, 1, 1, 8, 10)], ["DAPI"], [(1, 0.5, 0.5)])
+    named = [{"id": 0, "name": "before drug"}, {"id": 1}]
+    image_stores.write_plate(tmp_path / "p.zarr", {"A/1": [image, image], "A/2": [image]}, acquisitions=named)
+    said = as_json(capsys, str(tmp_path / "p.zarr"))
+    assert said["acquisitions"] == [{"name": "before drug", "positions": 2}, {"name": "1", "positions": 1}]
+    info.main([str(tmp_path / "p.zarr")])
+    assert "acquisitions  2 in before drug" in capsys.readouterr().out
+    image_stores.write_plate(tmp_path / "q.zarr", {"A/1": [image]})
+    assert as_json(capsys, str(tmp_path / "q.zarr"))["acquisitions"] is None
 
 
 def test_plane_that_is_not_stored_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import zarr
 from stores import needs_zarr_3
 
-from ndviewer_light import open_dataset
+from ndviewer_light import imread, open_dataset
 from ndviewer_light.model import Position
 from ndviewer_light.sources.zarr import layouts
 
@@ -17,8 +17,10 @@ pytestmark = needs_zarr_3
 
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from ndviewer_light.engine.dataset import Dataset
 
 AXES = [
     {"name": "c", "type": "channel"},
@@ -122,6 +124,35 @@ def test_a_name_that_occurs_once_is_enough(tmp_path: Path) -> None:
         assert [position.name for position in dataset.info.positions] == ["pos1", "pos3", "pos12"]
         assert dataset.info.position_index("pos3") == 1
         assert np.array_equal(dataset.plane(p="pos3"), dataset.plane(p="A1:1"))
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_name_in_the_metadata_of_an_image_is_found_before_it_was_shown(
+    tmp_path: Path, zarr_format: Any
+) -> None:
+    path = tmp_path / "c.zarr"
+    collection = zarr.create_group(path, zarr_format=zarr_format)
+    put(collection, {"bioformats2raw.layout": 3})
+    put(collection.create_group("OME"), {"series": ["0", "1", "2"]})
+    names = ["overview", "macro image", "detail"]
+    for i, name in enumerate(names):
+        put_image(collection.create_group(str(i)), n_c=i + 1, name=name)
+
+    def by_name(of: Callable[[Dataset], Any]) -> Any:
+        with open_dataset(path) as dataset:
+            assert dataset.info.position_index("overview") == 0
+            return of(dataset)
+
+    assert by_name(lambda ds: ds.plane(p="detail", c=2)).max() == 3
+    assert by_name(lambda ds: ds.position_index("macro image")) == 1
+    assert by_name(lambda ds: ds.to_xarray(position="detail")).sizes["channel"] == 3
+    assert len(by_name(lambda ds: ds.image("detail")).channels) == 3
+    assert by_name(lambda ds: ds.read_planes([(0, "detail", 1, 0)]))[0].max() == 2
+    assert by_name(lambda ds: ds.report(p="macro image")).expected == 2
+    assert list(by_name(lambda ds: ds.measure(positions=["detail"])).fov.values) == [2]
+    assert imread(path, p="macro image").shape == (2, 16, 24)
+    with pytest.raises(KeyError, match="no position is named 'label'; available: 'overview', 'macro image'"):
+        by_name(lambda ds: ds.plane(p="label"))
 
 
 def test_fields_found_by_their_folders_keep_their_name(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ dtype, bytes    of a pixel; of all pixels of the largest level, decompressed
 pixel_size_um   ``y`` and ``x``
 z_step_um, time_step_s, times, complete
 positions       ``count``; ``first``: region, fov, x_um, y_um, z_um, name, acquisition, label, title (5)
+acquisitions    of a plate with several (else null): name, ``positions`` (count) of each
 channels        name, color, excitation_nm, emission_nm, window, visible, lut, inverted
 images          if positions differ (else null), for those that are alike: ``positions`` (count), ``first``
                 (title), sizes, dtype, pixel_size_um, z_step_um, time_step_s, ``channels`` (names)
@@ -36,6 +37,7 @@ import argparse
 import json
 import math
 import time
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +252,7 @@ def _facts(path: str, info: DatasetInfo, why: str) -> Said:
         "times": list(info.times) or None,
         "complete": info.complete,
         "positions": {"count": len(info.positions), "first": positions},
+        "acquisitions": _acquisitions(info),
         "channels": [asdict(channel) for channel in info.channels],
         "images": [_image(info, image) for image in info.groups] if len(info.groups) > 1 else None,
         "labels": list(map(presentable, info.labels)) or None,
@@ -273,6 +276,11 @@ def _steps(of: DatasetInfo | ImageInfo) -> Said:
 def _size(image: ImageInfo) -> int:
     """The bytes of all pixels of the largest level, decompressed."""
     return 0 if image.dtype is None else math.prod(image.sizes.values()) * image.dtype.itemsize
+
+
+def _acquisitions(info: DatasetInfo) -> list[Said] | None:
+    counts = Counter(position.acquisition for position in info.positions)
+    return [{"name": name, "positions": n} for name, n in counts.items()] if any(counts) else None
 
 
 def _image(info: DatasetInfo, image: ImageInfo) -> Said:
@@ -321,6 +329,11 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     yield "scale", [_scale(said)]
     yield "channels", [_channel(channel) for channel in said["channels"]]
     yield "positions", [_positions(said["positions"])]
+    if said["acquisitions"]:
+        yield (
+            "acquisitions",
+            [f"{each['positions']:,} in {each['name'] or 'none'}" for each in said["acquisitions"]],
+        )
     if said["images"]:
         yield "which differ", [_contents(image) for image in said["images"]]
     if said["labels"]:

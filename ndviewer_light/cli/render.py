@@ -326,7 +326,7 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
 
     info = dataset.info
     named = options.position or "0"
-    p = int(named) if named.lstrip("-").isdecimal() else info.position_index(named)
+    p = int(named) if named.lstrip("-").isdecimal() else dataset.position_index(named)
     p = _counted(p, len(info.positions), "position")
     image = dataset.image(p)
     t = _counted(options.t or 0, image.n_t, "time point")

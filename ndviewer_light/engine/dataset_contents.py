@@ -90,6 +90,15 @@ class DatasetContents:
         """The plane of a level that covers plane `z` of level 0; may block on disk."""
         return self._tiled.z_at(p, z, max(level, 0))
 
+    def position_index(self, p: int | str) -> int:
+        """Return the index of a position: by its label ("A1:0"), its title, or its name as written.
+
+        An index is returned as it is. If no position is known by that name, all are looked at, as in
+        `look_at_all`, which blocks on disk or network. Raises `KeyError` unless exactly one position has
+        that name.
+        """
+        return self._indices.position(p)
+
     def image(self, p: int | str = 0) -> ImageInfo:
         """Return what a position contains: channels, sizes, dtype, voxel size; positions may differ.
 

@@ -106,12 +106,11 @@ def _expected(
 ) -> Iterator[PlaneKey]:
     """The planes selected, of those that their positions have: by position, then time, z and channel."""
     names = [channel.name for channel in info.channels]
-    labels = [position.label for position in info.positions]
     wanted_c = _indices("channel", channels, names)
     wanted_t = _indices("time point", t, range(info.n_t))
     wanted_z = _indices("z plane", z, range(info.n_z))
     of_image: dict[int, tuple[list[int], list[int], list[int]]] = {}
-    for p in _indices("position", positions, labels):
+    for p in _indices("position", positions, range(len(info.positions)), info.position_index):
         image = info.image(p)
         if id(image) not in of_image:
             own = [c for c in wanted_c if channel_in(image.channels, info.channels, c) is not None]
@@ -124,8 +123,16 @@ def _expected(
         yield from (PlaneKey(at, p, c, height) for at in ts for height in zs for c in cs)
 
 
-def _indices(what: str, wanted: Selection, names: Sequence[str] | range) -> list[int]:
-    """The indices selected of an axis, each once; names as well where there are some."""
+def _indices(
+    what: str,
+    wanted: Selection,
+    names: Sequence[str] | range,
+    named: Callable[[str], int] | None = None,
+) -> list[int]:
+    """The indices selected of an axis, each once; names as well where there are some.
+
+    `named`: the only index of a name, where things have several names.
+    """
     n = len(names)
     if wanted is None:
         return list(range(n))
@@ -136,7 +143,12 @@ def _indices(what: str, wanted: Selection, names: Sequence[str] | range) -> list
     )
     found: list[int] = []
     for each in several:
-        found += _named(what, each, names) if isinstance(each, str) else [_counted(what, int(each), n)]
+        if not isinstance(each, str):
+            found.append(_counted(what, int(each), n))
+        elif named is not None:
+            found.append(named(each))
+        else:
+            found += _named(what, each, names)
     return list(dict.fromkeys(found))
 
 

@@ -22,8 +22,22 @@ class NamesToIndices:
         self._current = current
 
     def position(self, p: int | str) -> int:
-        """The index of a position; raises `KeyError` for a label that is missing or ambiguous."""
-        return self._current.adopt().position_index(p) if isinstance(p, str) else p
+        """The index of a position; raises `KeyError` for a label that is missing or ambiguous.
+
+        Names may be in the metadata of the images themselves: if none is known, all are looked at, on a
+        server the first 64, which blocks.
+        """
+        if not isinstance(p, str):
+            return p
+        info = self._current.adopt()
+        try:
+            return info.position_index(p)
+        except KeyError:
+            self._images.look_at_all()
+            told = self._current.adopt()
+            if told.positions == info.positions:
+                raise
+        return told.position_index(p)
 
     def channel(self, c: int | str, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's channel `c`.

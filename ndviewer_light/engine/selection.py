@@ -43,9 +43,9 @@ def read_selection(
     if projection and projection not in PROJECTIONS:
         raise ValueError(f"z must be an index, several, or one of {', '.join(PROJECTIONS)}, not {z!r}")
     positions = _chosen(p, len(dataset.info.positions))
-    facts = dataset.image(_position(dataset, positions.indices[0]))
+    facts = dataset.image(dataset.position_index(positions.indices[0]))
     sizes = (
-        dataset.level_at(_position(dataset, positions.indices[0]), level).sizes
+        dataset.level_at(dataset.position_index(positions.indices[0]), level).sizes
         if level
         else facts.level.sizes
     )
@@ -70,10 +70,6 @@ def read_selection(
     if len({plane.shape for plane in found}) > 1:
         raise ValueError("the positions have planes of different sizes: read them one by one")
     return np.stack(found).reshape(*shape, *found[0].shape)
-
-
-def _position(dataset: Dataset, p: int | str) -> int:
-    return dataset.info.position_index(p) if isinstance(p, str) else p
 
 
 def _chosen(wanted: Selection, size: int) -> _SelectedAxis:

@@ -278,7 +278,7 @@ def _warn_of_those_without(level: int, labels: Sequence[str], n_positions: int) 
 
 def looked_at(dataset: Dataset, position: int | str) -> int:
     """The index of a position that has been looked at; blocks the first time."""
-    p = dataset.info.position_index(position) if isinstance(position, str) else position
+    p = dataset.position_index(position)
     dataset.image(p)
     return p
 

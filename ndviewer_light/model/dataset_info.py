@@ -229,11 +229,11 @@ class DatasetInfo:
         Raises `KeyError` unless there is exactly one.
         """
         labels = [position.label for position in self.positions]
-        if label not in labels:
-            for names in ([at.title for at in self.positions], [at.name for at in self.positions]):
-                if label and label in names:
-                    return index_of(label, names, "position")
-        return index_of(label, labels, "position")
+        titles = [position.title for position in self.positions]
+        for names in (labels, titles, [position.name for position in self.positions]):
+            if label and label in names:
+                return index_of(label, names, "position")
+        return index_of(label, titles, "position")
 
     def summary(self) -> str:
         """Format, sizes and names in one line, as ``repr`` shows them."""
