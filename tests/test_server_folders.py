@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import shutil
-import threading
-import urllib.parse
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -22,9 +16,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.storage.trees.folder_pages import NamesInFolder, names_in_list, names_in_page
 from tests.bucket_server import BUCKET, BucketServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.listing_server import served_folder  # noqa: F401  a fixture
 
 pytest.importorskip("obstore")
 
@@ -63,76 +55,6 @@ def test_names_are_read_from_lists_of_buckets() -> None:
 
 
 # ---- servers -----------------------------------------------------------------------------------
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves files; of folders "pages" of links without hidden files, a bucket's "lists", or "nothing"."""
-
-    how = ""
-
-    def do_GET(self) -> None:
-        """Answer with a list, if that is asked of a bucket."""
-        path, _, query = self.path.partition("?")
-        asked = dict(urllib.parse.parse_qsl(query))
-        if self.how == "lists" and path in ("/bucket/", "/bucket") and asked.get("list-type") == "2":
-            self._answer(_list(Path(self.directory) / "bucket", asked), "application/xml")
-        else:
-            super().do_GET()
-
-    def list_directory(self, path: Any) -> None:
-        """A page of links, as nginx gives it."""
-        if self.how != "pages":
-            return self.send_error(403)
-        names = sorted(
-            each.name + "/" * each.is_dir() for each in Path(path).iterdir() if each.name[0] != "."
-        )
-        links = "".join(f'<a href="{urllib.parse.quote(name)}">{escape(name)}</a>\n' for name in names)
-        return self._answer(f'<html><a href="../">../</a>{links}</html>', "text/html")
-
-    def _answer(self, text: str, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(text.encode())))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-def _list(root: Path, asked: dict[str, str]) -> str:
-    """What is in a folder of a bucket, one name at a time."""
-    prefix = asked["prefix"]
-    folder = root / prefix
-    entries = sorted(folder.iterdir()) if folder.is_dir() and (not prefix or prefix.endswith("/")) else []
-    at = int(asked.get("continuation-token", "0"))
-    text = ""
-    for entry in entries[at : at + 1]:
-        key = escape(prefix + entry.name)
-        is_folder = entry.is_dir()
-        text += (
-            f"<CommonPrefixes><Prefix>{key}/</Prefix></CommonPrefixes>"
-            if is_folder
-            else f"<Contents><Key>{key}</Key></Contents>"
-        )
-    more = f"<NextContinuationToken>{at + 1}</NextContinuationToken>" if at + 1 < len(entries) else ""
-    return f"<ListBucketResult>{more}{text}</ListBucketResult>"
-
-
-@pytest.fixture(params=["pages", "lists"])
-def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and its address; the server lists folders in this way."""
-    (tmp_path / "bucket").mkdir()
-    handler = type("OneHandler", (Handler,), {"how": request.param})
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(handler, directory=str(tmp_path))
-    )
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield tmp_path / "bucket", f"http://127.0.0.1:{server.server_port}/bucket"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def spatial_data(path: Path, version: int) -> None:

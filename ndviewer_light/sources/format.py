@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..storage.beginning import Beginning
+    from ..storage.trees.folder_on_server import FolderOnServer
     from .source import Source, StorageOptions
 
 
@@ -40,6 +41,16 @@ class Format(ABC):
         For a URL this counts before names, for a file on this machine after them. Reads nothing.
         """
         return False
+
+    def open_folder_on_server(
+        self, path: str, folder: FolderOnServer, options: StorageOptions = None
+    ) -> Source | None:
+        """Open the dataset in a folder of a server that lists it; None if there is none of this format.
+
+        Asked of formats of many files, where there is neither a file nor an OME-Zarr at the URL `path`.
+        Raises a `DatasetError`.
+        """
+        return None
 
     @abstractmethod
     def open(self, path: str, options: StorageOptions = None) -> Source:

@@ -91,6 +91,8 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         chosen = _format_of(path, failures, look)
         if look.error is not None and not _may_be_a_folder(chosen, look.error):
             raise look.error
+        if chosen is _built_in(ZARR) and is_url(path):
+            return _open_store_or_folder(path, options)
         if chosen is not None:
             return chosen.open(path, options)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
@@ -101,6 +103,23 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         "(<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an image, ND2, HDF5, NWB or reference file"
         f"{''.join(f'; {each}' for each in failures)}"
     )
+
+
+def _open_store_or_folder(url: str, options: Mapping[str, str]) -> Source:
+    """Open the OME-Zarr at a URL or, if there is none, what the server says is in the folder."""
+    try:
+        return _built_in(ZARR).open(url, options)
+    except DatasetNotFoundError:
+        from ..storage.trees.folder_on_server import folder_on_server  # most datasets are local
+
+        folder = None if _built_in(ZARR).is_certain(url) else folder_on_server(url, options)
+        if folder is None:
+            raise
+        for entry in (*BUILT_IN, IMAGES):
+            found = _built_in(entry).open_folder_on_server(url, folder, options)
+            if found is not None:
+                return found
+        raise
 
 
 class _FirstLook(NamedTuple):

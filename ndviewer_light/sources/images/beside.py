@@ -5,33 +5,72 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DatasetError
+from ...errors import DatasetError, LimitExceededError
 from ...metadata.micromanager import summary_channels, summary_steps
 from ...metadata.recorded_times import elapsed_of_files
 from ...storage.bytes import is_url
 from ...storage.file_versions import version_of
-from ...storage.limits import read_json
+from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
+from ...storage.offered import access_options
+from ...storage.open_bytes import open_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ...model import Channel
     from ...storage.local_files import LinkGuard
+    from ..source import StorageOptions
 
-_NAME = "metadata.txt"
+METADATA_TEXT = "metadata.txt"
 _MOST_FOLDERS = 64  # whose times are kept
 
 
-def channels_and_steps(
-    path: str, links: LinkGuard | None
-) -> tuple[tuple[Channel, ...], Mapping[str, float | None]]:
+class Beside:
+    """The files beside the images of a dataset, and how they are read. Any thread."""
+
+    def __init__(
+        self, links: LinkGuard | None, options: StorageOptions = None, there: Collection[str] = ()
+    ) -> None:
+        """`links` checks local files; `there` are the URLs of those that a server lists."""
+        self._links = links
+        self._options = access_options(options)
+        self._there = frozenset(there)
+        self._fetched: dict[str, dict[str, Any]] = {}  # by URL
+
+    def said(self, path: str) -> dict[str, Any] | None:
+        """What is in the folder of an image; None if nothing is, or nothing that can be read."""
+        try:
+            if is_url(path):
+                beside = path.rpartition("/")[0] + "/" + METADATA_TEXT
+                return self._on_server(beside) if beside in self._there else None
+            beside = os.path.join(os.path.dirname(path), METADATA_TEXT)
+            if self._links is not None:
+                self._links.check([beside])
+            return read_json(beside)
+        except DatasetError:
+            return None
+
+    def _on_server(self, url: str) -> dict[str, Any]:
+        if (known := self._fetched.get(url)) is not None:
+            return known
+        file = open_bytes(url, self._options)
+        try:
+            if file.size > MAX_METADATA_BYTES:
+                raise LimitExceededError(f"{file.name} has {file.size} bytes")
+            said = parse_json(file.read(0, file.size), file.name)
+        finally:
+            file.close()
+        if len(self._fetched) < _MOST_FOLDERS:
+            self._fetched[url] = said
+        return said
+
+
+def channels_and_steps(path: str, beside: Beside) -> tuple[tuple[Channel, ...], Mapping[str, float | None]]:
     """The channels, and the steps in µm and s, that are said beside an image; () and {} if nothing is.
 
     Looks in the folder of the image. While an acquisition runs the file is incomplete: then nothing is said.
     """
-    if is_url(path):
-        return (), {}
-    said = _said(os.path.join(os.path.dirname(path), _NAME), links)
+    said = beside.said(path)
     summary: Any = (said or {}).get("Summary")
     if said is None or not isinstance(summary, dict):
         return (), {}
@@ -39,30 +78,20 @@ def channels_and_steps(
     return summary_channels(summary), {k: v for k, v in summary_steps(summary, frame).items() if v}
 
 
-def _said(beside: str, links: LinkGuard | None) -> dict[str, Any] | None:
-    try:
-        if links is not None:
-            links.check([beside])
-        return read_json(beside)
-    except DatasetError:
-        return None
-
-
 class TimesBeside:
     """When images were acquired, by the ``metadata.txt`` in their folders. Any thread; blocks on disk."""
 
     def __init__(self, links: LinkGuard | None) -> None:
-        self._links = links
+        self._beside = Beside(links)
         self._read: dict[str, tuple[str, Mapping[str, float]]] = {}
 
     def of(self, path: str) -> float | None:
         """Seconds since the run began at which the image at `path` was acquired; None if it is not said."""
         folder, name = os.path.split(path)
-        beside = os.path.join(folder, _NAME)
-        version = version_of(beside)
+        version = version_of(os.path.join(folder, METADATA_TEXT))
         known = self._read.get(folder)
         if known is None or known[0] != version:
-            known = self._read[folder] = version, elapsed_of_files(_said(beside, self._links) or {})
+            known = self._read[folder] = version, elapsed_of_files(self._beside.said(path) or {})
             while len(self._read) > _MOST_FOLDERS:
                 self._read.pop(next(iter(self._read)), None)
         return known[1].get(name)

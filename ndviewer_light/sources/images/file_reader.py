@@ -22,10 +22,10 @@ from ..tiff_planes import (
     read_block,
     read_upright,
 )
-from .beside import channels_and_steps
+from .beside import Beside, channels_and_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import numpy as np
 
@@ -68,9 +68,12 @@ class Sample:
 class ImageFiles:
     """The files of a dataset; any thread. Colour images are kept decoded, for all of their channels."""
 
-    def __init__(self, options: Mapping[str, str], links: LinkGuard | None = None) -> None:
-        """`links` checks local files before they are opened."""
+    def __init__(
+        self, options: Mapping[str, str], links: LinkGuard | None = None, beside: Collection[str] = ()
+    ) -> None:
+        """`links` checks local files before they are opened; `beside` see `Beside`."""
         self._files = TiffFiles(options, links)
+        self._beside = Beside(links, options, beside)
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
         self.n_planes: dict[str, int] = {}
         """How many planes are in the files that were read and have several; of some of very many."""
@@ -151,7 +154,7 @@ class ImageFiles:
     def sample(self, path: str) -> Sample:
         """What a file, and what is said beside it, reveals about others like it; raises like `read`."""
         found = self._sample(path)
-        channels, steps = channels_and_steps(path, self._files.links)
+        channels, steps = channels_and_steps(path, self._beside)
         return replace(found, beside=channels, steps={**found.steps, **steps}) if channels or steps else found
 
     def _sample(self, path: str) -> Sample:

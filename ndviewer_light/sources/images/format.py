@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from ...storage.bytes import is_url
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.pictures import begins_like_a_picture
+from ...storage.offered import beginning_offered
 from ..format import Format
-from .listing import holds_images, is_image
+from .listing import PATTERN, holds_images, is_image
 from .patterns import is_pattern
 
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
+    from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import Source, StorageOptions
 
 
@@ -37,7 +39,24 @@ class ImagesFormat(Format):
         return beginning.starts_with(*TIFF_STARTS) or begins_like_a_picture(beginning.head)
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
-        """See `ImagesSource.open`."""
+        """See `ImagesSource.open`; a URL that is not called an image, and of no file, may be a folder."""
         from .source import ImagesSource
 
+        is_named = not is_url(path) or is_image(path) or is_pattern(path) or (options or {}).get(PATTERN)
+        if not is_named and not beginning_offered(path, 1):
+            from ...storage.trees.folder_on_server import folder_on_server
+
+            folder = folder_on_server(path, options)
+            found = None if folder is None else self.open_folder_on_server(path, folder, options)
+            if found is not None:
+                return found
         return ImagesSource.open(path, options)
+
+    def open_folder_on_server(
+        self, path: str, folder: FolderOnServer, options: StorageOptions = None
+    ) -> Source | None:
+        """See `Format.open_folder_on_server`: one with images in or below it."""
+        from .on_server import holds_images_on_server
+        from .source import ImagesSource
+
+        return ImagesSource.open(path, options, folder) if holds_images_on_server(folder) else None

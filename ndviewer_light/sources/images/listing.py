@@ -34,12 +34,11 @@ _NOT_FOLDERS = (".zarr", ".n5", ".ozx")
 _THUMBNAIL = re.compile(r"(?:^|[_\-. /])thumb(?:nails?|s)?(?=[_\-. /]|$|[0-9a-f]{8}-)", re.IGNORECASE)
 MAX_DEPTH = 4
 MAX_FOLDERS = 20_000
-_MAX_BELOW = 100_000
+MAX_BELOW = 100_000
 """The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
 _MAX_SAID = 5
 _MAX_EVIDENCE = 5
 _MAX_OTHERS = 8
-_LETTER = "\ue000"  # stands for a "?" that is no sign of a pattern
 PATTERN = "pattern"
 """The storage option that says how files are named."""
 
@@ -49,6 +48,7 @@ class Listing(NamedTuple):
 
     `pattern` is "" if files were only sorted, each a time point. `evidence` supports this
     interpretation of the names, and lists alternatives; `others` are those that are nearly as likely.
+    `beside` are the URLs of files that describe images, as far as a server lists them.
     """
 
     root: str
@@ -57,6 +57,7 @@ class Listing(NamedTuple):
     warnings: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     others: tuple[Interpretation, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def is_image(path: str) -> bool:
@@ -81,7 +82,7 @@ def holds_images(folder: str) -> bool:
             try:
                 with os.scandir(path) as entries:
                     for entry in islice(entries, None if path == folder else 1000):
-                        if not _is_wanted(entry.name):
+                        if not is_wanted(entry.name):
                             continue
                         if is_image(entry.name):
                             return True
@@ -94,31 +95,30 @@ def holds_images(folder: str) -> bool:
 
 
 def listed(path: str, pattern: str = "") -> Listing:
-    """List the images at a path or URL. Blocks on disk; sends no request.
+    """List the images at a local path. Blocks on disk.
 
     Raises `DatasetNotFoundError` if there are none, `DatasetError` for a pattern that cannot be used.
     """
     root, pattern = split_pattern(path, pattern)
-    if is_url(root) and pattern:
-        return _on_server(root, pattern)
-    if not pattern and (is_url(root) or os.path.isfile(root)):
-        head, slash, name = root.rpartition("/" if is_url(root) else os.sep)
-        return Listing(head + slash, (({}, name),))
+    if not pattern and os.path.isfile(root):
+        return file_alone(root, os.sep)
     return _in_folder(os.path.abspath(root), pattern)
 
 
-def _on_server(root: str, pattern: str) -> Listing:
-    """The files that a pattern names below a URL. A query, which signs for all of them, is added to each.
+def file_alone(path: str, sep: str) -> Listing:
+    """One file, of whose name nothing is said."""
+    head, slash, name = path.rpartition(sep)
+    return Listing(head + slash, (({}, name),))
 
-    In a bucket "?" is a letter like others.
-    """
-    query = ""
-    if root.lower().startswith("http"):
-        (root, *ends), (pattern, *own) = (each.split("?", 1) for each in (root, pattern))
-        query = "".join(f"?{end}" for end in own or ends)
-    names = Pattern(pattern.replace("?", _LETTER)).names()
-    files = tuple((fields, name.replace(_LETTER, "?") + query) for name, fields in names)
-    return Listing(root.rstrip("/") + "/", files, pattern)
+
+def is_wanted(name: str) -> bool:
+    """Whether a file or folder of this name is looked at: not hidden, and not of an archiver."""
+    return not name.startswith((".", "~", "__MACOSX"))
+
+
+def is_wanted_folder(name: str) -> bool:
+    """Whether a folder of this name is looked into: it is no dataset itself."""
+    return is_wanted(name) and not name.lower().endswith(_NOT_FOLDERS)
 
 
 def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
@@ -130,7 +130,7 @@ def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
             for entry in entries:
-                if not _is_wanted(entry.name):
+                if not is_wanted(entry.name):
                     continue
                 if is_image(entry.name):
                     names.add(folder + entry.name)
@@ -153,8 +153,15 @@ def _in_folder(folder: str, text: str) -> Listing:
         pattern = Pattern(text)
         names = list(islice(_walk(folder, pattern.depth), MAX_FILES + 1))
         _check_number(names, folder)
-        return Listing(root, _matching(pattern, names, folder), text)
-    names = _names_below(folder, warnings)
+        return Listing(root, matching(pattern, names, folder), text)
+    return listing_of(root, folder, _names_below(folder, warnings), warnings)
+
+
+def listing_of(root: str, folder: str, names: list[str], warnings: list[str]) -> Listing:
+    """What the images of a folder are by their names below `root`; `folder` is what messages call it.
+
+    Raises `DatasetNotFoundError` if there are none.
+    """
     kept, others = _of_one_kind(names)
     if not kept:
         raise DatasetNotFoundError(f"{folder} contains no images: expected {', '.join(IMAGE_ENDS)}")
@@ -180,7 +187,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
     names = list(islice(_walk(folder, 0), MAX_FILES + 1))
     _check_number(names, folder)
     below = _walk(folder, MAX_DEPTH, at_least=1)
-    most = _MAX_BELOW if names else MAX_FILES
+    most = MAX_BELOW if names else MAX_FILES
     inner = list(islice(below, most + 1))
     if not names:
         _check_number(inner, folder)
@@ -292,7 +299,8 @@ def _without_thumbnails(names: list[str]) -> tuple[list[str], list[str]]:
     return [name for name in names if name not in left_out], thumbnails
 
 
-def _matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fields, str], ...]:
+def matching(pattern: Pattern, names: list[str], folder: str) -> tuple[tuple[Fields, str], ...]:
+    """The files whose names match a pattern; raises `DatasetNotFoundError` if none does."""
     read = ((fields_of(pattern, name), name) for name in sorted(names))
     files = tuple((fields, name) for fields, name in read if fields is not None)
     if not files:
@@ -353,7 +361,7 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
     try:
         with os.scandir(os.path.join(folder, before)) as entries:
             for entry in entries:
-                if not _is_wanted(entry.name):
+                if not is_wanted(entry.name):
                     continue
                 if entry.name.lower().endswith(IMAGE_ENDS):
                     if at_least <= 0:
@@ -370,10 +378,6 @@ def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[st
 
 def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return not entry.name.lower().endswith(_NOT_FOLDERS) and entry.is_dir()
+        return is_wanted_folder(entry.name) and entry.is_dir()
     except (OSError, ValueError):
         return False
-
-
-def _is_wanted(name: str) -> bool:
-    return not name.startswith((".", "~", "__MACOSX"))

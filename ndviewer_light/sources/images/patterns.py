@@ -117,6 +117,13 @@ class Pattern:
         """The depth of its files in subfolders; None if open."""
         return None if "**/" in self._parts else self.text.count("/")
 
+    @property
+    def names_files(self) -> bool:
+        """Whether it tells all names that there may be: each field is a range or some words."""
+        distinct = {field.role: field for field in reversed(self._fields)}
+        is_open = any(part in _SIGNS or part[:1] == ("",) for part in self._parts)
+        return not is_open and all(field.words for field in distinct.values())
+
     def _expression(self) -> str:
         parts, seen = [], set()
         for part in self._parts:
@@ -148,8 +155,7 @@ class Pattern:
         Raises `DatasetError` if a field is not a range, `LimitExceededError` for too many.
         """
         distinct = {field.role: field for field in reversed(self._fields)}
-        open_ended = [field.role for field in distinct.values() if not field.words]
-        if open_ended or any(part in _SIGNS or part[:1] == ("",) for part in self._parts):
+        if not self.names_files:
             raise DatasetError(
                 f"the pattern {presentable_name(self.text)!r} does not name individual files, and the server "
                 "cannot list them: give each field a range, for example '{z:0..95}', "

@@ -34,6 +34,7 @@ from .file_reader import ImageFiles, Sample
 from .first_files import MAX_SAMPLES, FirstFiles
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
+from .on_server import listed_at_url
 from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...model import Channel, ChannelPart, ImageInfo, Level, Region
+    from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import StorageOptions
     from .growth import Grown
     from .listing import Listing
@@ -84,21 +86,23 @@ class ImagesSource(Source):
         self._info = self._described(sample)
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None) -> ImagesSource:
+    def open(
+        cls, path: str, options: StorageOptions = None, folder: FolderOnServer | None = None
+    ) -> ImagesSource:
         """Open the images at `path`; folders are listed, one file of each channel is opened.
 
-        The option "pattern" describes the file names. Raises a `DatasetError`.
+        The option "pattern" describes the file names. `folder` is the one of a URL. Raises a `DatasetError`.
         """
         options = dict(options or {})
         pattern = options.pop(PATTERN, "")
         path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
         if is_url(path):
             check_address(path)
-        listing = listed(path, pattern)
+        listing = listed_at_url(path, pattern, options, folder) if is_url(path) else listed(path, pattern)
         links = None
         if not is_url(listing.root):
             links = LinkGuard([listing.root], named=path, options=options)
-        files = ImageFiles(options, links)
+        files = ImageFiles(options, links, listing.beside)
         try:
             return cls(path, listing, files, by_user=bool(pattern) or is_pattern(path))
         except BaseException:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...metadata.ndtiff import INDEX
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
@@ -15,6 +16,7 @@ from .file_names import IMAGE_ENDS
 
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
+    from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import Source, StorageOptions
 
 
@@ -26,7 +28,8 @@ class TiffFormat(Format):
     def recognises(self, path: str) -> bool:
         """Whether `path` is an image file, or a folder of Squid's or of files that describe each other."""
         if is_url(path):
-            return _is_named_tiff(name_of(path)) and "{" not in path
+            name = name_of(path)
+            return (_is_named_tiff(name) or name == INDEX) and "{" not in path
         if os.path.isdir(path):
             from .folders import kind_of
 
@@ -36,6 +39,16 @@ class TiffFormat(Format):
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
         """Whether it begins like a TIFF."""
         return beginning.starts_with(*TIFF_STARTS)
+
+    def open_folder_on_server(
+        self, path: str, folder: FolderOnServer, options: StorageOptions = None
+    ) -> Source | None:
+        """See `Format.open_folder_on_server`: one with a set of files that describe each other."""
+        from .set_on_server import set_in_folder
+        from .set_source import TiffSetSource
+
+        begin, beside = set_in_folder(folder, options)
+        return TiffSetSource.open(begin, options, beside) if begin else None
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `TiffSource.open` for what Squid wrote, `TiffSetSource.open` for the rest."""

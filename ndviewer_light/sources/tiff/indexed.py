@@ -17,25 +17,34 @@ if TYPE_CHECKING:
     from ...metadata.tiff_layout import TiffImage
     from ..tiff_files import TiffFiles
 
-_BELOW = "Full resolution"
+BELOW = "Full resolution"
 """Where older versions put the index and the files, beside coarser levels."""
 _MAX_INDEX_BYTES = 4 * 1024**3
 
 
 def index_of(path: str) -> str | None:
-    """The folder of an index in a local folder, or beside a file; None if there is none."""
-    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    """The folder of an index in a local folder, or beside a file; None if there is none.
+
+    On a server, which need not list its folders, that of the index itself.
+    """
     if is_url(path):
-        return None
-    for each in (folder, os.path.join(folder, _BELOW)):
+        folder, _, name = path.rpartition("/")
+        return folder if name == INDEX else None
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    for each in (folder, os.path.join(folder, BELOW)):
         if os.path.isfile(os.path.join(each, INDEX)) and (os.path.isdir(path) or each == folder):
             return each
     return None
 
 
+def in_folder(folder: str, name: str) -> str:
+    """The path or URL of a file in a folder."""
+    return f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
+
+
 def indexed_images(folder: str, files: TiffFiles) -> list[TiffImage]:
     """The images that the index in a folder lists; the file of each plane is named by its path."""
-    path = os.path.join(folder, INDEX)
+    path = in_folder(folder, INDEX)
     with files.bytes_of(path) as file:
         entries = index_entries(file.read(0, min(file.size, _MAX_INDEX_BYTES)), path)
     return ndtiff_images(entries, path, _steps(folder, entries[0], files))
@@ -44,7 +53,7 @@ def indexed_images(folder: str, files: TiffFiles) -> list[TiffImage]:
 def _steps(folder: str, first: IndexEntry, files: TiffFiles) -> dict[str, float | None]:
     """Steps by the JSON of the first plane and of the file that contains it; none if that is unreadable."""
     try:
-        with files.bytes_of(os.path.join(folder, first.file)) as file:
+        with files.bytes_of(in_folder(folder, first.file)) as file:
             place = summary_range(file.read(0, min(28, file.size)))
             summary = _json(file.read(*place)) if place is not None and sum(place) <= file.size else None
             n = first.metadata_length

@@ -37,6 +37,7 @@ from ..tiff_planes import (
 )
 from .file_errors import FileMissingError, faults_are_named
 from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
+from .set_on_server import with_what_is_beside
 from .sets import open_folder, open_set
 
 if TYPE_CHECKING:
@@ -80,9 +81,13 @@ class TiffSetSource(Source):
     format = "tiff"
     may_have_room = True
 
-    def __init__(self, path: str, files: TiffFiles, axes: str = "") -> None:
-        """`axes` are the letters of the axes over pages, where those that were found are wrong."""
+    def __init__(self, path: str, files: TiffFiles, axes: str = "", beside: Sequence[str] = ()) -> None:
+        """`axes` are the letters of the axes over pages, where those that were found are wrong.
+
+        `beside` are the TIFFs in the folder of a server, of which it is said if they are not shown.
+        """
         self._path = path
+        self._beside = tuple(beside)
         self._axes = axes
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
@@ -92,7 +97,7 @@ class TiffSetSource(Source):
         self._state = self._made(self._find())
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None) -> TiffSetSource:
+    def open(cls, path: str, options: StorageOptions = None, beside: Sequence[str] = ()) -> TiffSetSource:
         """Open the TIFF, or the folder with a set of them, at a path or URL; raises a `DatasetError`.
 
         The option "axes" says what the pages are along: "T", "TZ", ….
@@ -106,7 +111,7 @@ class TiffSetSource(Source):
             links = LinkGuard([folder], named=path, options=options)
         files = TiffFiles(options, links)
         try:
-            return cls(path, files, axes)
+            return cls(path, files, axes, beside)
         except PlaneNotStoredError as error:
             files.close()
             raise DatasetNotFoundError(str(error)) from error
@@ -121,7 +126,7 @@ class TiffSetSource(Source):
             if not is_url(self._path) and os.path.isdir(self._path):
                 found = open_folder(self._path, self._files)
             else:
-                found = open_set(self._path, self._files)
+                found = with_what_is_beside(open_set(self._path, self._files), self._path, self._beside)
             return found if not self._axes else found.with_axes(self._axes, self._path)
 
     def _made(self, found: TiffSet) -> _State:
@@ -153,7 +158,8 @@ class TiffSetSource(Source):
     def _lineage_of(self, found: TiffSet) -> object:
         if is_url(self._path) or any(image.files != ("",) for image in found.images):
             return None
-        with self._faults(self._path), self._files.opened(self._path) as tiff:
+        path = found.path_of("")  # in a folder that holds nothing else, not the one that was opened
+        with self._faults(path), self._files.opened(path) as tiff:
             return tiff.pages.lineage
 
     def _versions_of(self, found: TiffSet) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ...model import some_names
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 from ..tiff_files import is_tiff_file
-from .indexed import index_of, indexed_images
+from .indexed import in_folder, index_of, indexed_images
 from .set_files import SetFiles, document_of, split_path, tiffs_in
 from .stack_files import begins_stacks, stacks_of
 
@@ -72,7 +72,7 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
     """
     if (folder := index_of(path)) is not None:
         indexed = _indexed(folder, files)
-        if path in _files_of(indexed):
+        if path in files_of(indexed) or split_path(path)[1] == INDEX:
             return indexed
     with files.bytes_of(path) as file:
         is_tiff = is_tiff_file(file)
@@ -107,8 +107,8 @@ def _indexed(folder: str, files: TiffFiles) -> TiffSet:
     images = indexed_images(folder, files)
     n_files = len({key for image in images for key in image.files})
     evidence = (f"{len(images)} images in {n_files} files by {INDEX}",)
-    said_in = (os.path.join(folder, INDEX),)
-    return TiffSet("ndtiff", tuple(images), lambda key: os.path.join(folder, key), evidence, said_in=said_in)
+    said_in = (in_folder(folder, INDEX),)
+    return TiffSet("ndtiff", tuple(images), lambda key: in_folder(folder, key), evidence, said_in=said_in)
 
 
 def _stacked(path: str, stacks: StackFiles) -> TiffSet:
@@ -338,7 +338,7 @@ def open_folder(folder: str, files: TiffFiles) -> TiffSet:
     if begin is None:
         raise DatasetNotFoundError(f"{folder} contains no set of TIFF files")
     sets = [open_set(begin, files)]
-    covered = _files_of(sets[0]) | {begin}
+    covered = files_of(sets[0]) | {begin}
     left = [path for path in tiffs_in(folder) if path not in covered]
     unread = []
     for i, path in enumerate(left):
@@ -352,9 +352,9 @@ def open_folder(folder: str, files: TiffFiles) -> TiffSet:
         except DatasetError:
             unread.append(os.path.basename(path))
             continue
-        if _files_of(other) & covered:  # pixels that another set describes
+        if files_of(other) & covered:  # pixels that another set describes
             continue
-        covered |= _files_of(other) | {path}
+        covered |= files_of(other) | {path}
         sets.append(other)
     warnings = []
     if unread:
@@ -362,7 +362,8 @@ def open_folder(folder: str, files: TiffFiles) -> TiffSet:
     return _joined(sets, tuple(warnings))
 
 
-def _files_of(found: TiffSet) -> set[str]:
+def files_of(found: TiffSet) -> set[str]:
+    """The files in which the planes of a set are, as far as they are there."""
     paths = set()
     for key in {run.file for image in found.images for run in image.runs}:
         try:

@@ -31,6 +31,7 @@ STALL_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
 MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server does not support ranges
 _MAX_STORES = 32
+_PAGE_BEGINS = 2048
 _SETTLED = timedelta(minutes=1)
 """A file changed so recently may change again within the second that its server tells."""
 _AMAZON = "https://s3.amazonaws.com"
@@ -259,13 +260,13 @@ class RemoteFile:
             result = await obstore.get_async(self._store(), self._path, options=options or None)
             version = _version_of(result.meta)
             kind = _content_type(result.attributes)
-            if kind.startswith("text/html") and not may_be_page:
-                raise Failure("web page")
             if version.size > MAX_WHOLE_BYTES:
                 raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")
             data = bytes(await result.bytes_async())
         except _client_errors() as error:
             raise failure_of(error) from None
+        if kind.startswith("text/html") and not may_be_page and _is_web_page(data):
+            raise Failure("web page")
         if len(data) != version.size:
             raise Failure("truncated", f"{len(data)} of {version.size} bytes")
         return self._noted(Answer(data, version, kind))
@@ -396,6 +397,12 @@ def _content_type(attributes: Mapping[Any, Any]) -> str:
 # ---- stores -----------------------------------------------------------------------------------
 
 _PLAIN = re.compile(r"[\w .~/-]*")  # characters that every server and the client library encode alike
+
+
+def _is_web_page(data: bytes) -> bool:
+    """Whether data is a page, rather than a file that a server takes for one."""
+    head = data[:_PAGE_BEGINS].lower()
+    return any(mark in head for mark in (b"<!doctype html", b"<html", b"<head", b"<body"))
 
 
 def _divided(url: str) -> tuple[str, str]:

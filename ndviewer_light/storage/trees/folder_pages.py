@@ -15,7 +15,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_NAMES = 20_000
+MAX_NAMES = 100_000
+"""Of one folder; a page or list with more is cut, which is said."""
 _LIST = "<ListBucketResult"
 _FOLDER = re.compile(r"<CommonPrefixes>\s*<Prefix>([^<]*)</Prefix>")
 _FILE = re.compile(r"<Key>([^<]*)</Key>")
@@ -23,11 +24,15 @@ _NEXT = re.compile(r"<NextContinuationToken>([^<]*)</NextContinuationToken>")
 
 
 class NamesInFolder(NamedTuple):
-    """The names of files and of folders in a folder; `more` is what the rest of a list is asked for with."""
+    """The names of files and of folders in a folder; `more` is what the rest of a list is asked for with.
+
+    `is_cut`: there are more, which are left out.
+    """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     more: str = ""
+    is_cut: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -53,7 +58,7 @@ def names_in_page(page: str, url: str) -> NamesInFolder:
             continue
         name = path[len(folder) :]
         (folders if name.endswith("/") else files)[name.rstrip("/")] = None
-    return NamesInFolder(_names(files), _names(folders))
+    return NamesInFolder(_names(files), _names(folders), is_cut=len(links.found) == MAX_NAMES)
 
 
 def names_in_list(text: str, prefix: str) -> NamesInFolder | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..remote.client import Answer, RemoteFile
 
-_MAX_PARTS = 20
+_MAX_PARTS = 100
 """Of the list of one folder; each has a thousand names."""
 
 
@@ -55,7 +55,9 @@ class ServerFolders:
         place = self._folder(path.rstrip("/") + "/")
         try:
             if urlsplit(place.url).scheme in ("s3", "gs"):
-                return NamesInFolder(*the_scheduler().run(place.list_folder, place.name))
+                files, folders = the_scheduler().run(place.list_folder, place.name)
+                is_cut = len(files) > MAX_NAMES
+                return NamesInFolder(files[:MAX_NAMES], folders[:MAX_NAMES], is_cut=is_cut)
             if self._bucket is not None:
                 return self._in_bucket(self._bucket, place.url) or NamesInFolder()
             found = _in_page(place)
@@ -74,7 +76,7 @@ class ServerFolders:
         """What is in the folder at `url` by the list of a bucket; None if it does not answer with one."""
         prefix = unquote(urlsplit(url).path.removeprefix(urlsplit(bucket).path)).strip("/")
         prefix = f"{prefix}/" if prefix else ""
-        files, folders = list[str](), list[str]()
+        files, folders, is_cut = list[str](), list[str](), False
         asked = {"list-type": "2", "delimiter": "/", "prefix": prefix}
         for _ in range(_MAX_PARTS):
             try:
@@ -86,10 +88,11 @@ class ServerFolders:
                 return None
             files += found.files
             folders += found.folders
-            if not found.more or len(files) + len(folders) >= MAX_NAMES:
+            is_cut = bool(found.more)
+            if not is_cut or len(files) + len(folders) >= MAX_NAMES:
                 break
             asked["continuation-token"] = found.more
-        return NamesInFolder(tuple(files), tuple(folders))
+        return NamesInFolder(tuple(files), tuple(folders), is_cut=is_cut)
 
 
 def _in_page(place: RemoteFile) -> NamesInFolder:

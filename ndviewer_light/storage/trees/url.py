@@ -181,14 +181,14 @@ class UrlTree(Tree):
 
     def names(self, path: str) -> list[str]:
         """See `Tree.names`."""
-        return [*filter(worth_showing, self._listed(path).files), *self.folders(path)]
+        return [*filter(worth_showing, self.listed(path).files), *self.folders(path)]
 
     def folders(self, path: str) -> list[str]:
         """See `Tree.folders`."""
-        return natural_sorted(filter(worth_showing, self._listed(path).folders))
+        return natural_sorted(filter(worth_showing, self.listed(path).folders))
 
-    def _listed(self, path: str) -> NamesInFolder:
-        # what is not in its folder need not be asked for
+    def listed(self, path: str) -> NamesInFolder:
+        """What the server says is in a folder, after `begin_listing`; nothing if it is not there."""
         return self._server_folders.names(path) if self.is_folder(path) else NamesInFolder()
 
     def _bucket_at(self, url: str) -> RemoteFile:

@@ -1,0 +1,131 @@
+"""Images at URLs: one, those that a pattern names, or those in a folder of a server that says what is in it.
+
+Folders are listed one by one, and files understood by their names like those of a folder on this machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import LimitExceededError
+from ...model import natural_sorted
+from ...storage.trees.folder_on_server import folder_on_server
+from .beside import METADATA_TEXT
+from .listing import (
+    MAX_BELOW,
+    MAX_DEPTH,
+    Listing,
+    file_alone,
+    is_image,
+    is_wanted,
+    is_wanted_folder,
+    listing_of,
+    matching,
+    split_pattern,
+)
+from .patterns import Pattern
+
+if TYPE_CHECKING:
+    from ...storage.trees.folder_on_server import FolderOnServer
+    from ..source import StorageOptions
+
+_LOOKED_INTO = 8
+_LETTER = "\ue000"  # stands for a "?" that is no sign of a pattern
+
+MAX_LISTED = 2000
+"""So many folders are listed at most: each is a request, or several."""
+
+
+def listed_at_url(
+    url: str, pattern: str = "", options: StorageOptions = None, folder: FolderOnServer | None = None
+) -> Listing:
+    """The images at a URL. A pattern with ranges names them, without a request; with one that has none, and
+    where `folder` is the one at the URL, the server is asked.
+
+    Raises `DatasetNotFoundError` if there are none, `DatasetError` for a pattern that cannot be used.
+    """
+    root, pattern = split_pattern(url, pattern)
+    if pattern and (Pattern(pattern.partition("?")[0]).names_files or "?" in f"{root}{pattern}"):
+        return _named_by(pattern, root)
+    if pattern or folder is not None:
+        folder = folder or folder_on_server(root, options)
+        found = None if folder is None else listed_on_server(folder, pattern)
+        return found or _named_by(pattern, root)  # which says what it needs where nothing is listed
+    return file_alone(url, "/")
+
+
+def _named_by(pattern: str, root: str) -> Listing:
+    """The files that a pattern names below a URL. A query, which signs for all of them, is added to each.
+
+    In a bucket "?" is a letter like others.
+    """
+    query = ""
+    if root.lower().startswith("http"):
+        (root, *ends), (pattern, *own) = (each.split("?", 1) for each in (root, pattern))
+        query = "".join(f"?{end}" for end in own or ends)
+    names = Pattern(pattern.replace("?", _LETTER)).names()
+    files = tuple((fields, name.replace(_LETTER, "?") + query) for name, fields in names)
+    return Listing(root.rstrip("/") + "/", files, pattern)
+
+
+def listed_on_server(folder: FolderOnServer, pattern: str = "") -> Listing | None:
+    """The images in a folder and its subfolders; None if there are none. Blocks on the network.
+
+    Raises `DatasetNotFoundError` if none of them matches a pattern that was given, `LimitExceededError` for
+    too many.
+    """
+    given = Pattern(pattern) if pattern else None
+    depth = MAX_DEPTH if given is None or given.depth is None else given.depth
+    warnings: list[str] = []
+    names, beside = _names_below(folder, depth, warnings)
+    if not names:
+        return None
+    if given is None:
+        found = listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
+    else:
+        found = Listing(folder.shown, matching(given, names, folder.shown), pattern, tuple(warnings))
+    files = tuple((fields, folder.end_of_address(name)) for fields, name in found.files)
+    urls = tuple(folder.address + folder.end_of_address(name) for name in beside)
+    return found._replace(root=folder.address, files=files, beside=urls)
+
+
+def holds_images_on_server(folder: FolderOnServer) -> bool:
+    """Whether there is an image in a folder, or in one of its first subfolders; searches no further."""
+    level = [""]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[str] = []
+        for inside, found in zip(level, folder.names_of_all(level), strict=True):
+            if any(is_wanted(name) and is_image(name) for name in found.files):
+                return True
+            inner += [f"{inside}{name}/" for name in natural_sorted(found.folders) if is_wanted_folder(name)]
+        level = inner[:_LOOKED_INTO]
+    return False
+
+
+def _names_below(folder: FolderOnServer, depth: int, warnings: list[str]) -> tuple[list[str], list[str]]:
+    """The images in a folder and its subfolders, level by level, and what describes them.
+
+    What is left out is said in a warning.
+    """
+    names, beside = list[str](), list[str]()
+    level, n_listed = [""], 0
+    for _ in range(depth + 1):
+        listed = level[: MAX_LISTED - n_listed]
+        n_listed += len(listed)
+        inner: list[str] = []
+        for inside, found in zip(listed, folder.names_of_all(listed), strict=True):
+            if found.is_cut:
+                warnings.append(
+                    f"{folder.shown}{inside} contains more files than can be listed: some are shown"
+                )
+            names += [inside + name for name in found.files if is_wanted(name) and is_image(name)]
+            beside += [inside + METADATA_TEXT] * (METADATA_TEXT in found.files)
+            inner += [f"{inside}{name}/" for name in natural_sorted(found.folders) if is_wanted_folder(name)]
+        if len(names) > MAX_BELOW:
+            raise LimitExceededError(f"{folder.shown} contains more than {MAX_BELOW} images")
+        if len(listed) < len(level):
+            left_out = f"{len(level) - len(listed)} of its folders are not listed"
+            warnings.append(f"{folder.shown} contains more than {MAX_LISTED} folders: {left_out}")
+            break
+        level = inner
+    return names, beside

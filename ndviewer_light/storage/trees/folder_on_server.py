@@ -1,0 +1,69 @@
+"""A folder on a server that says what is in it: names of files, and their addresses."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ...errors import DatasetError
+from ..bytes import split_inner
+from ..offered import access_options
+from .tree import METADATA_FILES
+from .url import UrlTree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .folder_pages import NamesInFolder
+
+_AT_ONCE = 32
+
+
+class FolderOnServer:
+    """The files below a URL, as far as its server lists its folders. Any thread; blocks on the network.
+
+    Folders in it are named "" and "a/b/". What was listed once is remembered.
+    """
+
+    def __init__(self, tree: UrlTree, address: str) -> None:
+        self._tree = tree
+        self.address = address
+        """What the names of files are appended to: as it was given, with a slash at its end."""
+
+    @property
+    def shown(self) -> str:
+        """The address as messages show it."""
+        return self._tree.root + "/"
+
+    def names(self, folder: str = "") -> NamesInFolder:
+        """What is in a folder; nothing if the server does not say. Raises nothing."""
+        return self._tree.listed("/".join((self._tree.root, *folder.split("/")[:-1])))
+
+    def names_of_all(self, folders: Sequence[str]) -> list[NamesInFolder]:
+        """What is in each of several folders, which are asked for together."""
+        if not folders:
+            return []
+        with ThreadPoolExecutor(min(_AT_ONCE, len(folders)), "ndviewer-folders") as pool:
+            return list(pool.map(self.names, folders))
+
+    def end_of_address(self, name: str) -> str:
+        """What is appended to `address` for a file "a/b.png"; keys in buckets are not quoted."""
+        return quote(name) if self.address[:4].lower() == "http" else name
+
+
+def folder_on_server(url: str, options: Mapping[str, str] | None) -> FolderOnServer | None:
+    """The folder at a URL; None if its server does not list it, or it is no folder of a web server or bucket.
+
+    Raises nothing. Blocks on the network.
+    """
+    if split_inner(url)[1]:
+        return None
+    try:
+        tree = UrlTree(url, access_options(options))
+        tree.is_file(tree.join(tree.root, METADATA_FILES[0]))  # tells in which way the server is to be asked
+        is_listed = tree.begin_listing()
+    except DatasetError:
+        return None
+    address = url.partition("#")[0] if url[:4].lower() == "http" else url
+    return FolderOnServer(tree, address.rstrip("/") + "/") if is_listed else None
