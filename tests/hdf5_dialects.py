@@ -218,3 +218,15 @@ def write_eiger(folder: Path, frames: np.ndarray, per_file: int, *, virtual: boo
         file.create_virtual_dataset("entry/data/data", layout)
         data.attrs["signal"] = "data"
     return folder / "scan_master.h5"
+
+
+def write_groups(path: Path, data: np.ndarray, name: str, **how: Any) -> Path:
+    """A dataset (z, y, x) for each time and channel of ``data[t, c]``, called ``name.format(t=…, c=…)``.
+
+    With "t{t}/channel{c}" as Fiji's HDF5 plug-in writes them ("Save to HDF5 (new or replace)").
+    """
+    with h5py.File(path, "w") as file:
+        for t, c in np.ndindex(*data.shape[:2]):
+            made = file.create_dataset(name.format(t=t, c=c), data=data[t, c], **how)
+            made.attrs["element_size_um"] = np.array([2.0, 0.5, 0.25])
+    return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import bdv_layout, bigdataviewer, imaris, linked_frames, nwb
+from . import bdv_layout, bigdataviewer, imaris, linked_frames, named_groups, nexus, nwb
 from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Choices, catalogue, chosen, described
 from .composite import CompositeSnapshot
 from .external_series import ExternalSeriesSnapshot
@@ -46,11 +46,20 @@ def _composite(file: HDF5File, request: OpenRequest) -> Composite | None:
     return None
 
 
+def _of_named_groups(file: HDF5File, request: OpenRequest, known: Choices) -> Composite | None:
+    if nwb.is_nwb(file) or nexus.default_signal(file) is not None:
+        return None
+    return named_groups.image_of_groups(file, known.candidates, request.path)
+
+
 def _of_one_dataset(file: HDF5File, request: OpenRequest) -> Snapshot:
     known = Choices((), ())
-    if request.before is None:
+    if request.before is None or isinstance(request.before, CompositeSnapshot):
         seconds = WALK_FOR_OTHERS_SECONDS if request.inner else WALK_SECONDS
         known = catalogue(file, "", seconds)
+    image = None if request.inner.strip("/") else _of_named_groups(file, request, known)
+    if image is not None:
+        return CompositeSnapshot(file, request, image)
     found = chosen(file, request.inner, known)
     if isinstance(found, nwb.Series):
         return ExternalSeriesSnapshot(file, request, found)
