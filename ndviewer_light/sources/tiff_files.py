@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetNotFoundError, PlaneNotStoredError
@@ -16,6 +17,7 @@ from ..metadata.tiff_evidence import read_documents
 from ..storage.bytes import is_url
 from ..storage.bytes_pool import BytesPool
 from ..storage.decoding.ifd_chain import TIFF_STARTS
+from ..storage.decoding.orientation import orientation_said
 from ..storage.decoding.pictures import damage_is_named
 from ..storage.decoding.tiff_pages import TiffPages
 from ..storage.open_bytes import open_bytes
@@ -52,7 +54,7 @@ class UnderstoodTiff:
         with self._lock:
             if self._reading is None:
                 with damage_is_named(self.file.name):
-                    self._reading = read_documents(self.pages)
+                    self._reading = _with_orientation(read_documents(self.pages), self.pages)
                 self.file.keep_structure()
             return self._reading
 
@@ -103,6 +105,12 @@ class TiffFiles:
         self._pool.close()
         with self._lock:
             self._known.clear()
+
+
+def _with_orientation(reading: Reading, pages: TiffPages) -> Reading:
+    """With a warning where the first page says that it is not upright."""
+    said = orientation_said(pages.orientation())
+    return replace(reading, warnings=(*reading.warnings, f"{pages.name}: {said}")) if said else reading
 
 
 def is_tiff_file(file: Bytes) -> bool:

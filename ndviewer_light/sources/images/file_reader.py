@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import PlaneNotStoredError, UnsupportedError
 from ...storage.bytes_pool import whole
+from ...storage.decoding.orientation import UPRIGHT, orientation_in
 from ...storage.decoding.pictures import begins_like_a_picture, decoded, picture_in
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.memory_cache import MemoryCache, nbytes
@@ -61,6 +62,8 @@ class Sample:
     n_images: int = 1
     is_inverted: bool = False
     """Whether it is grey, and its low values are the bright ones."""
+    orientation: object = UPRIGHT
+    """Its tag "Orientation"."""
     beside: tuple[Channel, ...] = ()
     """The channels that a file beside it names."""
 
@@ -161,7 +164,8 @@ class ImageFiles:
         with self._files.bytes_of(path) as file:
             if not _is_tiff(file):
                 with file.opened() as opened:
-                    return Sample(picture_in(opened, file.name))
+                    picture = picture_in(opened, file.name)
+                    return Sample(picture, orientation=orientation_in(opened))
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
             facts = facts_of(image, tiff.only)
@@ -175,6 +179,7 @@ class ImageFiles:
                 facts.channels,
                 len(tiff.reading().images),
                 bool(facts.channels) and all(channel.inverted for channel in facts.channels),
+                tiff.pages.orientation(),
             )
 
     def close(self) -> None:

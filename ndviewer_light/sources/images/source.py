@@ -19,6 +19,7 @@ import numpy as np
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, UnsupportedError
 from ...model import DatasetInfo, PlaneKey, channel_in
 from ...storage.bytes import check_address, check_still_there, is_url
+from ...storage.decoding.orientation import orientation_said
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_pages import Extent
 from ...storage.decoding.tiff_parts import OutsidePlaneError
@@ -480,6 +481,8 @@ class ImagesSource(Source):
                 f"{self._shown_root}: the first file contains {sample.n_images} images; one is shown: "
                 "open a file by itself to see all"
             )
+        if said := orientation_said(sample.orientation):
+            warnings.append(f"{self._shown_root}: of the first file, {said}")
         described = sample.described if "c" in inner.roles else self._beside()
         return DatasetInfo(
             format=self.format,

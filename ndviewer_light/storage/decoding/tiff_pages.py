@@ -26,6 +26,7 @@ from ..tiling import check_whole_plane
 from .ahead_file import AheadFile
 from .ifd_chain import MAX_PAGES, TIFF_STARTS, IfdChain, PageFacts
 from .library_series import LibrarySeries, is_understood, library_series
+from .orientation import ORIENTATION, UPRIGHT
 from .pictures import Picture, damage_is_named, sane
 from .tiff_colours import colour_picture, in_colours, is_grey_palette
 from .tiff_parts import PageAt, put_together, sub_pages, tile_of_page, touched_parts, within
@@ -149,6 +150,12 @@ class TiffPages:
         with self._lock, damage_is_named(self.name):
             text = self._page(PageAt(page)).description
             return text if len(text) <= _MAX_DESCRIPTION else ""
+
+    def orientation(self, page: int = 0) -> object:
+        """The value of the tag "Orientation" of a page, 1 if it has none; see `orientation_said`."""
+        with self._lock, damage_is_named(self.name):
+            tag = self._page(PageAt(page)).tags.get(ORIENTATION)
+            return UPRIGHT if tag is None else tag.value
 
     def shaped(self, page: int) -> str:
         """The description in which tifffile says the shape of an array, "" if there is none."""
