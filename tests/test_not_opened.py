@@ -99,15 +99,6 @@ def other_loader(path: Path) -> Path:
     return xml
 
 
-def pixel_masks(path: Path) -> str:
-    write_nwb(path, raw={"data": volume((3, 16, 12))})
-    with h5py.File(path, "a") as file:
-        group = file.create_group("processing/ophys/ImageSegmentation/Regions")
-        group.attrs["neurodata_type"] = "PlaneSegmentation"
-        group["pixel_mask"] = np.zeros(5, [("x", "u4"), ("y", "u4"), ("weight", "f4")])
-    return f"{path}::/processing/ophys/ImageSegmentation/Regions/pixel_mask"
-
-
 def video(path: Path) -> None:
     path.with_suffix(".avi").write_bytes(b"RIFF\0\0\0\0AVI LIST" + bytes(500))
     write_nwb(path)
@@ -253,9 +244,8 @@ CASES = {
         options=(("allow_outside", "yes"),),
     ),
     "raw external storage": Refused("raw external storage", external, r"pixels in another file \('a.raw'\)"),
-    "pixel masks": Refused("NWB's pixel masks (lists of pixels)", pixel_masks, "pixel_mask contains records"),
     "videos": Refused(
-        "and videos", video, r"a\.avi is not a supported dataset", options=(("allow_outside", "yes"),)
+        "videos of NWB", video, r"a\.avi is not a supported dataset", options=(("allow_outside", "yes"),)
     ),
     "palettes": Refused(
         "Of palettes of HDF5 Image the indices are shown",
@@ -327,7 +317,10 @@ CASES = {
         "a.zarr",
     ),
     "images of NWB in Zarr": Refused(
-        "Single images and masks of NWB in Zarr are not found", nwb_images, "contains no image", "a.zarr"
+        "Single images of NWB in Zarr, and masks that are lists of pixels, are not found",
+        nwb_images,
+        "contains no image",
+        "a.zarr",
     ),
 }
 

@@ -5,6 +5,7 @@ A label image may have fewer time points and planes (one serves all), other pixe
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_MASKS = 4096
 _MOST_MASK_PLANES = 65_536
-_MASKS = "/image_mask"  # of NWB, in the group that is called like the regions
+_MASKS = re.compile("/(?:image|pixel|voxel)_mask$")  # of NWB, in the group that is called like the regions
 
 
 class PictureArea(NamedTuple):
@@ -147,13 +148,13 @@ def label_stack_place(
 
 def label_name(path: str) -> str:
     """What labels are called: "cells" of ``x.zarr::labels/cells`` and of ``x.nwb::/cells/image_mask``."""
-    return path.replace("::", "/").rstrip("/").removesuffix(_MASKS).rpartition("/")[2]
+    return _MASKS.sub("", path.replace("::", "/").rstrip("/")).rpartition("/")[2]
 
 
 def is_of_masks(labels: Dataset | Source) -> bool:
     """Whether it has a mask for each region, as a position, instead of one image of labels."""
     info = labels.info
-    return info.format == "nwb" or (len(info.positions) > 1 and "zarr" not in info.format)
+    return info.format in ("nwb", "nwb zarr masks") or (len(info.positions) > 1 and "zarr" not in info.format)
 
 
 def masks_as_labels(

@@ -1,4 +1,4 @@
-"""Interprets NWB image series in Zarr, given their attributes and small arrays; pure functions, no I/O.
+"""Interprets NWB image series and masks in Zarr, given their attributes and small arrays; pure, no I/O.
 
 NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Sources: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``; hdf-zarr's
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import UnsupportedError
 from .named_axes import SANE_STEP, Axis, clean, unit_of_length
 from .ngff import ImageMeta, NamedChannel, listed
-from .nwb_types import IMAGE_SERIES, NO_PICTURES
+from .nwb_types import IMAGE_SERIES, MASKS, NO_PICTURES, REGIONS
 from .transformations import finite
 
 if TYPE_CHECKING:
@@ -54,6 +54,31 @@ def is_series(attributes: JsonObject) -> bool:
     """Whether the attributes of a group say that it is a series of images."""
     kind = attributes.get("neurodata_type")
     return isinstance(kind, str) and kind.endswith(IMAGE_SERIES) and kind not in NO_PICTURES
+
+
+def is_regions(attributes: JsonObject) -> bool:
+    """Whether the attributes of a group say that it is a table of regions of interest."""
+    return attributes.get("neurodata_type") == REGIONS
+
+
+def masks_meta(name: str, attributes: JsonObject, shape: Sequence[int], look: Look, where: str) -> ImageMeta:
+    """The metadata of the masks of a table of regions, an array ``image_mask`` of this shape: one per region.
+
+    Raises `UnsupportedError` if it is not (region, x, y[, z]).
+    """
+    if len(shape) not in (3, 4):
+        raise UnsupportedError(f"{where} has {len(shape)} dimensions; masks have (region, x, y[, z])")
+    roles = "pxyz"[: len(shape)]
+    plane = _linked(attributes, "imaging_plane")
+    steps = _grid_um(look, plane, dict(zip(roles, shape, strict=True)))
+    return ImageMeta(
+        axes=tuple(Axis(role, role, "micrometer" if role != "p" else None) for role in roles),
+        paths=(MASKS,),
+        scales=(tuple(_sane(steps.get(role)) for role in roles),),
+        translations=((None,) * len(shape),),
+        channels=(NamedChannel(name),),
+        name=name,
+    )
 
 
 def series_meta(

@@ -7,5 +7,11 @@ IMAGE_SERIES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSer
 
 NO_PICTURES = ("ImageMaskSeries",)
 
+REGIONS = "PlaneSegmentation"
+"""The type of tables of regions of interest, with their masks."""
+
+MASKS = "image_mask"
+"""What they are called in such a table, unless they are lists of pixels."""
+
 MAX_SHORT = 16
 """The maximum number of values in image metadata; more are data."""

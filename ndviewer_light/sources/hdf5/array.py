@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .chunk_index.chunks import Lookup
     from .file import HDF5File
-    from .plane_reader import BlockCache
+    from .plane_reader import BlockCache, DatasetPixels
 
 _BLOCK_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
@@ -71,7 +71,7 @@ class Opened(NamedTuple):
     `chunk` is what is read at once; None if anything can be.
     """
 
-    pixels: ChunkedDataset | H5pyDataset
+    pixels: DatasetPixels
     chunk_index: ChunkIndex | None
     fill: np.generic
     chunk: tuple[int, ...] | None

@@ -132,7 +132,8 @@ def _all_nwb(file: HDF5File, seconds: float) -> Choices:
             if isinstance(node, h5py.Dataset):
                 picture = nwb_images.picture_of(file, path, node)
                 if picture is not None and math.prod(node.shape):
-                    candidates.append(Candidate(facts(file, path, node), node, file, picture=picture))
+                    known = nwb_images.picture_facts(file, picture, path, node)
+                    candidates.append(Candidate(known, node, file, picture=picture))
                 continue
             series = nwb.series_of(file, path, node)
             if series is None:
@@ -266,10 +267,11 @@ def _at(file: HDF5File, path: str, known: Choices, hops: int) -> Candidate | nwb
         raise DatasetNotFoundError(f"{file.name} does not contain {path!a}{_offered(known)}")
     if isinstance(node, Elsewhere):
         return _elsewhere(file, node, path, hops)
-    if isinstance(node, h5py.Group) and isinstance(file.follow(nwb_images.MASKS, node), h5py.Dataset):
-        path, node = f"{path}/{nwb_images.MASKS}", file.node(nwb_images.MASKS, node)
+    if isinstance(node, h5py.Group) and (masks := nwb_images.masks_of(file, node)):
+        path, node = f"{path}/{masks}", file.node(masks, node)
     if isinstance(node, h5py.Dataset):
-        return Candidate(facts(file, path, node), node, file, picture=nwb_images.picture_of(file, path, node))
+        picture = nwb_images.picture_of(file, path, node)
+        return Candidate(nwb_images.picture_facts(file, picture, path, node), node, file, picture=picture)
     below = catalogue(file, path)
     if not below.candidates:
         raise UnsupportedError(f"{file.name}::{path} is a group without images{_offered(known)}")

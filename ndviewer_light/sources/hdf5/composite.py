@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...model import DatasetInfo, Level, Region
     from .file import HDF5File
     from .parts import DatasetPart
-    from .plane_reader import ChunkedDataset, H5pyDataset
+    from .plane_reader import DatasetPixels
     from .snapshot import OpenRequest
 
 
@@ -194,7 +194,7 @@ class CompositeSnapshot(Snapshot):
         self,
         key: PlaneKey,
         level: int,
-        asked: Callable[[ChunkedDataset | H5pyDataset, list[tuple[int, int]]], bool],
+        asked: Callable[[DatasetPixels, list[tuple[int, int]]], bool],
     ) -> bool:
         try:
             with self._using(key, level) as (part, address):

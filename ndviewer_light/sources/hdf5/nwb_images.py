@@ -3,7 +3,8 @@
 Like series they are stored as x, y: planes are transposed. Source: NWB format specification 2.x:
 ``GrayscaleImage`` is (x, y), ``RGBImage`` and ``RGBAImage`` (x, y, samples), with "resolution" in pixels per
 cm; ``PlaneSegmentation/image_mask`` is (region, x, y[, z]), and "id" numbers the regions. Each region is
-shown as a position. Functions are called within `HDF5File.reading`.
+shown as a position. Masks that are lists of pixels: see `nwb_pixel_masks`. Functions are called within
+`HDF5File.reading`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...metadata.nwb_types import MASKS, REGIONS
 from ...model import Channel
 from ...storage.limits import MAX_POSITIONS
 from . import nwb
-from .array import refuse_outside
+from .array import facts, refuse_outside
 from .images import HDF5Image, rgb_channels, sane_steps
+from .nwb_pixel_masks import LISTS, facts_of_list, is_list_of_pixels
 
 if TYPE_CHECKING:
     import h5py
@@ -25,17 +28,20 @@ if TYPE_CHECKING:
     from .array import DatasetFacts
     from .file import HDF5File
 
-MASKS = "image_mask"
 _ROLES = {"GrayscaleImage": "xy", "RGBImage": "xyc", "RGBAImage": "xyc"}
 _UM_PER_CM = 1e4
 
 
 class NwbPicture(NamedTuple):
-    """A single image or a dataset of masks: its path, type, and the role of each axis."""
+    """A single image or a dataset of masks: its path, type, and the role of each axis.
+
+    `is_list`: it is stored as a list of pixels.
+    """
 
     path: str
     type: str
     roles: str
+    is_list: bool = False
 
 
 def picture_of(file: HDF5File, path: str, node: h5py.Dataset) -> NwbPicture | None:
@@ -44,15 +50,35 @@ def picture_of(file: HDF5File, path: str, node: h5py.Dataset) -> NwbPicture | No
 
     rank = len(node.shape or ())
     parent, _, name = path.rpartition("/")
-    if name == MASKS:
+    is_list = is_list_of_pixels(name, node)
+    if name == MASKS or is_list:
         group = file.follow(parent or "/")
-        if isinstance(group, h5py.Group) and file.attribute(group, "neurodata_type") == "PlaneSegmentation":
-            return NwbPicture(path, "PlaneSegmentation", "pxyz"[:rank]) if rank in (3, 4) else None
+        if isinstance(group, h5py.Group) and file.attribute(group, "neurodata_type") == REGIONS:
+            if is_list:
+                is_drawn = isinstance(file.follow(MASKS, group), h5py.Dataset)
+                return None if is_drawn else NwbPicture(path, REGIONS, f"p{LISTS[name]}", is_list=True)
+            return NwbPicture(path, REGIONS, "pxyz"[:rank]) if rank in (3, 4) else None
     kind = file.attribute(node, "neurodata_type")
     roles = _ROLES.get(kind, "") if isinstance(kind, str) else ""
     if len(roles) != rank or not rank or (roles == "xyc" and node.shape[-1] not in (3, 4)):
         return None
     return NwbPicture(path, kind, roles)
+
+
+def picture_facts(file: HDF5File, picture: NwbPicture | None, path: str, node: h5py.Dataset) -> DatasetFacts:
+    """What the dataset of a picture is, or any other; of lists of pixels, what they are as pictures."""
+    return (
+        facts_of_list(file, path, node)
+        if picture is not None and picture.is_list
+        else facts(file, path, node)
+    )
+
+
+def masks_of(file: HDF5File, group: h5py.Group) -> str:
+    """The name of the dataset with the masks of a table of regions; "" if there is none."""
+    import h5py
+
+    return next((name for name in (MASKS, *LISTS) if isinstance(file.follow(name, group), h5py.Dataset)), "")
 
 
 def picture_image(file: HDF5File, picture: NwbPicture, known: DatasetFacts, node: h5py.Dataset) -> HDF5Image:

@@ -39,6 +39,22 @@ _MOST_HELD = 4096
 _NOTHING_SECONDS = 1.0
 
 
+class DatasetPixels(Protocol):
+    """Reads the pixels of one dataset. Any thread."""
+
+    def read(self, selection: Selection) -> np.ndarray:
+        """The pixels [start, stop) along each axis, in the dataset's axis order."""
+
+    def is_partly_stored(self, selection: Selection) -> bool:
+        """Whether some chunks of a selection are stored, and others are not."""
+
+    def holds_others(self, selection: Selection) -> bool:
+        """Whether chunks of a selection hold other planes as well; also where it is not known."""
+
+    def is_stored(self, selection: Selection) -> bool | None:
+        """Whether anything of a selection is stored; None if that is not known."""
+
+
 class H5pyDataset:
     """A dataset read by h5py, one plane at a time; `index`, if any, tells what is not stored."""
 

@@ -25,6 +25,7 @@ from .array import opened
 from .choices import described, others_warning
 from .chunk_index import saved as hdf5_saved
 from .images import dataset_info
+from .nwb_pixel_masks import opened_list
 from .plane_reader import HeldPlanes
 
 if TYPE_CHECKING:
@@ -191,9 +192,11 @@ class DatasetSnapshot(Snapshot):
         self.evidence = f"{self.inner}, {self._image.evidence}"
         self.info = self._described(request, known, chosen)
         roles = self._image.roles
-        self._pixels, self._index, self._fill, self._chunk = opened(
-            self._data_file, chosen.facts, chosen.node, roles
-        )
+        if chosen.picture is not None and chosen.picture.is_list:
+            found = opened_list(self._data_file, chosen.facts, chosen.node)
+        else:
+            found = opened(self._data_file, chosen.facts, chosen.node, roles)
+        self._pixels, self._index, self._fill, self._chunk = found
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)

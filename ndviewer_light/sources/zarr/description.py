@@ -20,6 +20,7 @@ _WHY = {
     "ome-zarr collection": "a bioformats2raw layout, a scene, or several images below one group",
     "ome-zarr image": "the multiscales in its metadata",
     "nwb zarr": "the types of its groups (neurodata_type)",
+    "nwb zarr masks": "the type of its group (neurodata_type)",
     "zarr array": "its array metadata; it has no OME metadata",
 }
 

@@ -146,6 +146,15 @@ def series_below(path: str, tree: Tree) -> list[ImageBelow]:
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in search.found]
 
 
+def masks_below(path: str, tree: Tree) -> list[ImageBelow]:
+    """The tables of regions with masks of an NWB file, like `images_below`."""
+    learn_consolidated(tree)
+    search = _GroupSearch(tree, lambda node, _: nwb_series.is_regions(node.attributes))
+    for place in nwb_series.PLACES:
+        search.look(tree.join(path, place), (place,))
+    return [ImageBelow(names[-1], tree.join(path, *names)) for names in search.found]
+
+
 def _is_series(node: Node, tree: Tree) -> bool:
     if not nwb_series.is_series(node.attributes):
         return False

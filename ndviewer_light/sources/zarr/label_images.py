@@ -1,6 +1,7 @@
 """The label images that belong to an image: those in the group ``labels`` in it, or beside it.
 
-Source: OME-NGFF 0.4 to 0.6, "labels" metadata; SpatialData has them in a group beside ``images``.
+Source: OME-NGFF 0.4 to 0.6, "labels" metadata; SpatialData has them in a group beside ``images``. NWB has
+masks of regions in tables, which belong to the series of their size.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...metadata import nwb_series
 from ...metadata.labels import GROUP, label_facts, label_paths
 from ...model import LabelFacts
 from ...storage.bytes import split_inner
-from .groups_below import images_below
-from .nodes import learn_consolidated, read_node
+from .groups_below import images_below, masks_below
+from .nodes import learn_consolidated, read_image, read_node
 
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
@@ -36,7 +38,30 @@ def label_images(path: str, store: str, tree: Tree, *, ask: bool = False) -> tup
             found.update(dict.fromkeys(_in_group(group, tree)))
         except DatasetError:  # opening it will say what is wrong
             continue
+    found.update(dict.fromkeys(_masks_of_series(store, tree)))
     return tuple(_as_opened(path, each, tree) for each in found)
+
+
+def _masks_of_series(store: str, tree: Tree) -> list[str]:
+    """The masks of NWB that are of the size of the series at `store`."""
+    try:
+        node, root = read_node(store, tree), read_node(tree.root, tree)
+        if node is None or root is None or not nwb_series.is_series(node.attributes):
+            return []
+        if not nwb_series.is_file(root.attributes):
+            return []
+        size = read_image(store, 0, tree).plane_shape
+        below = masks_below(tree.root, tree)
+    except DatasetError:  # reading it will say what is wrong
+        return []
+    return [each.path for each in below if _plane_of_masks(each.path, tree) == size]
+
+
+def _plane_of_masks(path: str, tree: Tree) -> tuple[int, int] | None:
+    try:
+        return read_image(path, 0, tree).plane_shape
+    except DatasetError:  # lists of pixels, for example
+        return None
 
 
 def facts_of_labels(store: str, tree: Tree) -> LabelFacts:

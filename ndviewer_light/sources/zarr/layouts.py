@@ -13,6 +13,7 @@ ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a pos
 ome-zarr collection   bioformats2raw series, a scene, several images below a group or in a folder
 ome-zarr image        one image group
 nwb zarr              the image series of an NWB file, as hdmf-zarr writes it
+nwb zarr masks        the masks of its regions of interest, each a position
 zarr array            an array without OME metadata
 ====================  ==========================================================================
 
@@ -46,6 +47,7 @@ from .nodes import (
     meta_of,
     read_image,
     read_node,
+    region_names,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ __all__ = [
     "recognises",
 ]
 
+NWB_MASKS = "nwb zarr masks"
 SERIES_XML = "METADATA.ome.xml"
 PLATES = ("plate.ome.zarr", "plate.zarr")
 FILES_OF_ARRAYS = frozenset((".zarray", "zarr.json"))
@@ -207,6 +210,8 @@ class _ImageFinder:
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
         if nwb_series.is_series(node.attributes):
             return self._single(node.path)
+        if nwb_series.is_regions(node.attributes):
+            return self._layout(NWB_MASKS, self._mask_places(node.path))
         if nwb_series.is_file(node.attributes):
             return self._collection(
                 ((each.name, each.path) for each in series_below(node.path, self._tree)), "nwb zarr"
@@ -223,6 +228,11 @@ class _ImageFinder:
             return self._layout("ome-zarr 6d", places)
         bare = image.array == path and image.provisional
         return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
+
+    def _mask_places(self, path: str) -> list[ImageLocation]:
+        n = read_image(path, 0, self._tree).size("p")
+        names = region_names(path, n, self._tree)
+        return [ImageLocation(Position("default", i, name=name), path, i) for i, name in enumerate(names)]
 
     def _plate_places(self, node: Node) -> list[ImageLocation]:
         wells = plates.plate_wells(node.attributes, node.file)

@@ -23,6 +23,7 @@ from ...metadata import ngff, nwb_series, plates
 from ...metadata.guessed_axes import SAMPLES, axes_given, channels_last
 from ...metadata.named_axes import Axis
 from ...metadata.ngff_levels import finest_first, is_finest_first
+from ...metadata.nwb_types import MASKS
 from ...model import RGB_COLORS
 from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
@@ -216,6 +217,8 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
             return read_image(inner, level, tree)
     if node is not None and nwb_series.is_series(node.attributes):
         return _image_of_series(node, level, tree)
+    if node is not None and nwb_series.is_regions(node.attributes):
+        return _image_of_masks(node, level, tree)
     meta = meta_of(node, tree) if node is not None else ngff.ImageMeta()
     paths = meta.paths or ("0",)
     _check_level(level, len(paths), store)
@@ -247,10 +250,37 @@ def meta_of(node: Node, tree: Tree = LOCAL) -> ngff.ImageMeta:
 def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     """The images of an NWB series, whose group has no OME metadata."""
     _check_level(level, 1, group.path)
-    array = _with_separator(_array_node(tree.join(group.path, "data"), tree, group.version), tree)
+    array, facts = _array_in(group, "data", tree)
+    name, look = tree.name(group.path), _looking(group, tree)
+    meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
+    return _image(array, meta, 0, 1, provisional=False)
+
+
+def _image_of_masks(group: Node, level: int, tree: Tree) -> ZarrImage:
+    """The masks of a table of regions of NWB, a position each."""
+    _check_level(level, 1, group.path)
+    array, facts = _array_in(group, MASKS, tree)
+    name, look = tree.name(group.path), _looking(group, tree)
+    meta = nwb_series.masks_meta(name, group.attributes, facts.shape, look, group.path)
+    return _image(array, meta, 0, 1, provisional=False)
+
+
+def region_names(group: str, n: int, tree: Tree) -> list[str]:
+    """What the regions of a table of NWB are called: by their numbers, which are counted if it has none."""
+    node = read_node(tree.join(group, "id"), tree, kind="array")
+    numbers = numbers_of(node.document, node.path, tree) if node is not None and node.kind == "array" else []
+    return [f"ROI {number:.0f}" for number in (numbers if len(numbers) == n else range(n))]
+
+
+def _array_in(group: Node, name: str, tree: Tree) -> tuple[Node, ArrayFacts]:
+    array = _with_separator(_array_node(tree.join(group.path, name), tree, group.version), tree)
     document = strict_metadata(array.document, array.version)
     facts = array_facts(document, array.version, array.file) if is_native(document, array.version) else None
-    facts = facts or _decoded_facts(document, array)
+    return array, facts or _decoded_facts(document, array)
+
+
+def _looking(group: Node, tree: Tree) -> nwb_series.Look:
+    """Small arrays in a group of an NWB file, and elsewhere in the file."""
 
     def look(path: str) -> nwb_series.SmallArray | None:
         names = safe_node(path, group.file)
@@ -261,9 +291,7 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
         content = found.document, folder, tree
         return nwb_series.SmallArray(numbers_of(*content), text_of(*content), found.attributes)
 
-    name = tree.name(group.path)
-    meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
-    return _image(array, meta, 0, 1, provisional=False)
+    return look
 
 
 def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:

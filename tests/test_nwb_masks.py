@@ -1,0 +1,200 @@
+"""Masks of regions of NWB that are lists of pixels, or in Zarr: read as pictures, drawn over their series."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from hdf5_files import volume, write_nwb
+from stores import needs_zarr_3
+from written import NWB_MASKS
+
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import CorruptDataError, UnsupportedError
+from ndviewer_light.model import PlaneKey, Region
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.source import LabelPart
+from tests.range_server import RangeServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ndviewer_light.sources import Source
+
+    Open = Callable[..., Source]
+
+PLANE = {
+    "indicator": "GCaMP6f",
+    "excitation_lambda": 920.0,
+    "emission_lambda": 525.0,
+    "grid_spacing": [1e-6, 2e-6, 5e-6],
+    "unit": "meters",
+}
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Opens files; closes them when the test is over."""
+    sources: list[Source] = []
+
+    def open_(path: Path, inner: str = "") -> Source:
+        sources.append(open_source(f"{path}::{inner}" if inner else str(path)))
+        return sources[-1]
+
+    yield open_
+    for source in sources:
+        source.close()
+
+
+def movie(n: int) -> np.ndarray:
+    """Frames (n, x, y) of 24 × 16."""
+    return volume((n, 24, 16))
+
+
+_PIXEL = [("x", "u4"), ("y", "u4"), ("weight", "f4")]
+_VOXEL = [("x", "u4"), ("y", "u4"), ("z", "u4"), ("weight", "f4")]
+_TABLE = "/processing/ophys/ImageSegmentation/PlaneSegmentation"
+
+
+def with_lists(path: Path, name: str, masks: np.ndarray, series: np.ndarray) -> None:
+    """A series, and masks (region, x, y[, z]) as lists of their pixels, as pynwb lays them out."""
+    write_nwb(path, S={"data": series, "rate": 1.0, "plane": PLANE})
+    lists = [
+        np.array(
+            [(*at, mask[at]) for at in zip(*np.nonzero(mask), strict=True)],
+            _PIXEL if mask.ndim == 2 else _VOXEL,
+        )
+        for mask in masks
+    ]
+    with h5py.File(path, "a") as file:
+        table = file.create_group(_TABLE)
+        table.attrs["neurodata_type"] = "PlaneSegmentation"
+        table["imaging_plane"] = h5py.SoftLink("/general/optophysiology/ImagingPlane")
+        table.create_dataset("id", data=[7, 9, 12][: len(masks)])
+        table.create_dataset(name, data=np.concatenate(lists))
+        table.create_dataset(f"{name}_index", data=np.cumsum([len(each) for each in lists]).astype("u1"))
+
+
+def three_masks(*depth: int) -> np.ndarray:
+    """Of weights below 1; the second region has no pixel."""
+    masks = np.zeros((3, 24, 16, *depth), np.float32)
+    masks[0, 2:5, 3:9] = 0.25
+    masks[2, 10:14, 8:12] = 0.5
+    return masks
+
+
+def test_lists_of_pixels_are_read_like_pictures_of_masks(tmp_path: Path, opened: Open) -> None:
+    masks = three_masks()
+    with_lists(tmp_path / "a.nwb", "pixel_mask", masks, movie(2))
+    for inner in (_TABLE, f"{_TABLE}/pixel_mask"):
+        source = opened(tmp_path / "a.nwb", inner)
+        assert [position.name for position in source.info.positions] == ["ROI 7", "ROI 9", "ROI 12"]
+        assert (source.info.pixel_size_x_um, source.info.pixel_size_y_um) == pytest.approx((1, 2))
+        for p in range(3):
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(p=p)), masks[p].T)
+    part = source.read_region(PlaneKey(p=2), Region(7, 9, 4, 6))
+    np.testing.assert_array_equal(part, masks[2].T[7:11, 9:15])
+
+
+def test_lists_of_pixels_lie_over_their_series(tmp_path: Path) -> None:
+    with_lists(tmp_path / "a.nwb", "pixel_mask", three_masks(), movie(2))
+    expected = np.zeros((16, 24), np.uint16)
+    for n, mask in enumerate(three_masks(), 1):
+        expected[mask.T > 0] = n
+    with open_dataset(tmp_path / "a.nwb") as dataset:
+        assert dataset.labels(0) == (f"{tmp_path / 'a.nwb'}::{_TABLE}/pixel_mask",)
+        (seen,) = dataset.label_parts("PlaneSegmentation", [LabelPart(0, 0, 0, (0, 0, 24, 16), 16, 24)])
+        np.testing.assert_array_equal(seen.values, expected)
+
+
+def test_lists_of_voxels_are_stacks_of_masks(tmp_path: Path) -> None:
+    masks = three_masks(6)
+    masks[0, ..., 3:] = 0
+    with_lists(tmp_path / "a.nwb", "voxel_mask", masks, volume((2, 24, 16, 6)))
+    with open_dataset(tmp_path / "a.nwb") as dataset:
+        (path,) = dataset.labels(0)
+        with open_dataset(path) as shown:
+            assert shown.sizes["z"] == 6
+            for p, z in np.ndindex(3, 6):
+                np.testing.assert_array_equal(shown.plane(p=p, z=z), masks[p, :, :, z].T)
+
+
+@pytest.mark.parametrize("damage", ["no index", "backwards", "beyond", "outside"])
+def test_lists_of_pixels_that_are_damaged(tmp_path: Path, opened: Open, damage: str) -> None:
+    path = tmp_path / "a.nwb"
+    with_lists(path, "pixel_mask", three_masks(), movie(2))
+    with h5py.File(path, "a") as file:
+        index, pixels = file[f"{_TABLE}/pixel_mask_index"], file[f"{_TABLE}/pixel_mask"]
+        if damage == "no index":
+            del file[f"{_TABLE}/pixel_mask_index"]
+        elif damage == "backwards":
+            index[1] = 1
+        elif damage == "beyond":
+            index[2] = 255
+        else:
+            records = pixels[()]
+            records["x"][0] = 4_000_000_000
+            pixels[...] = records
+    assert opened(path).info.sizes["t"] == 2  # the series itself
+    if damage == "outside":
+        source = opened(path, _TABLE)
+        assert np.count_nonzero(source.read_plane(PlaneKey())) == 17
+        return
+    with pytest.raises((UnsupportedError, CorruptDataError), match="pixel_mask"):
+        opened(path, _TABLE)
+
+
+def test_without_a_series_masks_are_as_large_as_their_pixels_need(tmp_path: Path, opened: Open) -> None:
+    with_lists(tmp_path / "a.nwb", "pixel_mask", three_masks(), movie(2))
+    with h5py.File(tmp_path / "a.nwb", "a") as file:
+        del file["acquisition/S"]
+    source = opened(tmp_path / "a.nwb")
+    assert (source.info.width, source.info.height) == (14, 12)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(p=2)), three_masks()[2].T[:12, :14])
+
+
+# ---- in Zarr ---------------------------------------------------------------------------------------
+
+
+def regions_written() -> np.ndarray:
+    """The labels (y, x) of `write_hdmf_zarr.masks`."""
+    labels = np.zeros((12, 20), np.uint16)
+    for i in range(3):
+        labels[i : i + 5, 4 * i : 4 * i + 3] = i + 1
+    return labels
+
+
+@needs_zarr_3
+def test_masks_in_zarr_lie_over_the_series_of_their_size(tmp_path: Path) -> None:
+    with zipfile.ZipFile(NWB_MASKS) as archive:
+        archive.extractall(tmp_path)
+    store = tmp_path / "masks.nwb.zarr"
+    with open_dataset(store) as dataset:
+        camera, photons = (dataset.info.positions[p].name for p in range(2))
+        assert (camera, photons) == ("camera", "two photon")
+        assert dataset.labels(0) == ()
+        (path,) = dataset.labels(1)
+        assert path == f"{store}::processing/ophys/ImageSegmentation/Cells"
+        (seen,) = dataset.label_parts("Cells", [LabelPart(1, 0, 0, (0, 0, 20, 12), 12, 20)])
+        np.testing.assert_array_equal(seen.values, regions_written())
+        assert [seen.facts.properties[n]["name"] for n in (1, 2, 3)] == ["ROI 7", "ROI 8", "ROI 9"]
+        with open_dataset(path) as masks:
+            assert masks.info.format == "nwb zarr masks"
+            np.testing.assert_array_equal(masks.plane(p=1), 0.5 * (regions_written() == 2))
+
+
+@needs_zarr_3
+def test_masks_in_zarr_on_a_server(tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    with zipfile.ZipFile(NWB_MASKS) as archive:
+        archive.extractall(tmp_path)
+    with RangeServer(tmp_path) as server:  # lists no folder: by its consolidated metadata
+        where = server.url("masks.nwb.zarr")
+        with open_dataset(where, storage_options={"disk_cache": "no"}) as dataset:
+            assert dataset.labels(0) == ()
+            (seen,) = dataset.label_parts("Cells", [LabelPart(1, 0, 0, (0, 0, 20, 12), 12, 20)])
+            np.testing.assert_array_equal(seen.values, regions_written())
