@@ -162,6 +162,20 @@ def test_the_beginning_counts_more_than_the_name_of_a_url(
     np.testing.assert_array_equal(pixels_at(server.url(name)), pixels)
 
 
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        *(("a.nd2", as_tiff), ("a.h5", as_tiff), ("a.json", as_tiff), ("a.png", as_nwb), ("a.tif", as_nd2)),
+        *(("a.zarr.zip", as_png), ("a.json", as_nd2), ("a.h5", as_png), ("a.nd2", as_nwb)),
+    ],
+)
+def test_a_local_file_that_is_not_what_it_is_called_opens_as_what_it_is(
+    name: str, write: Callable[[Path], np.ndarray], tmp_path: Path
+) -> None:
+    pixels = write(tmp_path / name)
+    np.testing.assert_array_equal(pixels_at(str(tmp_path / name)), pixels)
+
+
 def test_a_user_block_may_hide_the_beginning(tmp_path: Path, server: RangeServer) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "blob", "w", userblock_size=8192) as file:

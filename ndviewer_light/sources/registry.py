@@ -25,6 +25,7 @@ from ..errors import (
     DatasetError,
     DatasetNotFoundError,
     DatasetPermissionError,
+    MetadataError,
     UnsupportedError,
 )
 from ..storage.beginning import BEGINNING_BYTES, Beginning
@@ -74,7 +75,8 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
 
     The option "format" says what it is. Else a file at a URL is recognised by its beginning, read once for
     this and for opening it, and by its name only if that tells nothing; a file on this machine by its name
-    first. Blocks on disk or network. Raises a `DatasetError` that names the path and what was expected there.
+    first, and by its beginning if it is not what it is called. Blocks on disk or network. Raises a
+    `DatasetError` that names the path and what was expected there.
     """
     path = absolute(path)
     if is_url(path):
@@ -94,7 +96,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         if chosen is _built_in(ZARR) and is_url(path):
             return _open_store_or_folder(path, options)
         if chosen is not None:
-            return chosen.open(path, options)
+            return _opened_as(chosen, path, options)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
     raise DatasetNotFoundError(
         f"{presentable(path)} is not a supported dataset{looks_like(head)}. Expected an "
@@ -103,6 +105,17 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         "(<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an image, ND2, HDF5, NWB or reference file"
         f"{''.join(f'; {each}' for each in failures)}"
     )
+
+
+def _opened_as(chosen: Format | InstalledFormat, path: str, options: Mapping[str, str]) -> Source:
+    """Open it as the format of its name; a file on this machine that is none of it as what it begins like."""
+    try:
+        return chosen.open(path, options)
+    except (CorruptDataError, MetadataError, UnsupportedError):
+        by_beginning = _format_beginning(path, _local_beginning(split_inner(path)[0]), [])
+        if by_beginning is None or by_beginning is chosen:
+            raise
+        return by_beginning.open(path, options)
 
 
 def _open_store_or_folder(url: str, options: Mapping[str, str]) -> Source:
