@@ -213,6 +213,18 @@ def test_what_is_written_when_the_file_is_closed_is_never_taken_for_pixels(tmp_p
         source.close()
 
 
+@pytest.mark.parametrize("shape", [(2, 2), (16, 16), (20, 24), (33, 65)])
+def test_a_closed_file_of_one_small_image_has_one(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """Its metadata, behind the pixels, are longer than an image."""
+    pixels = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, pixels, ome=True, metadata={"axes": "YX", "Name": "x" * 2000})
+    source = open_source(str(path))
+    assert source.info.sizes == {"t": 1, "p": 1, "c": 1, "z": 1, "y": shape[0], "x": shape[1]}
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), pixels)
+    source.close()
+
+
 def test_what_follows_the_only_page_of_other_programs_is_not_taken_for_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(

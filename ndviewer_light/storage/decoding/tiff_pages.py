@@ -218,6 +218,8 @@ class TiffPages:
             if n < 2 or len(self._chain.offsets) > 1 or not str(first.software).startswith("tifffile"):
                 return 1
             start, nbytes = int(first.dataoffsets[0]), _picture_of(first, self.name).nbytes
+            if any(tag.valueoffset > start for tag in first.tags):
+                return 1  # what closing a file puts behind the pixels is said by its first page last
             # while it is closed, the pages are there before the first one tells where
             suspects = range(max(1, n - 2 - n * _MAX_TAGS_BYTES // nbytes), n + 1)
             ends = (k for k in suspects if any(map(self._chain.begins_page, _about(start + k * nbytes))))

@@ -267,8 +267,8 @@ class UrlTree(Tree):
         )
         return DatasetNotFoundError(
             f"no OME-Zarr found at {path} (zarr.json, .zattrs or .zarray), {where}: give the address of the "
-            "plate, image or array itself, which often ends in .zarr, or for images in a folder a pattern with "
-            "ranges, for example …/img_z{z:00..95}.png"
+            "plate, image or array itself, which often ends in .zarr, or for images in a folder a pattern "
+            "with ranges, for example …/img_z{z:00..95}.png"
         )
 
     def _fetch_and_remember(self, path: str) -> None:
