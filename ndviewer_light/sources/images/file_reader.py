@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import PlaneNotStoredError, UnsupportedError
 from ...storage.bytes_pool import whole
-from ...storage.decoding.orientation import UPRIGHT, orientation_in
-from ...storage.decoding.pictures import begins_like_a_picture, decoded, picture_in
+from ...storage.decoding.orientation import UPRIGHT
+from ...storage.decoding.pictures import begins_like_a_picture, decoded, orientation_in, picture_in
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
@@ -165,7 +165,7 @@ class ImageFiles:
             if not _is_tiff(file):
                 with file.opened() as opened:
                     picture = picture_in(opened, file.name)
-                    return Sample(picture, orientation=orientation_in(opened))
+                    return Sample(picture, orientation=orientation_in(opened, file.name))
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
             facts = facts_of(image, tiff.only)

@@ -6,12 +6,6 @@ What the tag says is said in a warning.
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
 ORIENTATION = 274
 UPRIGHT = 1
 _TURNS = {
@@ -29,15 +23,3 @@ def orientation_said(value: object) -> str:
     """What is to be said of a picture whose tag has this value; "" of an upright one."""
     turn = _TURNS.get(value, "") if isinstance(value, int) else ""
     return f"the tag Orientation says that the picture is to be {turn}; it is shown as stored" if turn else ""
-
-
-def orientation_in(file: BinaryIO) -> int:
-    """The orientation in the Exif data of a PNG or JPEG; `UPRIGHT` for other files. Raises nothing."""
-    import PIL.Image
-
-    with contextlib.suppress(Exception):  # decoders raise many types; reading the picture says what is wrong
-        file.seek(0)
-        with PIL.Image.open(file, formats=("PNG", "JPEG")) as image:
-            value = image.getexif().get(ORIENTATION)
-            return value if isinstance(value, int) else UPRIGHT
-    return UPRIGHT

@@ -21,6 +21,7 @@ from ...errors import (
 )
 from ..file_kinds import looks_like
 from ..limits import MAX_PLANE_BYTES
+from .orientation import ORIENTATION, UPRIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +91,15 @@ def picture_in(file: BinaryIO, name: str) -> Picture:
             with _opened(file, name) as image:
                 found = _picture_of(image, head, name)
         return judged(found, name)
+
+
+def orientation_in(file: BinaryIO, name: str) -> object:
+    """The orientation in the Exif data of a picture, `UPRIGHT` if there is none. Raises nothing."""
+    with contextlib.suppress(Exception):  # decoders raise many types; reading the picture says what is wrong
+        file.seek(0)
+        with _opened(file, name) as image:
+            return image.getexif().get(ORIENTATION, UPRIGHT)
+    return UPRIGHT
 
 
 def decoded(data: bytes, name: str) -> np.ndarray:
