@@ -9,6 +9,7 @@ import shutil
 import signal
 import struct
 import textwrap
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,8 +128,23 @@ def test_a_prestarted_process_is_the_one_that_is_used(image):
 def test_who_takes_a_process_while_it_is_being_started_gets_that_one(image):
     spare.prestart()
     starting = spare._starting
+    assert starting is not None
+    wait_until(lambda: starting.running() or starting.done())
     opened = IsolatedSource.open(str(image))
-    assert starting is None or opened.pid == starting.result().pid
+    assert opened.pid == starting.result().pid
+    assert spare._spare is None and spare._starting is None
+    opened.close()
+
+
+def in_a_thread(job) -> None:
+    threading.Thread(target=job).start()
+
+
+def test_who_needs_a_process_does_not_wait_for_a_thread_to_start_one(image):
+    waiting = []
+    spare.prestart(waiting.append)
+    opened = IsolatedSource.open(str(image))
+    waiting.pop()()
     assert spare._spare is None and spare._starting is None
     opened.close()
 
@@ -137,13 +153,13 @@ def test_a_spare_process_is_there_as_long_as_it_is_needed(image, monkeypatch):
     monkeypatch.setattr(spare, "_REST_SECONDS", 0.0)
     monkeypatch.setattr(spare, "_not_before", 0.0)
     one, other = object(), object()
-    spare.keep_ready(one)
-    spare.keep_ready(other)
+    spare.keep_ready(one, in_a_thread)
+    spare.keep_ready(other, in_a_thread)
     wait_until(lambda: spare._spare is not None)
     first = spare._spare.pid
     opened = IsolatedSource.open(str(image))
     assert opened.pid == first
-    spare.keep_ready(one)
+    spare.keep_ready(one, in_a_thread)
     wait_until(lambda: spare._spare is not None)
     second = spare._spare.pid
     spare.keep_no_more(one)
@@ -158,22 +174,23 @@ def test_a_spare_process_is_there_as_long_as_it_is_needed(image, monkeypatch):
 def test_a_spare_process_that_is_discarded_while_it_starts_ends():
     spare.prestart()
     starting = spare._starting
+    assert starting is not None
+    wait_until(lambda: starting.running() or starting.done())
     spare.discard_spare()
     assert spare._spare is None
-    assert starting is not None
     wait_for_end(starting.result().pid)
 
 
 def test_what_was_taken_is_not_replaced_at_once_and_neither_what_died(monkeypatch):
     keeper = object()
-    spare.keep_ready(keeper)
+    spare.keep_ready(keeper, in_a_thread)
     assert spare._spare is None and spare._starting is None, "what is being opened comes first"
     monkeypatch.setattr(spare, "_not_before", 0.0)
-    spare.keep_ready(keeper)
+    spare.keep_ready(keeper, in_a_thread)
     wait_until(lambda: spare._spare is not None)
     os.kill(spare._spare.pid, signal.SIGKILL)
     wait_until(lambda: not spare._spare.alive)
-    spare.keep_ready(keeper)
+    spare.keep_ready(keeper, in_a_thread)
     assert spare._starting is None, "one that dies again and again would be started again and again"
     spare.keep_no_more(keeper)
 

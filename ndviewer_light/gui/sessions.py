@@ -163,7 +163,7 @@ class Sessions(Owner):
     def keep_reader_ready(self) -> None:
         """Have a reader process for what is opened next; to be called again and again."""
         if not self._closed and not isinstance(self._asked, Opening):
-            keep_ready(self)
+            keep_ready(self, partial(self._background.run, "ndviewer-reader-start"))
 
     def end(self) -> None:
         """End everything: datasets, reader processes, openings. Idempotent; also while Qt deletes widgets."""

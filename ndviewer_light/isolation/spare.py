@@ -7,9 +7,13 @@ import os
 import threading
 import time
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from ..errors import DatasetGoneError
 from .reader_process import ReaderProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +29,11 @@ _keepers: set[object] = set()
 _not_before = 0.0  # `time.monotonic`
 
 
-def prestart() -> None:
-    """Start a reader process in advance for the next dataset. Any thread; returns at once."""
+def prestart(in_thread: Callable[[Callable[[], None]], None] | None = None) -> None:
+    """Start a reader process in advance for the next dataset. Any thread; returns at once.
+
+    `in_thread` runs a function in a thread; without it, one is started for this.
+    """
     global _starting, _not_before
     with _lock:
         if _starting is not None or (_spare is not None and _spare.alive):
@@ -34,13 +41,19 @@ def prestart() -> None:
         mine = _starting = Future()
         _not_before = time.monotonic() + _AGAIN_SECONDS
     try:
-        threading.Thread(target=_start, args=(mine,), name="ndviewer-reader-start").start()
+        (in_thread or _in_a_new_thread)(lambda: _start(mine))
     except RuntimeError as error:
         _give_up(mine, error)
 
 
+def _in_a_new_thread(job: Callable[[], None]) -> None:
+    threading.Thread(target=job, name="ndviewer-reader-start").start()
+
+
 def _start(mine: Future[ReaderProcess | None]) -> None:
     global _spare, _starting
+    if not mine.set_running_or_notify_cancel():
+        return  # who needed one did not wait for a thread
     try:
         process = ReaderProcess()
     except Exception as error:  # noqa: BLE001  whoever waits for it has to be answered
@@ -62,8 +75,8 @@ def _give_up(mine: Future[ReaderProcess | None], why: Exception) -> None:
     mine.set_result(None)
 
 
-def keep_ready(keeper: object) -> None:
-    """See to it that there is a spare process until `keep_no_more`.
+def keep_ready(keeper: object, in_thread: Callable[[Callable[[], None]], None]) -> None:
+    """See to it that there is a spare process until `keep_no_more`; `in_thread` runs a function in a thread.
 
     To be called again and again: what was taken is replaced some seconds later. Any thread; returns at once.
     """
@@ -74,7 +87,7 @@ def keep_ready(keeper: object) -> None:
             _keepers.add(keeper)
             _not_before = max(_not_before, now + _REST_SECONDS)
     if now >= _not_before:
-        prestart()
+        prestart(in_thread)
 
 
 def keep_no_more(keeper: object) -> None:
@@ -90,7 +103,7 @@ def keep_no_more(keeper: object) -> None:
 def take_process() -> ReaderProcess:
     """The spare process, or a new one. Raises `OutOfResourcesError` if none can be started."""
     process, starting = _take()
-    if starting is not None:
+    if starting is not None and not starting.cancel():
         try:
             process = starting.result()
         except BaseException:  # Ctrl-C
@@ -104,7 +117,7 @@ def discard_spare() -> None:
     process, starting = _take()
     if process is not None:
         _end(process)
-    if starting is not None:
+    if starting is not None and not starting.cancel():
         starting.add_done_callback(_end_started)
 
 
