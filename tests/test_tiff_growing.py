@@ -11,7 +11,7 @@ import pytest
 import stores
 import tifffile
 
-from ndviewer_light.errors import PlaneNotStoredError
+from ndviewer_light.errors import CorruptDataError, DatasetNotFoundError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.registry import open_source
 from ndviewer_light.sources.replacement import ReplaceableSource
@@ -99,6 +99,71 @@ def test_looking_at_a_file_that_grows_reads_only_what_is_new(
         assert set(parsed) <= {0, i}
         assert value(source, **{axis: 7}) == 7
     assert source.info.generation == 0
+    source.close()
+
+
+def die_within_a_page(path: Path, number: int, metadata: dict[str, str] | None) -> None:
+    """Append the first half of a page as tifffile does, which names it first and writes its tags last."""
+    tifffile.imwrite(path, frame(number), metadata=metadata, **APPENDED)
+    with tifffile.TiffFile(path) as file:
+        last = file.pages[-1]
+        tags, end = last.offset, last.dataoffsets[0] + last.databytecounts[0] // 2
+        assert tags < last.dataoffsets[0]
+        data = path.read_bytes()
+    path.write_bytes(data[:tags] + bytes(last.dataoffsets[0] - tags) + data[last.dataoffsets[0] : end])
+
+
+@pytest.mark.parametrize("metadata", [None, {}])
+def test_a_page_that_was_named_but_never_written_is_none(
+    tmp_path: Path, metadata: dict[str, str] | None
+) -> None:
+    path = tmp_path / "a.tif"
+    axis = "z" if metadata is None else "t"
+    for i in range(3):
+        tifffile.imwrite(path, frame(i), metadata=metadata, **APPENDED)
+    die_within_a_page(path, 3, metadata)
+    source = ReplaceableSource(str(path), lambda: open_source(str(path)))
+    source.follow()
+    info = source.look()
+    assert info.sizes[axis] == 3
+    assert [value(source, **{axis: i}) for i in range(3)] == [0, 1, 2]
+    (warning,) = info.warnings
+    assert "a.tif ends before a page that it announces" in warning
+    for i in range(3, 6):  # the writer resumes, after the page that is none
+        tifffile.imwrite(path, frame(i), metadata=metadata, **APPENDED)
+        info = source.look()
+        assert info.sizes[axis] == i + 1
+        assert [value(source, **{axis: k}) for k in range(i + 1)] == list(range(i + 1))
+    assert not info.warnings
+    assert info.generation == 0
+    source.close()
+
+
+def test_an_image_without_tags_so_far_says_that_they_are_missing(tmp_path: Path) -> None:
+    for i in range(3):
+        tifffile.imwrite(tmp_path / f"img_t{i}.tif", frame(i), metadata=None, photometric="minisblack")
+    path = tmp_path / "img_t2.tif"
+    data = path.read_bytes()
+    with tifffile.TiffFile(path) as file:
+        tags, pixels = file.pages[0].offset, file.pages[0].dataoffsets[0]
+    path.write_bytes(data[:tags] + bytes(pixels - tags) + data[pixels : len(data) // 2])
+    source = open_source(str(tmp_path))
+    assert [value(source, t) for t in range(2)] == [0, 1]
+    with pytest.raises(CorruptDataError, match=rf"{path.name} is truncated: .* bytes, but no tags yet"):
+        value(source, 2)
+    source.close()
+    with pytest.raises(DatasetNotFoundError, match=rf"{path.name} is still being written: .* no header yet"):
+        open_source(str(path))
+
+
+def test_a_stack_of_a_folder_has_the_pages_that_were_written(tmp_path: Path) -> None:
+    for fov in range(2):
+        for i in range(3):
+            tifffile.imwrite(tmp_path / f"img_s{fov}.tif", frame(i), metadata=None, **APPENDED)
+    die_within_a_page(tmp_path / "img_s1.tif", 3, None)
+    source = open_source(str(tmp_path))
+    assert (source.info.sizes["p"], source.info.sizes["z"]) == (2, 3)
+    assert [value(source, p=p, z=z) for p in range(2) for z in range(3)] == [0, 1, 2] * 2
     source.close()
 
 

@@ -100,15 +100,10 @@ class OpenTiff:
         return self._file.read(length)
 
     @property
-    def tif(self) -> TiffFile:
-        """The tifffile object; visits all of its pages once, to exclude loops."""
-        self._chain.check()
-        return self._tif
-
-    @property
     def n_pages(self) -> int:
-        """The number of pages; visits all of them once."""
-        return len(self.tif.pages)
+        """The number of pages that were written; visits all of them once."""
+        self._chain.check()
+        return len(self._chain.offsets)
 
     def page(self, index: int) -> TiffPage:
         """One page with its tags; raises `PageMissingError` if there is none."""
@@ -116,12 +111,21 @@ class OpenTiff:
             raise PageMissingError(f"{self.path} has no page {index}")
         try:
             self._chain.check(index)
-            page = self._tif.pages[index] if index else self._tif.pages.first
+            page = self._page_at(index) if index else self._tif.pages.first
         except IndexError as error:
             if index == 0:
                 raise  # a file without any page is damaged
             raise PageMissingError(f"{self.path} has no page {index}") from error
         return page.aspage()  # read all tags of pages read only partly
+
+    def _page_at(self, index: int) -> Any:
+        at = self._chain.offsets[index]
+        if not self._chain.has_unwritten:
+            return self._tif.pages[index]
+        from tifffile import TiffPage
+
+        self._tif.filehandle.seek(at)
+        return TiffPage(self._tif, index=index)
 
     def n_levels(self, index: int = 0) -> int:
         """How many pyramid levels a page has: itself, and its sub-pages that are the same but smaller."""

@@ -82,10 +82,11 @@ class IfdChain:
         self.offsets = array("Q")
         """Where each page visited so far begins."""
         self.cut_off_at = 0
-        """Where the next page should begin, if the file ends before it or within its tags; else 0."""
+        """Where the next page should begin, if the file ends before it, or it has no tags so far; else 0."""
         self._size = size
         self._name = name
         self._seen: set[int] = set()
+        self._unwritten: set[int] = set()  # where pages should be of which there are no tags
         self._sub_seen: set[int] = set()
         self._values = 0
         self._first_tags = self._last_tags = b""  # of the first and last page, without where the next one is
@@ -103,10 +104,10 @@ class IfdChain:
     def check(self, index: int | None = None) -> None:
         """Visit pages up to `index`, by default to the end. Fast for pages visited before.
 
-        Raises `CorruptDataError` for a loop and for overlapping values, `LimitExceededError` for more than
-        10 million pages. Truncation is left to the reader.
+        Raises `CorruptDataError` for a loop, for overlapping values and where the first page has no tags,
+        `LimitExceededError` for more than 10 million pages. Truncation is left to the reader.
         """
-        while self._next and (index is None or len(self._seen) <= index):
+        while self._next and (index is None or len(self.offsets) <= index):
             self._walk(self._next)
         self._tags.end_block()
 
@@ -160,12 +161,12 @@ class IfdChain:
             self._visit(at)  # what follows a sub-page is not looked at
 
     def _walk(self, at: int) -> None:
-        if at in self._seen:
+        if at in self._seen or at in self._unwritten:
             raise CorruptDataError(
                 f"{self._name} is damaged: its pages form a loop, page {len(self._seen)} is followed by an "
                 f"earlier one (at byte {at:,})"
             )
-        if len(self._seen) >= MAX_PAGES:
+        if len(self._seen) + len(self._unwritten) >= MAX_PAGES:
             raise LimitExceededError(f"{self._name} has more than {MAX_PAGES:,} pages")
         self._seen.add(at)
         self._next = 0
@@ -187,6 +188,8 @@ class IfdChain:
         if len(data) < end + self._offset.size:
             self.cut_off_at = at if is_page else 0
             return 0
+        if is_page and self._is_unwritten(data[start:end]):
+            return self._after_unwritten(at, data, end)
         found = list(PageFacts())
         for code, kind, count, value in self._tag.iter_unpack(data[start:end]):
             if count > 16:
@@ -204,6 +207,25 @@ class IfdChain:
             self._first_tags = self._first_tags or data[:end]
         (following,) = self._offset.unpack_from(data, end)
         return int(following)
+
+    def _is_unwritten(self, tags: bytes) -> bool:
+        """Whether there is nothing yet where tags belong: a page is named first, its tags may come last."""
+        return not any(tags[-self._tag.size :])
+
+    def _after_unwritten(self, at: int, data: bytes, end: int) -> int:
+        if not self.offsets:
+            raise CorruptDataError(f"{self._name} is truncated: it has {self._size:,} bytes, but no tags yet")
+        (following,) = self._offset.unpack_from(data, end)
+        self._seen.remove(at)  # to be visited again as the file grows
+        self._unwritten.add(at)
+        if not following:  # else its writer died, and another one has gone on
+            self.cut_off_at = at
+        return int(following)
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether pages were passed over that have no tags: the library counts these as well."""
+        return bool(self._unwritten)
 
     def _inline(self, kind: int, value: int) -> int:
         """A single number that is stored in the tag itself."""

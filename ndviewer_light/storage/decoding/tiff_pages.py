@@ -397,8 +397,11 @@ class TiffPages:
         return page
 
     def _appended(self, number: int) -> Any:
-        """A page. In a file that grows, tifffile would go through all pages before it each time."""
-        if not self.is_continued:
+        """A page. In a file that grows, tifffile would go through all pages before it each time.
+
+        It also counts pages that were named but never written.
+        """
+        if not self.is_continued and not self._chain.has_unwritten:
             return self._tif.pages[number]
         from tifffile import TiffPage
 
