@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -182,4 +183,57 @@ def test_a_writer_dies_and_one_resumes(
     finally:
         second.stop()
     assert len(watch.sweep(TIMEOUT)) == 8
+    assert not watch.judge.wrong, "\n".join(map(str, watch.judge.wrong))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no file is limited here")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tensorstore-v2",
+        "tensorstore-sharded",
+        "tensorstore-chunk-of-t",
+        "zarr-python-append",
+        "zarr-python-sharded",
+        "zarr-python-chunk-of-t",
+        "tifffile-pages",
+        "tifffile-stream",
+        "tifffile-files",
+        "png-files",
+        "h5py-swmr",
+        "squid-sharded",
+    ],
+)
+def test_a_writer_dies_within_a_file_and_one_resumes(
+    viewer: LightweightViewer, tmp_path: Path, watches: list[Watch], name: str
+) -> None:
+    """It leaves half of a page, an image, or a shard or chunk of several planes, under whatever name."""
+    entry = WRITERS[name]
+    path, plan = tmp_path / f"run{entry.suffix}", entry.plan(8)
+    per_view = entry.n_c
+    died_in = 5 if per_view > 1 else 6
+    first = WriterProcess(name, path, plan, "--die-within", str(died_in))
+    assert wait(lambda: first.ended, TIMEOUT)
+    first.stop()
+    assert not first.errors
+    assert len(first.written) == died_in
+    watch = Watch(viewer, path, plan)
+    watches.append(watch)
+    watch.open()
+    there = died_in // per_view
+    assert shows(watch, there)
+    look_around(watch, there)
+    assert len(watch.sweep(TIMEOUT, there)) == there * per_view
+    dataset = viewer.dataset
+    assert dataset is not None
+    assert wait(lambda: dataset.report().present == died_in, TIMEOUT), dataset.report()
+    if entry.resumes:
+        second = WriterProcess(name, path, plan, "--from", str(died_in))
+        try:
+            assert shows(watch, 8 // per_view)
+            assert wait(lambda: second.ended, TIMEOUT)
+            assert second.done, second.errors
+        finally:
+            second.stop()
+        assert len(watch.sweep(TIMEOUT)) == 8
     assert not watch.judge.wrong, "\n".join(map(str, watch.judge.wrong))

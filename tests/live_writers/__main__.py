@@ -24,23 +24,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=192, help="rows and columns of a plane")
     parser.add_argument("--run", type=int, default=0, help="number of the run, burnt in as well")
     parser.add_argument("--resume", action="store_true", help="go on with what is there")
+    parser.add_argument("--from", type=int, metavar="N", dest="first", help="resume with this plane, from 0")
     parser.add_argument("--die-after", type=int, metavar="N", help="be killed after so many planes")
+    parser.add_argument("--die-within", type=int, metavar="N", help="be killed within this plane, from 0")
     parser.add_argument("--pause-after", type=int, metavar="N", help="then wait for a line on standard input")
     options = parser.parse_args(arguments)
     entry = WRITERS[options.writer]
-    if options.resume and not entry.resumes:
-        parser.error(f"{options.writer} cannot resume")
     plan = entry.plan(
         options.planes,
         height=options.size,
         width=options.size,
         rate=options.rate,
         run=options.run,
-        resume=options.resume,
+        resume=options.resume or options.first is not None,
+        first=options.first,
         die_after=options.die_after,
         pause_after=options.pause_after,
     )
-    write_run(entry.make(options.path, plan))
+    if plan.resume and not entry.resumes:
+        parser.error(f"{options.writer} cannot resume")
+    before = None
+    if options.die_within is not None:
+        from .death import death_within  # here, as not every system has such limits
+
+        before = death_within(entry, options.path, plan, options.die_within)
+    write_run(entry.make(options.path, plan), before)
     return 0
 
 

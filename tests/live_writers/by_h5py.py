@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from ndviewer_light.sources.hdf5.chunk_index.structures import lookup3
+
 from .plan import Writer
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class SwmrWriter(Writer):
     def begin(self) -> int:
         plan, there = self.plan, 0
         if plan.resume:
+            _clear_flags(self.path)
             self._file = h5py.File(self.path, "r+", libver="latest")
             self._data = self._file["live"]
             there = self._data.shape[0] * plan.n_c * plan.n_z
@@ -57,3 +60,21 @@ class SwmrWriter(Writer):
 
     def end(self) -> None:
         self._file.close()
+
+
+_FLAGS, _END, _CHECKED = 11, slice(28, 36), 44
+"""Where a superblock of version 3 says that somebody writes, and where the file ends; of how many bytes its
+checksum is."""
+
+
+def _clear_flags(path: Path) -> None:
+    """Like ``h5clear -s --increment=0``: a writer that was killed has left the file marked as being written.
+
+    Nor does it say where it ends: what is written next would take the place of the planes that are there.
+    """
+    with path.open("r+b") as file:
+        superblock = bytearray(file.read(_CHECKED))
+        superblock[_FLAGS] = 0
+        superblock[_END] = path.stat().st_size.to_bytes(8, "little")
+        file.seek(0)
+        file.write(superblock + lookup3(bytes(superblock)).to_bytes(4, "little"))

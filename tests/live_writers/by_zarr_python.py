@@ -49,7 +49,7 @@ class ZarrPythonWriter(Writer):
     def write(self, index: Index, pixels: NDArray[Any]) -> None:
         t, _, c, z = index
         is_alone = self.plan.n_c == self.plan.n_z == 1
-        if is_alone:
+        if is_alone and t >= self._array.shape[0]:
             self._array.append(pixels[None, None, None], axis=0)
             return
         if t >= self._array.shape[0]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.stamps import Stamp, stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Plan:
     run: int = 0
     along: str = "t"  # or "z": of which axis time points become indices where the format knows no time
     resume: bool = False
+    first: int | None = None  # resume with this plane, whatever is there
     die_after: int | None = None
     pause_after: int | None = None  # wait for a line on standard input after so many planes
 
@@ -86,16 +87,22 @@ class Writer(ABC):
         """Close what was written to."""
 
 
-def write_run(writer: Writer) -> None:
-    """Write the run at its pace; print a line for each plane: t p c z, and by `time.monotonic` when."""
+def write_run(writer: Writer, before: Callable[[int], None] | None = None) -> None:
+    """Write the run at its pace; print a line for each plane: t p c z, and by `time.monotonic` when.
+
+    `before` is called before each plane, with its number.
+    """
     plan = writer.plan
     if plan.pause_after == 0:
         sys.stdin.readline()
     there = writer.begin()
+    there = there if plan.first is None else plan.first
     start = time.monotonic()
     for number, index in enumerate(islice(plan.indices(), there, None)):
         if plan.rate:
             time.sleep(max(0.0, start + number / plan.rate - time.monotonic()))
+        if before is not None:
+            before(there + number)
         stamp = Stamp(*index, plan.run, int((time.monotonic() - start) * 1e3))
         writer.write(index, stamped(stamp, plan.height, plan.width, plan.dtype))
         _say(*index, time.monotonic())
