@@ -19,7 +19,7 @@ from tests.benchmarks.measure import percentile
 from tests.live_writers.registry import WRITERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PAGE = ROOT / "docs" / "live.md"
 _BEGIN, _END = "<!-- writers: begin -->\n", "<!-- writers: end -->\n"
@@ -65,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--planes", type=int, default=24)
     parser.add_argument("--rate", type=float, default=4.0, help="planes/s")
     parser.add_argument("--size", type=int, default=1024, help="rows and columns of a plane")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
+    parser.add_argument(
+        "--write", action="store_true", help=f"put it into {PAGE.name}; rows of other writers stay"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.writers if name not in WRITERS]
     if unknown:
@@ -73,18 +75,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not has_screen():
         parser.error("this needs a screen: set DISPLAY, or run it under xvfb-run")
     _say(_HEAD)
-    rows, is_good = [], True
+    rows, loads, is_good = {}, [], True
     for name in options.writers or WRITERS:
         row, good = _row(name, options.planes, options.rate, options.size)
         is_good &= good
-        rows.append(row)
+        rows[name] = row
+        loads.append(os.getloadavg()[0])
         _say(row)
     said = (
         f"{options.planes} planes of {options.size}² at {options.rate:g} planes/s; {os.cpu_count()} cores "
-        f"under a load of {os.getloadavg()[0]:.0f}, Python {platform.python_version()}.\n\n"
+        f"under a load of {min(loads):.0f} to {max(loads):.0f}, Python {platform.python_version()}.\n\n"
     )
     if options.write:
-        _put_in_page(said + _HEAD + "".join(rows))
+        _put_in_page(said, rows)
     return int(not is_good)
 
 
@@ -106,11 +109,14 @@ def _row(name: str, planes: int, rate: float, size: int) -> tuple[str, bool]:
     return line(name, result), is_good
 
 
-def _put_in_page(table: str) -> None:
+def _put_in_page(said: str, rows: Mapping[str, str]) -> None:
     text = PAGE.read_text()
     before, rest = text.split(_BEGIN)
-    _, after = rest.split(_END)
-    PAGE.write_text(f"{before}{_BEGIN}{table}{_END}{after}")
+    there, after = rest.split(_END)
+    lines = there.splitlines(keepends=True)
+    kept = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    table = "".join({**kept, **rows}[name] for name in WRITERS if name in kept or name in rows)
+    PAGE.write_text(f"{before}{_BEGIN}{said}{_HEAD}{table}{_END}{after}")
 
 
 def _say(text: str) -> None:
