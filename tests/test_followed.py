@@ -221,6 +221,30 @@ def test_of_a_plate_written_by_itself_all_that_tell_of_a_plane_say_the_same(tmp_
             assert states == {PlaneState.PRESENT if is_there else PlaneState.PENDING}, key
 
 
+@pytest.mark.parametrize("chunk_t", [1, 4])
+def test_of_a_plate_whose_fields_grow_one_after_the_other_all_say_the_same(tmp_path, followed, chunk_t):
+    """While some arrays have a time point that others have not got yet."""
+    path, wells = tmp_path / "p.zarr", ["A/1", "A/2", "A/3"]
+    plain = stores.image_attributes(squid=False, channels=stores.CHANNELS[:2])
+    sizes = {"t": 1, "c": 2, "z": 1, "y": SIZE, "x": SIZE}
+    stores.write_plate(path, dict.fromkeys(wells, 1), attributes=plain, sizes=sizes)
+    arrays = []
+    for well in wells:
+        shutil.rmtree(path / well / "0" / "0")
+        chunk = (chunk_t, 1, 1, SIZE, SIZE)
+        arrays.append(stores.create_array(path / well / "0" / "0", (1, 2, 1, SIZE, SIZE), chunk=chunk))
+        arrays[-1].write(np.full((1, 2, 1, SIZE, SIZE), 7, np.uint16)).result()
+    dataset = followed(path)
+    wait_for(dataset, PlaneKey(p=2), 7)
+    for p, array in enumerate(arrays):
+        grown = array.resize(exclusive_max=[2, 2, 1, SIZE, SIZE]).result()
+        grown[1].write(np.full((2, 1, SIZE, SIZE), 8, np.uint16)).result()
+        wait_for_size(dataset, "t", 2)
+        wait_for(dataset, PlaneKey(t=1, p=p), 8)
+        for key, states in every_state(dataset).items():
+            assert states == {PlaneState.PRESENT if key.t == 0 or key.p <= p else PlaneState.PENDING}, key
+
+
 def test_a_plate_that_was_created_long_ago_and_not_written_is_not_expected(tmp_path, followed):
     path = tmp_path / "p.zarr"
     write_arrays_of_plate(path, ["A/1", "A/2"])

@@ -38,6 +38,7 @@ from .small_arrays import numbers_of, text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...model import PlaneKey
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
@@ -188,6 +189,16 @@ class ZarrImage:
     def _sizes(self) -> dict[str, int]:
         sizes = zip(self.axes, self.facts.shape, strict=True)
         return {axis.role: n for axis, n in reversed(list(sizes))}  # of two of a role, the first counts
+
+    def holds(self, key: PlaneKey, p_index: int | None) -> bool:
+        """Whether a plane of the position at `p_index` is within the array; `key` has its own channel."""
+        sizes = self._sizes
+        return (
+            key.t < sizes.get("t", 1)
+            and key.c < sizes.get("c", 1)
+            and key.z < sizes.get("z", 1)
+            and (p_index or 0) < sizes.get("p", 1)
+        )
 
     @property
     def plane_shape(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, PlaneNotStoredError
@@ -363,9 +364,7 @@ class ZarrSource(Source):
         answers: list[bool | None] = [None] * len(keys)
         tree = recorded(self._tree)
         for p, indices in of_position.items():
-            asked = [PlaneKey(*keys[i]) for i in indices]
-            told = self._stored_by_name(p, asked, tree)
-            told = super().are_stored(asked) if told is None else told
+            told = self._stored_of(p, [PlaneKey(*keys[i]) for i in indices], tree)
             for i, answer in zip(indices, told, strict=True):
                 answers[i] = answer
         return answers
@@ -422,18 +421,21 @@ class ZarrSource(Source):
 
         return Claims(image.meta.complete, is_being_written)
 
-    def _stored_by_name(
-        self, p: int, keys: Sequence[PlaneKey], tree: RecordingTree | None
-    ) -> list[bool | None] | None:
-        """Which planes of one position are stored; None if names do not tell."""
+    def _stored_of(self, p: int, keys: Sequence[PlaneKey], tree: RecordingTree | None) -> list[bool | None]:
+        """`are_stored` of planes of one position; nothing is of those that its array has no place for yet."""
         try:
             place = self._planes.place(PlaneKey(p=p))
             image = self._image_at(place.store, tree)
             own = [self._known.own_key(key, place) for key in keys]
-            told = stored_by_name(image, own, place.p_index)
+            is_inside = [image.holds(key, place.p_index) for key in own]
+            if not all(is_inside) and self._arrays.if_open(place.store, 0) is not None:
+                image = self._arrays.get(place.store, 0, again=True).image  # it may have grown since
+                is_inside = [image.holds(key, place.p_index) for key in own]
+            told = stored_by_name(image, list(compress(own, is_inside)), place.p_index)
         except (DatasetError, IndexError):
-            return None
-        return None if told is None else list(told)
+            return super().are_stored(keys)
+        answers = iter(super().are_stored(list(compress(keys, is_inside))) if told is None else told)
+        return [next(answers) if inside else False for inside in is_inside]
 
     def _image_at(self, store: str, tree: Tree | None = None) -> ZarrImage:
         """The image of a store as it was opened; else as its metadata says now, without opening it.

@@ -46,13 +46,7 @@ class OpenArray(ABC):
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether the plane is within the array as of when it was opened."""
-        image = self.image
-        return (
-            key.t < image.size("t")
-            and key.c < image.size("c")
-            and key.z < image.size("z")
-            and (p_index or 0) < image.size("p")
-        )
+        return self.image.holds(key, p_index)
 
     def index(self, key: PlaneKey, p_index: int | None) -> tuple[int, ...]:
         """The plane's index along the leading roles t, p, c, z; the caller has checked `holds`."""
