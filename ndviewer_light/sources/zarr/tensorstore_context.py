@@ -48,6 +48,31 @@ _OPENED_BYTES = 256 * 1024**2
 _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
 
 
+_has_read = False
+_is_forked = False
+
+
+def _note_fork() -> None:
+    global _is_forked
+    _is_forked = _is_forked or _has_read
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def _check_not_forked() -> None:
+    """Raise `DatasetError` in a process forked from one that used tensorstore, which would abort it."""
+    global _has_read
+    if _is_forked:
+        raise DatasetError(
+            "this process was forked after its parent had read Zarr, and cannot read it itself (tensorstore "
+            "would end it): start it with multiprocessing's 'spawn' or 'forkserver', or open datasets with "
+            "isolate=True"
+        )
+    _has_read = True
+
+
 class TensorStoreContext:
     """tensorstore with its own context, waited for such that `closed` ends every wait. Any thread.
 
@@ -90,6 +115,7 @@ class TensorStoreContext:
         """
         import tensorstore as ts
 
+        _check_not_forked()
         spec: JsonObject = {
             "driver": "zarr3" if image.facts.version == 3 else "zarr",
             "kvstore": kvstore or self._tree.kvstore(image.array),
@@ -121,6 +147,7 @@ class TensorStoreContext:
         """
         import tensorstore as ts
 
+        _check_not_forked()
         spec: JsonObject = {
             "driver": "zarr3" if image.facts.version == 3 else "zarr",
             "kvstore": self._tree.kvstore(image.array),
@@ -145,6 +172,7 @@ class TensorStoreContext:
 
     def begin_query(self, view: ts.TensorStore) -> Any:
         """Start asking whether anything of a view is stored; on a server, of at most one chunk, or shard."""
+        _check_not_forked()
         return view.storage_statistics(query_not_stored=True)
 
     def says_empty(self, future: Any, image: ZarrImage) -> bool:
@@ -161,6 +189,7 @@ class TensorStoreContext:
         """A kvstore with these files, by name, for the lifetime of the context."""
         import tensorstore as ts
 
+        _check_not_forked()
         path = f"{next(self._numbers)}/"
         store = ts.KvStore.open({"driver": "memory", "path": path}, context=self._own_context()).result()
         try:
@@ -196,6 +225,7 @@ class TensorStoreContext:
 
     def read_all(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
         """Read a view of any number of dimensions; raises a `DatasetError`."""
+        _check_not_forked()
         return np.asarray(self._result(view.read(), image.array))
 
     def begin(self, view: ts.TensorStore) -> tuple[np.ndarray, Any]:
@@ -206,6 +236,7 @@ class TensorStoreContext:
         """
         import tensorstore as ts
 
+        _check_not_forked()
         transposed = view.chunk_layout.inner_order == (1, 0)
         pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
         return pixels, ts.array(pixels, copy=False, write=True).write(view)
