@@ -76,6 +76,26 @@ def test_output_that_cannot_be_written_is_an_error_in_one_line(option, unbuffere
     assert done.stderr == b"ndviewer-light: cannot write the output: No space left on device\n"
 
 
+@pytest.mark.parametrize("command", ["", "watch", "info", "render", "measure"])
+def test_every_command_that_opens_datasets_has_the_same_access_options(command):
+    from ndviewer_light.sources.registry import format_names
+
+    said = " ".join(
+        program(*filter(None, [command]), "--help", stdout=subprocess.PIPE).stdout.decode().split()
+    )
+    for option in (
+        "--storage-option",
+        "--format",
+        "--pattern",
+        "--follow-links",
+        "--cache-dir",
+        "--no-disk-cache",
+    ):
+        assert option in said
+    for name in format_names():
+        assert name in said.partition("name and first bytes mislead")[2]
+
+
 # ---- the display -----------------------------------------------------------------------------------------
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="X11 and Wayland")

@@ -24,7 +24,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
         "--format",
         metavar="NAME",
         help="format of the dataset, where its name and first bytes mislead: ome-zarr, tiff, nd2, hdf5, "
-        "references, images",
+        "references, mrc, images",
     )
     group.add_argument(
         "--pattern",
@@ -43,7 +43,10 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
 
 
 def storage_options(options: argparse.Namespace) -> dict[str, str]:
-    """The values of the options of `add_storage_options`. Raises `ValueError` for anything but NAME=VALUE."""
+    """The values of the options of `add_storage_options`, or of those of them that a command has.
+
+    Raises `ValueError` for anything but NAME=VALUE.
+    """
     told: dict[str, str] = {}
     for option in options.storage_option:
         name, equals, value = option.partition("=")
@@ -51,12 +54,12 @@ def storage_options(options: argparse.Namespace) -> dict[str, str]:
             raise ValueError(f"--storage-option {option}: expected NAME=VALUE")
         told[name] = value
     for name in ("format", "pattern"):
-        if value := getattr(options, name):
+        if value := getattr(options, name, None):
             told[name] = value
     if options.follow_links:
         told["follow_links"] = "true"
-    if options.cache_dir:
-        told["cache_dir"] = os.path.abspath(os.path.expanduser(options.cache_dir))
-    if options.no_disk_cache:
+    if folder := getattr(options, "cache_dir", None):
+        told["cache_dir"] = os.path.abspath(os.path.expanduser(folder))
+    if getattr(options, "no_disk_cache", False):
         told["disk_cache"] = "no"
     return told

@@ -43,10 +43,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.surveyor import REPORT_SECONDS
 from ..errors import NDViewerError
-from ..storage.bytes import absolute, is_url
-from ..storage.local_files import FOLLOW_LINKS
+from ..storage.bytes import WEB_SCHEMES, absolute, is_url, scheme_of
 from ..storage.presentable import presentable
 from ..storage.printable import printable
+from .access_options import add_storage_options, storage_options
 from .planes import exit_code, lines_of, planes_of
 from .terminal import complain, guarded, say
 
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 _FIRST_POSITIONS = 5
 _LOOKED_AT = 512
 """Datasets with more positions are described by those that were read anyway."""
-_COUNTED = ("http", "https", "s3", "gs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,15 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    for option in options.storage_option:
-        if "=" not in option:
-            parser.error(f"--storage-option {option}: expected NAME=VALUE")
-    storage = dict(option.partition("=")[::2] for option in options.storage_option)
-    for name in ("format", "pattern"):
-        if value := getattr(options, name):
-            storage[name] = value
-    if options.follow_links:
-        storage[FOLLOW_LINKS] = "true"
+    try:
+        storage = storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     seconds = options.seconds if options.seconds or options.read else REPORT_SECONDS
     try:
         said = describe(options.path, storage)
@@ -126,25 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"with --planes: end after so long ({REPORT_SECONDS:g}; with --read as long as it takes)",
     )
-    parser.add_argument(
-        "--storage-option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="access option for its server; may be repeated. Names: endpoint, region, anonymous, key, "
-        "secret, user, password, …",
-    )
-    parser.add_argument(
-        "--format", metavar="NAME", help="format of the dataset, where its name and first bytes mislead"
-    )
-    parser.add_argument(
-        "--pattern", help="how the images in a folder are named, for example img_t{t:d}_c{c}_z{z:d}.png"
-    )
-    parser.add_argument(
-        "--follow-links",
-        action="store_true",
-        help="follow symbolic links that lead out of the dataset (only if you trust it)",
-    )
+    add_storage_options(parser)
     return parser
 
 
@@ -207,7 +183,7 @@ class _Costs:
     def __init__(self, path: str, traffic: Traffic) -> None:
         self.source: Source | None = None
         self.said: Said = {}
-        self._is_counted = path.partition("://")[0].lower() in _COUNTED
+        self._is_counted = scheme_of(path) in WEB_SCHEMES
         self._traffic = traffic
 
     def of(self, name: str, call: Callable[[], Any]) -> Any:

@@ -26,7 +26,7 @@ from ..model import PlaneKey
 from ..sources.images.source import ImagesSource
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
-from ..storage.local_files import FOLLOW_LINKS
+from .access_options import storage_options
 from .terminal import complain, guarded, say
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = _parser().parse_args(arguments)
-    storage = dict(option.partition("=")[::2] for option in options.storage_option)
-    if options.pattern:
-        storage["pattern"] = options.pattern
-    if options.follow_links:
-        storage[FOLLOW_LINKS] = "true"
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        storage = storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     text = io.StringIO()
     try:
         said = write_references(options.path, text, storage, options.root)

@@ -11,8 +11,8 @@ from ..errors import NDViewerError
 from ..opening import open_dataset
 from ..rendering.contrast import ContrastMode
 from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR, BarLook
-from ..storage.local_files import FOLLOW_LINKS
 from ..storage.printable import printable
+from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
 from .planes import ALL_THERE, INCOMPLETE
 from .terminal import complain, guarded, is_within, say, shown_progress
@@ -69,14 +69,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         value = getattr(options, name)
         if value is not None and not 0 < value < math.inf:
             parser.error(f"--{name} {value}: must be above 0")
-    for option in options.storage_option:
-        if "=" not in option:
-            parser.error(f"--storage-option {option}: expected NAME=VALUE")
-    storage = dict(option.partition("=")[::2] for option in options.storage_option)
-    if options.format:
-        storage["format"] = options.format
-    if options.follow_links:
-        storage[FOLLOW_LINKS] = "true"
+    try:
+        storage = storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         with open_dataset(options.path, storage_options=storage) as dataset:
             return _render(dataset, options, ending)
@@ -165,13 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--label-opacity", type=float, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
     )
-    parser.add_argument("--format", help="format of the dataset, where its name and first bytes mislead")
-    parser.add_argument(
-        "--follow-links", action="store_true", help="follow symbolic links that lead out of it"
-    )
-    parser.add_argument(
-        "--storage-option", action="append", default=[], metavar="NAME=VALUE", help="access options"
-    )
+    add_storage_options(parser)
     return parser
 
 
