@@ -46,7 +46,7 @@ def open_dataset(
     `NotImplementedError`). Blocks on disk or network.
     Any thread.
     """
-    path = absolute(os.fspath(path))  # a pickled array may be opened in another working directory
+    path = absolute(os.fsdecode(path))  # a pickled array may be opened in another working directory
     if timeout is not None and not isolate:
         raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
     options = {**(storage_options or {}), **({"format": format} if format else {})}

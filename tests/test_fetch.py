@@ -311,6 +311,8 @@ def test_a_server_that_is_off_and_one_that_never_was(server):
         open_bytes("http://127.0.0.1:9/a.bin")
     with pytest.raises(DatasetError, match=r"cannot resolve host no-such-host\.invalid"):
         open_bytes("http://no-such-host.invalid/a.bin")
+    with pytest.raises(DatasetError, match=r"cannot resolve the host of the bucket scans: .* 'endpoint'"):
+        open_bytes("s3://scans/a.bin", {"endpoint": "https://no-such-host.invalid"})
 
 
 @pytest.mark.parametrize("given", ["url", "options"])

@@ -183,6 +183,13 @@ def test_option_that_is_none_is_refused_in_words(capsys: pytest.CaptureFixture[s
     assert "expected NAME=VALUE" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("address", ["ftp://host/scan", "htps://host/scan.h5", "magnet://host/run.tif"])
+def test_an_address_of_another_kind_is_named(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert info.main([address]) == 1
+    said = capsys.readouterr().err
+    assert address in said and "https://" in said and "s3://" in said and "named as by" not in said
+
+
 def test_requests_and_bytes_from_a_server_are_those_it_served(
     server: RangeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,10 +17,11 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from stores import create_array, plane
+from stores import create_array, plane, write_image
 
+from ndviewer_light import open_dataset
 from ndviewer_light.cli import info, references
-from ndviewer_light.errors import DatasetError, DatasetNotFoundError
+from ndviewer_light.errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from ndviewer_light.sources import open_source
 from ndviewer_light.storage.printable import PrintableFormatter, printable, tame_logger
 
@@ -190,6 +191,28 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     ended = _run("references", folder, "-o", folder + b"/refs.json")
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert rb"bad\udcff/refs.json" in ended.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("isolate", [False, True])
+def test_zarr_below_a_name_that_is_no_text_says_what_to_do(
+    tmp_path: Path, version: int, isolate: bool
+) -> None:
+    folder = os.fsencode(tmp_path) + b"/M\xfcller"
+    os.makedirs(folder)
+    path = tmp_path / "i.zarr"
+    write_image(path, version=version)
+    os.rename(path, folder + b"/i.zarr")
+    with (
+        open_dataset(folder + b"/i.zarr", isolate=isolate) as dataset,
+        pytest.raises(UnsupportedError, match="not valid UTF-8") as raised,
+    ):
+        dataset.plane()
+    assert "pybind" not in str(raised.value).lower()
+    ended = _run("info", folder + b"/i.zarr")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"not valid UTF-8" in ended.stdout
 
 
 def test_an_archive_with_names_that_are_none(tmp_path: Path) -> None:

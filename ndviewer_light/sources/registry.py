@@ -29,7 +29,16 @@ from ..errors import (
     UnsupportedError,
 )
 from ..storage.beginning import BEGINNING_BYTES, Beginning
-from ..storage.bytes import absolute, check_address, is_url, split_inner
+from ..storage.bytes import (
+    SHARE_SCHEMES,
+    WEB_SCHEMES,
+    absolute,
+    check_address,
+    is_url,
+    scheme_of,
+    split_inner,
+    unknown_scheme,
+)
 from ..storage.file_kinds import looks_like
 from ..storage.limits import error_of_os
 from ..storage.local_files import check_regular
@@ -64,7 +73,6 @@ _ALSO = {
     **{"zarr": "ome-zarr", "ozx": "ome-zarr", "nwb": "hdf5", "h5": "hdf5"},
     **{"kerchunk": "references", "lindi": "references", "ome-tiff": "tiff", "png": "images"},
 }
-_SCHEMES = ("http", "https", "s3", "gs", "smb", "sftp")
 
 IMAGES = "images.format:ImagesFormat"
 """Asked last: it takes any folder with images in it, also one of which another package knows more."""
@@ -97,6 +105,8 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
             return _open_store_or_folder(path, options)
         if chosen is not None:
             return _opened_as(chosen, path, options)
+    if is_url(path) and scheme_of(path) not in WEB_SCHEMES + SHARE_SCHEMES:
+        raise unknown_scheme(path)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
     raise DatasetNotFoundError(
         f"{presentable(path)} is not a supported dataset{looks_like(head)}. Expected an "
@@ -149,7 +159,7 @@ def _looked_at(path: str, options: Mapping[str, str]) -> Iterator[_FirstLook]:
     Nothing is read of what names alone decide, of other schemes, or of files on this machine.
     """
     file = split_inner(path)[0]
-    is_remote = file.partition("://")[0].lower() in _SCHEMES
+    is_remote = scheme_of(file) in WEB_SCHEMES + SHARE_SCHEMES
     if not is_remote or any(_built_in(entry).is_certain(path) for entry in (*BUILT_IN, IMAGES)):
         yield _FirstLook()
         return

@@ -13,7 +13,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ..errors import CorruptDataError, DatasetError, DatasetGoneError, DatasetNotFoundError
+from ..errors import (
+    CorruptDataError,
+    DatasetError,
+    DatasetGoneError,
+    DatasetNotFoundError,
+    UnsupportedError,
+)
 from .limits import error_of_os
 from .local_files import open_descriptor
 from .presentable import presentable
@@ -24,6 +30,10 @@ if TYPE_CHECKING:
 
     Range = tuple[int, int]  # offset, length in bytes
 
+WEB_SCHEMES = ("http", "https", "s3", "gs")
+"""Of addresses that are read with requests for ranges."""
+SHARE_SCHEMES = ("smb", "sftp")
+"""Of addresses that are read as open files."""
 FIRST_BYTES = 128 * 1024
 """Of a file on a server: what opening it brings, with its size."""
 _BRACKETS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://[^/]*\[[0-9A-Fa-f:.]*\]")  # an address with :: in it
@@ -43,6 +53,19 @@ def check_still_there(path: str) -> None:
 def is_url(path: str) -> bool:
     """Whether `path` is a URL ("https://…") rather than a local file."""
     return _SCHEME.match(path) is not None
+
+
+def scheme_of(url: str) -> str:
+    """``"https"`` of a URL; in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def unknown_scheme(url: str) -> UnsupportedError:
+    """The error for a URL that nothing here can read, for example ``ftp://…``."""
+    known = ", ".join(f"{name}://" for name in WEB_SCHEMES + SHARE_SCHEMES)
+    return UnsupportedError(
+        f"{presentable(url)} cannot be opened: only files on this computer and {known} are supported"
+    )
 
 
 def check_address(url: str) -> None:

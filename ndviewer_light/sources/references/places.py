@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import MetadataError, UntrustedReferenceError
-from ...storage.bytes import is_url
+from ...storage.bytes import WEB_SCHEMES, is_url, scheme_of
 from ...storage.limits import safe_relative
 from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
 from ...storage.presentable import presentable
@@ -22,7 +22,6 @@ from ...storage.remote.hosts import host_as_clients_read_it, is_inside_name, the
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_SERVERS = ("http", "https", "s3", "gs")
 _SAME_SCHEME = {"gcs": "gs", "s3a": "s3", "local": "file"}
 _FILE = "file"
 _SECRETS = ("key", "secret", "token", "user", "password", "credentials")
@@ -55,13 +54,13 @@ class ReferencePolicy:
         """The resolved path or URL; raises `UntrustedReferenceError` or `MetadataError`."""
         if not written or "\0" in written or "::" in _BRACKETS.sub("//host", written):
             raise MetadataError(f"{self._name} refers to {_said(written)}, which is not a file")
-        scheme = written.partition("://")[0].lower() if is_url(written) else ""
+        scheme = scheme_of(written) if is_url(written) else ""
         scheme = _SAME_SCHEME.get(scheme, scheme)
-        if scheme in _SERVERS:
+        if scheme in WEB_SCHEMES:
             return self._on_server(f"{scheme}://{written.partition('://')[2]}")
         if scheme not in ("", _FILE):
             raise UntrustedReferenceError(
-                f"{self._name} refers to {_said(written)}; only {', '.join(f'{s}://' for s in _SERVERS)} "
+                f"{self._name} refers to {_said(written)}; only {', '.join(f'{s}://' for s in WEB_SCHEMES)} "
                 "and files are followed"
             )
         path = written.partition("://")[2] if scheme else written

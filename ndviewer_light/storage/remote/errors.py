@@ -82,6 +82,12 @@ _KINDS: Mapping[str, _Kind] = {
         "cannot resolve host {host}: check the spelling of the address and your network connection",
         passes=True,
     ),
+    "unknown server": _Kind(
+        DatasetError,
+        "cannot resolve the host of {host}: check its name, the storage options 'endpoint' and 'region', and "
+        "your network connection",
+        passes=True,
+    ),
     "not secure": _Kind(
         DatasetError,
         "the connection to {host} is not secure, so {name} was not read: its certificate is not trusted, is "
@@ -125,8 +131,9 @@ class Failure(Exception):
 
 def error_for(failure: Failure, name: str, host: str) -> DatasetError:
     """The error for callers, with `name` and `host` for display."""
-    kind = _KINDS[failure.kind]
     scheme = name.partition("://")[0]
+    is_unknown_bucket = failure.kind == "unknown host" and scheme in ("s3", "gs")
+    kind = _KINDS["unknown server" if is_unknown_bucket else failure.kind]
     login = _LOGINS.get(scheme, _LOGINS[""])
     sentence = kind.sentence.format(name=name, host=host, detail=failure.detail, login=login)
     if failure.tries > 1:

@@ -11,8 +11,8 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ...errors import CorruptDataError, DatasetError, UnsupportedError
-from ..bytes import FIRST_BYTES, Bytes
+from ...errors import CorruptDataError, DatasetError
+from ..bytes import FIRST_BYTES, SHARE_SCHEMES, WEB_SCHEMES, Bytes, scheme_of, unknown_scheme
 from ..presentable import presentable
 from .block_file import MAX_BYTES, BlockFile, Blocks
 from .client import Answer, RemoteFile, settings_from
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBytes", "open_remote", "set_in_flight"]
 
-_WEB = ("http", "https", "s3", "gs")
-_SHARES = ("smb", "sftp")
 _WAYS = 4  # plain, with region, with credentials, and the last one to fail
 
 
@@ -50,16 +48,13 @@ def open_remote(url: str, options: Mapping[str, str] | None = None, *, whole: bo
     Raises `DatasetNotFoundError`, `DatasetPermissionError` or another `DatasetError`.
     """
     settings = settings_from(options)
-    scheme = url.partition("://")[0].lower()
-    if scheme in _SHARES:
+    scheme = scheme_of(url)
+    if scheme in SHARE_SCHEMES:
         from .shares import ShareBytes
 
         return ShareBytes(url, settings)
-    if scheme not in _WEB:
-        known = ", ".join(f"{name}://" for name in _WEB + _SHARES)
-        raise UnsupportedError(
-            f"{presentable(url)} cannot be opened: only files on this computer and {known} are supported"
-        )
+    if scheme not in WEB_SCHEMES:
+        raise unknown_scheme(url)
     if settings.requests_at_once is not None:
         set_in_flight(settings.requests_at_once)
     kept = None if whole else kept_blocks(options)

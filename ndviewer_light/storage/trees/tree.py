@@ -13,14 +13,10 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import DatasetNotFoundError, LimitExceededError
+from ...errors import DatasetNotFoundError, LimitExceededError, UnsupportedError
 from ...model import natural_sorted
 from ..activity import Activity, activity_of, newest_write
-from ..bytes import (
-    check_still_there,
-    is_url,
-    split_inner,
-)
+from ..bytes import WEB_SCHEMES, check_still_there, is_url, scheme_of, split_inner
 from ..limits import (
     MAX_DIRECTORY_ENTRIES,
     error_of_os,
@@ -252,7 +248,14 @@ class LocalTree(Tree):
         return natural_sorted(entry.name for entry in _entries(path) if _is_dir(entry))
 
     def kvstore(self, path: str) -> JsonObject:
-        """See `Tree.kvstore`."""
+        """See `Tree.kvstore`; raises `UnsupportedError` for names that are no text, which JSON cannot say."""
+        try:
+            path.encode("utf-8")
+        except UnicodeEncodeError:
+            raise UnsupportedError(
+                f"{path}: a name in this path is not valid UTF-8, so its pixels cannot be read: rename the "
+                "folder, or mount the disk with its encoding"
+            ) from None
         return {"driver": "file", "path": path.replace(os.sep, "/") + "/"}
 
     def check_there(self) -> None:
@@ -311,7 +314,6 @@ def _path_of(url: str) -> str:
     return presentable(url).partition("://")[2].partition("/")[2].lower()
 
 
-_SCHEMES = ("http", "https", "s3", "gs")
 _OTHER_FORMATS = re.compile(
     r"\.(json|nd2|h5|hdf5?|he5|nwb|tiff?|png|jpe?g|bmp|gif|csv|txt|html?|xml|gz|tar)$"
 )
@@ -332,12 +334,12 @@ def names_zarr(url: str) -> bool:
 
     On shares only archives can be read; stores there are accepted, too, to report that.
     """
-    scheme = url.partition("://")[0].lower()
+    scheme = scheme_of(url)
     if is_archive(split_inner(url)[0]):
         return True
     path = _path_of(split_inner(url)[0])
     last = path.rstrip("/").rpartition("/")[2]
-    if scheme not in _SCHEMES:
+    if scheme not in WEB_SCHEMES:
         return ".zarr" in path and not _OTHER_FORMATS.search(last)
     if "{" in last:  # a pattern for many files
         return False

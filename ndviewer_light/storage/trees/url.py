@@ -23,6 +23,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import natural_sorted
+from ..bytes import WEB_SCHEMES
 from ..bytes_pool import whole
 from ..cancellation import current_scope
 from ..file_versions import NOTHING
@@ -73,7 +74,7 @@ class UrlTree(Tree):
         self.in_flight = settings.requests_at_once or IN_FLIGHT
         self.stall_s = settings.stall_s
         scheme, base, self._query = _divided(url)
-        if scheme not in ("http", "https", "s3", "gs"):
+        if scheme not in WEB_SCHEMES:
             raise UnsupportedError(
                 f"{presentable(url)}: OME-Zarr can be read from http(s)://, s3:// and gs://; a share must "
                 "be mounted as a folder of this computer"
