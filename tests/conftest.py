@@ -76,6 +76,14 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     )
 
 
+_HANDS = {2: (0, 1, 0, 1, 0, 1, 0)}
+"""To whom tests are dealt in turn: of two shares, the second (PyQt5) also has those that imitate Squid."""
+
+
+def _is_for_each(item: pytest.Item) -> bool:
+    return item.get_closest_marker("each_binding") is not None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is in other shares."""
     share, shares = map(int, config.getoption("--share", "1/1").split("/"))
@@ -91,11 +99,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             left_out.add(item)
     for name, deck in decks.items():
         if "::" not in name or len(deck) < shares:
-            deck = [item for item in deck if not item.get_closest_marker("each_binding")]
+            deck = [item for item in deck if not _is_for_each(item)]
         # not in their order: with two values in turn, one share would get all of one
         deck.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
         first = zlib.crc32(name.encode())  # not always the same share: there are many decks of one
-        left_out |= {item for i, item in enumerate(deck, first) if i % shares != share - 1}
+        hands = range(shares) if any(map(_is_for_each, deck)) else _HANDS.get(shares, range(shares))
+        left_out |= {item for i, item in enumerate(deck, first) if hands[i % len(hands)] != share - 1}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
