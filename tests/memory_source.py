@@ -89,7 +89,7 @@ class MemorySource(Source):
             nothing = PlaneNotStoredError(f"nothing stored at {tuple(key)}")
             nothing.fill_value = np.zeros((), self._info.dtype)[()]
             raise nothing
-        return pixels.copy()
+        return pixels.copy(order="K")
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         self.looks.append(key)

@@ -139,6 +139,15 @@ def whole_numbers() -> list[np.ndarray]:
     return [random.integers(0, 60_000, (151, 211)).astype("u2") for _ in range(4)]
 
 
+def column_by_column() -> list[np.ndarray]:
+    return [np.asfortranarray(each) for each in whole_numbers()]
+
+
+def some_column_by_column() -> list[np.ndarray]:
+    planes = whole_numbers()
+    return [planes[0], *map(np.asfortranarray, planes[1:])]
+
+
 def fractions() -> list[np.ndarray]:
     planes = [np.random.default_rng(2).normal(0, 1, (91, 121)).astype("f4") for _ in range(2)]
     planes[0][10:20, 10:30], planes[0][40:50, 10:30], planes[0][60:70, 10:30] = np.nan, np.inf, -np.inf
@@ -148,8 +157,13 @@ def fractions() -> list[np.ndarray]:
 @pytest.mark.gl
 @pytest.mark.parametrize(
     ("planes", "limits"),
-    [(whole_numbers, (9_000.0, 51_000.0)), (fractions, (-1.5, 1.25))],
-    ids=["uint16", "float32 with NaN and infinities"],
+    [
+        (whole_numbers, (9_000.0, 51_000.0)),
+        (column_by_column, (9_000.0, 51_000.0)),
+        (some_column_by_column, (9_000.0, 51_000.0)),
+        (fractions, (-1.5, 1.25)),
+    ],
+    ids=["uint16", "stored transposed", "some of them stored transposed", "float32 with NaN and infinities"],
 )
 def test_a_picture_drawn_on_the_cpu_differs_by_one_grey_level_at_most(qtbot, new_viewer, planes, limits):
     pictures = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ndviewer_light.engine.transpose import c_ordered, copy_into
+from ndviewer_light.engine.transpose import c_ordered, copy_into, is_transposed
 
 SHAPES = [
     (1, 1),
@@ -68,6 +68,15 @@ def test_any_other_memory_order_is_copied_right(cut, transposed):
     ordered = c_ordered(plane)
     assert ordered.flags.c_contiguous
     np.testing.assert_array_equal(ordered, plane)
+
+
+def test_what_is_stored_transposed_is_told_apart():
+    stored = numbered((128, 96), "u2")
+    assert is_transposed(stored.T)
+    assert not is_transposed(stored)
+    assert not is_transposed(stored.T[::2]), "with gaps"
+    assert not is_transposed(stored[:1]), "in either order"
+    assert not is_transposed(np.broadcast_to(np.uint16(7), (64, 64)))
 
 
 def test_what_is_copied_into_may_be_foreign_memory():

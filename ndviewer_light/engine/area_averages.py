@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .transpose import is_transposed
+
 
 def step_for(longest: int, edge: int) -> int:
     """How many pixels are averaged along each axis so that at least `edge`, and less than twice, remain."""
@@ -17,6 +19,9 @@ def shrunk(pixels: np.ndarray, step: int) -> np.ndarray:
     """
     if step <= 1:
         return pixels
+    if is_transposed(pixels):  # averaged as it lies in memory
+        turned: np.ndarray = shrunk(pixels.T, step).T
+        return turned
     height, width = pixels.shape
     rows, columns = height // step * step, width // step * step
     downs = [each for each in (slice(0, rows), slice(rows, height)) if each.start < each.stop]

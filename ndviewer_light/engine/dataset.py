@@ -168,7 +168,7 @@ class Dataset(DatasetNumbers):
         try:
             if region is not None:
                 return self._tiled.region(key, level, Region(*region))
-            return self._cache.read(key, level)
+            return c_ordered(self._cache.read(key, level))
         except PlaneNotStoredError as error:
             plane = self._outcomes.of_failure(key, error, level)
             if plane.pixels is None:
@@ -185,7 +185,7 @@ class Dataset(DatasetNumbers):
             self.begin_ahead(ahead)
         pixels = self._ahead.take(wanted, ahead)
         if pixels is not None:
-            return pixels
+            return c_ordered(pixels)
         return self.plane(*wanted.plane, level=wanted.level, region=wanted.tile)
 
     def read_planes(
@@ -296,10 +296,10 @@ class Dataset(DatasetNumbers):
     ) -> list[Plane]:
         """Return the planes of one view, waiting at most `wait` s in total (None: until all are read).
 
-        Planes not read by then are LOADING, and count as a change when they arrive. The keys are
-        in view from now on: queued reads of other planes are dropped, and planes that
-        cannot be shown are retried with back-off for as long as they stay in view. `view` lists
-        everything in view if that is more than `keys` (a volume read in parts).
+        In C order, unless `keep_stored_order` was called. Those not read by then are LOADING, and count as a
+        change when they arrive. The keys are in view from now on: queued reads of other planes are dropped,
+        and planes that cannot be shown are retried with back-off for as long as they stay in view. `view`
+        lists everything in view if that is more than `keys` (a volume read in parts).
         """
         return self._requests.planes(keys, level, wait, view)
 
@@ -348,7 +348,7 @@ class Dataset(DatasetNumbers):
             if level == OVERVIEW:
                 pixels = self._overviews.read(key)
             else:
-                pixels = c_ordered(self._follower.read(key, level, tile))
+                pixels = self._in_order(self._follower.read(key, level, tile))
         except PlaneNotWrittenError:
             raise
         except PlaneNotStoredError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .dataset_states import DatasetStates
 from .plane_measuring import PlaneMeasuring, times_of
 from .read_ahead import worth_reading_at_once
+from .transpose import c_ordered, is_transposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ class DatasetNumbers(DatasetStates):
         self.numbers = numbers
         self.reopen = reopen
         self._workers = workers
+        self._keeps_order = False
         self._reads = reads
         self._measuring = PlaneMeasuring(source, self._images, self._tiled, reads, self._outcomes)
 
@@ -54,6 +56,18 @@ class DatasetNumbers(DatasetStates):
     def reads_at_once(self) -> int:
         """How many planes are read at the same time: many from servers, where reading is mostly waiting."""
         return self._workers or worth_reading_at_once(self._source)
+
+    def keep_stored_order(self) -> None:
+        """From now on, `planes` gives pixels (Y, X) in the order in memory in which they are stored.
+
+        For what displays them: some writers, like Squid, store planes column by column, and turning one takes
+        longer than to read it. `plane` and all others still give out pixels in C order.
+        """
+        self._keeps_order = True
+
+    def _in_order(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels that were read, as they are to be kept."""
+        return pixels if self._keeps_order and is_transposed(pixels) else c_ordered(pixels)
 
     def measure_what_is_read(self) -> None:
         """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""

@@ -21,6 +21,7 @@ from .background_work import BackgroundWork
 from .look_schedule import Following
 from .overview import OVERVIEW
 from .plane_versions import PlaneVersions
+from .transpose import c_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -283,7 +284,7 @@ class DiskFollower:
             if isinstance(shown, np.ndarray) and level != OVERVIEW and compared < _COMPARED_PLANES:
                 compared += 1
                 self._versions.note(key, level, version)
-                if are_same(shown, self._read(key, level)):  # notes the version, if it is told
+                if self._is_still(shown, key, level):  # notes the version, if it is told
                     continue
             elif isinstance(shown, np.ndarray) or known is not None:
                 self._versions.note(key, level, version)
@@ -297,6 +298,11 @@ class DiskFollower:
             viewed.retries.written([key])
             viewed.view.draw_again(key)
         return found
+
+    def _is_still(self, shown: np.ndarray, key: PlaneKey, level: int) -> bool:
+        """Whether a plane that is in memory is read again as it is there."""
+        pixels = self._read(key, level)
+        return are_same(shown, c_ordered(pixels) if shown.flags.c_contiguous else pixels)
 
     def _is_in_parts(self, key: PlaneKey, known: str, version: str) -> bool:
         """Whether a plane is being written again chunk by chunk: what was read before is whole, and stays.
@@ -319,7 +325,7 @@ class DiskFollower:
             shown = self._cache.peek(key, level)
             if not isinstance(shown, np.ndarray) or self._work.closed.is_set():
                 continue
-            if are_same(shown, self._read(key, level)):
+            if self._is_still(shown, key, level):
                 continue
             self._cache.clear()  # not only planes in view may have changed without notification
             for viewed in self._viewed:

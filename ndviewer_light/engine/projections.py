@@ -113,7 +113,7 @@ class RunningProjection:
             raise ValueError("there is no plane in this stack")
         if self._how == "mean":
             return (self._total / self.n).astype(np.float32)
-        return self._total.copy() if self._how == "sum" else self._total
+        return self._total.copy(order="K") if self._how == "sum" else self._total
 
 
 def projected(planes: Iterable[np.ndarray], how: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from ..model import PlaneKey, Region, channel_name, find_channel
 from ..storage.tiling import check_whole_plane
 from .leases import StoredKey, SupersededRead
 from .tiles import ONE_TILE_PIXELS, TileGrid, common_part, whole
+from .transpose import c_ordered
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -123,7 +124,7 @@ class TiledPlanes:
         check_whole_plane((region.height, region.width), itemsize, "the region")
         if grid.is_whole:
             try:
-                pixels = np.ascontiguousarray(self._cache.read(key, level)[region.slices])
+                pixels = c_ordered(self._cache.read(key, level)[region.slices])
             except PlaneNotStoredError as error:
                 raise of_shape(error, (region.height, region.width)) from error
             pixels.flags.writeable = False
@@ -144,7 +145,7 @@ class TiledPlanes:
                 if out is None:
                     out = np.empty((region.height, region.width), pixels.dtype)
                 there, here = common_part(tile, region)
-                out[there] = pixels[here]
+                out[there] = c_ordered(pixels[here])
         if out is None:
             raise of_shape(missing[0][1], (region.height, region.width))
         for tile, reason in missing:

@@ -16,6 +16,7 @@ import numpy as np
 from ..model import Plane, PlaneKey, PlaneState
 from .projections import worse
 from .stack_resolution import resolution_text, stack_resolution
+from .transpose import copy_into
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -197,7 +198,8 @@ class _KeptStack:
             kept = self.pixels.get(key.c)
             if kept is None or (kept.dtype != part.dtype and not np.can_cast(part.dtype, kept.dtype)):
                 kept = self.pixels[key.c] = np.zeros(self.grid.shape, part.dtype)
-        kept[i] = part  # not under the lock: whoever notifies must not wait for it
+        part = part.astype(kept.dtype, copy=False)
+        copy_into(kept[i], part)  # not under the lock: whoever notifies must not wait for it
         return True
 
     def seen(self, channels: Sequence[int], *, is_held_back: bool) -> StackSeen:

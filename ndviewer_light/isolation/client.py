@@ -155,11 +155,11 @@ class IsolatedSource(Source):
         return self._readers.opening_since
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
-        """Like `Source.read_plane`, C-contiguous; a reader process that dies meanwhile is replaced."""
+        """Like `Source.read_plane`; a reader process that dies meanwhile is replaced."""
         return self._ask("read", key, level, lambda process, reply: process.copy_out(reply))
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
-        """Like `Source.read_region`, C-contiguous; see `read_plane`."""
+        """Like `Source.read_region`; see `read_plane`."""
         return self._ask(
             "read", key, level, lambda process, reply: process.copy_out(reply), region=tuple(region)
         )

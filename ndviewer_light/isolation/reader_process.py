@@ -211,9 +211,10 @@ class ReaderProcess:
             self._leave(call)
 
     def copy_out(self, reply: protocol.Message) -> np.ndarray:
-        """The plane located by a reply to "read"; for `take` of `ask`."""
+        """The plane located by a reply to "read", in the order in which it is stored; for `take` of `ask`."""
         try:
-            return self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
+            stored = self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
+            return stored.T if reply.get("turned") else stored
         except (LimitExceededError, MemoryError):
             raise
         except (OSError, ValueError) as error:

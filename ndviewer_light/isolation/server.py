@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..engine.kept_averages import LaterPuts, ThumbnailCache
 from ..engine.label_parts import LabelParts
 from ..engine.thumbnail_maker import make_thumbnails
-from ..engine.transpose import copy_into
+from ..engine.transpose import copy_into, is_transposed
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..model import PlaneKey, Region, StackKey, find_channel
 from ..sources.disk_cached import open_disk_cached
@@ -216,16 +216,18 @@ class _Server:
         return {**self._in_slot(pixels), "version": version, **measured}
 
     def _in_slot(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Hand pixels over, as soon as a slot is free."""
+        """Hand pixels over in the order in which they are stored, as soon as a slot is free."""
+        turned = is_transposed(pixels)
+        stored = pixels.T if turned else pixels
         number = self._free.get()
         try:
             slot = self._slots[number]
-            copy_into(slot.array(pixels.shape, pixels.dtype), pixels)
+            copy_into(slot.array(stored.shape, stored.dtype), stored)
             slot.flush()
         except BaseException:
             self._free.put(number)
             raise
-        return {"slot": number, "shape": pixels.shape, "dtype": pixels.dtype.str}
+        return {"slot": number, "shape": stored.shape, "dtype": stored.dtype.str, "turned": turned}
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..engine.transpose import c_ordered, is_transposed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -66,7 +68,7 @@ def seen_composite(layers: Sequence[Layer], area: PictureArea, rows: int, column
         return picture
     total = np.zeros((y.n_read, x.n_read), np.uint64)
     for layer in layers:
-        total += _colored(layer, x.read(y.read(layer.pixels, 0), 1))
+        total += _colored(layer, _seen(layer.pixels, y, x))
     shown = _channels(total).view(np.uint32)[..., 0]
     shown = x.spread(y.spread(shown, 0), 1)
     picture.view(np.uint32)[y.start : y.stop, x.start : x.stop, 0] = shown
@@ -110,6 +112,13 @@ class _Sampled(NamedTuple):
     def spread(self, picture: np.ndarray, axis: int) -> np.ndarray:
         """Their colours where they are seen."""
         return picture if self.spread_at is None else picture.take(self.spread_at, axis)
+
+
+def _seen(pixels: np.ndarray, y: _Sampled, x: _Sampled) -> np.ndarray:
+    """The pixels for which colours are needed, in C order."""
+    if is_transposed(pixels):  # numpy would turn all of them to take a few
+        return c_ordered(y.read(x.read(pixels.T, 0), 1).T)
+    return x.read(y.read(pixels, 0), 1)
 
 
 def _channels(total: np.ndarray) -> np.ndarray:

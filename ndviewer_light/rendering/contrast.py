@@ -100,7 +100,7 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
 
 def _sample(pixels: np.ndarray) -> np.ndarray:
     step = max(1, math.ceil((pixels.size / _SAMPLES) ** (1 / max(pixels.ndim, 1))))
-    return pixels[(slice(None, None, step),) * pixels.ndim].ravel()
+    return pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
 
 
 def _windows(sample: np.ndarray) -> dict[float, Limits]:

@@ -62,6 +62,8 @@ def _mapped(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def are_same(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two arrays are equal; without an array of the answers for each number, as large as they are."""
+    if one.flags.f_contiguous and other.flags.f_contiguous:  # compared as they lie in memory
+        one, other = one.T, other.T
     if one.shape != other.shape or not one.ndim:
         return np.array_equal(one, other)
     parts = range(0, len(one), _ROWS)
@@ -71,6 +73,8 @@ def are_same(one: np.ndarray, other: np.ndarray) -> bool:
 def has_memory_of_its_own(array: np.ndarray) -> bool:
     """Whether an array is one of `array_of_its_own`, or a view of it, and nothing else is in its memory."""
     base: object = array.base
+    if isinstance(base, np.ndarray) and base.nbytes == array.nbytes:  # turned
+        base = base.base
     return isinstance(base, mmap.mmap) and len(base) == array.nbytes
 
 

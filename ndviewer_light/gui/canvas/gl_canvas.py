@@ -257,7 +257,7 @@ class GlCanvas(Canvas):
             self._display.scales.update(scales)  # type: ignore[arg-type]
         if self._picture_place is not None:
             z, y, x = (at * size[dim] for dim, at in zip("zyx", frame.corner, strict=True))
-            self._picture_place.move_to((z, y, x))
+            self._picture_place.move_to((z, y, x), wrapper.turned_shape)
         self._shown_frame = frame
 
     # ---- the ndv viewer --------------------------------------------------------------------

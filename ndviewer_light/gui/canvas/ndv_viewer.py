@@ -6,8 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import ndv
+import numpy as np
 from ndv.models import ArrayDisplayModel, ArrayViewerModel, ChannelMode, ClimsManual, LUTModel
-from vispy.visuals.transforms import STTransform
+from vispy.scene.visuals import Image
+from vispy.visuals.transforms import MatrixTransform, STTransform
 
 from ...storage import collector
 from ..ends import Owner
@@ -127,30 +129,56 @@ def leave_buffers_to_qt(canvas: ArrayCanvas) -> None:
 
 
 class PicturePlace:
-    """Where on the canvas ndv draws its pictures: ndv knows scales of axes, but no place. GUI thread only."""
+    """Where on the canvas ndv draws its pictures: ndv knows scales of axes, but no place. GUI thread only.
+
+    Pictures that are uploaded column by column are turned there, which ndv does not know of either.
+    """
 
     def __init__(self, canvas: ArrayCanvas) -> None:
         self._canvas = canvas
         self._corner = (0.0, 0.0, 0.0)
+        self._turned_shape: tuple[int, ...] | None = None
+        self._scales: tuple[float, ...] = (1.0, 1.0)
         set_scales = canvas.set_scales
 
         def set_scales_and_place(scales: tuple[float, ...]) -> None:
             set_scales(scales)  # with new transformations, from the origin on
+            self._scales = scales or self._scales
             self._place()
+            if self._turned_shape is not None:  # ndv shows all of the picture, as if it were not turned
+                y, x = (n * scale for n, scale in zip(self._turned_shape, self._scales[-2:], strict=True))
+                canvas.set_range(x=(0.0, x), y=(0.0, y))
 
         canvas.set_scales = set_scales_and_place  # type: ignore[method-assign]
 
-    def move_to(self, corner: tuple[float, float, float]) -> None:
-        """Have pictures and volumes begin at this place, along z, y and x in µm."""
-        if corner != self._corner:
-            self._corner = corner
+    def move_to(self, corner: tuple[float, float, float], turned_shape: tuple[int, ...] | None) -> None:
+        """Have pictures and volumes begin at this place, along z, y and x in µm.
+
+        `turned_shape`: rows and columns of pictures that are uploaded column by column; None of others.
+        """
+        if (corner, turned_shape) != (self._corner, self._turned_shape):
+            self._corner, self._turned_shape = corner, turned_shape
             self._place()
 
     def _place(self) -> None:
         for visual in visuals_of(self._canvas):
-            transform = getattr(visual, "transform", None)
-            if isinstance(transform, STTransform):
-                transform.translate = place_of(visual, self._corner)
+            is_picture = isinstance(visual, Image)
+            if is_picture and self._turned_shape is not None:
+                visual.transform = self._turned()
+                continue
+            if is_picture and isinstance(visual.transform, MatrixTransform):
+                y, x = self._scales[-2:]
+                visual.transform = STTransform(scale=(x, y, 1.0))
+            if isinstance(getattr(visual, "transform", None), STTransform):
+                visual.transform.translate = place_of(visual, self._corner)
+
+    def _turned(self) -> MatrixTransform:
+        """From the pixels of a picture that is uploaded column by column to its place."""
+        _, top, left = self._corner
+        y, x = self._scales[-2:]
+        return MatrixTransform(
+            np.array([[0.0, y, 0.0, 0.0], [x, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [left, top, 0.0, 1.0]])
+        )
 
 
 def _lut(channel: Channel, look: DrawnLook) -> LUTModel:
