@@ -14,7 +14,7 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.gui.following.plane_finder import is_any_missing
+from ndviewer_light.gui.following.plane_finder import is_any_missing, written_in_part
 from ndviewer_light.gui.look.theme import dark_palette
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.sessions import Session
@@ -70,6 +70,20 @@ def test_each_state_looks_different(sliders: AxisSliders) -> None:
     assert warning in looks[1] and accent not in looks[1]
     assert accent in looks[2] and warning in looks[2]
     assert set(looks[3]) == {text}
+
+
+def test_what_is_just_being_written_does_not_look_as_if_it_were_missing(sliders: AxisSliders) -> None:
+    sliders.set_time_states([*[ACQUIRED] * 3, PARTLY, PARTLY, *[PENDING] * 5], 4)
+    strip = sliders.time_strip
+    looks = [{color.name() for color in colors_at(strip, i)} for i in range(6)]
+    accent, warning = sliders.colors.accent.name(), sliders.colors.warning.name()
+    assert accent in looks[4] and warning not in looks[4]
+    assert warning in looks[3]
+    assert all(colors_at(strip, 4) != colors_at(strip, i) for i in (0, 3, 5))
+    said = "3 of 10 time points acquired, 1 being written, 1 acquired in part, 5 not written yet"
+    assert strip.accessibleDescription() == said
+    x = strip.margin + 4 * (strip.width() - 2 * strip.margin) / 9
+    assert strip.text_at(x) == f"t 5: being written\n{said}"
 
 
 def test_one_missing_time_point_of_many_can_be_seen(sliders: AxisSliders) -> None:
@@ -209,3 +223,4 @@ def test_the_time_point_that_is_just_being_written_is_not_missing(
     states: tuple[TimeState, ...], is_written: bool, expected: bool
 ) -> None:
     assert is_any_missing(states, is_written=is_written) is expected
+    assert written_in_part(states) == (states.index(PARTLY) if states and states[-1] is PARTLY else None)

@@ -70,12 +70,15 @@ class PlaneFinder(QObject):
         is_written = dataset is not None and dataset.is_being_written
         if (states, n_t, is_written) == self._shown:
             return
+        has_begun = is_written and not self._shown[2]
         self._shown = states, n_t, is_written
         known = states.states[:n_t] if states is not None else ()
         rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
-        self._stage.sliders.set_time_states((*known, *rest))
+        self._stage.sliders.set_time_states((*known, *rest), written_in_part(known) if is_written else None)
         if states is not None and is_any_missing(states.states, is_written=is_written):
             self._row.missing.show()
+        elif has_begun:
+            self._row.missing.hide()  # it was still to come
 
     # ---- the next one ----------------------------------------------------------------------
 
@@ -192,9 +195,13 @@ class _Search:
         self.found = self.dataset.find(self._after, self._wanted, say, self.cancelled.is_set)
 
 
+def written_in_part(states: Sequence[TimeState]) -> int | None:
+    """The last time point of which anything is there, if that is a part of it."""
+    begun = [t for t, state in enumerate(states) if state in (TimeState.ACQUIRED, TimeState.PARTLY)]
+    return begun[-1] if begun and states[begun[-1]] is TimeState.PARTLY else None
+
+
 def is_any_missing(states: Sequence[TimeState], *, is_written: bool) -> bool:
     """Whether a time point is missing, or a part of one: not of the one that is just being written."""
-    begun = [t for t, state in enumerate(states) if state in (TimeState.ACQUIRED, TimeState.PARTLY)]
-    front = begun[-1] if begun and is_written else None
-    is_partly = front is not None and states[front] is TimeState.PARTLY
-    return any(state in _NOT_THERE for t, state in enumerate(states) if not (is_partly and t == front))
+    front = written_in_part(states) if is_written else None
+    return any(state in _NOT_THERE for t, state in enumerate(states) if t != front)

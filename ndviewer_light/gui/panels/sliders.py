@@ -199,10 +199,10 @@ class AxisSliders(Panel):
         for axis in self._rows if axes is None else axes:
             self._rows[axis].play.setChecked(False)
 
-    def set_time_states(self, states: Sequence[TimeState]) -> None:
-        """Show below the T slider what is there of each time point; nothing while that is unknown."""
+    def set_time_states(self, states: Sequence[TimeState], front: int | None = None) -> None:
+        """Show below the T slider what is there of each time point; see `TimeStrip.set_states`."""
         self._strip.margin = self._rows["t"].slider.end_margin
-        self._strip.set_states(states)
+        self._strip.set_states(states, front)
 
     @property
     def time_strip(self) -> TimeStrip:

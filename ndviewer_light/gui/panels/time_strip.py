@@ -30,6 +30,7 @@ _ORDER = (
     TimeState.UNREADABLE,
 )
 """What is drawn first; what is drawn later may cover it."""
+_BEING_WRITTEN = "being written"
 _MARKED = (TimeState.PARTLY, TimeState.MISSING, TimeState.UNREADABLE)
 
 
@@ -46,7 +47,8 @@ class TimeStrip(QWidget):
         super().__init__(parent)
         self.margin = 7
         self._states: tuple[TimeState, ...] = ()
-        self._runs: list[tuple[TimeState, int, int]] = []  # first and last time point
+        self._front: int | None = None
+        self._runs: list[tuple[TimeState | None, int, int]] = []  # first and last time point; None: the front
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("time points acquired")
@@ -56,13 +58,17 @@ class TimeStrip(QWidget):
         """What it shows; empty while nothing is known."""
         return self._states
 
-    def set_states(self, states: Sequence[TimeState]) -> None:
-        """Show these states, one per time point; none while nothing is known."""
+    def set_states(self, states: Sequence[TimeState], front: int | None = None) -> None:
+        """Show these states, one per time point; none while nothing is known.
+
+        `front`: the time point that is just being written, of which the rest is not missing.
+        """
         states = tuple(states)
-        if states == self._states:
+        if (states, front) == (self._states, self._front):
             return
-        self._states, self._runs, at = states, [], 0
-        for state, same in groupby(states):
+        self._states, self._front, self._runs, at = states, front, [], 0
+        looks = [None if t == front else state for t, state in enumerate(states)]
+        for state, same in groupby(looks):
             n = len(list(same))
             self._runs.append((state, at, at + n - 1))
             at += n
@@ -73,8 +79,10 @@ class TimeStrip(QWidget):
         """All of it in words: "38 of 40 time points acquired, 2 nothing stored"."""
         if not self._states:
             return ""
-        counts = {state: self._states.count(state) for state in TimeState}
-        others = [
+        settled = [state for t, state in enumerate(self._states) if t != self._front]
+        counts = {state: settled.count(state) for state in TimeState}
+        others = [f"1 {_BEING_WRITTEN}"] * (len(settled) < len(self._states))
+        others += [
             f"{n} {state.value}" for state, n in counts.items() if n and state is not TimeState.ACQUIRED
         ]
         acquired = f"{counts[TimeState.ACQUIRED]} of {len(self._states)} time points acquired"
@@ -83,7 +91,10 @@ class TimeStrip(QWidget):
     def text_at(self, x: float) -> str:
         """What a tooltip says there: "t 18: nothing stored"."""
         index = self._index_at(x)
-        return f"t {index + 1}: {self._states[index].value}\n{self.summary()}" if index is not None else ""
+        if index is None:
+            return ""
+        said = _BEING_WRITTEN if index == self._front else self._states[index].value
+        return f"t {index + 1}: {said}\n{self.summary()}"
 
     # ---- where -----------------------------------------------------------------------------
 
@@ -96,7 +107,7 @@ class TimeStrip(QWidget):
         index = round((x - self.margin) / max(self._cell(), 1e-6))
         return min(max(index, 0), len(self._states) - 1)
 
-    def _place(self, state: TimeState, first: int, last: int) -> QRectF:
+    def _place(self, state: TimeState | None, first: int, last: int) -> QRectF:
         cell = self._cell()
         left = max(self.margin + (first - 0.5) * cell, 0.0)
         right = min(self.margin + (last + 0.5) * cell, float(self.width()))
@@ -112,7 +123,7 @@ class TimeStrip(QWidget):
         painter = QPainter(self)
         painter.setPen(Qt.PenStyle.NoPen)
         colors = colors_of(self)
-        for state in _ORDER:
+        for state in (*_ORDER, None):
             for each, first, last in self._runs:
                 if each is state:
                     _draw(painter, state, self._place(state, first, last), colors)
@@ -136,8 +147,10 @@ class TimeStrip(QWidget):
         QToolTip.showText(event.globalPos(), self.text_at(event.pos().x()), self)
 
 
-def _draw(painter: QPainter, state: TimeState, place: QRectF, colors: PanelColors) -> None:
+def _draw(painter: QPainter, state: TimeState | None, place: QRectF, colors: PanelColors) -> None:
     """Acquired is a bar, missing one in the warning colour below it, in part both, unreadable a tall one.
+
+    What is being written (None) is a bar with a gap in it.
 
     Blue, orange, and black or white can be told apart by people who are red-green colour-blind; all differ in
     shape.
@@ -146,6 +159,9 @@ def _draw(painter: QPainter, state: TimeState, place: QRectF, colors: PanelColor
     middle = QRectF(place.left(), 1.5, place.width(), 3)
     if state is TimeState.ACQUIRED:
         painter.fillRect(middle, colors.accent)
+    elif state is None:
+        painter.fillRect(QRectF(place.left(), 1, place.width(), 1), colors.accent)
+        painter.fillRect(QRectF(place.left(), 4, place.width(), 1), colors.accent)
     elif state is TimeState.MISSING:
         painter.fillRect(lower, colors.warning)
     elif state is TimeState.PARTLY:
