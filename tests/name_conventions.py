@@ -775,6 +775,26 @@ CASES = (
         positions=("mouse1:0", "mouse2:0", "mouse3:0"),
     ),
     Case(
+        "samples",
+        names_of("sample{s}_{c}", s=FIRST_THREE, c=("DAPI", "GFP")),
+        {"p": 3, "c": 2},
+        channels=("DAPI", "GFP"),
+        is_doubtful=True,
+    ),
+    Case(
+        "runs of different length",
+        (*names_of("run1_t{t}", t=range(5)), *names_of("run2_t{t}", t=range(3))),
+        {"p": 2, "t": 5},
+        is_doubtful=True,
+    ),
+    Case(
+        "stacks of cells",
+        names_of("cell_{i:02}_z{z:02}", i=FIRST_THREE, z=range(5)),
+        {"p": 3, "z": 5},
+        is_doubtful=True,
+    ),
+    Case("a sequence called like a sample", names_of("cell{t:04}", t=range(12)), {"t": 12}),
+    Case(
         "plants on days, from several sides",
         names_of("plant{p}_day{d}_view{v}_frame{f}", p=FIRST_THREE, d=FIRST_TWO, v=THREE, f=TWO),
         {"p": 9, "t": 4},

@@ -42,6 +42,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+SAMPLES = _words(
+    "sample specimen run exp experiment trial subject core cell colony spheroid neuron clone coverslip probe"
+)
+"""Words before a number that counts samples, where something else in the names counts as well."""
+
+
 _CHANNEL_WORDS = _words(
     "dapi hoechst gfp egfp yfp eyfp cfp ecfp rfp bfp tagbfp mcherry mscarlet mruby dsred tdtomato fitc tritc "
     "cy3 cy5 cy7 texas texasred alexa fluor af atto sytox draq5 draq7 phalloidin actin tubulin dna rna er "

@@ -306,6 +306,8 @@ def _roles_of_numbers(
         in_folder = parts[i].depth < last
         if parts[i].kind == "time":
             usual: tuple[str, ...] = ("t",)
+        elif parts[i].hint == "sample" and len(labelled) + len(numbers) + len(roles) > 1:
+            usual = ("fov", "t", "z")
         elif in_folder and "t" in used:
             usual = ("fov",) if "fov" not in used else ("region", "z")
         elif has_place and all(parts[j].depth == parts[i].depth for j in places):
