@@ -185,14 +185,15 @@ def test_without_a_listing_it_is_said_what_is_needed(served: tuple[Path, str]) -
         open_dataset(f"{url}/run", storage_options={**OPTIONS, "pattern": "img_t{t:d}"})
 
 
-def test_a_bucket_of_s3(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["run/", ""], ids=["a folder", "the bucket itself"])
+def test_a_bucket_of_s3(tmp_path: Path, folder: str) -> None:
     pytest.importorskip("moto.server", reason="S3 is tested on moto's server")
     with BucketServer() as bucket:
         for t in range(2):
             for c in ("DAPI#1", "GFP?"):
                 write(tmp_path / "img.png", picture(t, len(c)))
-                bucket.put(f"run/T{t}/img_{c}.png", (tmp_path / "img.png").read_bytes())
+                bucket.put(f"{folder}T{t}/img_{c}.png", (tmp_path / "img.png").read_bytes())
         options = {**OPTIONS, "endpoint": bucket.endpoint, "key": "k", "secret": "s"}
-        with open_dataset(f"s3://{BUCKET}/run", storage_options=options) as dataset:
+        with open_dataset(f"s3://{BUCKET}/{folder}", storage_options=options) as dataset:
             assert (dataset.sizes["t"], dataset.sizes["c"]) == (2, 2)
             np.testing.assert_array_equal(dataset.plane(t=1, c="GFP?"), picture(1, 4))

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from ...errors import DatasetError, UnsupportedError
+from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from ..presentable import presentable
 from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
@@ -115,8 +115,13 @@ if TYPE_CHECKING:
 class RemoteFile:
     """One file on a server, and how it is requested. Immutable; any thread."""
 
-    def __init__(self, url: str, settings: Settings, *, signed: bool = False) -> None:
-        """`signed`: with the credentials in `settings`, else anonymously (buckets). Raises `DatasetError`."""
+    def __init__(
+        self, url: str, settings: Settings, *, signed: bool = False, is_folder: bool = False
+    ) -> None:
+        """`signed`: with the credentials in `settings`, else anonymously (buckets).
+
+        Raises `DatasetNotFoundError` for what names no file, nor a folder: then it may be a bucket.
+        """
         self.url = url
         self.settings = settings
         self.signed = signed
@@ -125,8 +130,9 @@ class RemoteFile:
         self.host = parts.netloc.rpartition("@")[2]
         if parts.scheme in ("s3", "gs"):
             self.host = f"the bucket {self.host}"
-        if not parts.netloc or (parts.scheme in ("s3", "gs") and not parts.path.strip("/")):
-            raise DatasetError(f"{self.name} does not name a file: expected {parts.scheme}://…/…")
+        is_bucket = parts.scheme in ("s3", "gs") and not parts.path.strip("/")
+        if not parts.netloc or (is_bucket and not is_folder):
+            raise DatasetNotFoundError(f"{self.name} does not name a file: expected {parts.scheme}://…/…")
         self._store_key, self._path = _divided(url)
 
     def with_credentials(self) -> RemoteFile | None:

@@ -89,7 +89,7 @@ class UrlTree(Tree):
         self._refused: DatasetError | None = None
         self._any_read = False
         self._profile = AwsProfile()
-        self._server_folders = ServerFolders(self._place, self._bucket_at)
+        self._server_folders = ServerFolders(partial(self._place, is_folder=True), self._bucket_at)
         if settings.key or settings.credentials or settings.token:
             signed = self._place(self.join(self.root, METADATA_FILES[0])).with_credentials()
             if signed is not None:
@@ -321,11 +321,11 @@ class UrlTree(Tree):
             raise error
         self._refused = self._refused or error
 
-    def _place(self, path: str) -> RemoteFile:
+    def _place(self, path: str, *, is_folder: bool = False) -> RemoteFile:
         settings, signed = self._way
         relative = self._relative(path)
         if self._scheme in ("s3", "gs"):
-            return RemoteFile(self._base + relative, settings, signed=signed)
+            return RemoteFile(self._base + relative, settings, signed=signed, is_folder=is_folder)
         return RemoteFile(self._base + quote(relative) + self._query, settings, signed=signed)
 
     def _relative(self, path: str) -> str:
