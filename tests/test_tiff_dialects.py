@@ -106,6 +106,24 @@ def test_dialect(written: dict[str, Written], server: RangeServer, name: str) ->
                 assert_right(source, written[name].expected)
 
 
+@pytest.mark.parametrize("is_remote", [False, True], ids=["disk", "server"])
+def test_pixels_have_the_type_that_is_said_whatever_the_byte_order(
+    server: RangeServer, tmp_path: Path, is_remote: bool
+) -> None:
+    """ImageJ writes the high byte first; programs that take pixels need those of this machine."""
+    for i, (dtype, how) in enumerate(itertools.product((">u2", ">f4", ">i4"), ({}, {"compression": "zlib"}))):
+        pixels = np.arange(6 * 24 * 32).reshape(6, 24, 32).astype(dtype)
+        path = server.folder / f"big_endian_{i}.tif"
+        tifffile.imwrite(path, pixels, byteorder=">", photometric="minisblack", **how)
+        with opened(server.url(path.name) if is_remote else path) as source:
+            for found in (
+                source.read_plane(PlaneKey(z=5)),
+                source.read_region(PlaneKey(z=5), Region(3, 4, 5, 6)),
+            ):
+                assert found.dtype == source.info.dtype and found.dtype.isnative
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(z=5)), pixels[5])
+
+
 def test_a_person_may_say_what_the_pages_are(tmp_path: Path, server: RangeServer) -> None:
     pixels = [plane(t=t) for t in range(6)]
     path = write_pages(server.folder / "unsaid.tif", pixels)

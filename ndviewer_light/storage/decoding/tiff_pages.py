@@ -351,7 +351,7 @@ class TiffPages:
         row = picture.nbytes // picture.height
         raw = self._source.read(extent.offset + region.top * row, region.height * row)
         rows = np.frombuffer(raw, extent.dtype).reshape(region.height, *picture.shape[1:])
-        return rows[:, region.left : region.left + region.width]
+        return rows[:, region.left : region.left + region.width].astype(picture.dtype, copy=False)
 
     def _read_planar(self, extent: Extent, region: Region) -> np.ndarray:
         """The same, of samples that are stored one after the other."""
