@@ -60,6 +60,9 @@ class DatasetGoneError(DatasetNotFoundError):
 class DatasetPermissionError(DatasetError, PermissionError):
     """The path exists but cannot be read for lack of permission."""
 
+    is_web_page = False
+    """Whether a server answered with a page instead of a file; it may be that of a folder."""
+
 
 class MetadataError(DatasetError, ValueError):
     """The metadata is missing, broken or contradicts itself."""

@@ -12,6 +12,7 @@ from test_zarr_dialects import PIXELS, write_image
 from tiff_dialects import DIALECTS
 
 from ndviewer_light import open_dataset
+from ndviewer_light.cli.references import write_references
 from ndviewer_light.errors import DatasetError, DatasetNotFoundError
 from ndviewer_light.sources.images import on_server
 from tests.bucket_server import BUCKET, BucketServer
@@ -138,6 +139,18 @@ def test_wrong_types_of_content(tmp_path: Path, kind: str) -> None:
         with open_dataset(f"{url}/run", storage_options=OPTIONS) as dataset:
             assert dataset.sizes["z"] == 3
             np.testing.assert_array_equal(dataset.plane(z=2), picture(2, dtype=np.uint16))
+
+
+def test_references_are_written_of_a_folder_on_a_server(tmp_path: Path) -> None:
+    with listing_server(tmp_path, "pages") as (url, asked):
+        for t, c in np.ndindex(3, 2):
+            write(tmp_path / "bucket" / "run" / f"img_t{t}_c{c}.tif", picture(t, c, dtype=np.uint16))
+        with open(tmp_path / "refs.json", "w") as file:
+            write_references(f"{url}/run", file, OPTIONS)
+        with open_dataset(tmp_path / "refs.json", storage_options=OPTIONS) as dataset:
+            assert (dataset.sizes["t"], dataset.sizes["c"]) == (3, 2)
+            np.testing.assert_array_equal(dataset.plane(t=2, c=1), picture(2, 1, dtype=np.uint16))
+        assert not [path for path in asked if "s0-t0" in path or ".zattrs" in path]  # a page: listed at once
 
 
 def test_a_pattern_without_ranges_is_matched_with_what_is_listed(served: tuple[Path, str]) -> None:

@@ -23,7 +23,7 @@ from ..errors import (
     UnsupportedError,
 )
 from ..model import PlaneKey
-from ..sources.images.source import ImagesSource
+from ..sources.images.format import ImagesFormat
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
 from .access_options import storage_options
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
+    from ..sources.images.source import ImagesSource
     from ..storage.decoding.tiff_pages import Parts
 
 
@@ -140,7 +141,7 @@ def write_references(
     is opened. Raises `UnsupportedError` if the images cannot form one array, another `DatasetError` for those
     that cannot be read.
     """
-    source = ImagesSource.open(path, options)
+    source = ImagesFormat().open(path, options)
     try:
         return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
     finally:

@@ -47,8 +47,8 @@ class Format(ABC):
     ) -> Source | None:
         """Open the dataset in a folder of a server that lists it; None if there is none of this format.
 
-        Asked of formats of many files, where there is neither a file nor an OME-Zarr at the URL `path`.
-        Raises a `DatasetError`.
+        Asked of formats of many files, where there is a page of links at the URL `path`, or neither a file
+        nor an OME-Zarr. Raises a `DatasetError`.
         """
         return None
 

@@ -47,7 +47,7 @@ from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from importlib import metadata
 
     from ..storage.bytes import Bytes
@@ -102,7 +102,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         if look.error is not None and not _may_be_a_folder(chosen, look.error):
             raise look.error
         if chosen is _built_in(ZARR) and is_url(path):
-            return _open_store_or_folder(path, options)
+            return _open_store_or_folder(path, options, is_page=look.is_page)
         if chosen is not None:
             return _opened_as(chosen, path, options)
     if is_url(path) and scheme_of(path) not in WEB_SCHEMES + SHARE_SCHEMES:
@@ -128,21 +128,36 @@ def _opened_as(chosen: Format | InstalledFormat, path: str, options: Mapping[str
         return by_beginning.open(path, options)
 
 
-def _open_store_or_folder(url: str, options: Mapping[str, str]) -> Source:
-    """Open the OME-Zarr at a URL or, if there is none, what the server says is in the folder."""
-    try:
-        return _built_in(ZARR).open(url, options)
-    except DatasetNotFoundError:
-        from ..storage.trees.folder_on_server import folder_on_server  # most datasets are local
+def _open_store_or_folder(url: str, options: Mapping[str, str], *, is_page: bool) -> Source:
+    """Open the OME-Zarr at a URL or, if there is none, what the server says is in the folder.
 
-        folder = None if _built_in(ZARR).is_certain(url) else folder_on_server(url, options)
-        if folder is None:
+    The folder first where a page is at the address, which is probably that of its links.
+    """
+    zarr = _built_in(ZARR)
+    if is_page and not zarr.is_certain(url) and (found := _in_folder_on_server(url, options, BUILT_IN)):
+        return found
+    try:
+        return zarr.open(url, options)
+    except DatasetNotFoundError:
+        if zarr.is_certain(url) or is_page:
             raise
-        for entry in (*BUILT_IN, IMAGES):
-            found = _built_in(entry).open_folder_on_server(url, folder, options)
-            if found is not None:
-                return found
+        if found := _in_folder_on_server(url, options, BUILT_IN[1:]):
+            return found
         raise
+
+
+def _in_folder_on_server(url: str, options: Mapping[str, str], formats: Sequence[str]) -> Source | None:
+    """What is in a folder that its server lists: of one of these formats, else images."""
+    from ..storage.trees.folder_on_server import folder_on_server  # most datasets are local
+
+    folder = folder_on_server(url, options)
+    if folder is None:
+        return None
+    for entry in (*formats, IMAGES):
+        found = _built_in(entry).open_folder_on_server(url, folder, options)
+        if found is not None:
+            return found
+    return None
 
 
 class _FirstLook(NamedTuple):
@@ -150,6 +165,13 @@ class _FirstLook(NamedTuple):
 
     beginning: Beginning = Beginning(b"")
     error: DatasetError | None = None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a web page is at the address, which may be that of a folder."""
+        if isinstance(self.error, DatasetPermissionError):
+            return self.error.is_web_page
+        return self.beginning.content_type.startswith("text/html")
 
 
 @contextlib.contextmanager

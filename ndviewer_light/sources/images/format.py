@@ -16,7 +16,8 @@ from .patterns import is_pattern
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
     from ...storage.trees.folder_on_server import FolderOnServer
-    from ..source import Source, StorageOptions
+    from ..source import StorageOptions
+    from .source import ImagesSource
 
 
 class ImagesFormat(Format):
@@ -38,7 +39,7 @@ class ImagesFormat(Format):
         """Whether it begins like a picture, or like a TIFF."""
         return beginning.starts_with(*TIFF_STARTS) or begins_like_a_picture(beginning.head)
 
-    def open(self, path: str, options: StorageOptions = None) -> Source:
+    def open(self, path: str, options: StorageOptions = None) -> ImagesSource:
         """See `ImagesSource.open`; a URL that is not called an image, and of no file, may be a folder."""
         from .source import ImagesSource
 
@@ -54,7 +55,7 @@ class ImagesFormat(Format):
 
     def open_folder_on_server(
         self, path: str, folder: FolderOnServer, options: StorageOptions = None
-    ) -> Source | None:
+    ) -> ImagesSource | None:
         """See `Format.open_folder_on_server`: one with images in or below it."""
         from .on_server import holds_images_on_server
         from .source import ImagesSource

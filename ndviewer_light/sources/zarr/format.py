@@ -14,6 +14,7 @@ from . import layouts
 
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
+    from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import Source, StorageOptions
 
 
@@ -40,6 +41,12 @@ class ZarrFormat(Format):
         if _is_xml(path) and SPIM_DATA in beginning.head and ZARR_LOADER.encode() in beginning.head:
             return True
         return is_zip(beginning.head) and (is_url(path) or _archive_holds_zarr(split_inner(path)[0]))
+
+    def open_folder_on_server(
+        self, path: str, folder: FolderOnServer, options: StorageOptions = None
+    ) -> Source | None:
+        """See `Format.open_folder_on_server`: one that is a store, or has stores in it, by its names."""
+        return self.open(path, options) if layouts.recognises(folder.tree.root, folder.tree) else None
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `ZarrSource.open`; the XML file of a BigStitcher project opens its store."""

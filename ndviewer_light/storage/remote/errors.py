@@ -140,6 +140,8 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
         sentence += f" (tried {failure.tries} times)"
     error = kind.error(sentence)
     error.transient = kind.again or kind.passes
+    if isinstance(error, DatasetPermissionError):
+        error.is_web_page = failure.kind == "web page"
     return error
 
 

@@ -27,18 +27,19 @@ class FolderOnServer:
     """
 
     def __init__(self, tree: UrlTree, address: str) -> None:
-        self._tree = tree
+        self.tree = tree
+        """Its metadata files, for who reads them."""
         self.address = address
         """What the names of files are appended to: as it was given, with a slash at its end."""
 
     @property
     def shown(self) -> str:
         """The address as messages show it."""
-        return self._tree.root + "/"
+        return self.tree.root + "/"
 
     def names(self, folder: str = "") -> NamesInFolder:
         """What is in a folder; nothing if the server does not say. Raises nothing."""
-        return self._tree.listed("/".join((self._tree.root, *folder.split("/")[:-1])))
+        return self.tree.listed("/".join((self.tree.root, *folder.split("/")[:-1])))
 
     def names_of_all(self, folders: Sequence[str]) -> list[NamesInFolder]:
         """What is in each of several folders, which are asked for together."""
