@@ -143,6 +143,25 @@ def stk(folder: Path) -> Written:
 
 
 @dialect
+def noted_pages(folder: Path) -> Written:
+    """Squid's stacks, by themselves: each page says its z and its channel, whatever their order."""
+    pixels = image(1, 2, 3)
+    path = folder / "a.tiff"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path) as file:
+        for z, c in ((0, 1), (0, 0), (2, 0), (1, 0), (1, 1), (2, 1)):
+            note = {"z_level": z, "channel": ("BF LED", "Fluorescence 488")[c], "channel_index": c}
+            file.write(
+                pixels[0, c, z],
+                description=json.dumps(note),
+                contiguous=False,
+                photometric="minisblack",
+                metadata={},
+            )
+    return Written([path], Expected([pixels], channels=["BF LED", "Fluorescence 488"]))
+
+
+@dialect
 def scanimage(folder: Path) -> Written:
     """ScanImage: slices, each with several frames, of the channels that were saved."""
     pixels = image(2, 2, 3)

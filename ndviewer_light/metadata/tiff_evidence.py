@@ -18,6 +18,7 @@ from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
 from .ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
+from .page_notes import by_notes
 from .qptiff import dye_names
 from .tiff_layout import (
     PAGES,
@@ -125,7 +126,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     except DatasetError as error:
         reason = error
         refused.append(str(error))
-    for make in (_by_micromanager, _by_shape, _by_imagej, _by_series, _by_pages):
+    for make in (_by_micromanager, by_notes, _by_shape, _by_imagej, _by_series, _by_pages):
         if found or (document is not None and document.images and not refused):
             break
         try:
