@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ndviewer_light import open_dataset
+from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey, PlaneState
 
 if TYPE_CHECKING:
@@ -90,6 +91,19 @@ def test_planes_and_times_in_names(tmp_path: Path) -> None:
         assert dataset.state(PlaneKey(t=1, z=2)) is PlaneState.FILLED
 
 
+def test_positions_have_times_and_stacks_of_their_own(tmp_path: Path) -> None:
+    """What is not there at a position is no plane of it, not a black one."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for p, t, n in ((0, 0, 3), (0, 1, 3), (0, 2, 3), (1, 0, 5), (1, 1, 5)):
+            file[f"pos{p}/t{t}"] = volume(n, 16, 20) + 100 * p + 10 * t
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        assert [(dataset.image(p).n_t, dataset.image(p).n_z) for p in range(2)] == [(3, 3), (2, 5)]
+        np.testing.assert_array_equal(dataset.plane(p=1, t=1, z=4), volume(5, 16, 20)[4] + 110)
+        for key in ({"p": 1, "t": 2}, {"p": 0, "z": 3}):
+            with pytest.raises((IndexError, PlaneNotStoredError)):
+                dataset.plane(**key)
+
+
 def test_axes_inside_that_names_have_already(tmp_path: Path) -> None:
     """Of whose axes nothing is said: (t, z, y, x) in each channel, since c is in the names."""
     data = volume(2, 3, 4, 16, 20)
@@ -118,6 +132,7 @@ def test_what_is_no_image_of_groups(tmp_path: Path) -> None:
     with open_dataset(tmp_path / "words.h5") as dataset:
         assert (dataset.sizes["t"], dataset.sizes["c"]) == (3, 1)
         assert len(dataset.info.choices) == 4  # it, and the others
+        assert any("open the others as FILE::/PATH: /treated/t0" in each for each in dataset.info.warnings)
     with open_dataset(tmp_path / "beside.h5") as dataset:
         assert dataset.sizes["z"] == 9
 

@@ -17,7 +17,7 @@ from ...errors import DatasetError
 from ...model import Channel, PlaneKey, Position, colored, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, MAX_T
 from .axes import role_of
-from .choices import described
+from .choices import Choices, described, others_warning
 from .composite import Composite, PlaneAddress
 from .images import dataset_info
 from .parts import PartAddress
@@ -25,7 +25,7 @@ from .parts import PartAddress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ...model import DatasetInfo, Level
+    from ...model import DatasetInfo, ImageInfo, Level
     from .choices import Candidate
     from .file import HDF5File
     from .images import HDF5Image
@@ -77,8 +77,7 @@ def image_of_groups(file: HDF5File, candidates: Sequence[Candidate], path: str) 
         return None
     if roles is None:
         return None
-    choices = (path, *(f"{path}::{each.path}" for each in alone)) if alone else ()
-    return NamedGroupsImage(file, best, image, roles, choices)
+    return NamedGroupsImage(file, best, image, roles, alone, path)
 
 
 def _sets(candidates: Iterable[Candidate]) -> list[list[_NamedDataset]]:
@@ -150,9 +149,13 @@ class NamedGroupsImage(Composite):
         datasets: Sequence[_NamedDataset],
         image: HDF5Image,
         roles: tuple[str, ...],
-        choices: tuple[str, ...],
+        alone: Sequence[Candidate],
+        path: str,
     ) -> None:
-        """`image` is what the first dataset is by itself, `roles` those of its axes among the others."""
+        """`image` is what the first dataset is by itself, `roles` those of its axes among the others.
+
+        `alone` are datasets that do not belong to it; `path` is that of the file, as it was opened.
+        """
         self._roles = roles
         first = datasets[0]
         self._along = {
@@ -165,7 +168,7 @@ class NamedGroupsImage(Composite):
             for one in datasets
         }
         self.evidence = f"groups and datasets named like {first.candidate.path}, {image.evidence} inside"
-        self.info = self._described(file, datasets, image, choices)
+        self.info = self._described(file, datasets, image, alone, path)
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Composite.levels`."""
@@ -180,7 +183,12 @@ class NamedGroupsImage(Composite):
         return PlaneAddress(PartAddress(path, self._roles), at)
 
     def _described(
-        self, file: HDF5File, datasets: Sequence[_NamedDataset], image: HDF5Image, choices: tuple[str, ...]
+        self,
+        file: HDF5File,
+        datasets: Sequence[_NamedDataset],
+        image: HDF5Image,
+        alone: Sequence[Candidate],
+        path: str,
     ) -> DatasetInfo:
         longest = [max(sizes) for sizes in zip(*(one.candidate.facts.shape for one in datasets), strict=True)]
         inside = dataclasses.replace(image, roles=self._roles, shape=tuple(longest))
@@ -192,13 +200,31 @@ class NamedGroupsImage(Composite):
             named = enumerate(self._along["p"])
             positions = tuple(Position("default", i, name=name) for i, (_, name) in named)
             info = dataclasses.replace(info, positions=positions)
-        return dataclasses.replace(
+        said = Choices(tuple(alone), ())
+        info = dataclasses.replace(
             info,
             n_t=len(times) or info.n_t,
             n_z=len(self._along.get("z", ())) or info.n_z,
             times=times if times != tuple(range(len(times))) else (),
-            choices=choices,
+            choices=(path, *(f"{path}::{each.path}" for each in alone)) if alone else (),
+            warnings=(*info.warnings, *others_warning(file, said, "datasets that differ in numbers as one")),
         )
+        return info.with_images(
+            {p: self._image_of(info.image(p), p, datasets) for p in range(len(info.positions))}
+        )
+
+    def _image_of(self, common: ImageInfo, p: int, datasets: Sequence[_NamedDataset]) -> ImageInfo:
+        """What a position contains, if names tell of several: the times and planes that it has itself."""
+        if "p" not in self._along:
+            return common
+        own = [one for one in datasets if one.values["p"] == self._along["p"][p]]
+        sizes = {}
+        for role in "tz":
+            if role in self._along:
+                sizes[role] = 1 + max(self._along[role].index(one.values[role]) for one in own)
+            elif role in self._roles:
+                sizes[role] = max(one.candidate.facts.shape[self._roles.index(role)] for one in own)
+        return dataclasses.replace(common, n_t=sizes.get("t", common.n_t), n_z=sizes.get("z", common.n_z))
 
 
 def _channel(value: _Value) -> Channel:
