@@ -45,10 +45,11 @@ def label_images(path: str, store: str, tree: Tree, *, ask: bool = False) -> tup
 def _masks_of_series(store: str, tree: Tree) -> list[str]:
     """The masks of NWB that are of the size of the series at `store`."""
     try:
-        node, root = read_node(store, tree), read_node(tree.root, tree)
-        if node is None or root is None or not nwb_series.is_series(node.attributes):
+        root = read_node(tree.root, tree)  # which was read already
+        if root is None or not nwb_series.is_file(root.attributes):
             return []
-        if not nwb_series.is_file(root.attributes):
+        node = read_node(store, tree, root.version, "group")
+        if node is None or not nwb_series.is_series(node.attributes):
             return []
         size = read_image(store, 0, tree).plane_shape
         below = masks_below(tree.root, tree)
