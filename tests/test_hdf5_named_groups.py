@@ -12,6 +12,7 @@ import pytest
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.sources.hdf5 import file as hdf5_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +136,14 @@ def test_what_is_no_image_of_groups(tmp_path: Path) -> None:
         assert any("open the others as FILE::/PATH: /treated/t0" in each for each in dataset.info.warnings)
     with open_dataset(tmp_path / "beside.h5") as dataset:
         assert dataset.sizes["z"] == 9
+
+
+def test_of_very_many_groups_only_some_are_shown_and_that_is_said(tmp_path: Path, monkeypatch: Any) -> None:
+    path = dialects.write_groups(tmp_path / "a.h5", volume(9, 2, 1, 8, 9), "t{t}/channel{c}")
+    monkeypatch.setattr(hdf5_file, "MAX_OBJECTS", 20)
+    with open_dataset(path) as dataset:
+        assert dataset.sizes["t"] < 9
+        assert any("more than was searched" in each for each in dataset.info.warnings)
 
 
 def test_groups_that_are_added_are_seen(tmp_path: Path) -> None:

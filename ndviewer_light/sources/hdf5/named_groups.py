@@ -52,11 +52,12 @@ class _NamedDataset(NamedTuple):
     candidate: Candidate
 
 
-def image_of_groups(file: HDF5File, candidates: Sequence[Candidate], path: str) -> NamedGroupsImage | None:
+def image_of_groups(file: HDF5File, known: Choices, path: str) -> NamedGroupsImage | None:
     """The image that datasets make up together, if it has the most pixels of all; None if there is none.
 
     `path` is that of the file, as it was opened.
     """
+    candidates = known.candidates
     if any(each.is_main or each.series is not None or each.picture is not None for each in candidates):
         return None
     sets = [each for each in _with_words(_sets(candidates)) if len(each) > 1]
@@ -77,7 +78,7 @@ def image_of_groups(file: HDF5File, candidates: Sequence[Candidate], path: str) 
         return None
     if roles is None:
         return None
-    return NamedGroupsImage(file, best, image, roles, alone, path)
+    return NamedGroupsImage(file, best, image, roles, known._replace(candidates=tuple(alone)), path)
 
 
 def _sets(candidates: Iterable[Candidate]) -> list[list[_NamedDataset]]:
@@ -149,12 +150,12 @@ class NamedGroupsImage(Composite):
         datasets: Sequence[_NamedDataset],
         image: HDF5Image,
         roles: tuple[str, ...],
-        alone: Sequence[Candidate],
+        others: Choices,
         path: str,
     ) -> None:
         """`image` is what the first dataset is by itself, `roles` those of its axes among the others.
 
-        `alone` are datasets that do not belong to it; `path` is that of the file, as it was opened.
+        `others` are datasets that do not belong to it; `path` is that of the file, as it was opened.
         """
         self._roles = roles
         first = datasets[0]
@@ -168,7 +169,7 @@ class NamedGroupsImage(Composite):
             for one in datasets
         }
         self.evidence = f"groups and datasets named like {first.candidate.path}, {image.evidence} inside"
-        self.info = self._described(file, datasets, image, alone, path)
+        self.info = self._described(file, datasets, image, others, path)
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Composite.levels`."""
@@ -187,7 +188,7 @@ class NamedGroupsImage(Composite):
         file: HDF5File,
         datasets: Sequence[_NamedDataset],
         image: HDF5Image,
-        alone: Sequence[Candidate],
+        others: Choices,
         path: str,
     ) -> DatasetInfo:
         longest = [max(sizes) for sizes in zip(*(one.candidate.facts.shape for one in datasets), strict=True)]
@@ -200,14 +201,18 @@ class NamedGroupsImage(Composite):
             named = enumerate(self._along["p"])
             positions = tuple(Position("default", i, name=name) for i, (_, name) in named)
             info = dataclasses.replace(info, positions=positions)
-        said = Choices(tuple(alone), ())
         info = dataclasses.replace(
             info,
             n_t=len(times) or info.n_t,
             n_z=len(self._along.get("z", ())) or info.n_z,
             times=times if times != tuple(range(len(times))) else (),
-            choices=(path, *(f"{path}::{each.path}" for each in alone)) if alone else (),
-            warnings=(*info.warnings, *others_warning(file, said, "datasets that differ in numbers as one")),
+            choices=(path, *(f"{path}::{each.path}" for each in others.candidates))
+            if others.candidates
+            else (),
+            warnings=(
+                *info.warnings,
+                *others_warning(file, others, "datasets that differ in numbers as one"),
+            ),
         )
         return info.with_images(
             {p: self._image_of(info.image(p), p, datasets) for p in range(len(info.positions))}

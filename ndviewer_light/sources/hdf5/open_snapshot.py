@@ -49,7 +49,7 @@ def _composite(file: HDF5File, request: OpenRequest) -> Composite | None:
 def _of_named_groups(file: HDF5File, request: OpenRequest, known: Choices) -> Composite | None:
     if nwb.is_nwb(file) or nexus.default_signal(file) is not None:
         return None
-    return named_groups.image_of_groups(file, known.candidates, request.path)
+    return named_groups.image_of_groups(file, known, request.path)
 
 
 def _of_one_dataset(file: HDF5File, request: OpenRequest) -> Snapshot:
