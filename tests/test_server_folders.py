@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.storage.trees.folder_pages import NamesInFolder, names_in_list, names_in_page
 from tests.bucket_server import BUCKET, BucketServer
-from tests.listing_server import served_folder  # noqa: F401  a fixture
+from tests.listing_server import listing_server, served_folder  # noqa: F401  a fixture
 
 pytest.importorskip("obstore")
 
@@ -105,6 +106,21 @@ def test_a_server_that_lists_nothing_is_named(served: tuple[Path, str]) -> None:
     stores.write_image(folder / "x.zarr" / "images" / "a", preset="none")
     with pytest.raises(DatasetNotFoundError, match="its folders cannot be listed: give the address"):
         open_dataset(f"{url}/x.zarr", storage_options={"disk_cache": "no"})
+
+
+@needs_zarr_3
+def test_a_server_without_ranges_is_not_asked_again_whether_a_chunk_is_there(tmp_path: Path) -> None:
+    """`python -m http.server` is one. Without `dimension_separator` the first chunk is asked for."""
+    with listing_server(tmp_path, "nothing") as (url, asked):
+        write_image(tmp_path / "bucket" / "a.zarr", PIXELS, 2)
+        for file in (tmp_path / "bucket" / "a.zarr").rglob(".zarray"):
+            document = json.loads(file.read_text())
+            document.pop("dimension_separator", None)
+            file.write_text(json.dumps(document))
+        with open_dataset(f"{url}/a.zarr", storage_options={"disk_cache": "no"}) as dataset:
+            chunks = [path for path in asked if path.rpartition("/")[2] == "0.0"]
+            assert 0 < len(chunks) <= 2 * len(set(chunks))  # not once for each try
+            np.testing.assert_array_equal(dataset.plane(), PIXELS)
 
 
 @needs_zarr_3

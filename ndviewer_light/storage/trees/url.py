@@ -130,11 +130,11 @@ class UrlTree(Tree):
         """See `Tree.has_file`: asks for its first byte."""
         place = self._place(path)
         try:
-            the_scheduler().run(lambda: place.get(0, 1), place.name)
+            the_scheduler().run(lambda: _first_byte(place), place.name)
         except Failure as failure:
             if failure.kind in ("missing", "forbidden", "web page"):
                 return False
-            if failure.kind != "ranges ignored" and failure.detail != "416":  # it is there, perhaps empty
+            if failure.detail != "416":  # it is there, but empty
                 raise error_for(failure, place.name, place.host) from None
         return True
 
@@ -395,6 +395,15 @@ class UrlTree(Tree):
         if own.netloc.rpartition("@")[2] != arrays.netloc.rpartition("@")[2]:
             return ""
         return authorization(own.netloc, settings)
+
+
+async def _first_byte(place: RemoteFile) -> None:
+    """Ask for the first byte of a file. A server that sends all of it is not asked again: it is there."""
+    try:
+        await place.get(0, 1)
+    except Failure as failure:
+        if failure.kind != "ranges ignored":
+            raise
 
 
 def _version_text(version: Version) -> str | None:
