@@ -11,6 +11,7 @@ from ...metadata.micromanager import summary_steps
 from ...metadata.ndtiff import INDEX, index_entries, ndtiff_images, summary_range
 from ...storage.bytes import is_url
 from ...storage.limits import MAX_METADATA_BYTES
+from .set_files import beside
 
 if TYPE_CHECKING:
     from ...metadata.ndtiff import IndexEntry
@@ -39,7 +40,7 @@ def index_of(path: str) -> str | None:
 
 def in_folder(folder: str, name: str) -> str:
     """The path or URL of a file in a folder."""
-    return f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
+    return beside(f"{folder}/", name) if is_url(folder) else os.path.join(folder, name)
 
 
 def indexed_images(folder: str, files: TiffFiles) -> list[TiffImage]:

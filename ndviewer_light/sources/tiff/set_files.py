@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from ...errors import DatasetError, PlaneNotStoredError
 from ...metadata.ome_document import FileId, ome_document
@@ -31,7 +32,7 @@ class SetFiles:
     """
 
     def __init__(self, path: str, document: OmeDocument, files: TiffFiles, *, is_tiff: bool) -> None:
-        self._folder, self._own_name = split_path(path)
+        self._folder, self._own_name = split_path(path)[0], name_said(path)
         self.path = path
         self.document = document
         self._files = files
@@ -44,7 +45,7 @@ class SetFiles:
 
     def joined(self, name: str) -> str:
         """The path or URL of a file beside this one."""
-        return self._folder + name
+        return beside(self._folder, name)
 
     def is_own(self, file: FileId) -> bool:
         """Whether a reference is to the file that contains it, as far as that is certain at once."""
@@ -72,7 +73,7 @@ class SetFiles:
         return found
 
     def _look_for(self, file: FileId) -> str:
-        named = self._folder + file.name if file.name else ""
+        named = self.joined(file.name) if file.name else ""
         is_there = bool(named) and (is_url(named) or os.path.isfile(named))
         if is_there and (not file.uuid or self.names_decide or self._uuid_of(named) in ("", file.uuid)):
             return named
@@ -99,7 +100,7 @@ class SetFiles:
         if not own or not self._is_tiff:
             return not own
         for file in self.document.files:
-            path = self._folder + file.name
+            path = self.joined(file.name)
             if file.name and file.name != self._own_name and (is_url(path) or os.path.isfile(path)):
                 return self._uuid_of(path) == own
         return False
@@ -143,17 +144,40 @@ def document_of(path: str, files: TiffFiles) -> OmeDocument | None:
     try:
         with files.opened(path) as tiff:
             text = tiff.pages.description(0)
-            return ome_document(text, split_path(path)[1]) if text.rstrip()[-4:] == "OME>" else None
+            return ome_document(text, name_said(path)) if text.rstrip()[-4:] == "OME>" else None
     except DatasetError:
         return None
 
 
 def split_path(path: str) -> tuple[str, str]:
     """The folder of a path or URL, with its slash, and the name, without a query."""
-    if is_url(path):
+    if _is_of_web(path):
         path = path.partition("?")[0]
     head, slash, name = path.rpartition("/" if is_url(path) else os.sep)
     return head + slash, name
+
+
+def name_said(path: str) -> str:
+    """The name of a file as documents have it: that of a URL has its "#" and blanks again."""
+    name = split_path(path)[1]
+    return unquote(name) if _is_of_web(path) else name
+
+
+def beside(folder: str, name: str) -> str:
+    """The path or URL of a file called so in a folder, which ends with a slash."""
+    return folder + (quote(name) if _is_of_web(folder) else name)
+
+
+def is_same_file(one: str, other: str) -> bool:
+    """Whether two paths, or URLs that may be quoted in two ways, are of one file."""
+    if not _is_of_web(one) or not _is_of_web(other):
+        return one == other
+    return unquote(one.partition("?")[0]) == unquote(other.partition("?")[0])
+
+
+def _is_of_web(path: str) -> bool:
+    """Whether it is a URL of a web server; keys in buckets are as they are."""
+    return path[:4].lower() == "http" and is_url(path)
 
 
 def tiffs_in(folder: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.presentable import presentable
 from ..tiff_files import TiffFiles
 from .indexed import BELOW
-from .set_files import SetFiles, document_of, split_path
+from .set_files import SetFiles, document_of, name_said, split_path
 from .sets import COMPANIONS, files_of, open_set
 from .stack_files import stacks_of
 
@@ -75,7 +75,7 @@ def _is_of_a_set(url: str, files: TiffFiles) -> bool:
 def with_what_is_beside(found: TiffSet, path: str, tiffs: Sequence[str]) -> TiffSet:
     """A set of files on a server, with a warning of the TIFFs in its folder that do not belong to it."""
     own = {unquote(each) for each in (*files_of(found), path)} if tiffs else set()
-    left = [unquote(split_path(each)[1]) for each in tiffs if unquote(each) not in own]
+    left = [name_said(each) for each in tiffs if unquote(each) not in own]
     if not left:
         return found
     folder = presentable(split_path(path)[0])

@@ -20,7 +20,15 @@ from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 from ..tiff_files import is_tiff_file
 from .indexed import in_folder, index_of, indexed_images
-from .set_files import SetFiles, document_of, split_path, tiffs_in
+from .set_files import (
+    SetFiles,
+    beside,
+    document_of,
+    is_same_file,
+    name_said,
+    split_path,
+    tiffs_in,
+)
 from .stack_files import begins_stacks, stacks_of
 
 if TYPE_CHECKING:
@@ -137,7 +145,7 @@ def _alone(
 
 
 def _of_companion(path: str, text: str, files: TiffFiles) -> TiffSet:
-    document = ome_document(text, split_path(path)[1])
+    document = ome_document(text, name_said(path))
     if document is None or not document.images:
         raise DatasetNotFoundError(f"{presentable(path)} is no OME-XML that describes images")
     return _by_document(SetFiles(path, document, files, is_tiff=False), files, None, path)
@@ -146,7 +154,7 @@ def _of_companion(path: str, text: str, files: TiffFiles) -> TiffSet:
 def _described_elsewhere(path: str, document: OmeDocument, files: TiffFiles) -> TiffSet | None:
     """The set whose metadata are in another file of the folder; None if that is not there."""
     wanted = document.metadata_file or FileId()
-    by_name = split_path(path)[0] + wanted.name
+    by_name = beside(split_path(path)[0], wanted.name)
     for other in dict.fromkeys((by_name, *_with_uuid(path, wanted.uuid, files))):
         try:
             with files.bytes_of(other) as file:
@@ -219,7 +227,7 @@ def _by_document(
 
     n_files = len({key for image in images for key in image.files})
     evidence = (
-        f"{len(images)} images in {n_files} files by the OME-XML in {split_path(resolver.path)[1]}",
+        f"{len(images)} images in {n_files} files by the OME-XML in {name_said(resolver.path)}",
         f"files told apart by {'name: all contain the same OME-XML' if resolver.names_decide else 'UUID'}",
     )
     warnings = tuple(f"{presentable(opened)}: {each}" for each in refused)
@@ -285,7 +293,7 @@ def _index_of(path: str, images: Sequence[TiffImage], path_of: Callable[[str], s
     for i, image in enumerate(images):
         for run in image.runs:
             try:
-                if path_of(run.file) == path:
+                if is_same_file(path_of(run.file), path):
                     found.append((run.page, i))
                     break
             except PlaneNotStoredError:
