@@ -793,6 +793,11 @@ CASES = (
         {"p": 3, "z": 5},
         is_doubtful=True,
     ),
+    Case(
+        "marks that look like wells",
+        names_of("t{t:03}_z{z}_c{c}_s{s}", t=THREE, z=THREE, c=FIRST_TWO, s=FIRST_THREE),
+        {"t": 3, "z": 3, "c": 2, "p": 3},
+    ),
     Case("a sequence called like a sample", names_of("cell{t:04}", t=range(12)), {"t": 12}),
     Case(
         "plants on days, from several sides",

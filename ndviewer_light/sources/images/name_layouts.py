@@ -36,6 +36,9 @@ _LEAST_FILLED, _LEAST_FILLED_BY_GUESS, _LEAST_FILLED_BY_GUESSES = 0.1, 0.5, 0.9
 CLEAR = 0.2
 """The score difference beyond which a layout is considered certain."""
 _BEFORE_CUT = re.compile(r"[_\-. ]")
+_MARKED = re.compile(
+    r"[cfmp][1-9][0-9]?"
+)  # "c1": of one letter, which marks another number, no row of a plate
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -228,6 +231,13 @@ def _against(found: list[Fields], filled: float) -> list[str]:
     channels = {fields["c"] for fields in found if "c" in fields and not fields["c"].isdecimal()}
     if len(channels) > MAX_CHANNEL_WORDS and not all(map(is_channel_word, channels)):
         against.append(f"{len(channels)} channels")
+    wells = {fields["region"] for fields in found if "region" in fields}
+    if (
+        len(wells) > 1
+        and len({well[0] for well in wells if well}) == 1
+        and all(map(_MARKED.fullmatch, wells))
+    ):
+        against.append("wells that are rather marked numbers")
     stems = {match[1] if (match := _COUNTED.fullmatch(name)) else name for name in channels}
     if len(stems) < len(channels) and not all(map(is_channel_word, channels)):
         against.append("channels that are only counted")
