@@ -188,6 +188,22 @@ def test_masks_in_zarr_lie_over_the_series_of_their_size(tmp_path: Path) -> None
 
 
 @needs_zarr_3
+def test_a_series_in_zarr_opened_by_its_path_has_its_scale_and_masks(tmp_path: Path) -> None:
+    """What describes it is elsewhere in the file."""
+    with zipfile.ZipFile(NWB_MASKS) as archive:
+        archive.extractall(tmp_path)
+    store = tmp_path / "masks.nwb.zarr"
+    with open_dataset(f"{store}::/acquisition/two photon") as dataset:
+        image = dataset.image(0)
+        assert (image.pixel_size_x_um, image.pixel_size_y_um) == pytest.approx((0.5, 0.25))
+        (path,) = dataset.labels(0)
+        (seen,) = dataset.label_parts("Cells", [LabelPart(0, 0, 0, (0, 0, 20, 12), 12, 20)])
+        np.testing.assert_array_equal(seen.values, regions_written())
+        with open_dataset(path) as masks:
+            assert masks.image(0).pixel_size_y_um == pytest.approx(0.25)
+
+
+@needs_zarr_3
 def test_masks_in_zarr_on_a_server(tmp_path: Path) -> None:
     pytest.importorskip("obstore")
     with zipfile.ZipFile(NWB_MASKS) as archive:

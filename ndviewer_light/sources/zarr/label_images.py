@@ -45,14 +45,14 @@ def label_images(path: str, store: str, tree: Tree, *, ask: bool = False) -> tup
 def _masks_of_series(store: str, tree: Tree) -> list[str]:
     """The masks of NWB that are of the size of the series at `store`."""
     try:
-        root = read_node(tree.root, tree)  # which was read already
+        root = read_node(tree.top or tree.root, tree)  # which was read already
         if root is None or not nwb_series.is_file(root.attributes):
             return []
         node = read_node(store, tree, root.version, "group")
         if node is None or not nwb_series.is_series(node.attributes):
             return []
         size = read_image(store, 0, tree).plane_shape
-        below = masks_below(tree.root, tree)
+        below = masks_below(tree.top or tree.root, tree)
     except DatasetError:  # reading it will say what is wrong
         return []
     return [each.path for each in below if _plane_of_masks(each.path, tree) == size]

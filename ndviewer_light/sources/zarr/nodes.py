@@ -295,7 +295,7 @@ def _looking(group: Node, tree: Tree) -> nwb_series.Look:
 
     def look(path: str) -> nwb_series.SmallArray | None:
         names = safe_node(path, group.file)
-        folder = tree.inside(tree.root if path.startswith("/") else group.path, names)
+        folder = tree.inside((tree.top or tree.root) if path.startswith("/") else group.path, names)
         found = read_node(folder, tree, group.version)  # with its attributes
         if found is None or found.kind != "array":
             return None

@@ -35,7 +35,7 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
         from .url import UrlTree  # most datasets are local
 
         return UrlTree(_joined(file, safe_node(inner, file), "/"), options)
-    return LocalTree(_joined(file, safe_node(inner, file), os.sep), options)
+    return LocalTree(_joined(file, safe_node(inner, file), os.sep), options, file if inner else "")
 
 
 def _begins_like_an_archive(file: str) -> bool:

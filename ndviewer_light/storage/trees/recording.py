@@ -26,7 +26,7 @@ class RecordingTree(LocalTree):
     """
 
     def __init__(self, tree: LocalTree) -> None:
-        self.root = tree.root
+        self.root, self.top = tree.root, tree.top
         self.title, self.axes = tree.title, tree.axes
         self._links = tree._links
         self.consolidated = tree.consolidated

@@ -54,6 +54,8 @@ class Tree(ABC):
     """
 
     root: str
+    top = ""
+    """Of a tree inside of a store, that of the store, for what refers to elsewhere in it; else ""."""
     title: str
     """What people call the dataset."""
     sep = "/"
@@ -200,12 +202,13 @@ class LocalTree(Tree):
 
     sep = os.sep
 
-    def __init__(self, root: str = "", options: Mapping[str, str] | None = None) -> None:
-        """Without a `root`, every requested path was named by the user or the host."""
+    def __init__(self, root: str = "", options: Mapping[str, str] | None = None, top: str = "") -> None:
+        """Without a `root`, every requested path was named by the user or the host. `top`: see `Tree.top`."""
         self.root = os.path.abspath(os.path.expanduser(root)) if root else ""
         self.title = self.name(root) or root
-        top = os.path.dirname(self.root) if self.name(root) in MARKS else self.root
-        self._links = LinkGuard([top], named=self.root, options=options) if root else None
+        self.top = os.path.abspath(os.path.expanduser(top)) if top else ""
+        folder = os.path.dirname(self.root) if self.name(root) in MARKS else self.root
+        self._links = LinkGuard([self.top or folder], named=self.root, options=options) if root else None
 
     def join(self, path: str, *names: str) -> str:
         """See `Tree.join`."""
