@@ -165,6 +165,23 @@ def test_a_pattern_without_ranges_is_matched_with_what_is_listed(served: tuple[P
         open_dataset(f"{url}/run", storage_options={**OPTIONS, "pattern": "b_{z:d}_x"})
 
 
+def test_what_is_added_is_there_after_a_refresh(served: tuple[Path, str]) -> None:
+    folder, url = served
+    for p, t in np.ndindex(2, 2):
+        write(folder / "run" / f"Pos{p}" / f"img#1_t{t}.png", picture(p, t))
+    with open_dataset(f"{url}/run", storage_options=OPTIONS) as dataset:
+        assert (dataset.sizes["p"], dataset.sizes["t"]) == (2, 2)
+        dataset.refresh()
+        assert (dataset.sizes["p"], dataset.sizes["t"]) == (2, 2)
+        write(folder / "run" / "Pos0" / "img#1_t2.png", picture(0, 2))
+        write(folder / "run" / "Pos2" / "img#1_t0.png", picture(2, 0))
+        write(folder / "run" / "notes.png", picture(9))
+        dataset.refresh()
+        assert (dataset.sizes["p"], dataset.sizes["t"]) == (3, 3)
+        for p, t in ((0, 0), (1, 1), (0, 2), (2, 0)):
+            np.testing.assert_array_equal(dataset.plane(p=p, t=t), picture(p, t))
+
+
 def test_too_many_folders_are_said(served: tuple[Path, str], monkeypatch: Any) -> None:
     folder, url = served
     for p in range(5):

@@ -5,18 +5,22 @@ Folders are listed one by one, and files understood by their names like those of
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ...errors import LimitExceededError
 from ...model import natural_sorted
 from ...storage.trees.folder_on_server import folder_on_server
 from .beside import METADATA_TEXT
+from .growth import Grown
 from .listing import (
     MAX_BELOW,
     MAX_DEPTH,
     Listing,
+    fields_of,
     file_alone,
     is_image,
+    is_thumbnail,
     is_wanted,
     is_wanted_folder,
     listing_of,
@@ -28,6 +32,7 @@ from .patterns import Pattern
 if TYPE_CHECKING:
     from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import StorageOptions
+    from .catalogue import FileCatalogue
 
 _LOOKED_INTO = 8
 _LETTER = "\ue000"  # stands for a "?" that is no sign of a pattern
@@ -87,6 +92,35 @@ def listed_on_server(folder: FolderOnServer, pattern: str = "") -> Listing | Non
     files = tuple((fields, folder.end_of_address(name)) for fields, name in found.files)
     urls = tuple(folder.address + folder.end_of_address(name) for name in beside)
     return found._replace(root=folder.address, files=files, beside=urls)
+
+
+def grown_on_server(folder: FolderOnServer, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
+    """List a folder again, and add its new files that are named like the others; None if there are none.
+
+    Blocks on the network. Raises a `DatasetError`.
+    """
+    folder.forget()
+    names, _ = _names_below(folder, MAX_DEPTH, [])
+    known = {name for _, name in listing.files}
+    ending = os.path.splitext(listing.files[0][1])[1].lower()
+    new = [
+        name
+        for name in sorted(names)
+        if folder.end_of_address(name) not in known
+        and name.lower().endswith(ending)
+        and not is_thumbnail(name)
+    ]
+    if listing.pattern:
+        pattern = Pattern(listing.pattern)
+        read = [(fields_of(pattern, name), folder.end_of_address(name)) for name in new]
+        fitting = tuple((fields, name) for fields, name in read if fields is not None)
+    else:  # each is a time point
+        n = len(catalogue.files)
+        fitting = tuple(({"t": str(n + i)}, folder.end_of_address(name)) for i, name in enumerate(new))
+    if not fitting:
+        return None
+    catalogue.add(fitting)
+    return Grown(listing._replace(files=(*listing.files, *fitting)), catalogue)
 
 
 def holds_images_on_server(folder: FolderOnServer) -> bool:

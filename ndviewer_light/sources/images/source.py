@@ -35,7 +35,7 @@ from .file_reader import ImageFiles, Sample
 from .first_files import MAX_SAMPLES, FirstFiles
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
-from .on_server import listed_at_url
+from .on_server import grown_on_server, listed_at_url
 from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
@@ -63,9 +63,18 @@ class ImagesSource(Source):
     format = "images"
     may_have_room = True
 
-    def __init__(self, path: str, listing: Listing, files: ImageFiles, *, by_user: bool = False) -> None:
-        """`by_user`: the pattern of the names was given, rather than found."""
+    def __init__(
+        self,
+        path: str,
+        listing: Listing,
+        files: ImageFiles,
+        *,
+        by_user: bool = False,
+        folder: FolderOnServer | None = None,
+    ) -> None:
+        """`by_user`: the pattern of the names was given, rather than found. `folder` is the one of a URL."""
         self._path = path
+        self._folder = folder
         is_folder = not is_url(path) and (os.path.isdir(path) or is_pattern(path))
         self._growth = FolderGrowth(listing, by_user=by_user) if is_folder else None
         self._growing = threading.Lock()  # held while the folder is listed
@@ -105,7 +114,7 @@ class ImagesSource(Source):
             links = LinkGuard([listing.root], named=path, options=options)
         files = ImageFiles(options, links, listing.beside)
         try:
-            return cls(path, listing, files, by_user=bool(pattern) or is_pattern(path))
+            return cls(path, listing, files, by_user=bool(pattern) or is_pattern(path), folder=folder)
         except BaseException:
             files.close()
             raise
@@ -237,7 +246,12 @@ class ImagesSource(Source):
         return [self.exists(key) for key in keys]
 
     def refresh(self) -> DatasetInfo:
-        """List the folders that have changed, and add new files."""
+        """List the folders that have changed, on a server all, and add new files."""
+        if self._folder is not None:
+            with self._growing:
+                grown = grown_on_server(self._folder, self._listing, self._catalogue)
+                if grown is not None:
+                    self._take(grown)
         return self._look(all_of_it=True)
 
     def look(self) -> DatasetInfo:

@@ -41,6 +41,10 @@ class FolderOnServer:
         """What is in a folder; nothing if the server does not say. Raises nothing."""
         return self.tree.listed("/".join((self.tree.root, *folder.split("/")[:-1])))
 
+    def forget(self) -> None:
+        """Ask anew from now on."""
+        self.tree.forget()
+
     def names_of_all(self, folders: Sequence[str]) -> list[NamesInFolder]:
         """What is in each of several folders, which are asked for together."""
         if not folders:
