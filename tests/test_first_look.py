@@ -162,3 +162,15 @@ def test_positions_are_shown_by_the_name_they_are_written_under(qtbot, viewer, t
     settle(qtbot, viewer)
     assert viewer.stage.overlay.position() == "A2:0"
     assert viewer.get_fov_list()[1] == {"region": "A1", "fov": 1}
+
+
+def test_a_placeholder_is_not_shown_as_the_name_of_the_only_image(qtbot, viewer, tmp_path):
+    write_ramp(tmp_path / "i.zarr", {"channels": [{"label": "GFP"}]})
+    load(qtbot, viewer, tmp_path / "i.zarr")
+    settle(qtbot, viewer)
+    assert viewer.stage.overlay.position() == ""
+    for i in range(2):
+        write_ramp(tmp_path / f"c.zarr/{i}", {"channels": [{"label": "GFP"}]})
+    load(qtbot, viewer, tmp_path / "c.zarr")
+    settle(qtbot, viewer)
+    assert viewer.stage.overlay.position() == viewer.dataset.info.positions[0].title

@@ -15,6 +15,8 @@ import yaml
 from ndviewer_light import opening
 from ndviewer_light.compat.napari_reader import get_reader, read
 from ndviewer_light.errors import DatasetError
+from ndviewer_light.sources.hdf5 import format as hdf5_format
+from ndviewer_light.sources.mrc import format as mrc_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,3 +101,5 @@ def test_the_manifest_names_functions_that_exist_and_endings_that_are_ours() -> 
         assert callable(getattr(importlib.import_module(module), name))
         for pattern in reader["filename_patterns"]:
             assert get_reader("https://example.org/data" + pattern[1:]) is not None, pattern
+        for ending in (*hdf5_format.ENDINGS, *mrc_format.ENDINGS, ".nd2", ".lindi.tar", ".companion.ome"):
+            assert f"*{ending}" in reader["filename_patterns"], "napari itself opens only TIFF and pictures"

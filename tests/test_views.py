@@ -82,7 +82,7 @@ def test_projections_are_chosen_in_the_row_of_z_and_are_those_of_numpy(qtbot, sh
             low, high = strips.window_of(c)
             assert expected[each].min() <= low < high <= expected[each].max()
         assert_shows(shown, expected)
-        assert shown.stage.overlay.position() == f"default:0  ·  {name.lower()} of z 1–{N_Z}"
+        assert shown.stage.overlay.position() == f"{name.lower()} of z 1–{N_Z}"
     assert not sliders.slider("z").isVisible()
     assert control.range.isVisible()
     # what is saved, and what the command writes, is the same

@@ -69,7 +69,7 @@ def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: s
 
     `volume` says how a volume is drawn.
     """
-    parts = [name_of(info.positions[view.p])]
+    parts = [] if info.is_lone(view.p) else [name_of(info.positions[view.p])]
     facts = image or info
     if facts.n_t > 1:
         parts.append(f"t {view.t + 1}")

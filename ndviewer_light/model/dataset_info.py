@@ -219,6 +219,10 @@ class DatasetInfo:
         """µm per pixel along x (along y if only that is known)."""
         return self.pixel_size_x_um if self.pixel_size_x_um is not None else self.pixel_size_y_um
 
+    def is_lone(self, p: int) -> bool:
+        """Whether position `p` is the only one and has no name: then nothing is to be said of it."""
+        return len(self.positions) == 1 and self.positions[p].is_unnamed
+
     def channel_index(self, name: str) -> int:
         """The index of the channel of that name; raises `KeyError` unless there is exactly one."""
         return index_of(name, [channel.name for channel in self.channels], "channel")

@@ -37,7 +37,7 @@ def inscribed(
     """The picture of a place with what is written on it, and what it is made from. Reads."""
     picture, view = pictures.picture(place)
     lines = []
-    if inscription.label:
+    if inscription.label and not dataset.info.is_lone(place.p):
         lines.append(dataset.info.positions[place.p].title)
     if inscription.timestamp:
         lines.append(time_text(place.t, view.image))
