@@ -481,14 +481,12 @@ class Screen(QWidget):
         return bool(waits)
 
     def _opening_wait(self) -> Wait | None:
-        wait = self.openings.wait()
-        if wait is not None and wait.is_slow:
+        if (wait := self.openings.wait()) is not None and wait.is_slow:
             self.message.set_headline(f"Still opening after {wait.seconds} s")
         return wait
 
     def _dataset_waits(self) -> tuple[Wait | None, ...]:
-        session = self.sessions.shown
-        if session is None or self.stage is None:
+        if (session := self.sessions.shown) is None or self.stage is None:
             return ()
         return self.stage.say_wait(short_path(session.path)), self._refresher.wait_for(session)
 

@@ -6,8 +6,10 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ...errors import DatasetError
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...storage.bytes import is_url
+from ...storage.decoding.orientation import orientation_said
+from ...storage.presentable import presentable
 from .pixel_kinds import PixelKind
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ...model import PlaneKey
     from .catalogue import FileCatalogue
     from .file_reader import ImageFiles, Sample
+    from .listing import Listing
 
 MAX_SAMPLES = 16
 """So many files are opened at most, in search of one that is not damaged, or to see what channels are."""
@@ -80,3 +83,31 @@ class FirstFiles:
                 found.setdefault(key.p, {})[key.c] = key
             self._of_positions = found
         return self._of_positions.get(p, {})
+
+
+def first_sample(listing: Listing, files: ImageFiles) -> Sample:
+    """The sample of the first readable file; raises the error of the very first if none is."""
+    errors: list[DatasetError] = []
+    for _, name in listing.files[:MAX_SAMPLES]:
+        try:
+            return files.sample(listing.root + name)
+        except DatasetError as error:
+            errors.append(error)
+    if isinstance(errors[0], PlaneNotStoredError):
+        raise DatasetNotFoundError(str(errors[0])) from errors[0]
+    raise errors[0]
+
+
+def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> tuple[str, ...]:
+    """What of the files is not shown, or not as other programs would show it."""
+    warnings, root = list(listing.warnings), presentable(listing.root)
+    if catalogue.doubles:
+        warnings.append(f"{root}: {catalogue.doubles} files duplicate planes of others; not shown")
+    if sample.n_images > 1:
+        warnings.append(
+            f"{root}: the first file contains {sample.n_images} images; one is shown: "
+            "open a file by itself to see all"
+        )
+    if said := orientation_said(sample.orientation):
+        warnings.append(f"{root}: of the first file, {said}")
+    return tuple(warnings)

@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, UnsupportedError
+from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
 from ...model import DatasetInfo, PlaneKey, channel_in
 from ...storage.bytes import check_address, check_still_there, is_url
-from ...storage.decoding.orientation import orientation_said
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_pages import Extent
 from ...storage.decoding.tiff_parts import OutsidePlaneError
@@ -32,7 +31,7 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
-from .first_files import MAX_SAMPLES, FirstFiles
+from .first_files import FirstFiles, first_sample, warnings_of
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
 from .on_server import grown_on_server, listed_at_url
@@ -87,7 +86,7 @@ class ImagesSource(Source):
         self._firsts = FirstFiles(self._catalogue, files, listing.root)
         self._times = TimesBeside(files.links)
         self._closed = False
-        sample = self._sample = self._first_sample()
+        sample = self._sample = first_sample(self._listing, self._files)
         self._inner = page_axes_of(sample, self._catalogue)
         self._kinds = self._firsts.kinds(sample)  # of each channel in the names
         # as displayed; of positions with others there are more, like the channels in `info`
@@ -471,32 +470,8 @@ class ImagesSource(Source):
 
     # ---- state -----------------------------------------------------------------------------
 
-    def _first_sample(self) -> Sample:
-        """The sample of the first readable file; raises the error of the very first if none is."""
-        errors: list[DatasetError] = []
-        for _, name in self._listing.files[:MAX_SAMPLES]:
-            try:
-                return self._files.sample(self._listing.root + name)
-            except DatasetError as error:
-                errors.append(error)
-        if isinstance(errors[0], PlaneNotStoredError):
-            raise DatasetNotFoundError(str(errors[0])) from errors[0]
-        raise errors[0]
-
     def _described(self, sample: Sample) -> DatasetInfo:
         found, inner, picture = self._catalogue, self._inner, sample.picture
-        warnings = list(self._listing.warnings)
-        if found.doubles:
-            warnings.append(
-                f"{self._shown_root}: {found.doubles} files duplicate planes of others; not shown"
-            )
-        if sample.n_images > 1:
-            warnings.append(
-                f"{self._shown_root}: the first file contains {sample.n_images} images; one is shown: "
-                "open a file by itself to see all"
-            )
-        if said := orientation_said(sample.orientation):
-            warnings.append(f"{self._shown_root}: of the first file, {said}")
         described = sample.described if "c" in inner.roles else self._beside()
         return DatasetInfo(
             format=self.format,
@@ -513,7 +488,7 @@ class ImagesSource(Source):
             time_step_s=found.time_step_s or sample.steps.get("t"),
             n_levels=sample.n_levels,
             name=os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path),
-            warnings=tuple(warnings),
+            warnings=warnings_of(self._listing, found, sample),
             times=found.numbers,
             interpretations=self._listing.others,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
-from ...metadata.guessed_axes import AXES
+from ...metadata.guessed_axes import AXES_OPTION
 from ...metadata.micromanager import MICROMANAGER, MICROMANAGER_TAG
 from ...metadata.recorded_times import elapsed_s
 from ...model import PlaneKey, channel_in
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
 """The option that says what the pages are along."""
 _KEPT_BYTES = 128 * 1024**2
-_LOOKED_AT_REMOTELY = 0
 _MAX_PASSED_OVER = 16
 """How many images that cannot be read are passed over, at open, in search of one that can."""
 
@@ -103,7 +102,7 @@ class TiffSetSource(Source):
         The option "axes" says what the pages are along: "T", "TZ", ….
         """
         options = dict(options or {})
-        axes = options.pop(AXES, "")
+        axes = options.pop(AXES_OPTION, "")
         links = None
         if not is_url(path):
             path = os.path.abspath(os.path.expanduser(path))
@@ -229,7 +228,7 @@ class TiffSetSource(Source):
 
     def look_at_all(self) -> DatasetInfo:
         """Look at the first 512 positions; on a server, at none."""
-        most = _LOOKED_AT_REMOTELY if is_url(self._path) else MAX_FILES_LOOKED_AT
+        most = 0 if is_url(self._path) else MAX_FILES_LOOKED_AT
         for p in range(min(len(self._state.places), most)):
             self.image(p)
         return self._state.info
@@ -474,8 +473,7 @@ class TiffSetSource(Source):
             )
         image = state.found.images[place.image]
         names = state.facts.get(place.image)
-        parts = parts_of(image, names.channels if names else own.channels)
-        part = parts[c]
+        part = parts_of(image, names.channels if names else own.channels)[c]
         return image, index_of_key(key, place.inner, part.of), part
 
     def _file_of(self, image: TiffImage, index: dict[str, int], level: int) -> str:
@@ -487,8 +485,7 @@ class TiffSetSource(Source):
             raise PlaneNotStoredError(f"{self._path}: {error}") from None
 
     def _version_of(self, found: TiffSet, key: str) -> str:
-        path = found.path_of(key)
-        return path if is_url(path) else version_of(path)
+        return path if is_url(path := found.path_of(key)) else version_of(path)
 
     @contextlib.contextmanager
     def _opened(self, found: TiffSet, key: str) -> Iterator[TiffPages]:

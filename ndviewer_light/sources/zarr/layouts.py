@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +38,7 @@ from ...model import Position, some_names
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
 from .groups_below import arrays_below, images_below, series_below, setups_below
+from .listed_fields import Acquisitions, field_numbers
 from .nodes import (
     ACQUISITION,
     Node,
@@ -51,7 +52,7 @@ from .nodes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from ...metadata.named_axes import Axis
     from ...metadata.transformations import TransformationStep
@@ -201,7 +202,7 @@ class _ImageFinder:
         if plates.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
             images = self._listed_images(node.path, node.version)
-            names = _Acquisitions({}, [images])
+            names = Acquisitions({}, [images])
             return self._layout(
                 "ome-zarr well",
                 self._well_places(node.path, plates.region_name(row, column), images, names),
@@ -240,19 +241,19 @@ class _ImageFinder:
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
         images = [self._listed_images(path, node.version) for path in paths]
-        names = _Acquisitions(plates.plate_acquisitions(node.attributes), images)
+        names = Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
         for well, path, listed in zip(wells, paths, images, strict=True):
             places += self._well_places(path, well.region, listed, names)
         return places
 
     def _well_places(
-        self, path: str, region: str, images: plates.WellImages | None, names: _Acquisitions
+        self, path: str, region: str, images: plates.WellImages | None, names: Acquisitions
     ) -> list[ImageLocation]:
         if images is None:
             return _field_places(path, region, self._tree)
         base, none = path + self._tree.sep, repeat(None)
-        numbers, acquisitions = _field_numbers(images.paths), names.of(images)
+        numbers, acquisitions = field_numbers(images.paths), names.of(images)
         named = zip(repeat(region), numbers, none, none, none, images.paths, acquisitions, strict=False)
         positions = map(_new_position, named)
         found = zip(positions, repeat(base), none, none, none, images.paths, strict=False)
@@ -455,34 +456,8 @@ class _ImageFinder:
         return self._layout("ome-zarr collection", places)
 
 
-class _Acquisitions:
-    """The acquisitions of a plate: names by id, if there is more than one."""
-
-    def __init__(self, names: Mapping[str, str], wells: Iterable[plates.WellImages | None]) -> None:
-        used = {number for listed in set(wells) if listed is not None for number in listed.acquisitions}
-        self._names = names
-        self._several = max(len(used - {""}), len(names)) > 1
-        self._of_well: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-    def of(self, images: plates.WellImages) -> Iterable[str]:
-        """The name of the acquisition of each image; its id if the plate does not name it."""
-        if not self._several:
-            return repeat("")
-        if images.acquisitions not in self._of_well:
-            named = tuple(self._names.get(number, number) for number in images.acquisitions)
-            self._of_well[images.acquisitions] = named
-        return self._of_well[images.acquisitions]
-
-
 def _series_position(index: int, name: str) -> Position:
     return Position("series", index, name=name) if name.isdecimal() else Position(name, 0, name=name)
-
-
-@lru_cache(maxsize=64)  # wells of a plate mostly list the same images
-@lru_cache(maxsize=64)  # the wells of a plate mostly list the same
-def _field_numbers(images: tuple[str, ...]) -> tuple[int, ...]:
-    numbers = [int(image) for image in images if image.isdecimal() and image.isascii()]
-    return tuple(numbers) if len(set(numbers)) == len(images) else tuple(range(len(images)))
 
 
 def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:

@@ -6,9 +6,7 @@ Stores (open connections) are shared by all files of a server that are opened th
 from __future__ import annotations
 
 import base64
-import configparser
 import contextlib
-import os
 import re
 import threading
 import urllib.error
@@ -21,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from ..presentable import presentable
+from .bucket_logins import aws_credentials, google_credentials, gs_config, s3_config
 from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
 
@@ -141,9 +140,9 @@ class RemoteFile:
         if self.signed or self.settings.anonymous.lower() in ("1", "true", "yes"):
             return None
         if scheme == "s3":
-            found = _aws_credentials(self.settings)
+            found = aws_credentials(self.settings)
         elif scheme == "gs":
-            found = _google_credentials(self.settings)
+            found = google_credentials(self.settings)
         else:
             return None
         return RemoteFile(self.url, replace(self.settings, **found), signed=True) if found else None
@@ -444,11 +443,11 @@ def _new_store(url: str, settings: Settings, signed: bool) -> Any:
     scheme, netloc = urlsplit(url)[:2]
     if scheme == "s3":
         return store.S3Store(
-            netloc, config=_s3_config(settings, signed), client_options=options, retry_config=once
+            netloc, config=s3_config(settings, signed), client_options=options, retry_config=once
         )
     if scheme == "gs":
         return store.GCSStore(
-            netloc, config=_gs_config(settings, signed), client_options=options, retry_config=once
+            netloc, config=gs_config(settings, signed), client_options=options, retry_config=once
         )
     login = authorization(netloc, settings)
     if login:
@@ -466,27 +465,6 @@ def authorization(netloc: str, settings: Settings) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode() if user else ""
 
 
-def _s3_config(settings: Settings, signed: bool) -> Any:
-    region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    config: dict[str, Any] = {"region": region or "us-east-1", "virtual_hosted_style_request": False}
-    endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL", "")
-    if endpoint:
-        config["endpoint"] = endpoint
-    if not signed:
-        return {**config, "skip_signature": True}
-    config |= {"access_key_id": settings.key, "secret_access_key": settings.secret}
-    return {**config, "session_token": settings.token} if settings.token else config
-
-
-def _gs_config(settings: Settings, signed: bool) -> Any:
-    config: dict[str, Any] = {"base_url": settings.endpoint} if settings.endpoint else {}
-    if not signed:
-        return {**config, "skip_signature": True}
-    if settings.token:
-        return {**config, "bearer_token": settings.token}
-    return {**config, "application_credentials": settings.credentials}
-
-
 def region_of(bucket: str) -> str:
     """The region of an Amazon bucket, which is public; "" if unknown. One request; blocks."""
     request = urllib.request.Request(f"{_AMAZON}/{quote(bucket)}", method="HEAD")
@@ -498,32 +476,3 @@ def region_of(bucket: str) -> str:
     except OSError:
         return ""
     return str(headers.get("x-amz-bucket-region", ""))
-
-
-def _aws_credentials(settings: Settings) -> dict[str, str]:
-    """From the options, else the environment, else the profile in ~/.aws; never from the network."""
-    if settings.key and settings.secret:
-        return {"key": settings.key, "secret": settings.secret, "token": settings.token}
-    environment = os.environ
-    if environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"):
-        key, secret = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
-        return {"key": key, "secret": secret, "token": environment.get("AWS_SESSION_TOKEN", "")}
-    path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.expanduser("~/.aws/credentials")
-    profiles = configparser.ConfigParser(interpolation=None)
-    try:
-        profiles.read(path, encoding="utf-8")
-        profile = profiles[environment.get("AWS_PROFILE", "default")]
-        key, secret = profile["aws_access_key_id"], profile["aws_secret_access_key"]
-        return {"key": key, "secret": secret, "token": profile.get("aws_session_token", "")}
-    except (KeyError, OSError, configparser.Error, UnicodeDecodeError):
-        return {}
-
-
-def _google_credentials(settings: Settings) -> dict[str, str]:
-    if settings.token:
-        return {"token": settings.token}
-    usual = os.path.expanduser("~/.config/gcloud/application_default_credentials.json")
-    for path in (settings.credentials, os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", ""), usual):
-        if path and os.path.isfile(path):
-            return {"credentials": path}
-    return {}
