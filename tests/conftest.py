@@ -327,7 +327,9 @@ def server(
     server_of_all_folders: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RangeServer]:
     """A server of `tmp_path`; what fails is tried again almost at once."""
-    monkeypatch.setattr("ndviewer_light.storage.remote.retries.RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
+    monkeypatch.setattr(
+        "ndviewer_light.storage.remote.retries.REQUEST_RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05)
+    )
     yield server_of_all_folders.at(tmp_path)
     server_of_all_folders.end_stalls()
 

@@ -41,7 +41,7 @@ def a_server_without_faults(module_server, quick_tries) -> RangeServer:
 
 @pytest.fixture(name="quick_tries")
 def tries_without_pauses(monkeypatch) -> Iterator[None]:
-    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
+    monkeypatch.setattr(retries, "REQUEST_RETRY_SECONDS", (0.01, 0.01, 0.02, 0.05))
     yield
     set_in_flight(IN_FLIGHT)
     the_scheduler().stop()  # it would by itself, a little later

@@ -15,7 +15,7 @@ from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.view_frames import Frame
-from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHANNELS, ChannelChoices
+from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHOICES, ChannelChoices
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.view_texts import readout_at
 from ndviewer_light.model import Channel, ImageInfo, Plane, PlaneState, Position
@@ -163,11 +163,11 @@ def test_a_file_of_something_else_is_refused_with_a_sentence(document):
 def test_of_a_strange_file_only_what_makes_sense_is_taken():
     choices = ChannelChoices()
     strange = {"name": "a" * 9999, "limits": [5, 1], "gamma": -1, "color": "red;", "visible": "yes"}
-    many = [{"name": f"n{i}", "gamma": 2} for i in range(2 * MOST_CHANNELS)]
+    many = [{"name": f"n{i}", "gamma": 2} for i in range(2 * MOST_CHOICES)]
     choices.take_json({"channels": [strange]})
     assert list(choices._of.values()) == [type(choices.of(("", 0)))()]
     choices.take_json({"channels": many})
-    assert len(choices._of) == MOST_CHANNELS
+    assert len(choices._of) == MOST_CHOICES
 
 
 # ---- in the window -----------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def no_credentials(monkeypatch, tmp_path) -> Iterator[None]:
         if name.startswith(("AWS_", "GOOGLE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(retries, "REQUEST_RETRY_SECONDS", (0.01, 0.01))
     yield
     the_scheduler().stop()
 

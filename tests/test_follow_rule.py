@@ -10,7 +10,7 @@ from memory_source import MemorySource, memory_info
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
-from ndviewer_light.gui.following.follow import AXES, FollowMode, FollowRule, newest_of_growth
+from ndviewer_light.gui.following.follow import FOLLOWED_AXES, FollowMode, FollowRule, newest_of_growth
 from ndviewer_light.model import Position
 
 NEWEST, PINNED = FollowMode.NEWEST, FollowMode.PINNED
@@ -25,7 +25,7 @@ def rule_with(followed: str) -> FollowRule:
 
 
 def modes(rule):
-    return "".join(axis for axis in AXES if rule.mode(axis) is NEWEST)
+    return "".join(axis for axis in FOLLOWED_AXES if rule.mode(axis) is NEWEST)
 
 
 def test_nothing_moves_unless_somebody_asks():
@@ -42,7 +42,7 @@ def test_nothing_moves_unless_somebody_asks():
 def test_followed_axes_go_to_the_newest_place_and_pinned_ones_stay(followed, target):
     rule = rule_with(followed)
     assert rule.target(HERE, THERE) == target
-    pins = [None if axis in followed else i for axis, i in zip(AXES, HERE, strict=True)]
+    pins = [None if axis in followed else i for axis, i in zip(FOLLOWED_AXES, HERE, strict=True)]
     assert rule.wanted(HERE, (0, 2), is_volume=False) == NewestWanted(*pins, (0, 2))
 
 
@@ -133,7 +133,7 @@ def test_a_pinned_axis_is_never_moved_and_a_followed_one_never_left_behind(follo
                     wanted = rule.wanted(at, (0, 1), is_volume=False)
                     newest = dataset.newest(wanted) if wanted is not None else None
                     before, at = at, at if newest is None else rule.target(at, newest)
-                    moved = {axis for axis, i, k in zip(AXES, before, at, strict=True) if i != k}
+                    moved = {axis for axis, i, k in zip(FOLLOWED_AXES, before, at, strict=True) if i != k}
                     assert moved <= set(followed)
                     assert not moved or {(at.t, at.p, c, at.z) for c in range(2)} <= written
     last = {axis: size - 1 for axis, size in n.items()}

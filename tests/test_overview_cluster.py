@@ -60,7 +60,7 @@ def test_the_workers_of_a_cluster_make_the_pictures_in_the_window(qtbot, viewer,
 
 def test_without_its_cluster_the_overview_is_complete_and_says_why(qtbot, viewer, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("ndviewer_light.engine.cluster_thumbnails.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("ndviewer_light.engine.cluster_thumbnails.CLUSTER_SECONDS", 0.2)
     path = write_plate(tmp_path / "p.ome.zarr")
     viewer.use_cluster("tcp://127.0.0.1:9")
     load(qtbot, viewer, path)

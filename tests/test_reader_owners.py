@@ -29,7 +29,7 @@ from memory_source import TIMEOUT, MemorySource, in_thread, wait_until
 
 from ndviewer_light import errors
 from ndviewer_light.isolation import protocol, server
-from ndviewer_light.isolation.last_words import KEPT_BYTES
+from ndviewer_light.isolation.last_words import STDERR_BYTES
 from ndviewer_light.isolation.outbox import Outbox
 from ndviewer_light.isolation.reader_process import READS_IN_FLIGHT
 from ndviewer_light.isolation.shared_memory import OwnedSlot
@@ -368,7 +368,7 @@ def test_a_reader_that_talks_without_end_fills_neither_disk_nor_memory(image, tm
         source.close()
     """
     done = host(code, str(image), str(tmp_path / "path"))
-    assert done.stdout.split() == [str(KEPT_BYTES), "True", "True"], done.stderr
+    assert done.stdout.split() == [str(STDERR_BYTES), "True", "True"], done.stderr
 
 
 # ---- fork ------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def test_what_fails_on_a_server_tells_no_secret(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ndviewer_light.storage.remote.retries.RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr("ndviewer_light.storage.remote.retries.REQUEST_RETRY_SECONDS", (0.01,))
     caplog.set_level(logging.DEBUG)
     server.set(faults={fault: 1.0} if fault else {})
     said = ""

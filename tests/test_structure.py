@@ -161,6 +161,22 @@ def test_a_number_is_written_once() -> None:
     assert set(twice) <= KNOWN_NUMBERS, twice
 
 
+PARALLEL_CONSTANTS = {"ENDINGS", "GROUND", "WELL", *KNOWN_NUMBERS}
+"""Of parallel things: the endings of each format; a colour, and the same for Qt."""
+
+
+def test_a_public_constant_has_one_meaning() -> None:
+    homes = defaultdict(list)
+    for name in modules():
+        for node in parsed(name).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                constant = node.targets[0].id
+                if constant.isupper() and not constant.startswith("_") and len(constant) > 1:
+                    homes[constant].append(name)
+    twice = {constant: where for constant, where in homes.items() if len(where) > 1}
+    assert set(twice) <= PARALLEL_CONSTANTS, twice
+
+
 _QUOTED = re.compile(r"(?<!`)`([A-Za-z_][\w.]*)(?:\([^`]*\))?`(?!`)")
 
 

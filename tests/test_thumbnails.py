@@ -268,7 +268,7 @@ def test_a_cluster_of_two_processes_makes_the_same_pictures(plate, tmp_path):
 
 def test_a_cluster_that_is_not_there_is_an_error_that_names_it(plate, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("ndviewer_light.engine.cluster_thumbnails.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("ndviewer_light.engine.cluster_thumbnails.CLUSTER_SECONDS", 0.2)
     named = pytest.raises(DatasetError, match=r"tcp://127\.0\.0\.1:9 cannot be reached")
     with open_dataset(plate) as ds, named:
         ds.thumbnails([(0, 0, 0, 0)], scheduler="tcp://127.0.0.1:9")

@@ -36,7 +36,7 @@ def a_lonely_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
         if name.startswith(("AWS_", "GOOGLE_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(retries, "RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(retries, "REQUEST_RETRY_SECONDS", (0.01, 0.01))
     quick = {"max_retries": 4, "initial_delay": "5ms", "max_delay": "20ms"}
     monkeypatch.setattr(zarr_native, "_RETRIES", quick)
     yield

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..model import StackKey
     from .dataset import Dataset
 
-CONNECT_SECONDS = 10
+CLUSTER_SECONDS = 10
 _PER_TASK = 8
 _GLANCE_SECONDS = 0.1
 _MOST_OPEN = 4
@@ -99,7 +99,7 @@ class ClusterThumbnails:
             ) from error
         try:
             client: Any = Client
-            return client(self._scheduler, timeout=CONNECT_SECONDS, set_as_default=False), True
+            return client(self._scheduler, timeout=CLUSTER_SECONDS, set_as_default=False), True
         except Exception as error:
             raise DatasetError(
                 f"the dask scheduler {self._scheduler} cannot be reached: {error}. Check the address"

@@ -46,7 +46,7 @@ STATES = {
     PlaneState.PENDING: "pending",
     PlaneState.UNREADABLE: "unreadable",
 }
-DIMS = ("time", "fov", "z", "channel")
+TABLE_DIMS = ("time", "fov", "z", "channel")
 _TAKEN = tuple(name for name in NUMBERS if name != "saturated")
 
 
@@ -173,7 +173,7 @@ class MeasuredTable:
         for name, column in self._columns().items():
             empty = np.full(shape, _nothing(column.dtype), column.dtype)
             empty[at] = column
-            variables[name] = (DIMS, empty, {"description": COLUMNS[name]})
+            variables[name] = (TABLE_DIMS, empty, {"description": COLUMNS[name]})
         return xr.Dataset(variables, dict(self._coords(*axes)), self._attrs())
 
     def _coords(

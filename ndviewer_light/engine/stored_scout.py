@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from .newest_places import NewestWanted
 
-LOOK_SECONDS = 1.0
+SCOUT_SECONDS = 1.0
 """How long after a look the next one may begin."""
 NEWS_SECONDS = 0.2
 """The same if the dataset has grown since."""
@@ -88,7 +88,7 @@ class StoredScout:
             is_answered = self._asked == wanted
             answer = self._answer if is_answered else None
             near = self._answer
-            wait = LOOK_SECONDS if info is self._info else NEWS_SECONDS
+            wait = SCOUT_SECONDS if info is self._info else NEWS_SECONDS
             is_due = now >= self._looked + wait or not is_answered
         if is_due and self._work.can_begin(now):
             self._work.begin(lambda: self._look(wanted, info, near), now)

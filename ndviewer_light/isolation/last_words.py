@@ -6,7 +6,7 @@ import os
 import threading
 from typing import BinaryIO
 
-KEPT_BYTES = 8192
+STDERR_BYTES = 8192
 _CHUNK_BYTES = 65536
 _PAUSE_SECONDS = 0.05  # after a full chunk: slow down a process that writes endlessly
 
@@ -34,7 +34,7 @@ class LastWords:
     def _listen(self) -> None:
         with self._stream:
             while chunk := os.read(self._stream.fileno(), _CHUNK_BYTES):
-                self._kept = (self._kept + chunk)[-KEPT_BYTES:]
+                self._kept = (self._kept + chunk)[-STDERR_BYTES:]
                 if len(chunk) == _CHUNK_BYTES:
                     self._no_pause.wait(_PAUSE_SECONDS)
         self._ended.set()

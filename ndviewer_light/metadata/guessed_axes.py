@@ -14,7 +14,7 @@ from ..model import Interpretation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-AXES = "axes"
+AXES_OPTION = "axes"
 """The storage option in which a person says what the axes are."""
 SAMPLES = "s"
 LEAST_IN_COLOUR = 16
@@ -82,5 +82,5 @@ def other_axes(shape: Sequence[int], roles: Sequence[str]) -> tuple[Interpretati
     for each in dict.fromkeys(candidates):
         if each != now:
             text = " × ".join(f"{role} {size}" for role, size in zip(each, sizes, strict=True))
-            found.append(Interpretation(text, ((AXES, each),)))
+            found.append(Interpretation(text, ((AXES_OPTION, each),)))
     return tuple(found)

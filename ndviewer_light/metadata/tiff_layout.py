@@ -16,7 +16,7 @@ from ..model import Interpretation
 from ..storage.decoding.ifd_chain import MAX_PAGES
 from ..storage.decoding.tiff_parts import PageAt
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from .guessed_axes import AXES
+from .guessed_axes import AXES_OPTION
 from .recorded_times import NOT_SAID, RecordedTimes
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ def other_page_axes(images: Sequence[TiffImage]) -> tuple[Interpretation, ...]:
         return ()
     held = {role for role, size in (image.rows, image.columns, image.samples) if size > 1}
     return tuple(
-        Interpretation(f"{role} {image.outer[0][1]}", ((AXES, role.upper()),))
+        Interpretation(f"{role} {image.outer[0][1]}", ((AXES_OPTION, role.upper()),))
         for role in "tcp"
         if role not in held
     )

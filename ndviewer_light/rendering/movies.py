@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-ENDINGS = (".gif", ".mp4")
+FILM_ENDINGS = (".gif", ".mp4")
 
 
 def write_movie(path: str, frames: Iterable[Image.Image], fps: float) -> int:
@@ -30,8 +30,8 @@ def write_movie(path: str, frames: Iterable[Image.Image], fps: float) -> int:
     frames or another ending, `OSError`, and what the frames raise.
     """
     ending = os.path.splitext(path)[1].lower()
-    if ending not in ENDINGS:
-        raise ValueError(f"films are written as {' or '.join(ENDINGS)}, not {ending!r}")
+    if ending not in FILM_ENDINGS:
+        raise ValueError(f"films are written as {' or '.join(FILM_ENDINGS)}, not {ending!r}")
     part, folder = f"{path}.part{ending}", os.path.dirname(path) or os.curdir
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"there is no folder {folder}")

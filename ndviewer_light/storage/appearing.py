@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.1
+APPEARING_SECONDS = 0.1
 AGAIN_SECONDS = 2.0
 """What cannot be opened is tried again as soon as it changes, and after so long in any case."""
 
@@ -40,7 +40,7 @@ def opened_when_there(
             except DatasetError as error:
                 tried(error)
             seen, last_try = found, time.monotonic()
-        time.sleep(POLL_SECONDS)
+        time.sleep(APPEARING_SECONDS)
     return None
 
 

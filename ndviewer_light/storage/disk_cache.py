@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 4 * 1024**3
+DISK_CACHE_BYTES = 4 * 1024**3
 _MAGIC = b"ndvplan1"
 _HEAD = struct.Struct("<8sI")  # magic number, length of the description
 _SUM = struct.Struct("<I")  # CRC-32 of everything before it
@@ -74,7 +74,7 @@ class DiskCache:
     the same time. Nothing is raised: planes that cannot be cached are not.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: str | os.PathLike[str], max_bytes: int = DISK_CACHE_BYTES) -> None:
         self.folder = os.fspath(folder)
         self.max_bytes = max_bytes
         self._lock = threading.Lock()

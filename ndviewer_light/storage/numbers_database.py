@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 256 * 1024**2
+NUMBERS_BYTES = 256 * 1024**2
 """Of all datasets together; that of more than a million planes."""
 _OUR_FILE = re.compile(r"[0-9a-f]{64}\.sqlite")
 _LAYOUT = 1
@@ -46,7 +46,7 @@ class NumbersDatabase:
     Names of files are hashes: what the dataset is called cannot be read from them.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], name: str, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: str | os.PathLike[str], name: str, max_bytes: int = NUMBERS_BYTES) -> None:
         self.folder = os.fspath(folder)
         self._max_bytes = max_bytes
         digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()

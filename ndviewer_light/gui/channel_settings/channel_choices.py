@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Name = tuple[str, int]
 """The name of a channel, and how many before it have the same."""
 
-MOST_CHANNELS = 500
+MOST_CHOICES = 500
 """How many are remembered, those used last."""
 _MAX_NAME = 256
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}(?:_r)?|[a-z]+(?::[a-z]+)?(?:_r)?")
@@ -67,7 +67,7 @@ class ChannelChoices:
         """Add to what was chosen for a channel; the fields of `ChannelChoice`."""
         self._of[name] = replace(self.of(name), **what)
         self._of.move_to_end(name)
-        while len(self._of) > MOST_CHANNELS:
+        while len(self._of) > MOST_CHOICES:
             self._of.popitem(last=False)
 
     def start_over(self) -> None:
@@ -100,7 +100,7 @@ class ChannelChoices:
         """Add the choices in a JSON document, and return how many there are; raises `MetadataError`."""
         try:
             channels = document["channels"]  # type: ignore[index]
-            found = [choice_of_json(each) for each in channels[:MOST_CHANNELS]]
+            found = [choice_of_json(each) for each in channels[:MOST_CHOICES]]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MetadataError("this file has no channel settings of the viewer") from error
         for each in found:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Axis = Literal["t", "p", "z"]
 
-AXES: tuple[Axis, ...] = ("t", "p", "z")
+FOLLOWED_AXES: tuple[Axis, ...] = ("t", "p", "z")
 _USUAL: frozenset[Axis] = frozenset(("t", "p"))
 """What is followed when somebody asks for everything: z stays, as most stacks are watched at one height."""
 
@@ -109,12 +109,14 @@ class FollowRule:
         shown = tuple(channels)
         if not self._followed or not shown:
             return None
-        t, p, z = (None if axis in self._followed else i for axis, i in zip(AXES, at, strict=True))
+        t, p, z = (None if axis in self._followed else i for axis, i in zip(FOLLOWED_AXES, at, strict=True))
         return NewestWanted(t, p, z, shown, self.waits_for_channels, is_volume)
 
     def target(self, at: Place, newest: Place) -> Place:
         """Where the view goes from `at`: along the followed axes only."""
-        chosen = (n if axis in self._followed else i for axis, i, n in zip(AXES, at, newest, strict=True))
+        chosen = (
+            n if axis in self._followed else i for axis, i, n in zip(FOLLOWED_AXES, at, newest, strict=True)
+        )
         return Place(*chosen)
 
 

@@ -17,7 +17,7 @@ from ...model import PlaneKey, PlaneState
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..slots import safe_slot
 from ..words import explain
-from .follow import AXES
+from .follow import FOLLOWED_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +150,7 @@ class PlaneFinder(QObject):
         self._stage.go_to(t=key.t, p=key.p, z=key.z)
         if key.c < MAX_CHANNELS_SHOWN:
             self._stage.show_channel(key.c)
-        self._follower.pin(AXES)
+        self._follower.pin(FOLLOWED_AXES)
 
     def _name_of(self, key: PlaneKey) -> str:
         info = self._stage.dataset.info

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from ...engine.newest_places import Place
 from ..slots import safe_slot
-from .follow import AXES, Axis, FollowMode, FollowRule, grows_along_z, newest_of_growth
+from .follow import FOLLOWED_AXES, Axis, FollowMode, FollowRule, grows_along_z, newest_of_growth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +76,7 @@ class ViewFollower(QObject):
         target = self.rule.target(at, newest)
         if target != at:
             self._stage.go_to(
-                **{axis: to for axis, now, to in zip(AXES, at, target, strict=True) if now != to}
+                **{axis: to for axis, now, to in zip(FOLLOWED_AXES, at, target, strict=True) if now != to}
             )
 
     @property
@@ -135,10 +135,10 @@ class ViewFollower(QObject):
 
     def restore(self, followed: Iterable[str], pinned: Iterable[str]) -> None:
         """These axes followed, and those were pinned, when the dataset was shown last; the others stay."""
-        led = [axis for axis in AXES if axis in followed]
+        led = [axis for axis in FOLLOWED_AXES if axis in followed]
         for axis in led:
             self.rule.set_mode(axis, FollowMode.NEWEST)
-        self.rule.pin([axis for axis in AXES if axis in pinned])
+        self.rule.pin([axis for axis in FOLLOWED_AXES if axis in pinned])
         self._has_news = self._has_news or bool(led)
         self._changed()
 
@@ -162,7 +162,7 @@ class ViewFollower(QObject):
     def _say(self) -> None:
         sliders = self._stage.sliders
         sliders.show_lights(self._may_grow)
-        for axis in AXES:
+        for axis in FOLLOWED_AXES:
             sliders.set_follow_mode(axis, self.rule.mode(axis))
         self._row.follow.setVisible(self._may_grow)
         self._row.show_following(self.rule.follows_all, self.rule.waits_for_channels)
@@ -195,7 +195,7 @@ class ViewFollower(QObject):
         if on:
             self.follow_again()
         else:
-            self.pin(AXES)
+            self.pin(FOLLOWED_AXES)
 
     @safe_slot
     def _on_waits_changed(self, waits: bool) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 AS_FOUND = "As found"
 OTHER = "Other…"
-ALLOW = "Allow the other files that it names"
+ALLOW_TEXT = "Allow the other files that it names"
 ALLOW_TIP = "Read the other files that this dataset names. Only if you trust where it comes from."
 
 
@@ -65,7 +65,7 @@ class ReadAsButton(QPushButton):
         if permission:
             if len(options) > 1:
                 self._menu.addSeparator()
-            allow = self._menu.addAction(ALLOW)
+            allow = self._menu.addAction(ALLOW_TEXT)
             allow.setToolTip(ALLOW_TIP)
             allow.triggered.connect(partial(self._on_allowed, permission))
         self.setVisible(bool(self._menu.actions()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ..following.follow import AXES
+from ..following.follow import FOLLOWED_AXES
 
 if TYPE_CHECKING:
     from ...model import DatasetInfo
@@ -43,14 +43,14 @@ class PlaceWanted:
         else:
             logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
             return
-        self._follower.pin([axis for axis in AXES if wanted[axis] is not None])
+        self._follower.pin([axis for axis in FOLLOWED_AXES if wanted[axis] is not None])
 
     def move_along(self, **indices: int) -> None:
         """Move along axes (p, t, z) within the known sizes; the others stay, known or not."""
         if "z" in indices:
             self._stage.show_projection(None)  # a plane is wanted
         self._stage.go_to(**indices)
-        self._follower.pin([axis for axis in AXES if axis in indices])
+        self._follower.pin([axis for axis in FOLLOWED_AXES if axis in indices])
         if self._later is not None:
             p, t, z = self._later
             self._later = indices.get("p", p), indices.get("t", t), indices.get("z", z)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..channel_settings.channel_choices import ChannelChoice, Name
 
 _VERSION = 1
-MOST_CHANNELS = 64
+MOST_SAVED_CHANNELS = 64
 _MOST_LETTERS = 1000
 
 
@@ -78,7 +78,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             position=_text(document["position"]),
             followed=frozenset(axis for axis in "tpz" if axis in document["followed"]),
             pinned=frozenset(axis for axis in "tpz" if axis in document["pinned"]),
-            channels=dict(choice_of_json(said) for said in document["channels"][:MOST_CHANNELS]),
+            channels=dict(choice_of_json(said) for said in document["channels"][:MOST_SAVED_CHANNELS]),
             area=None if area is None else _area(*area),
             projection=_projection(document.get("projection")),
             volume=_volume(document.get("volume")),

@@ -25,14 +25,14 @@ from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 from ..split.split_look import SplitLook
-from .saved_view import MOST_CHANNELS, SavedView, number_of
+from .saved_view import MOST_SAVED_CHANNELS, SavedView, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCHEME = "ndviewer:"
 MOST_LETTERS = 16_384
-_MOST_FIELDS = 8 * MOST_CHANNELS + 16
+_MOST_FIELDS = 8 * MOST_SAVED_CHANNELS + 16
 _LONGEST_PATH = 4096
 _NOT_IN_PATHS = re.compile(r"[\x00-\x1f\x7f]")
 _SAFE = "/:~\\ "
@@ -49,7 +49,7 @@ def link_to(path: str, view: SavedView) -> str:
     Of more than 64 channels, the first.
     """
     said: list[tuple[str, str]] = [("p", view.position), ("t", str(view.t + 1)), ("z", str(view.z + 1))]
-    for i, (name, choice) in enumerate(list(view.channels.items())[:MOST_CHANNELS]):
+    for i, (name, choice) in enumerate(list(view.channels.items())[:MOST_SAVED_CHANNELS]):
         said += [(f"{key}{i}", value) for key, value in _fields_of(choice_as_json(name, choice))]
     if view.projection is not None:
         said.append(("project", str(view.projection)))
@@ -96,7 +96,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             query, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="surrogateescape"
         )
         said = dict(reversed(pairs))  # of what is said twice, the first counts
-        channels = [_channel(said, i) for i in range(MOST_CHANNELS) if f"c{i}" in said]
+        channels = [_channel(said, i) for i in range(MOST_SAVED_CHANNELS) if f"c{i}" in said]
         area = said.get("area")
         return path, SavedView(
             subject="",

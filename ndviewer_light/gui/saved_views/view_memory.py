@@ -15,7 +15,7 @@ from ...storage.bytes import absolute
 from ...storage.disk_cache import default_folder
 from ...storage.presentable import presentable
 from ...storage.small_documents import SmallDocuments
-from ..following.follow import AXES
+from ..following.follow import FOLLOWED_AXES
 from ..interpretation.reading_options import checked_reading
 from .saved_view import SavedView, subject_of, view_of
 
@@ -158,7 +158,7 @@ def view_to_share(stage: Stage) -> SavedView | None:
         z=at.z,
         position=info.positions[at.p].label,
         followed=frozenset(),
-        pinned=frozenset(AXES),
+        pinned=frozenset(FOLLOWED_AXES),
         channels=stage.channels.looks(),
         area=stage.picture.area,
         projection=stage.sliders.projection,
@@ -183,7 +183,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         z=at.z,
         position=info.positions[at.p].label,
         followed=frozenset(followed),
-        pinned=frozenset(AXES) - follower.rule.followed,
+        pinned=frozenset(FOLLOWED_AXES) - follower.rule.followed,
         channels=stage.channels.chosen(),
         area=stage.picture.area,
         projection=stage.sliders.projection,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .file import HDF5File
 
 SETUP = re.compile(rb"s(\d{2,7})")
-TIME = re.compile(rb"t(\d{5,7})")
+TIME_GROUP = re.compile(rb"t(\d{5,7})")
 _CELLS = re.compile(r"/t\d{5,7}/s\d{2,7}/\d{1,2}/cells")
 
 
@@ -20,7 +20,7 @@ def is_bigdataviewer(file: HDF5File) -> bool:
     import h5py
 
     names = {match[1] for raw in file.root.id if (match := SETUP.fullmatch(raw))}
-    if not names or not any(TIME.fullmatch(raw) for raw in file.root.id):
+    if not names or not any(TIME_GROUP.fullmatch(raw) for raw in file.root.id):
         return False
     first = min(names).decode()
     return isinstance(file.follow(f"/s{first}/resolutions"), h5py.Dataset)

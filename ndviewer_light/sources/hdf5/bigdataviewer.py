@@ -26,7 +26,7 @@ from ...storage.local_files import ALLOW_OUTSIDE, allows_outside
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .array import facts
-from .bdv_layout import SETUP, TIME, meant_dtype
+from .bdv_layout import SETUP, TIME_GROUP, meant_dtype
 from .composite import STACK_ROLES, Composite, PlaneAddress
 from .file import Elsewhere
 from .images import sane_steps, unit_factor
@@ -229,7 +229,7 @@ def _setups(file: HDF5File) -> tuple[Setup, ...]:
 
 
 def _times(file: HDF5File) -> tuple[int, ...]:
-    return tuple(sorted(int(match[1]) for raw in file.root.id if (match := TIME.fullmatch(raw))))
+    return tuple(sorted(int(match[1]) for raw in file.root.id if (match := TIME_GROUP.fullmatch(raw))))
 
 
 def _resolutions(file: HDF5File, setup: int) -> tuple[tuple[float, ...], ...]:

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, UnsupportedError
-from ...metadata.guessed_axes import AXES
+from ...metadata.guessed_axes import AXES_OPTION
 from . import emd, ilastik, matlab, nexus, nwb, nwb_images
 from .array import DatasetFacts, facts, refuse_outside
 from .axes import is_picture, named_roles
@@ -38,7 +38,7 @@ _SHOWN = 8
 _MOST_FILES = 8
 """How many links from file to file are followed for one dataset."""
 
-_MARKS = (b"DIMENSION_LIST", b"DIMENSION_LABELS", ilastik.ATTRIBUTE.encode())
+_MARKS = (b"DIMENSION_LIST", b"DIMENSION_LABELS", ilastik.AXISTAGS.encode())
 
 
 _LABELS = re.compile(
@@ -127,7 +127,7 @@ def _all_nwb(file: HDF5File, seconds: float) -> Choices:
     candidates: list[Candidate] = []
     notes: list[str] = []
     external: list[nwb.Series] = []
-    for path, node in file.walk(*nwb.PLACES, seconds=seconds):
+    for path, node in file.walk(*nwb.SERIES_GROUPS, seconds=seconds):
         try:
             if isinstance(node, h5py.Dataset):
                 picture = nwb_images.picture_of(file, path, node)
@@ -197,7 +197,7 @@ def _may_be_picture(file: HDF5File, path: str, node: h5py.Dataset) -> bool:
         return False
     if not h5py.h5a.get_num_attrs(node.id):
         return is_picture(shape)
-    if matlab.is_no_array(file.attribute(node, matlab.ATTRIBUTE)) or is_palette(file, node):
+    if matlab.is_no_array(file.attribute(node, matlab.MATLAB_CLASS)) or is_palette(file, node):
         return False
     if is_picture(shape):
         return True
@@ -337,4 +337,4 @@ def described(candidate: Candidate) -> HDF5Image:
         return nwb.series_image(file, candidate.series, known)
     if candidate.picture is not None:
         return nwb_images.picture_image(file, candidate.picture, known, candidate.node)
-    return plain_image(file, known, candidate.node, where, (file.others.options or {}).get(AXES, ""))
+    return plain_image(file, known, candidate.node, where, (file.others.options or {}).get(AXES_OPTION, ""))

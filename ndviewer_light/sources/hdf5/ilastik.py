@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...errors import DatasetError
 from ...storage.limits import parse_json
 
-ATTRIBUTE = "axistags"
+AXISTAGS = "axistags"
 _MAX_AXES = 32
 
 
@@ -18,7 +18,7 @@ def axis_names(tags: object) -> tuple[str, ...] | None:
     if not isinstance(tags, str):
         return None
     try:
-        listed = parse_json(tags.encode(), ATTRIBUTE).get("axes")
+        listed = parse_json(tags.encode(), AXISTAGS).get("axes")
     except DatasetError:
         return None
     if not isinstance(listed, list) or len(listed) > _MAX_AXES:

@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import LimitExceededError, UnsupportedError
 from ...metadata.guessed_axes import SAMPLES, axes_given, other_axes
 from ...metadata.ngff import SANE_STEP
+from ...metadata.recorded_times import SECONDS_PER_UNIT
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -43,12 +44,10 @@ UM_PER_UNIT = {
     **{"nanometer": 1e-3, "micrometer": 1.0, "micron": 1.0, "millimeter": 1e3, "centimeter": 1e4},
     "meter": 1e6,
 }
-SECONDS_PER_UNIT = {
-    **{"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0},
-    **{"millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0},
+_SECONDS_PER_WORD = {
+    **SECONDS_PER_UNIT,
+    **{"sec": 1.0, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0},
 }
-"""µm or s; a step outside is a mistake and would only blank the view."""
-
 
 _IMAGE_SPECIFICATION = "HDF5's image specification"
 _INTERLACED = {"INTERLACE_PIXEL": "yxc", "INTERLACE_LINE": "ycx", "INTERLACE_PLANE": "cyx"}
@@ -136,7 +135,7 @@ def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
 
 def unit_factor(unit: object, role: str) -> float | None:
     """The factor from `unit` to µm, or s along t; None for an unknown unit."""
-    table = SECONDS_PER_UNIT if role == "t" else UM_PER_UNIT
+    table = _SECONDS_PER_WORD if role == "t" else UM_PER_UNIT
     if not isinstance(unit, str):
         return None
     name = unit.strip()
@@ -156,7 +155,7 @@ def plain_image(
     or too many axes.
     """
     notes = axis_notes(file, known.path, dataset)
-    is_reversed = matlab.is_array(file.attribute(dataset, matlab.ATTRIBUTE))
+    is_reversed = matlab.is_array(file.attribute(dataset, matlab.MATLAB_CLASS))
     first_grows = None in dataset.maxshape[:1] and None not in dataset.maxshape[1:]
     try:
         roles, rgb, warning = axes_of(
@@ -217,7 +216,7 @@ def _with_samples(roles: Sequence[str], rgb: bool) -> tuple[str, ...]:
 
 def axis_notes(file: HDF5File, path: str, dataset: h5py.Dataset) -> AxisNotes:
     """What the file says of the axes of a dataset, by the first of the conventions that says anything."""
-    if (tags := ilastik.axis_names(file.attribute(dataset, ilastik.ATTRIBUTE))) is not None:
+    if (tags := ilastik.axis_names(file.attribute(dataset, ilastik.AXISTAGS))) is not None:
         return AxisNotes.of_names(tags, "axistags of ilastik")
     found = scales.dimension_notes(file, dataset)
     if any(found.names):

@@ -6,7 +6,7 @@ image of M rows and N columns is a dataset (N, M), M × N × 3 colours are (3, N
 
 from __future__ import annotations
 
-ATTRIBUTE = "MATLAB_class"
+MATLAB_CLASS = "MATLAB_class"
 _INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _NUMBERS = frozenset(("double", "single", "logical", *_INTEGERS))
 

@@ -17,6 +17,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...metadata.nwb_series import PLACES
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel
 from .array import refuse_outside
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .array import DatasetFacts
     from .file import HDF5File
 
-PLACES = ("/acquisition", "/processing", "/stimulus", "/analysis", "/scratch")
+SERIES_GROUPS = tuple(f"/{name}" for name in PLACES)
 """Where NWB files have their images."""
 
 _MAX_NAME = 200

@@ -116,7 +116,7 @@ def _groups(file: HDF5File, group: h5py.Group) -> Iterator[tuple[str, h5py.Group
             if isinstance(node, h5py.Group):
                 yield f"{group.name}/reference_images/{name}", node
     said = file.cut_short, file.links_out  # by a walk that may be going on
-    for path, found in file.walk(*nwb.PLACES, seconds=_SERIES_SECONDS):
+    for path, found in file.walk(*nwb.SERIES_GROUPS, seconds=_SERIES_SECONDS):
         if isinstance(found, h5py.Group):
             yield path, found
     file.cut_short, file.links_out = said

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotStoredError
-from ...metadata.guessed_axes import AXES
+from ...metadata.guessed_axes import AXES_OPTION
 from ...model import PlaneKey
 from ...storage.bytes import name_of
 from ...storage.cancellation import CancelScope
@@ -78,7 +78,7 @@ class Snapshot(ABC):
     def identity(self) -> str | None:
         """See `Source.identity`: of the file's bytes, and of the image in it."""
         file = self.file.bytes.identity
-        axes = (self.file.others.options or {}).get(AXES, "")
+        axes = (self.file.others.options or {}).get(AXES_OPTION, "")
         return None if file is None else f"{file}\n{self.inner}\n{axes}".rstrip("\n")
 
     def levels(self, p: int) -> tuple[Level, ...]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .name_words import CONCENTRATIONS, MARKERS, SAMPLES, UNITS, is_channel_word, is_place_word
-from .patterns import DATE_TIME, ELAPSED, SIGNED, TIME, UUID, WELL, escaped
+from .patterns import DATE_TIME, ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
 _MARKED = re.compile(rf"([A-Za-z]*?)({SIGNED})")
 _PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
 _SEVERAL = re.compile(r"(?:[A-Za-z]+[0-9]+){2,}")
-WELL_NAME = re.compile(WELL, re.IGNORECASE)
+WELL_NAME = re.compile(WELL_PATTERN, re.IGNORECASE)
 _TIME = re.compile(TIME, re.IGNORECASE)
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")

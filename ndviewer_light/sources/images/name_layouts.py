@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
-from .numbering import MAX_CHANNEL_WORDS, PLACES, TIMES, Draft, assigned, drafts
+from .numbering import MAX_CHANNEL_WORDS, PLACE_PARTS, TIMES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def layout_sizes(pattern: Pattern, names: Sequence[str]) -> dict[str, int]:
 
 def _sizes(planes: set[tuple[object, ...]], roles: Sequence[str]) -> dict[str, int]:
     """The axis lengths, with one position per existing place."""
-    places = [i for i, role in enumerate(roles) if role in PLACES]
+    places = [i for i, role in enumerate(roles) if role in PLACE_PARTS]
     n_places = len({tuple([plane[i] for i in places]) for plane in planes})
     n = {role: len({plane[i] for plane in planes}) for i, role in enumerate(roles)}
     times = [i for i, role in enumerate(roles) if role in TIMES]

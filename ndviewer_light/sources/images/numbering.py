@@ -19,7 +19,7 @@ from .name_words import LONG_TIMES
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-PLACES = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
+PLACE_PARTS = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
 """The roles that together define a position."""
 
 TIMES = ("day", "t")
@@ -154,7 +154,7 @@ def _without_doubles(parts: list[Part]) -> list[Part]:
             given = [i for i in same if found[i].kind == "given"]
             first = next(i for i in same if i not in given[-1:])
             larger = next((each for each in ("region", "plate") if each not in taken), "")
-            is_place = role in PLACES or _is_well_after_all(found[first])
+            is_place = role in PLACE_PARTS or _is_well_after_all(found[first])
             if is_place and larger and role != "plate":
                 found[first] = _as_place(found[first], larger)
             else:  # the more distinguishing one
@@ -217,7 +217,7 @@ def _draft(parts: list[Part], labelled: Sequence[int], chosen: Sequence[int]) ->
     if roles is None:
         return None
     found = [part._replace(role=roles.get(i, part.role)) for i, part in enumerate(parts)]
-    places = [i for i in (*labelled, *chosen) if found[i].role in PLACES]
+    places = [i for i in (*labelled, *chosen) if found[i].role in PLACE_PARTS]
     for i in chosen:  # no redundant axis
         rest = [each for each in (*labelled, *chosen) if each != i]
         if i not in places and rest and parts[i].hint != "channel" and _tells_apart(parts, rest):
@@ -299,7 +299,7 @@ def _roles_of_numbers(
     last: int,
 ) -> Iterator[tuple[int, str, str]]:
     """The role of unmarked numbers ("" if none is left), and the next likely one."""
-    places = [i for i in (*labelled, *roles) if (roles.get(i) or parts[i].role) in PLACES]
+    places = [i for i in (*labelled, *roles) if (roles.get(i) or parts[i].role) in PLACE_PARTS]
     has_place = bool(places)
     used = set(taken)
     for i in numbers:

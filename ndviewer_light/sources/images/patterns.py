@@ -66,10 +66,10 @@ DATE_TIME = (
 )
 TIME = f"{DATE_TIME}|{ELAPSED}"
 SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
-WELL = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
+WELL_PATTERN = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
 """Case-insensitive regular expressions for single items in a name."""
 
-_KINDS = {"f": SIGNED, "time": TIME, "well": WELL, "w": r"[^/_\-. ()\[\]=,;]*"}
+_KINDS = {"f": SIGNED, "time": TIME, "well": WELL_PATTERN, "w": r"[^/_\-. ()\[\]=,;]*"}
 
 _FIELD = re.compile(r"\{([A-Za-z]\w*)?(?::([^{}]*))?\}")
 _TOKEN = re.compile(r"(\{[^{}]*\}|\*\*/|[*?<>])")

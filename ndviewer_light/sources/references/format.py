@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...storage.bytes import name_of, split_inner
 from ..format import Format
 from . import lindi_tar
-from .reference_file import ENDING
+from .reference_file import JSON_ENDING
 
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
@@ -30,7 +30,7 @@ class ReferencesFormat(Format):
         """Whether `path` is a JSON file, judging by its name."""
         file = split_inner(path)[0]
         name = name_of(file).lower()
-        is_named = name.endswith((ENDING, lindi_tar.ENDING)) and name not in _OF_ZARR
+        is_named = name.endswith((JSON_ENDING, lindi_tar.LINDI_TAR)) and name not in _OF_ZARR
         return is_named and not os.path.isdir(file)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:

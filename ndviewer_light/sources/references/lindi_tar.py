@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BEGINNING = b".tar_entry.json\0"
 """How such a file begins: with the header of its first member."""
 
-ENDING = ".lindi.tar"
+LINDI_TAR = ".lindi.tar"
 _CONTENT = "lindi.json"
 _ENTRY = 512, 1024  # offset and length
 _MAX_INDEX_BYTES = 64 * 1024**2

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ...storage.limits import JsonObject
 
-ENDING = ".json"
+JSON_ENDING = ".json"
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_REFERENCES = 5_000_000

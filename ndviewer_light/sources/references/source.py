@@ -33,8 +33,8 @@ from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
-    ENDING,
     INLINE,
+    JSON_ENDING,
     MAX_FILE_BYTES,
     References,
     parse,
@@ -262,7 +262,7 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
 def _followed(link: Link, references: References, places: ReferencePolicy) -> Source:
     """Open the linked dataset in another file."""
     place = places.checked(places.place(link.url))
-    if place.lower().endswith(ENDING):
+    if place.lower().endswith(JSON_ENDING):
         raise UnsupportedError(
             f"{references.where} refers to {presentable(link.url)}, which is itself a reference file: not "
             "supported"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 OME_FOLDER = "ome_tiff"
-IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
+SINGLE_IMAGE_ENDS = (*TIFF_ENDS, ".png", ".bmp")
 
 _NOT_ACQUIRED = ("laser af camera", "focus_camera")
 """What the autofocus cameras leave beside the images."""
@@ -74,13 +74,18 @@ class NameReader:
     def _channel_and_end(self, tail: str) -> tuple[str, str] | None:
         """Channel and extension; None if the whole name is needed to tell."""
         channel, end = os.path.splitext(tail)
-        if end.lower() not in IMAGE_ENDS or _MAY_HOLD_NUMBERS.match(tail) or not is_acquired(tail):
+        if end.lower() not in SINGLE_IMAGE_ENDS or _MAY_HOLD_NUMBERS.match(tail) or not is_acquired(tail):
             return None
         return channel, end
 
     def _choose(self, name: str) -> ImageName | None:
         stem, end = os.path.splitext(name)
-        if end.lower() not in IMAGE_ENDS or not is_acquired(name) or stack_name(name) or name[:1] == ".":
+        if (
+            end.lower() not in SINGLE_IMAGE_ENDS
+            or not is_acquired(name)
+            or stack_name(name)
+            or name[:1] == "."
+        ):
             return None
         ways = [
             ImageName(stem[: match.start()], match[1], match[2], stem[match.end(2) + 1 :], end)
@@ -122,7 +127,7 @@ class Spelling(NamedTuple):
     """How names are written: zero-padded widths of numbers, extensions; likeliest first."""
 
     widths: tuple[int, ...] = (1,)
-    ends: tuple[str, ...] = IMAGE_ENDS
+    ends: tuple[str, ...] = SINGLE_IMAGE_ENDS
 
     def seen(self, *numbers: str, end: str = "") -> Spelling:
         """The spelling extended by what a name shows; itself if nothing is new."""

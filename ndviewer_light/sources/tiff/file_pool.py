@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
     from ...model import Region
 
-MAX_OPEN_FILES = 32
+MAX_OPEN_TIFFS = 32
 """TIFFs that are kept open; half of what a process with 64 handles may have."""
 
 # ---- one TIFF --------------------------------------------------------------------------------
@@ -289,7 +289,7 @@ class TiffPool:
     Any thread. A file that was replaced, or has grown, is reopened.
     """
 
-    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+    def __init__(self, limit: int = MAX_OPEN_TIFFS) -> None:
         self._limit = limit
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._idle: list[OpenTiff] = []  # most recently used last

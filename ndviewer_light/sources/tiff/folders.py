@@ -20,8 +20,8 @@ from ...model import natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
 from ...storage.watched_folders import MAX_FOUND_BY_NAME, WatchedFolders
 from .file_names import (
-    IMAGE_ENDS,
     OME_FOLDER,
+    SINGLE_IMAGE_ENDS,
     NameReader,
     Spelling,
     base_channel,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 IMAGES, STACKS, OME = "images", "stacks", "ome"
 
-MAX_FILES = 5_000_000
+MAX_TIFFS = 5_000_000
 """More names than any acquisition puts into one folder."""
 
 _MAX_DIGITS = 10
@@ -105,7 +105,7 @@ def _numbers_in(path: str) -> list[str]:
     """The names of possible time-point folders, in order."""
     try:
         with os.scandir(path) as entries:
-            names = [entry.name for entry in islice(entries, MAX_FILES) if is_number(entry.name)]
+            names = [entry.name for entry in islice(entries, MAX_TIFFS) if is_number(entry.name)]
     except OSError:
         return []
     return sorted((name for name in names if len(name) < _MAX_DIGITS), key=lambda name: (int(name), name))
@@ -116,7 +116,7 @@ def _form_in(folder: str) -> str | None:
     readers = _readers(NameReader())
     try:
         with os.scandir(folder) as entries:
-            for name in (entry.name for entry in entries if entry.name.lower().endswith(IMAGE_ENDS)):
+            for name in (entry.name for entry in entries if entry.name.lower().endswith(SINGLE_IMAGE_ENDS)):
                 for form, reader in readers.items():
                     if reader(name) is not None:
                         return form
@@ -279,13 +279,13 @@ class Finder:
         """The names in a folder; nothing if it is not one."""
         try:
             with self._folders.listing(folder), os.scandir(folder) as entries:
-                names = [entry.name for entry in islice(entries, MAX_FILES + 1)]
+                names = [entry.name for entry in islice(entries, MAX_TIFFS + 1)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise error_of_os(error, folder) from error
-        if len(names) > MAX_FILES:
-            raise LimitExceededError(f"{folder} contains more than {MAX_FILES} files")
+        if len(names) > MAX_TIFFS:
+            raise LimitExceededError(f"{folder} contains more than {MAX_TIFFS} files")
         return names
 
     def _parsed_anew(self, folder: str, names: Sequence[str]) -> dict[str, ImageName]:
@@ -395,7 +395,7 @@ def _readers(images: NameReader) -> dict[str, Callable[[str], ImageName | None]]
 
 
 def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_ENDS) and is_acquired(name)
+    return name.lower().endswith(SINGLE_IMAGE_ENDS) and is_acquired(name)
 
 
 def _append(known: list[_T], names: Iterable[_T], key: Callable[[_T], Any]) -> None:

@@ -12,7 +12,7 @@ from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.local_files import open_regular
 from ..format import Format
-from .file_names import IMAGE_ENDS
+from .file_names import SINGLE_IMAGE_ENDS
 
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
@@ -34,7 +34,7 @@ class TiffFormat(Format):
             from .folders import kind_of
 
             return kind_of(path) is not None or _is_set(path)
-        return path.lower().endswith(IMAGE_ENDS) or _is_named_tiff(path)
+        return path.lower().endswith(SINGLE_IMAGE_ENDS) or _is_named_tiff(path)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
         """Whether it begins like a TIFF."""

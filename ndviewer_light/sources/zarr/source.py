@@ -12,7 +12,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, PlaneNotStoredError
-from ...metadata.guessed_axes import AXES
+from ...metadata.guessed_axes import AXES_OPTION
 from ...metadata.recorded_times import NOT_SAID, RecordedTimes
 from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
 from ...storage.tiling import tile_of_chunks
@@ -108,7 +108,7 @@ class ZarrSource(Source):
         image if none of the first sixteen can be shown.
         """
         tree = open_tree(path, options)
-        tree.axes = (options or {}).get(AXES, "")
+        tree.axes = (options or {}).get(AXES_OPTION, "")
         if named is not None:
             tree.named = named
         listed = recorded(tree)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .errors import Failure
 
-RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each retry
+REQUEST_RETRY_SECONDS = (0.1, 0.3, 0.8, 2.0)  # before each retry
 TRYING_SECONDS = 60.0  # no retry after these
 SLOWEST_BYTES_PER_S = 10_000  # anything slower than this is useless for viewing
 _SLOW_START_SECONDS = 30.0
@@ -30,8 +30,8 @@ class Tries:
     def pause_after(self, failure: Failure) -> float:
         """Seconds to wait before the next attempt; raises `failure` if there is none."""
         self._made += 1
-        is_over = self._made > len(RETRY_SECONDS) or time.monotonic() - self._began > TRYING_SECONDS
+        is_over = self._made > len(REQUEST_RETRY_SECONDS) or time.monotonic() - self._began > TRYING_SECONDS
         if not failure.again or is_over:
             failure.tries = self._made
             raise failure
-        return RETRY_SECONDS[self._made - 1] * random.uniform(0.7, 1.3)
+        return REQUEST_RETRY_SECONDS[self._made - 1] * random.uniform(0.7, 1.3)
