@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .name_words import CONCENTRATIONS, MARKERS, SAMPLES, UNITS, is_channel_word, is_place_word
+from .name_words import CONCENTRATIONS, MARKERS, SAMPLE_WORDS, UNITS, is_channel_word, is_place_word
 from .patterns import DATE_TIME, ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _marked(pairs: list[tuple[str, str]], word: str) -> list[Part]:
     names = tuple(each + number for each, number in pairs)
     if not role and (all(map(is_channel_word, names)) if marker else _are_wavelengths(names)):
         return [Part("", "word", "c", names, hint="channel")]  # "Cy3", "AF488", "488"
-    hint = "sample" if (marker or word).lower() in SAMPLES else ""
+    hint = "sample" if (marker or word).lower() in SAMPLE_WORDS else ""
     if marker and role in ("region", "plate"):
         return [Part("", "word", role, names, hint="place")]  # "mouse3"
     plain = all(number.isdecimal() for _, number in pairs)

@@ -42,7 +42,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-SAMPLES = _words(
+SAMPLE_WORDS = _words(
     "sample specimen run exp experiment trial subject core cell colony spheroid neuron clone coverslip probe"
 )
 """Words before a number that counts samples, where something else in the names counts as well."""
