@@ -160,3 +160,20 @@ def test_a_host_gets_panels_only_if_it_asks_for_them(qtbot):
         assert widget.stage.splitter.count() == 2
         assert widget.stage.sliders.slider("p").maximum() == 2
     widget.close()
+
+
+def test_what_is_stored_is_looked_up_once_the_first_small_pictures_are_there(qtbot, viewer):
+    with show(qtbot, viewer, MemorySource(memory_info(n_t=1))) as dataset:
+        places = viewer._screen.side.places
+        asked = []
+        dataset.position_states, look = lambda t: asked.append(t) or look(t), dataset.position_states
+        places.pictures_come_first = lambda: True
+        viewer._screen.poll.wake()
+        qtbot.waitUntil(lambda: viewer.stage.dataset is dataset, timeout=20_000)
+        asked.clear()
+        for _ in range(3):
+            places.step()
+        assert asked == []
+        places.pictures_come_first = lambda: False
+        places.step()
+        assert asked == [0]

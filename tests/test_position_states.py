@@ -110,3 +110,16 @@ def test_a_field_of_which_there_is_a_small_picture_is_there() -> None:
         assert found.states == (ACQUIRED, ACQUIRED, PENDING)  # of the last one only a part is there
         dataset.thumbnails([StackKey(0, 2, 0, 0)])
         assert dataset.position_states(0)[1:3] == ((ACQUIRED, ACQUIRED, PARTLY), (4, 4, 1))
+
+
+def test_a_field_of_which_no_small_picture_can_be_made_is_unreadable_until_one_was() -> None:
+    source = source_of([])
+    source.errors[PlaneKey(0, 1, 0, 0)] = CorruptDataError("half a chunk")
+    with Dataset(source) as dataset:
+        wait_for(dataset, 0, [ACQUIRED] * 3)
+        dataset.thumbnails([StackKey(0, p, 0, 0) for p in range(3)])
+        wait_for(dataset, 0, [ACQUIRED, BAD, ACQUIRED])
+        assert dataset.report().unreadable == 1
+        del source.errors[PlaneKey(0, 1, 0, 0)]
+        dataset.thumbnails([StackKey(0, 1, 0, 0)])
+        wait_for(dataset, 0, [ACQUIRED] * 3)

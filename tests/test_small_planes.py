@@ -17,6 +17,8 @@ from image_stores import Made
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import UntrustedReferenceError
 from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.storage.limits import read_versioned_file
+from ndviewer_light.storage.trees import recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -181,3 +183,21 @@ def test_an_image_that_is_written_anew_is_read_as_it_is_now(tmp_path: Path) -> N
         assert before is not None
         assert np.array_equal(pixels, stores.plane(2, 1))
         assert ds.source.info.image(1).n_t == 3
+
+
+def test_each_file_is_read_once_for_all_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "i.zarr"
+    stores.write_pyramid(path)
+    read: list[str] = []
+
+    def noted(name: str) -> Any:
+        read.append(os.path.relpath(name, path))
+        return read_versioned_file(name)
+
+    with open_dataset(path) as ds:
+        keys = [PlaneKey(0, 0, 0, 0)]
+        assert ds.source.small_planes(keys, 8)[0] is not None
+        monkeypatch.setattr(recording, "read_versioned_file", noted)
+        plane = ds.source.small_planes(keys, 8)[0]
+        assert plane is not None and plane.level == 1
+    assert sorted(read) == ["0/zarr.json", "1/zarr.json", "zarr.json"]

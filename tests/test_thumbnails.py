@@ -180,11 +180,13 @@ class SlowSource:
 
     def __init__(self):
         self.made: list[int] = []
+        self.parts: list[int] = []
         self.gate = threading.Semaphore(0)
 
     def read(self, keys, edge):
         self.gate.acquire()
         self.made += [key.p for key in keys]
+        self.parts.append(len(keys))
         return [Plane(PlaneState.PRESENT, np.full((1, 1), key.p)) for key in keys]
 
 
@@ -230,6 +232,17 @@ def test_what_is_written_while_it_is_read_is_read_again(slow):
     source.gate.release(1000)
     waited_for(lambda: not loader.n_left)
     assert Counter(source.made) == {1: 2, 2: 1} and {key.p for key in loader.take()} == {1, 2}
+
+
+def test_pictures_that_come_quickly_are_not_asked_for_in_ever_smaller_parts(slow):
+    source, loader = slow
+    source.gate.release(1000)
+    loader.want(WantedThumbnail(key_of(p), 32) for p in range(600))
+    waited_for(lambda: not loader.n_left)
+    parts = source.parts
+    assert max(parts) > 32 and sum(parts) == 600
+    at = next(i for i, n in enumerate(parts) if n > 32)
+    assert sum(n < 16 for n in parts[at:]) <= 1  # what is left at the end
 
 
 # ---- by a cluster --------------------------------------------------------------------------------------

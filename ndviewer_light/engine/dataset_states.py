@@ -250,6 +250,7 @@ class DatasetStates(DatasetContents):
 
     def _were_read(self, keys: Collection[PlaneKey]) -> None:
         """The pixels of these planes were read: nobody is told any more that they are not there."""
+        self._surveyor.failures.forget(keys)
         self._positions.were_read(keys)
         self._time_line.were_read(keys)
 

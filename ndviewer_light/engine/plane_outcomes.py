@@ -117,6 +117,10 @@ class PlaneOutcomes:
         if is_first and not self._closed:
             severity = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
             logger.log(severity, "plane %s: %s", tuple(key), error)
+        return self.noted_failure(key, error, level)
+
+    def noted_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:
+        """Like `of_failure`; that a plane cannot be read is known from now on, until it was."""
         plane = self.of_failure(key, error, level)
         if plane.state is PlaneState.UNREADABLE:
             self._failures.note(key, plane.reason)

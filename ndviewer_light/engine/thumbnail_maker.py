@@ -261,11 +261,12 @@ def run_in_threads(
 
     if len(tasks) < 2:
         return [run(task) for task in tasks]
-    if is_work and _has_dask():
+    workers = min(n_threads, _WORKERS)
+    if is_work and workers > 1 and _has_dask():  # one worker is this thread
         import dask.threaded
 
         graph = {("thumbnail", i): (run, task) for i, task in enumerate(tasks)}
-        found = dask.threaded.get(graph, list(graph), num_workers=min(n_threads, _WORKERS))
+        found = dask.threaded.get(graph, list(graph), num_workers=workers)
         return list(found)
     if n_threads <= _FEW_THREADS:  # of local files, opening takes longer than reading: threads would queue
         return [run(task) for task in tasks]

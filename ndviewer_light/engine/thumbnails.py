@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .plane_outcomes import PlaneOutcomes
 
 _FIRST_BATCH, _LARGEST_BATCH = 8, 256
+_SMALLEST_PART = 16
+"""Where pictures come quickly, those that are left are not shared by the threads in ever smaller parts."""
 _BATCH_PIXELS = 4 * 1024**2
 """A batch of large pictures has fewer of them: it is in memory, and comes in one message."""
 _BATCH_SECONDS, _BATCH_SECONDS_REMOTE = 0.12, 0.5
@@ -136,7 +138,7 @@ class ThumbnailSource:
         if made.error is None:
             return Plane(PlaneState.PRESENT, made.pixels)
         whole = PlaneKey(key.t, key.p, key.c, key.z if isinstance(key.z, int) else made.z)
-        plane = self._outcomes.of_failure(whole, made.error, 0)
+        plane = self._outcomes.noted_failure(whole, made.error, 0)
         if made.pixels is not None:  # of a stack: the other planes of it
             state = PlaneState.PRESENT if plane.state is PlaneState.FILLED else plane.state
             return Plane(state, made.pixels, f"not all planes of the stack: {plane.reason}")
@@ -327,8 +329,9 @@ class ThumbnailLoader:
                     self._threads = [each for each in self._threads if each is not threading.current_thread()]
                     return None
             most = min(self._batch, _BATCH_PIXELS // max(self._queue[0].edge, 1) ** 2)
-            n = min(most, -(-len(self._queue) // self._n_threads))
-            wanted = [self._queue.popleft() for _ in range(max(n, 1))]
+            least = _SMALLEST_PART if self._batch > 2 * _SMALLEST_PART else 1
+            n = min(most, max(-(-len(self._queue) // self._n_threads), least))
+            wanted = [self._queue.popleft() for _ in range(min(max(n, 1), len(self._queue)))]
             self._numbers += 1
             scope = CancelScope()
             self._reading[self._numbers] = {each.key: each.edge for each in wanted}, scope

@@ -118,9 +118,8 @@ class Screen(QWidget):
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)
         self.views.others = self.links.others = OtherViews(self.tools.orthogonal, self.tools.split)
         if self._with_panels:
-            show_numbers = self.tools.numbers.show_on_maps
             self.side = SidePanels(
-                self.stage, self, lambda p: self.move_along(p=p), self._path_of, show_numbers
+                self.stage, self, lambda p: self.move_along(p=p), self._path_of, self.tools.show_on_maps
             )
         self.stage.hover_text.connect(self._on_hover_text)
         self.pages = ScreenPages(self.stage)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .background import Background
+    from .panels.left_panels import LeftPanels
+    from .places.places_view import PlacesView
     from .poll import Poll
     from .stage import Stage
 
@@ -72,6 +74,11 @@ class StageTools:
     def _on_canvas_set(self) -> None:
         if self._stage.canvas is not None:
             self._stage.canvas.tools.append(self._wheel)
+
+    def show_on_maps(self, panels: LeftPanels, places: PlacesView) -> None:
+        """There are maps on the left from now on."""
+        places.pictures_come_first = lambda: self.scene.pictures_come_first
+        self.numbers.show_on_maps(panels, places)
 
     def _over_fields(self, times: Sequence[int]) -> SceneOver:
         """What lies over the fields of the overview, for a film of these time points."""

@@ -101,6 +101,8 @@ def _read_descriptor(descriptor: int, path: str, size: int, most: int, what: str
         raise LimitExceededError(f"{path} has {size} bytes; {what} may have at most {most}")
     # the file may grow or shrink while being read: parse what was read
     raw = os.read(descriptor, size + 1)
+    if len(raw) == size:  # one more was asked for
+        return raw
     while len(raw) <= most and (more := os.read(descriptor, 2**20)):
         raw += more
     return raw

@@ -261,6 +261,18 @@ def by_tensorstore(plate: str) -> float:
     return min(timed(read) for _ in range(3))
 
 
+def _open_window() -> Any:
+    """A window that has been open for some seconds: there is a spare reader process, as there always is."""
+    from ndviewer_light.isolation.spare import prestart
+
+    from .widget import Window
+
+    prestart()  # at once, as `run` does
+    window = Window(1200, 850)
+    window.rest(3.0)
+    return window
+
+
 def _overview(window: Any, path: str) -> Any:
     """Open a dataset and show its overview as soon as there is one."""
     window.viewer.load_dataset(path)
@@ -295,10 +307,7 @@ def shown(path: str, rest_s: str = "0") -> dict[str, float]:
 
     Then it stays open for `rest_s`: what is kept on disk is written once nobody waits.
     """
-    from .widget import Window
-
-    window = Window(1200, 850)
-    window.rest(1.0)  # the spare reader process has started
+    window = _open_window()
     start, first = time.perf_counter(), [0.0]
     overview = _overview(window, path)
 
@@ -320,10 +329,7 @@ def panned(path: str, seconds: str) -> dict[str, float]:
 
     from qtpy.QtCore import QPointF
 
-    from .widget import Window
-
-    window = Window(1200, 850)
-    window.rest(1.0)
+    window = _open_window()
     start = time.perf_counter()
     overview = _overview(window, path)
     window.wait(lambda: _is_complete(overview), 120)

@@ -161,7 +161,7 @@ class LabelControls(QObject):
         n = len(dataset.info.positions) if dataset is not None else 0
         if dataset is None or view.p >= n:
             return None
-        if self._scene is not None and self._scene.is_filling:
+        if self._scene is not None and self._scene.is_appearing:
             return None  # pictures come first
         others = tuple(range(0, n, -(-n // _ALSO_LOOKED_AT)))
         style = self.panel.style_chosen

@@ -43,6 +43,8 @@ class PlacesView(QObject):
         self._path_of = path_of
         self.more_words: Callable[[Sequence[int]], str] = lambda fields: ""
         """What else is said of fields under the mouse, a line or more; else empty."""
+        self.pictures_come_first: Callable[[], bool] = lambda: False
+        """Whether what is stored is to be looked up later: small pictures of all fields tell it as well."""
         self._stage = stage
         self._panels = panels
         self._go_to = go_to
@@ -76,7 +78,7 @@ class PlacesView(QObject):
         info, view = dataset.info, self._stage.view
         if info is not self._info or self._stage.image is not self._image:
             self._take(dataset, info)
-        states = dataset.position_states(view.t) if len(info.positions) > 1 else None
+        states = self._states_at(dataset, view.t) if len(info.positions) > 1 else None
         if (states, view.p, info) == self._shown:
             return
         self._shown = states, view.p, info
@@ -84,6 +86,12 @@ class PlacesView(QObject):
             self._show_place(view.p)
         if states is not self._states:
             self._show_states(states)
+
+    def _states_at(self, dataset: Dataset, t: int) -> PositionStates | None:
+        """What is known; which makes the dataset look up what is stored, unless that is to wait."""
+        if not dataset.is_being_written and self.pictures_come_first():
+            return self._states if self._states is not None and self._states.t == t else None
+        return dataset.position_states(t)
 
     def _forget(self) -> None:
         """Nothing is shown: the slider runs over all positions again."""

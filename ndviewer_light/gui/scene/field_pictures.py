@@ -310,7 +310,7 @@ class FieldPictures:
             {c: plane.pixels for c, (plane, _) in field.items() if plane.pixels is not None and c in looks}
             for field in fields
         ]
-        colored = colored_fields(pixels, looks)
+        colored = colored_fields(pixels, looks, bgrx)
         made = []
         for p, field, own, picture in zip(batch, fields, pixels, colored, strict=True):
             worst = worst_of(plane for c, (plane, _) in field.items() if c in looks)
@@ -319,7 +319,7 @@ class FieldPictures:
                 whole = PlaneState.FILLED if is_filled else PlaneState.PRESENT
                 state = whole if worst is None else worst.state
                 reason = worst.reason if worst is not None else ""
-                made.append(FieldPicture(p, place, bgrx(picture), state, reason))
+                made.append(FieldPicture(p, place, picture, state, reason))
             elif worst is not None:
                 made.append(FieldPicture(p, place, None, worst.state, worst.reason))
         return made

@@ -46,7 +46,7 @@ _FRONT_SECONDS = 0.25
 _STACK_SECONDS = 0.5
 """The shortest time after which projections with new planes are read again: whole stacks each time."""
 _RETRY_SECONDS = 2.0
-_STATES_SECONDS = 3.0
+_STATES_SECONDS = 6.0
 """For this long, what is stored is not looked up: pictures on their way tell it as well."""
 _LABELS_SECONDS = 5.0
 """How often labels of a running acquisition are read again, and for which share of the time at most."""
@@ -116,6 +116,11 @@ class SceneReading:
     def is_filling(self) -> bool:
         """Whether pictures of a place just shown are being read for the first time."""
         return self._is_filling
+
+    @property
+    def looks_up_states(self) -> bool:
+        """Whether what is stored is looked up by now."""
+        return not self._is_filling or time.monotonic() >= self._states_due
 
     @property
     def is_busy(self) -> bool:
@@ -196,7 +201,7 @@ class SceneReading:
         if self._is_filling and self._is_asked:
             self._is_filling = bool(self._loader.n_left or self._loader.has_arrived)
         self._take_written(now)
-        if not self._is_filling or now >= self._states_due:
+        if self.looks_up_states:
             self._take_states(now)
         pictures, contrasts = self.pictures.take(_PICTURES_PER_STEP)
         if not self._is_asked and now >= self._ask_due:

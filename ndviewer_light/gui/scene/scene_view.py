@@ -105,6 +105,19 @@ class SceneView(QObject):
         return reading is None or self.canvas.scene is None or reading.is_filling
 
     @property
+    def is_appearing(self) -> bool:
+        """Whether it is shown, and the first pictures of the fields in view are not there or drawn yet."""
+        if not self.is_shown:
+            return False
+        reading = self._reading
+        return reading is None or self.is_filling or reading.pictures.is_busy or not self.canvas.is_complete
+
+    @property
+    def pictures_come_first(self) -> bool:
+        """Whether what is stored is to be looked up later: see `SceneReading.looks_up_states`."""
+        return self.is_appearing and self._reading is not None and not self._reading.looks_up_states
+
+    @property
     def reading(self) -> SceneReading | None:
         """What is read for it; None until it was shown."""
         return self._reading

@@ -83,7 +83,7 @@ class SmallPlanes:
 
     def find(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`. Raises `DatasetReplacedError` if an image is another one than before."""
-        places, tree = self._known.places, RecordingTree(self._tree)
+        places, tree = self._known.places, RecordingTree(self._tree, keeps=True)
         asked = [key for key in keys if min(key[:3]) >= 0 and key.p < len(places)]
         images: dict[str, ZarrImage] = {}
         for store in dict.fromkeys(places[key.p].store for key in asked):

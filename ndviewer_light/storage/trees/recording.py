@@ -22,10 +22,10 @@ def recorded(tree: Tree) -> RecordingTree | None:
 class RecordingTree(LocalTree):
     """A local tree for one reading of metadata; `is_current` is whether it would read the same now.
 
-    For use by one thread.
+    For use by one thread. `keeps`: files are read once, for readings that end soon.
     """
 
-    def __init__(self, tree: LocalTree) -> None:
+    def __init__(self, tree: LocalTree, *, keeps: bool = False) -> None:
         self.root, self.top = tree.root, tree.top
         self.title, self.axes = tree.title, tree.axes
         self._links = tree._links
@@ -33,6 +33,7 @@ class RecordingTree(LocalTree):
         self._versions: dict[str, str] = {}
         self._kinds: dict[str, tuple[bool, bool]] = {}
         self._fine: set[str] = set()  # folders that do not lead out of the dataset
+        self._kept: dict[str, bytes | None] | None = {} if keeps else None
 
     def is_current(self) -> bool:
         """Whether nothing that was looked at has changed; costs one call of the system for each."""
@@ -42,6 +43,13 @@ class RecordingTree(LocalTree):
 
     def read_small(self, path: str) -> bytes | None:
         """See `Tree.read_small`."""
+        if self._kept is None:
+            return self._read(path)
+        if path not in self._kept:
+            self._kept[path] = self._read(path)
+        return self._kept[path]
+
+    def _read(self, path: str) -> bytes | None:
         try:
             if self._links is not None:
                 self._links.check([path], self._fine)
