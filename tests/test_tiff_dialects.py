@@ -212,9 +212,11 @@ def as_tifffile_reads(path: Path) -> list[np.ndarray]:
     """Every series as (T, C, Z, Y, X), with samples as channels, without the transparency of RGBA."""
     found = []
     with tifffile.TiffFile(path) as file:
-        for series in file.series:
-            pixels, axes = series.asarray(squeeze=False), series.get_axes(squeeze=False)
-            is_rgba = series.keyframe.photometric == 2 and series.get_shape(False)[axes.find("S")] == 4
+        is_new = callable(file.series)  # tifffile from 2026.5 on
+        for series in file.series(squeeze=False) if is_new else file.series:
+            pixels = series.asarray().reshape(series.shape) if is_new else series.asarray(squeeze=False)
+            axes = series.axes if is_new else series.get_axes(squeeze=False)
+            is_rgba = series.keyframe.photometric == 2 and pixels.shape[axes.find("S")] == 4
             axes = axes.replace("S", "Q" if "C" in axes else "C")
             order = [axes.index(axis) for axis in "TCZYX" if axis in axes]
             others = [i for i in range(pixels.ndim) if i not in order]
