@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...storage.bytes import is_url
+from ...storage.bytes import check_address, is_url
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.pictures import begins_like_a_picture
 from ...storage.offered import beginning_offered
@@ -43,6 +43,8 @@ class ImagesFormat(Format):
         """See `ImagesSource.open`; a URL that is not called an image, and of no file, may be a folder."""
         from .source import ImagesSource
 
+        if is_url(path):
+            check_address(path)
         is_named = not is_url(path) or is_image(path) or is_pattern(path) or (options or {}).get(PATTERN)
         if not is_named and not beginning_offered(path, 1):
             from ...storage.trees.folder_on_server import folder_on_server
