@@ -223,6 +223,10 @@ def check_volume(wrapper: DatasetWrapper, p: int, known: Known, t: int) -> None:
 
 def level_of_volume(known: Known, bytes_per_voxel: int) -> tuple[int, tuple[int, int, int]]:
     last = len(known.pixels) - 1
+    while last and not known.stored[last].any():  # made and never filled
+        last -= 1
+    if not known.stored[last].any():  # none is
+        last = len(known.pixels) - 1
     for level in range(last + 1):
         n_z, height, width = known.image.sizes(level)
         z_step = -(-n_z // view_arrays.MAX_TEXTURE_3D)

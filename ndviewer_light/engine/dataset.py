@@ -319,7 +319,7 @@ class Dataset(DatasetNumbers):
 
         Raises like `image`.
         """
-        return grid_of(self.image(p), self.levels(p), t, p, n_channels, self._stacks.beside.max_bytes)
+        return grid_of(self.image(p), self.drawn_levels(p), t, p, n_channels, self._stacks.beside.max_bytes)
 
     def stack(self, grid: StackGrid, channels: Sequence[int], wait: float = WAIT_SECONDS) -> StackSeen:
         """Return what there is of the stack beside the picture: what was read before, and within `wait` s.

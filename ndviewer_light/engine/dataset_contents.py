@@ -137,6 +137,16 @@ class DatasetContents:
         """
         return self._images.levels(self._indices.position(p))
 
+    def drawn_levels(self, p: int) -> tuple[Level, ...]:
+        """`levels` as far as anything is stored of them: the others were made and never filled.
+
+        All of them if nothing is stored, or if that cannot be told without reading.
+        """
+        levels = self.levels(p)
+        if len(levels) < 2:
+            return levels
+        return levels[: self._source.level_for(p, 0, 0) + 1]  # the coarsest, or a finer one that was filled
+
     def labels(self, p: int = 0) -> tuple[str, ...]:
         """The label images (masks) of a position, as they are opened; blocks like `image`."""
         return self._source.labels(p)

@@ -245,7 +245,7 @@ class DatasetWrapper(ViewFrames, ndv.DataWrapper["Dataset"]):
 
     def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
         try:
-            return self.dataset.levels(p)
+            return self.dataset.drawn_levels(p)
         except (DatasetError, IndexError, CancelledError):
             return (facts.level,)
 

@@ -235,7 +235,7 @@ class LabelReader(Owner):
         assert wanted.part is not None
         image, own = wanted.dataset.image(wanted.p), dataset.image(first.p)
         itemsize = own.dtype.itemsize if own.dtype is not None else 1
-        at = stack_resolution(dataset.levels(first.p), itemsize, _STACK_BYTES, _STACK_EDGE)
+        at = stack_resolution(dataset.drawn_levels(first.p), itemsize, _STACK_BYTES, _STACK_EDGE)
         places = wanted.dataset.info.positions[wanted.p], own, dataset.info.positions[first.p]
         where = label_stack_place(image, *places, at, wanted.part)
         if is_of_masks(dataset):

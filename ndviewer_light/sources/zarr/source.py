@@ -26,6 +26,7 @@ from . import layouts
 from .alike_images import AlikeImages
 from .chunk_grid import has_shards, level_that_fits, plane_chunk
 from .description import described
+from .filled_levels import FilledLevels
 from .first_image import first_image, opened_info
 from .frame_times import FrameTimes
 from .growing import is_expected_to_grow
@@ -93,6 +94,7 @@ class ZarrSource(Source):
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
         self._many = MissingPlanesOfMany(self.are_stored)
         self._frame_times = FrameTimes(tree)
+        self._filled = FilledLevels()
 
     # ---- opening ---------------------------------------------------------------------------
 
@@ -173,12 +175,17 @@ class ZarrSource(Source):
         return tile_of_chunks(plane_chunk(image), image.plane_shape)
 
     def level_for(self, p: int, height: int, width: int) -> int:
-        """See `Source.level_for`; by the scales in the metadata, so that no other level is opened."""
+        """See `Source.level_for`; by the scales in the metadata, so that no other level is opened.
+
+        In local folders, a finer one instead of one that was made and never filled.
+        """
         store = self._planes.place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
         image = self._image_at(store) if is_folder else self._arrays.get(store, 0).image
         level = level_that_fits(image, height, width)
-        return super().level_for(p, height, width) if level is None else level
+        if level is None:
+            level = super().level_for(p, height, width)
+        return self._filled.at_least_as_fine(image, level) if is_folder else level
 
     def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`: of local images in a dataset that was opened by its path."""
