@@ -169,6 +169,7 @@ def test_a_placeholder_is_not_shown_as_the_name_of_the_only_image(qtbot, viewer,
     load(qtbot, viewer, tmp_path / "i.zarr")
     settle(qtbot, viewer)
     assert viewer.stage.overlay.position() == ""
+    zarr.create_group(tmp_path / "c.zarr", zarr_format=2).attrs["bioformats2raw.layout"] = 3
     for i in range(2):
         write_ramp(tmp_path / f"c.zarr/{i}", {"channels": [{"label": "GFP"}]})
     load(qtbot, viewer, tmp_path / "c.zarr")

@@ -166,6 +166,13 @@ def test_a_reference_beyond_the_end_is_damage(writer: ReferenceWriter, opened: A
         opened(path).read_plane(PlaneKey(z=4))
 
 
+@pytest.mark.parametrize("url", ["\ud800.bin", "in/\udfff", "file://\ud800"])
+def test_a_name_that_no_file_has_is_damage(writer: ReferenceWriter, opened: Any, url: str) -> None:
+    writer.add("data", pixels(VOLUME), (1, 24, 40), url=url)
+    with pytest.raises(MetadataError, match="not a valid file name"):
+        opened(writer.write()).read_plane(PlaneKey())
+
+
 # ---- what is not trusted -----------------------------------------------------------------------
 
 OUTSIDE = [

@@ -66,6 +66,12 @@ class ReferencePolicy:
         path = written.partition("://")[2] if scheme else written
         if not self._folder:
             return self._beside(path, written)
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            raise MetadataError(
+                f"{self._name} refers to {_said(written)}, which is not a valid file name"
+            ) from None
         return os.path.normpath(os.path.join(self._folder, _local(path)))
 
     def _on_server(self, url: str) -> str:
