@@ -191,9 +191,10 @@ def check_views(wrapper: DatasetWrapper, p: int, known: Known, data: st.DataObje
     t, z = data.draw(st.integers(0, known.image.size("t") - 1)), data.draw(st.integers(0, sizes[0] - 1))
     wrapper.view = View(t, p, z)
     wrapper.screen = data.draw(st.tuples(st.integers(1, 25), st.integers(1, 25)))
-    shown = np.asarray(wrapper.isel({}))
-    frame = wrapper.take()
-    assert frame is not None
+    frame = None
+    while frame is None or any(plane.state is PlaneState.LOADING for plane in frame.planes.values()):
+        shown = np.asarray(wrapper.isel({}))  # waits for a moment only
+        frame = wrapper.take()
     assert frame.downsampled == pytest.approx((1.0, *known.scale(frame.level)[1:]))
     z = known.z_at(z, frame.level)
     for c, plane in frame.planes.items():
