@@ -458,3 +458,15 @@ def test_small_planes_in_memory_are_bounded(monkeypatch):
     pictures.close()
     loader.join(10)
     pictures.join(10)
+
+
+def test_what_had_to_be_guessed_of_places_is_said_as_long_as_it_holds(qtbot, viewer, plate):
+    load(qtbot, viewer, plate)
+    overview, status = shown(qtbot, viewer), viewer._screen.status
+    overview.noted.emit("1 field has no stage coordinates")
+    assert status.said("message") == "Overview: 1 field has no stage coordinates"
+    overview.noted.emit("")
+    assert status.said("message") == ""
+    viewer._screen._say("saved")
+    overview.noted.emit("")
+    assert status.said("message") == "saved"

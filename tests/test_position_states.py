@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memory_source import memory_info, wait_until
@@ -10,7 +12,7 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.model import PlaneKey, PlaneState, StackKey
+from ndviewer_light.model import PlaneKey, PlaneState, Position, StackKey
 
 if TYPE_CHECKING:
     from memory_source import MemorySource
@@ -123,3 +125,19 @@ def test_a_field_of_which_no_small_picture_can_be_made_is_unreadable_until_one_w
         del source.errors[PlaneKey(0, 1, 0, 0)]
         dataset.thumbnails([StackKey(0, 1, 0, 0)])
         wait_for(dataset, 0, [ACQUIRED] * 3)
+
+
+def test_what_is_known_of_positions_stays_while_others_are_added() -> None:
+    source = source_of([])
+    with Dataset(source) as dataset:
+        wait_for(dataset, 0, [ACQUIRED] * 3)
+        goes_on = threading.Event()
+        ask, source.are_stored = source.are_stored, lambda keys: goes_on.wait(20) and ask(keys)
+        source.info = replace(source.info, positions=(*source.info.positions, Position("C9", 0)))
+        assert len(dataset.info.positions) == 4
+        found = dataset.position_states(0)
+        assert found.states == (ACQUIRED, ACQUIRED, ACQUIRED, UNKNOWN)
+        assert (found.there, found.expected) == ((4, 4, 4, 0), (4, 4, 4, 4))
+        assert dataset.position_states(0) is found  # nothing is drawn again
+        goes_on.set()
+        wait_for(dataset, 0, [ACQUIRED, ACQUIRED, ACQUIRED, GONE])

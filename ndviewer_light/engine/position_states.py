@@ -78,8 +78,12 @@ class PositionSurvey:
         announced = self._announced.total
         about = (t, info, announced, self._failures.version, self._stored.is_awaited())
         answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(t, epoch))
-        is_answer = answer is not None and answer.t == t and len(answer.states) == len(info.positions)
-        return answer if is_answer else None
+        n = len(info.positions)
+        if answer is None or answer.t != t or len(answer.states) > n:
+            return None
+        if len(answer.states) < n:  # more have appeared: those that are known keep their index
+            answer = self._looks.amend(answer, _with_more(answer, info))
+        return answer
 
     def start_over(self) -> None:
         """Nothing looked up so far counts."""
@@ -213,6 +217,17 @@ class PositionSurvey:
 def _n_expected(info: DatasetInfo, p: int, t: int) -> int:
     image = info.image(p)
     return image.n_z * len(info.channels_of(image)) if t < max(image.n_t, info.n_t) else 0
+
+
+def _with_more(answer: PositionStates, info: DatasetInfo) -> PositionStates:
+    """The answer for all positions, of which nothing is known of the last ones yet."""
+    more = range(len(answer.states), len(info.positions))
+    return PositionStates(
+        answer.t,
+        (*answer.states, *(TimeState.UNKNOWN for _ in more)),
+        (*answer.there, *(0 for _ in more)),
+        (*answer.expected, *(_n_expected(info, p, answer.t) for p in more)),
+    )
 
 
 def _notified_state(n: int, expected: int, *, is_bad: bool) -> TimeState:

@@ -66,11 +66,15 @@ class RepeatedLook(Generic[A]):
         """What the last look found; no lock, and none is begun."""
         return self._answer
 
-    def amend(self, answer: A, amended: A) -> None:
-        """More is known than what the last look found; nothing happens if another look has found more."""
+    def amend(self, answer: A, amended: A) -> A:
+        """More is known than what the last look found; nothing happens if another look has found more.
+
+        Returns what holds now of what was given.
+        """
         with self._lock:
             if self._answer is answer and amended != answer:
                 self._answer = amended
+        return amended
 
     def wait(self, seconds: float) -> None:
         """A look has ended: the next one is due after so many seconds (inf: when something has changed)."""

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OF_OVERVIEW = "Overview: "
+
 
 class Screen(QWidget):
     """A page (dataset or message), a choice of datasets in one file, and the status line.
@@ -468,8 +470,8 @@ class Screen(QWidget):
 
     @safe_slot
     def _on_noted(self, text: str) -> None:
-        if text:
-            self._say(f"Overview: {text}")
+        if text or self.status.said("message").startswith(_OF_OVERVIEW):
+            self._say(f"{_OF_OVERVIEW}{text}" if text else "")
 
     def _say_waits(self) -> bool:
         """Say what is being waited for; whether anything is."""
