@@ -470,3 +470,21 @@ def test_what_had_to_be_guessed_of_places_is_said_as_long_as_it_holds(qtbot, vie
     viewer._screen._say("saved")
     overview.noted.emit("")
     assert status.said("message") == "saved"
+
+
+def test_limits_that_change_by_next_to_nothing_are_followed_a_moment_later(qtbot, viewer, plate):
+    load(qtbot, viewer, plate)
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 200)
+    overview = shown(qtbot, viewer)
+    made = overview._looks
+    choose_limits(viewer, 0, 0.1, 200)
+    assert overview._current_looks() != made
+    overview.step()
+    assert overview._looks is made
+    qtbot.waitUntil(lambda: overview._looks[0].limits == (0.1, 200), timeout=20_000)
+    choose_limits(viewer, 0, 0, 100)
+    overview._looks_due = 0.0
+    overview.step()
+    assert overview._looks[0].limits == (0, 100)

@@ -36,8 +36,13 @@ if TYPE_CHECKING:
 _WORTH_SAYING = 50
 _LOOKS_SECONDS = 0.1
 """How often colours follow the controls, and the contrast of a run while its planes arrive."""
+_FIRST_LOOKS_SECONDS = 0.03
 _SECONDS_PER_PICTURE = 0.001
-"""While the first pictures arrive, their contrast follows less often: all are made again each time."""
+"""While the first pictures arrive, their contrast follows at once, then less often, the more there are: all
+are made again each time."""
+_UNSEEN_SECONDS = 1.0
+_UNSEEN_SHARE = 1 / 512
+"""So long limits may stay behind that have changed by so little: by half a grey level at most."""
 
 
 class SceneView(QObject):
@@ -79,7 +84,7 @@ class SceneView(QObject):
         self._came_from_here = False
         self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
-        self._looks_due = self._limits_due = 0.0
+        self._looks_due = self._limits_due = self._alike_due = 0.0
         self._is_building = False
         self._is_looking = False
         self._said_trouble = ""
@@ -338,12 +343,17 @@ class SceneView(QObject):
         """Draw channels as the main view does: visible, colours, contrast, gamma."""
         if self._looks and now < self._looks_due:
             return
-        self._looks_due = now + _LOOKS_SECONDS
+        self._looks_due = now + (_FIRST_LOOKS_SECONDS if reading.is_filling else _LOOKS_SECONDS)
         looks = self._current_looks()
         if not looks or looks == self._looks:
             return
         if reading.is_filling and now < self._limits_due and self._follow_planes(looks):
             return
+        if _look_alike(self._looks, looks):
+            self._alike_due = self._alike_due or now + _UNSEEN_SECONDS
+            if now < self._alike_due:
+                return
+        self._alike_due = 0.0
         self._looks = looks
         self._limits_due = now + reading.pictures.n_known * _SECONDS_PER_PICTURE
         reading.set_looks(looks)
@@ -411,6 +421,20 @@ class SceneView(QObject):
         name = self.labels_chosen().name
         value, facts = reading.labels.value_at(p, *share) if name else (0, "")
         return f"{name} {value}{f' ({facts})' if facts else ''}" if value else ""
+
+
+def _look_alike(before: Mapping[int, ChannelLook], after: Mapping[int, ChannelLook]) -> bool:
+    """Whether pictures would look the same: nothing but limits has changed, and by next to nothing."""
+    if before.keys() != after.keys():
+        return False
+    for c, look in after.items():
+        (low, high), (was_low, was_high) = look.limits, before[c].limits
+        little = abs(high - low) * _UNSEEN_SHARE
+        if look._replace(limits=before[c].limits) != before[c]:
+            return False
+        if abs(low - was_low) > little or abs(high - was_high) > little:
+            return False
+    return True
 
 
 def _goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:
