@@ -43,6 +43,7 @@ class Threads:
 def watch(monkeypatch):
     monkeypatch.setattr(run_watch, "_COUNT_SECONDS", 0.0)
     monkeypatch.setattr(run_watch, "_COUNT_SHARE", 0.0)
+    monkeypatch.setattr(run_watch, "_WAITED_SHARE", 0.0)
     monkeypatch.setattr(run_watch, "_QUIET_SHARE", 0.0)
     monkeypatch.setattr(run_watch, "_SECONDS", 0.0)
     threads = Threads()
@@ -114,3 +115,52 @@ def test_fewer_planes_than_before_are_believed_when_the_next_count_finds_no_less
         wait_until(is_counted_out)
         watch.step(None)
     assert said == [10, 4]
+
+
+def test_a_count_that_tells_nothing_at_first_is_repeated(watch, monkeypatch):
+    """However long the computer has been running."""
+    monkeypatch.setattr(run_watch, "_QUIET_SHARE", 0.1)
+    found = iter([None, None, 3])
+    monkeypatch.setattr(run_watch, "_n_stored", lambda dataset, cancelled: next(found, 3))
+    with Dataset(ListedSource(memory_info()), path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def is_counted() -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.written == 3
+
+        wait_until(is_counted)
+        watch.step(None)
+
+
+def test_a_shard_that_is_being_written_does_not_keep_the_others_from_being_counted(watch):
+    source = ListedSource(memory_info())
+    write(source, 14)
+    unclear = every_key()[12:16]
+    source.are_stored = lambda keys: [None if key in unclear else key in source.stored for key in keys]
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(n: int) -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.written == n
+
+        wait_until(lambda: says(16))
+        unclear.clear()
+        wait_until(lambda: says(14))
+        watch.step(None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_planes", "quiet", "wait"),
+    [
+        pytest.param(0.05, 500, 0, 2.0, id="a small run"),
+        pytest.param(2.0, 20_000, 0, 40.0, id="a large one: a twentieth of the time"),
+        pytest.param(2.5, 700, 0, 7.5, id="a small one on a busy computer or a slow disk"),
+        pytest.param(0.05, 500, 300, 30.0, id="nothing new for long"),
+    ],
+)
+def test_how_often_planes_are_counted_follows_from_what_a_count_computes_not_from_how_long_it_waits(
+    seconds, n_planes, quiet, wait
+):
+    assert run_watch.wait_after(seconds, n_planes, quiet) == pytest.approx(wait)

@@ -129,9 +129,7 @@ class RunProgress:
         if counted != self._looked:
             self._note(counted, written)
         self._note_growth(info, written)
-        expected = (
-            self._per_time_point(info) * info.n_t if self._has_total and info.dtype is not None else None
-        )
+        expected = self.n_planes(info) if self._has_total and info.dtype is not None else None
         if expected is not None and written > expected:
             expected = None
         silent = now - self._changed if self._changed is not None else 0.0
@@ -150,6 +148,10 @@ class RunProgress:
             _place(last, info),
             self._is_quiet(info, written),
         )
+
+    def n_planes(self, info: DatasetInfo) -> int:
+        """How many planes there are to be, as far as is known; quick while `info` is the same."""
+        return self._per_time_point(info) * info.n_t
 
     def _per_time_point(self, info: DatasetInfo) -> int:
         if self._per_t is None or self._per_t[0] is not info:

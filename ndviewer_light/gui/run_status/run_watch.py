@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 _SECONDS = 0.25
 _COUNT_SECONDS = 2.0
 _COUNT_SHARE = 20
-"""Counting again waits this many times as long as the last count took: at most 5 % of a core."""
+"""Counting again waits this many times as long as the last count computed: at most 5 % of a core."""
+_PLANE_SECONDS = 1e-4
+"""For how long a count computes per plane, at most: what takes longer waits, for a core or for a disk."""
+_WAITED_SHARE = 3
+"""Counting again waits this many times as long as the last count took: a slow disk has others to serve."""
 _QUIET_SHARE = 0.1
 """It waits for this share of the time since the last count that found something new."""
 _LONGEST_COUNT_SECONDS = 4.0
@@ -73,6 +77,7 @@ class RunWatch:
         self._session, self._due, self._count_due = session, 0.0, 0.0
         self._counted, self._is_counting, self._was_live = None, False, False
         self._fewer = None
+        self._counted_at = self._new_at = time.monotonic()
         acquisition = session.acquisition if session is not None else None
         self._progress = RunProgress(has_total=acquisition is None or not acquisition.run.names_files)
         self._bar.show_news(None)
@@ -98,9 +103,10 @@ class RunWatch:
         try:
             n = _n_stored(session.dataset, lambda: session is not self._session)
         finally:
-            self._post(lambda: self._take(session, n, began, time.monotonic() - began))
+            ended = time.monotonic()
+            self._post(lambda: self._take(session, n, began, ended))
 
-    def _take(self, session: Session, n: int | None, began: float, seconds: float) -> None:
+    def _take(self, session: Session, n: int | None, began: float, ended: float) -> None:
         if session is self._session:
             self._is_counting = False
             if n is not None:
@@ -109,8 +115,8 @@ class RunWatch:
                 self._new_at = began
             if n is not None and self._is_believed(n):
                 self._counted = n
-            wait = max(_COUNT_SECONDS, _COUNT_SHARE * seconds, _QUIET_SHARE * (began - self._new_at))
-            self._count_due = time.monotonic() + wait
+            n_planes = self._progress.n_planes(session.dataset.info)
+            self._count_due = ended + wait_after(ended - began, n_planes, began - self._new_at)
 
     def _is_believed(self, n: int) -> bool:
         """Whether so many planes are stored: a disk that was unplugged does not undo what was written.
@@ -124,14 +130,26 @@ class RunWatch:
         return not is_fewer or is_confirmed
 
 
+def wait_after(seconds: float, n_planes: int, quiet_seconds: float) -> float:
+    """How long to wait, in s, after a count of so many planes that took `seconds`.
+
+    `quiet_seconds`: for how long nothing new was found before it.
+    """
+    computed = min(seconds, n_planes * _PLANE_SECONDS)
+    return max(_COUNT_SECONDS, _COUNT_SHARE * computed, _WAITED_SHARE * seconds, _QUIET_SHARE * quiet_seconds)
+
+
 def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
-    """How many planes are stored; None if that cannot be told, or takes too long."""
+    """How many planes are stored; None if that cannot be told, or takes too long.
+
+    All planes of a shard count while it is being written, where others are known: at most a shard too many.
+    """
     try:
         report = dataset.report(
             seconds=_LONGEST_COUNT_SECONDS, cancelled=lambda: cancelled() or dataset.closed
         )
     except (NDViewerError, LookupError, OSError):
         return None
-    if report.limit or report.count(PlaneState.UNKNOWN):
-        return None
-    return report.present + report.count(PlaneState.FILLED)
+    n, unclear = report.present + report.count(PlaneState.FILLED), report.count(PlaneState.UNKNOWN)
+    is_known = not report.limit and (n or not unclear)
+    return n + unclear if is_known else None
