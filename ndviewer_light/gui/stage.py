@@ -63,6 +63,7 @@ class Stage(QWidget):
         self.sliders.projection_changed.connect(self._on_projection_changed)
         self.sliders.projection_control.method_changed.connect(self._on_method_changed)
         self.sliders.set_busy_check(self._is_busy)
+        self.sliders.held_paint.released.connect(self._on_paint_released)
         self._position = PositionInView(self.sliders)
         self.channels = ChannelControls(self)
         self.strips = self.channels.strips
@@ -310,6 +311,11 @@ class Stage(QWidget):
                 self._position.move_to(axis, index)
         self._show_view()
 
+    def follow_to(self, **indices: int) -> None:
+        """Like `go_to`; what is said of the place is painted with the frame if moves follow each other."""
+        self.sliders.held_paint.hold()
+        self.go_to(**indices)
+
     def show_projection(self, projection: StackProjection | None) -> None:
         """Show the stack projected so, as if the user had chosen it; None: one plane of it."""
         if projection != self.sliders.projection:
@@ -327,9 +333,14 @@ class Stage(QWidget):
         self.channels.show(c)
 
     def _show_view(self) -> None:
-        self._say_position()
+        if not self.sliders.held_paint.is_held:
+            self._say_position()
         if self.canvas is not None:
             self.canvas.show_view(self.view)
+
+    @safe_slot
+    def _on_paint_released(self) -> None:
+        self._say_position()
 
     def _say_position(self) -> None:
         info, view = self._position.info, self.view
@@ -374,6 +385,7 @@ class Stage(QWidget):
 
     @safe_slot
     def _on_moved(self, axis: str, index: int) -> None:
+        self.sliders.held_paint.release()
         if axis == "p":
             self._on_position()
         else:
@@ -399,6 +411,7 @@ class Stage(QWidget):
     @safe_slot
     def _on_frame_arrived(self) -> None:
         frame = self.canvas.frame if self.canvas is not None else None
+        self.sliders.held_paint.release()
         if frame is None or self._position.info is None:
             return
         if frame.view.p == self.sliders.index("p"):

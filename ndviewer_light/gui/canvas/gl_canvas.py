@@ -11,8 +11,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ndv.models import ClimsManual
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, QSize, QTimer
 from qtpy.QtGui import QMovie
+from qtpy.QtWidgets import QWidget
 
 from ...storage import collector
 from ..slots import safe_slot
@@ -41,7 +42,6 @@ except ImportError:  # part of QtWidgets in Qt 5
 if TYPE_CHECKING:
     import ndv
     from qtpy.QtCore import QObject
-    from qtpy.QtWidgets import QWidget
 
     from ...engine.dataset import Dataset
     from ...rendering.contrast import ChannelContrasts
@@ -55,6 +55,9 @@ logger = logging.getLogger(__name__)
 
 _CHECK_MS = 100
 """By then Qt has made the context of a widget that it shows, or has failed to."""
+_SPINNER_MARGIN = 4
+_SPINNER_MS = 300
+"""A frame that takes so long has ndv's sign of waiting over it; for every frame it would only flicker."""
 
 
 class GlCanvas(Canvas):
@@ -66,6 +69,10 @@ class GlCanvas(Canvas):
         self._in_use = ViewerInUse()
         self._in_use.end_with(self)
         self._movies: list[QMovie] = []  # of the viewer: looked for once, as that takes 1.5 ms
+        self._spinner_size = QSize()  # of ndv's sign of waiting, whose movie it is
+        self._spinner_due = QTimer(self)
+        self._spinner_due.setSingleShot(True)
+        self._spinner_due.timeout.connect(self._on_spinner_due)
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._picture_place: PicturePlace | None = None
@@ -223,7 +230,12 @@ class GlCanvas(Canvas):
     def _on_spinner(self, spinning: bool) -> None:
         if self._viewer is not None:
             for movie in self._movies:
-                movie.setPaused(not spinning)  # hidden, it would redraw fifty times a second
+                movie.setPaused(True)  # hidden, it would redraw fifty times a second
+            if spinning:
+                self._spinner_due.start(_SPINNER_MS)
+            else:
+                self._spinner_due.stop()
+                self._show_spinner(False)
         # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
         if not spinning:
             self._is_taking = True  # of two requests, ndv would not upload the frame of the first
@@ -231,6 +243,21 @@ class GlCanvas(Canvas):
                 self._take_frame()
             finally:
                 self._is_taking = False
+
+    @safe_slot
+    def _on_spinner_due(self) -> None:
+        if self.busy:
+            self._show_spinner(True)
+
+    def _show_spinner(self, shown: bool) -> None:
+        """Give it a size, or none: ndv shows it whenever a frame is awaited."""
+        for movie in self._movies:
+            spinner = movie.parent()
+            if isinstance(spinner, QWidget):
+                movie.setPaused(not shown)
+                spinner.setFixedSize(self._spinner_size if shown else QSize(0, 0))
+                if shown and (around := spinner.parentWidget()) is not None:  # in its corner
+                    spinner.move(around.width() - spinner.width() - _SPINNER_MARGIN, spinner.y())
 
     def _take_frame(self) -> None:
         wrapper = self._wrapper
@@ -282,6 +309,8 @@ class GlCanvas(Canvas):
         self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
         widget = self._viewer.widget()
         self._movies = widget.findChildren(QMovie)
+        self._spinner_size = next((_size_of(movie) for movie in self._movies), QSize())
+        self._show_spinner(False)
         layout = self.layout()
         assert layout is not None
         layout.addWidget(widget)
@@ -299,6 +328,7 @@ class GlCanvas(Canvas):
 
     def _drop_viewer(self) -> None:
         self._later.stop()
+        self._spinner_due.stop()
         self._rebuild.stop()
         self._check.stop()
         viewer, self._viewer = self._viewer, None
@@ -372,3 +402,8 @@ class GlCanvas(Canvas):
         with collector.paused():  # of a window that was closed it may free what makes another context current
             self._gl.event(event)
         return True
+
+
+def _size_of(movie: QMovie) -> QSize:
+    spinner = movie.parent()
+    return spinner.size() if isinstance(spinner, QWidget) else QSize()

@@ -75,7 +75,7 @@ class ViewFollower(QObject):
         at = self._at
         target = self.rule.target(at, newest)
         if target != at:
-            self._stage.go_to(
+            self._stage.follow_to(
                 **{axis: to for axis, now, to in zip(FOLLOWED_AXES, at, target, strict=True) if now != to}
             )
 

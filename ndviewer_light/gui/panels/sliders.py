@@ -11,6 +11,7 @@ from ..look.icon_files import icon
 from ..look.theme import Panel, heading_font, set_role
 from ..slots import safe_slot
 from .axis_row import AxisRow
+from .held_paint import HeldPaint
 from .playback import Playback
 from .projection_control import ProjectionControl
 from .time_strip import TimeStrip
@@ -71,6 +72,8 @@ class AxisSliders(Panel):
         self._strip.picked.connect(self._on_time_picked)
         grid.addWidget(self._strip, 1, 2)
         self._strip.setVisible(False)
+        self.held_paint = HeldPaint(self)
+        """What holds changes that come with each frame, for the frame to be painted with them."""
         self._draw_icons()
 
     def _name(self, name: str) -> QLabel:
@@ -202,6 +205,8 @@ class AxisSliders(Panel):
     def set_time_states(self, states: Sequence[TimeState], front: int | None = None) -> None:
         """Show below the T slider what is there of each time point; see `TimeStrip.set_states`."""
         self._strip.margin = self._rows["t"].slider.end_margin
+        if tuple(states) != self._strip.states:
+            self.held_paint.hold()
         self._strip.set_states(states, front)
 
     @property
