@@ -1,0 +1,156 @@
+"""A plate on disk that grows while its window is open, and while another field than the newest is pinned."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import stores
+from qtpy.QtCore import QPoint, Qt
+from screen import activate, settle
+
+from ndviewer_light.engine.state_codes import TimeState
+from ndviewer_light.gui.windows.window import LightweightMainWindow
+from ndviewer_light.model import PlaneState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.gl
+
+SIZE = 64
+NONE = Qt.KeyboardModifier.NoModifier
+
+
+class GrowingPlate:
+    """An OME-Zarr plate whose fields are arrays that are resized; the value of a plane says which it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.wells: dict[str, int] = {}
+        self._arrays: list[stores.ts.TensorStore] = []
+
+    def add_well(self, well: str, n_fields: int, n_t: int) -> None:
+        self.wells[well] = 0
+        for _ in range(n_fields):
+            self.add_field(well, n_t)
+        rows, columns = (sorted({name.split("/")[i] for name in self.wells}) for i in (0, 1))
+        described = [
+            {"path": name, "rowIndex": rows.index(name[0]), "columnIndex": columns.index(name[2:])}
+            for name in self.wells
+        ]
+        names = {"rows": [{"name": row} for row in rows], "columns": [{"name": name} for name in columns]}
+        self._describe(self.path, {"plate": {**names, "wells": described}})
+
+    def add_field(self, well: str, n_t: int) -> None:
+        field = self.wells[well]
+        image = self.path / well / str(field)
+        self._arrays.append(
+            stores.create_array(image / "0", (0, 1, 1, SIZE, SIZE), chunk=(1, 1, 1, SIZE, SIZE))
+        )
+        attributes = stores.image_attributes(squid=False, channels=stores.CHANNELS[:1])
+        stores.write_group(image, attributes)
+        for t in range(n_t):
+            self.write(len(self._arrays) - 1, t)
+        self.wells[well] += 1
+        self._describe(self.path / well, {"well": {"images": [{"path": str(i)} for i in range(field + 1)]}})
+
+    def write(self, p: int, t: int) -> None:
+        """Give a field (in the order in which they were added) its next time point."""
+        grown = self._arrays[p].resize(exclusive_max=[t + 1, 1, 1, SIZE, SIZE]).result()
+        grown[t].write(np.full((1, 1, SIZE, SIZE), value_of(p, t), np.uint16)).result()
+        self._arrays[p] = grown
+
+    def _describe(self, folder: Path, attributes: dict[str, object]) -> None:
+        """As writers do that think of readers: the file is there at once."""
+        coming = folder / "zarr.json.coming"
+        group = {"zarr_format": 3, "node_type": "group", "attributes": stores.v3_attributes(attributes)}
+        folder.mkdir(parents=True, exist_ok=True)
+        coming.write_text(json.dumps(group))
+        coming.replace(folder / "zarr.json")
+
+
+def value_of(p: int, t: int) -> int:
+    return 100 + 10 * p + t
+
+
+@pytest.fixture
+def window(qtbot):
+    widget = LightweightMainWindow()
+    qtbot.addWidget(widget)
+    widget.resize(1100, 700)
+    widget.show()
+    qtbot.waitExposed(widget)
+    yield widget
+    widget.close()
+
+
+def at(viewer):
+    return viewer.stage.view.t, viewer.stage.view.p
+
+
+def check_shown(qtbot, viewer):
+    """What is on the canvas is the plane that the sliders say."""
+    frame = settle(qtbot, viewer)
+    (plane,) = frame.planes.values()
+    assert plane.state is PlaneState.PRESENT
+    assert set(np.unique(plane.pixels)) == {value_of(frame.view.p, frame.view.t)}
+
+
+def states_on_map(qtbot, viewer, t, wanted):
+    """Wait until the states of all fields at a time point are these."""
+    states: list[TimeState] = []
+
+    def are_there() -> bool:
+        found = viewer.dataset.position_states(t)
+        states[:] = () if found is None else found.states
+        return states == wanted
+
+    qtbot.waitUntil(are_there, timeout=20_000)
+
+
+def test_fields_wells_and_time_points_are_added_while_another_field_is_pinned(qtbot, window, tmp_path):
+    plate = GrowingPlate(tmp_path / "plate.ome.zarr")
+    plate.add_well("A/1", 2, n_t=2)
+    viewer = window.viewer
+    viewer.load_dataset(str(plate.path))
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, viewer)
+    activate(qtbot, window)
+    sliders = viewer.stage.sliders
+    positions = sliders.slider("p")
+    qtbot.mouseClick(
+        positions, Qt.MouseButton.LeftButton, NONE, QPoint(positions.width() - 4, positions.height() // 2)
+    )
+    assert at(viewer) == (0, 1)
+
+    plate.add_field("A/1", n_t=2)
+    plate.add_well("A/2", 2, n_t=2)
+    plate.add_well("B/1", 1, n_t=2)
+    qtbot.waitUntil(lambda: len(viewer.dataset.info.positions) == 6, timeout=20_000)
+    qtbot.waitUntil(lambda: at(viewer) == (1, 1), timeout=20_000)  # time follows, the field stays
+    qtbot.waitUntil(lambda: positions.maximum() == 2, timeout=20_000)  # of the three in its well
+    check_shown(qtbot, viewer)
+
+    for p in range(3):  # some fields have the next time point before others
+        plate.write(p, 2)
+    qtbot.waitUntil(lambda: at(viewer) == (2, 1), timeout=20_000)
+    assert sliders.size("t") == 3
+    states_on_map(qtbot, viewer, 2, [TimeState.ACQUIRED] * 3 + [TimeState.PENDING] * 3)
+    for p in range(3, 6):
+        plate.write(p, 2)
+    states_on_map(qtbot, viewer, 2, [TimeState.ACQUIRED] * 6)
+    assert at(viewer) == (2, 1)
+    check_shown(qtbot, viewer)
+
+    qtbot.keyClick(window, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: at(viewer) == (2, 5), timeout=20_000)
+    check_shown(qtbot, viewer)
+    qtbot.keyClick(sliders.slider("t"), Qt.Key.Key_Left)
+    assert at(viewer) == (1, 5)
+    plate.write(5, 3)
+    qtbot.waitUntil(lambda: sliders.size("t") == 4, timeout=20_000)
+    assert at(viewer) == (1, 5), "time is pinned now"
+    check_shown(qtbot, viewer)
