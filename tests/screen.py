@@ -110,6 +110,7 @@ def screen_pixels(viewer: LightweightViewer) -> np.ndarray:
     shape = next(p.pixels.shape for p in canvas.frame.planes.values() if p.pixels is not None)
     rows = (((np.arange(shape[0]) + 0.5) * size_y - y0) / (y1 - y0) * 100 * ratio).astype(int)
     columns = (((np.arange(shape[1]) + 0.5) * size_x - x0) / (x1 - x0) * 100 * ratio).astype(int)
+    assert rows.max() < len(picture) and columns.max() < picture.shape[1], "not all of it is in view (yet)"
     return picture[np.ix_(rows, columns)]
 
 
