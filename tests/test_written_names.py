@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from stores import needs_zarr_3
 
@@ -165,6 +167,28 @@ def test_fields_found_by_their_folders_keep_their_name(tmp_path: Path) -> None:
 # ---- acquisitions --------------------------------------------------------------------------
 
 FIRST, SECOND = {"id": 0, "name": "before drug"}, {"id": 1, "name": "after drug"}
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("Pos{p}/img_{t:09d}_DAPI_000.tif", ("Pos0", "Pos1")),
+        ("p{p:04d}_t{t}.tif", ("p0000", "p0001")),
+        ("field {p} time {t}.tif", ("field 0", "field 1")),
+        ("Exp2t{t:02d}xy{p:02d}.tif", ("xy00", "xy01")),
+        ("B2_s{p}_t{t}.tif", ("B2:0", "B2:1")),
+    ],
+)
+def test_fields_in_folders_of_images_have_the_name_they_are_written_under(
+    tmp_path: Path, form: str, names: tuple[str, ...]
+) -> None:
+    for p, t in product(range(2), range(3)):
+        file = tmp_path / form.format(p=p, t=t)
+        file.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(file, np.full((16, 16), 10 * p + t, np.uint16))
+    with open_dataset(tmp_path) as ds:
+        assert tuple(position.title for position in ds.info.positions) == names
+        assert ds.plane(t=2, p=names[1])[0, 0] == 12
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

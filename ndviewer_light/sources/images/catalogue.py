@@ -23,6 +23,7 @@ Fields = dict[str, str]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+_FIELD_MARK = re.compile(r"(?<![A-Za-z])([A-Za-z]+[ _-]?)\{fov(?::[0-9]*d)?\}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPACED_WELL = re.compile(r"[A-Za-z]{1,2} ?- ?[0-9]{1,2}")
@@ -64,10 +65,13 @@ class _ValuesAlong(Generic[_T]):
 class FileCatalogue:
     """All files by content: the ordered values along each axis, and the name of each file by index.
 
-    Adding files costs what is added, however many there are. One thread at a time may add.
+    Adding files costs what is added, however many there are. One thread at a time may add. `pattern` is that
+    of the names: what it has before the number of a field is a part of the field's name, "Pos0".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pattern: str = "") -> None:
+        marked = _FIELD_MARK.search(pattern)
+        self._mark = marked[1] if marked else ""
         self.files: dict[PlaneKey, str] = {}
         self.doubles = 0
         self._times = _ValuesAlong[str](_TIME_ROLES, _order)
@@ -151,11 +155,18 @@ class FileCatalogue:
             self._plates = plates
             self._positions += tuple(
                 Position(
-                    (f"{at.plate} {at.region}".strip() if len(plates) > 1 else at.region) or "default", at.fov
+                    (f"{at.plate} {at.region}".strip() if len(plates) > 1 else at.region) or "default",
+                    at.fov,
+                    name=self._name_of(at),
                 )
                 for at in new
             )
         return self._positions
+
+    def _name_of(self, at: _FieldKey) -> str:
+        """The name of a position as it is written, where names have no wells or regions."""
+        written = self._places.spelt[self._places.index[at]].get("fov", "")
+        return f"{self._mark}{written}" if self._mark and written and not (at.region or at.plate) else ""
 
     @property
     def roles(self) -> frozenset[str]:

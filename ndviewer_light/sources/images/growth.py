@@ -188,7 +188,7 @@ def _understood_again(listing: Listing, catalogue: FileCatalogue) -> Grown | Non
         return None
     before = {name: key for key, name in catalogue.files.items()}
     old = [entry for entry in found.files if entry[1] in before]
-    grown = FileCatalogue()
+    grown = FileCatalogue(found.pattern)
     for entry in sorted(old, key=lambda entry: before[entry[1]]):  # along each axis in the order they came
         grown.add([entry])
     if len(found.files) <= len(before) or {name: key for key, name in grown.files.items()} != before:

@@ -80,7 +80,7 @@ class ImagesSource(Source):
         self._listing = listing
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while reading a file
-        self._catalogue = FileCatalogue()
+        self._catalogue = FileCatalogue(listing.pattern)
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._firsts = FirstFiles(self._catalogue, files, listing.root)
