@@ -116,12 +116,12 @@ class Judge:
             return
         size = self._canvas._sight.voxel_size()
         um = (size["y"], size["x"])
-        if self._eye is None or not self._eye.is_for(viewer._canvas, um):
+        if self._eye is None or not self._eye.is_for(viewer.canvas, um):
             if self._eye is not None:
                 self._eye.stop()
-            if self._eye is None or self._eye._canvas is not viewer._canvas:
+            if self._eye is None or self._eye._canvas is not viewer.canvas:
                 self._frames = [None]
-            self._eye = _StampEye(viewer._canvas, um, self)
+            self._eye = _StampEye(viewer.canvas, um, self)
         self._frames.append(frame)
 
     def _on_frame_shown(self) -> None:

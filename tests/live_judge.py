@@ -147,7 +147,7 @@ class Watch:
         """Have it painted, so that what is on it is seen although nothing has changed."""
         viewer = self._viewer.ndv_viewer
         if viewer is not None:
-            viewer._canvas._canvas.update()
+            viewer.canvas.refresh()
 
 
 def _has(info: DatasetInfo, view: tuple[int, int, int]) -> bool:

@@ -18,6 +18,7 @@ import written
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from image_stores import Made
+from uploads import uploaded
 
 from ndviewer_light.engine import regions, to_xarray
 from ndviewer_light.errors import PlaneNotStoredError
@@ -28,7 +29,7 @@ from ndviewer_light.storage import tiling
 pytest.importorskip("ndv")
 from ndviewer_light.gui.canvas import view_arrays
 from ndviewer_light.gui.canvas.canvas_view import View
-from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper
+from ndviewer_light.gui.canvas.view_arrays import ViewArrays
 from ndviewer_light.gui.canvas.view_frames import shown_pixels
 
 pytestmark = stores.needs_zarr_3
@@ -185,31 +186,28 @@ def check_parts(dataset: Dataset, p: int, known: Known, data: st.DataObject) -> 
             np.testing.assert_allclose(array.coords[axis], known.along(i, level), atol=1e-9)
 
 
-def check_views(wrapper: DatasetWrapper, p: int, known: Known, data: st.DataObject) -> None:
+def check_views(frames: ViewArrays, p: int, known: Known, data: st.DataObject) -> None:
     """The planes of a view, at the level that fits the window."""
     sizes = known.image.sizes()
     t, z = data.draw(st.integers(0, known.image.size("t") - 1)), data.draw(st.integers(0, sizes[0] - 1))
-    wrapper.view = View(t, p, z)
-    wrapper.screen = data.draw(st.tuples(st.integers(1, 25), st.integers(1, 25)))
-    frame = None
-    while frame is None or any(plane.state is PlaneState.LOADING for plane in frame.planes.values()):
-        shown = np.asarray(wrapper.isel({}))  # waits for a moment only
-        frame = wrapper.take()
+    frames.view = View(t, p, z)
+    frames.screen = data.draw(st.tuples(st.integers(1, 25), st.integers(1, 25)))
+    shown, frame = uploaded(frames)
     assert frame.downsampled == pytest.approx((1.0, *known.scale(frame.level)[1:]))
     z = known.z_at(z, frame.level)
     for c, plane in frame.planes.items():
         assert plane.state is known.state(t, c, z, frame.level)
         if plane.pixels is not None:
-            np.testing.assert_array_equal(shown[c, 0], shown_pixels(known.pixels[frame.level][t, c, z]))
+            np.testing.assert_array_equal(shown[c], shown_pixels(known.pixels[frame.level][t, c, z]))
     assert sorted(frame.planes) == list(range(known.image.size("c")))
 
 
-def check_volume(wrapper: DatasetWrapper, p: int, known: Known, t: int) -> None:
+def check_volume(frames: ViewArrays, p: int, known: Known, t: int) -> None:
     """The first level that the texture can hold, else the last one, thinned out: whole, and to scale."""
-    wrapper.view = View(t, p, is_volume=True)
-    shown = np.asarray(wrapper.isel({}))
-    frame, n_channels = wrapper.take(), known.image.size("c")
-    assert frame is not None and frame.image is not None
+    frames.view = View(t, p, is_volume=True)
+    shown, frame = uploaded(frames)
+    n_channels = known.image.size("c")
+    assert frame.image is not None
     level, steps = level_of_volume(known, n_channels * shown.itemsize)
     assert frame.downsampled == pytest.approx(np.multiply(steps, known.scale(level)))
     sparse = known.pixels[level][t, :, :: steps[0], :: steps[1], :: steps[2]]
@@ -268,8 +266,8 @@ def test_what_zarr_python_reads_is_what_comes_out(
         limits.setattr(view_arrays, "MAX_VOLUME_BYTES", data.draw(st.sampled_from([100, 2000, 1_000_000])))
         for p, known in enumerate(everything):
             dataset.image(p)
-            wrapper = DatasetWrapper(dataset)  # the canvas is built anew when there are more channels
-            check_views(wrapper, p, known, data)
-            check_volume(wrapper, p, known, data.draw(st.integers(0, known.image.size("t") - 1)))
+            frames = ViewArrays(dataset)  # the canvas is built anew when there are more channels
+            check_views(frames, p, known, data)
+            check_volume(frames, p, known, data.draw(st.integers(0, known.image.size("t") - 1)))
             check_planes(dataset, p, known)
             check_parts(dataset, p, known, data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING, Any
 
-import ndv
 import numpy as np
 import pytest
 import stores
@@ -13,6 +12,7 @@ from runs import load, planes_of, small_run, write
 from screen import assert_shows, choose_limits, framebuffer, settle
 from vispy.gloo import gl
 
+from ndviewer_light.gui.canvas import gl_canvas
 from ndviewer_light.model import PlaneState
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_canvas_overtaken_while_it_is_built_is_not_used(
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    build = ndv.ArrayViewer
+    build = gl_canvas.new_pictures
     built = []
 
     def build_slowly(*args: Any, **more: Any) -> Any:
@@ -44,12 +44,12 @@ def test_a_canvas_overtaken_while_it_is_built_is_not_used(
         built.append("done")
         return build(*args, **more)
 
-    monkeypatch.setattr(ndv, "ArrayViewer", build_slowly)
+    monkeypatch.setattr(gl_canvas, "new_pictures", build_slowly)
     viewer.stage._build()
     assert built == ["outer", "done", "done"]
     settle(qtbot, viewer)
     canvas = viewer.stage.canvas
-    assert viewers_in(canvas) == [canvas.viewer.widget()]
+    assert viewers_in(canvas) == [canvas.viewer.widget]
     viewer.load_fov(1, 1, 1)
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 1, 1))
@@ -62,14 +62,14 @@ def test_a_canvas_cleared_while_it_is_built_shows_nothing(
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    build, canvas = ndv.ArrayViewer, viewer.stage.canvas
+    build, canvas = gl_canvas.new_pictures, viewer.stage.canvas
 
     def build_and_clear(*args: Any, **more: Any) -> Any:
         made = build(*args, **more)
         canvas.clear()
         return made
 
-    monkeypatch.setattr(ndv, "ArrayViewer", build_and_clear)
+    monkeypatch.setattr(gl_canvas, "new_pictures", build_and_clear)
     viewer.stage._build()
     assert canvas.viewer is None
     assert viewers_in(canvas) == []
@@ -81,20 +81,20 @@ def test_a_released_canvas_leaves_nothing_in_graphics_memory(qtbot: Any, viewer:
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    scene = viewer.stage.canvas.viewer._canvas._canvas
+    scene = viewer.stage.canvas.viewer.canvas._canvas
     objects = scene.context.shared.parser._objects
     textures = [each.handle for each in objects.values() if type(each).__name__ == "GlirTexture2D"]
     scene.set_current()
     assert textures and all(gl.glIsTexture(handle) for handle in textures)
     viewer.stage.canvas.clear()
-    other = ndv.ArrayViewer()  # any context that shares with it
-    qtbot.addWidget(other.widget())
-    other.widget().show()
-    other_scene = other._canvas._canvas
+    other = gl_canvas.new_pictures(is_volume=False)  # any context that shares with it
+    qtbot.addWidget(other.widget)
+    other.widget.show()
+    other_scene = other.canvas._canvas
     qtbot.waitUntil(lambda: other_scene.native.isValid())
     other_scene.set_current()
     assert not any(gl.glIsTexture(handle) for handle in textures)
-    other.close()
+    other.canvas.close()
 
 
 def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
@@ -166,10 +166,9 @@ def test_only_channels_that_have_changed_are_uploaded(
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     canvas, uploads = viewer.stage.canvas, []
-    for controller in canvas.viewer._lut_controllers.values():
-        (handle,) = controller.handles
+    for key, handle in canvas.viewer._handles.items():
 
-        def set_data(data: Any, c: int = controller.key, upload: Any = handle.set_data) -> None:
+        def set_data(data: Any, c: int = key, upload: Any = handle.set_data) -> None:
             uploads.append(c)
             upload(data)
 
@@ -179,15 +178,44 @@ def test_only_channels_that_have_changed_are_uploaded(
     assert uploads == []
     canvas.set_visible(0, False)
     settle(qtbot, viewer)
-    uploads.clear()
     canvas.set_visible(0, True)
     settle(qtbot, viewer)
-    assert uploads == [0]
+    assert uploads == [], "it was not drawn, but its pixels stayed"
     assert_shows(viewer, planes_of(run, 0, 0, 0))
     viewer.set_current_index("t", 1)
     settle(qtbot, viewer)
-    assert sorted(uploads) == [0, *range(len(run.channels))]
+    assert sorted(uploads) == [*range(len(run.channels))]
     assert_shows(viewer, planes_of(run, 1, 0, 0))
+
+
+def test_a_channel_that_is_shown_again_is_not_drawn_as_it_was_before(
+    qtbot: Any, viewer: Any, tmp_path: Path
+) -> None:
+    """Its pixels stay in graphics memory while it is hidden: by now, those of another time point."""
+    array = stores.create_array(tmp_path / "image" / "0", (2, 2, 1, 32, 32))
+    bright, dark = np.full((32, 32), 1000, np.uint16), np.zeros((32, 32), np.uint16)
+    dark[0] = 1
+    array[0, 0, 0], array[0, 1, 0], array[1, 0, 0], array[1, 1, 0] = bright, dark, dark, dark
+    stores.write_group(tmp_path / "image", stores.image_attributes(channels=["a", "b"], squid=False))
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+    for c in range(2):
+        choose_limits(viewer, c, 0, 1000)
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    assert framebuffer(viewer).max() > 100
+    canvas.set_visible(0, False)
+    settle(qtbot, viewer)
+    viewer.set_current_index("t", 1)
+    settle(qtbot, viewer)
+    brightest: list[int] = []
+    canvas.frame_arrived.connect(lambda: brightest.append(int(framebuffer(viewer).max())))
+    canvas.set_visible(0, True)
+    brightest.append(int(framebuffer(viewer).max()))
+    settle(qtbot, viewer)
+    brightest.append(int(framebuffer(viewer).max()))
+    assert len(brightest) > 2
+    assert max(brightest) < 100
 
 
 def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
@@ -197,7 +225,7 @@ def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, t
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     enabled: list[bool] = []
-    scene = viewer.stage.canvas.viewer._canvas._canvas
+    scene = viewer.stage.canvas.viewer.canvas._canvas
     scene.events.draw.connect(lambda _: enabled.append(gc.isenabled()))
     scene.update()
     qtbot.waitUntil(lambda: bool(enabled))

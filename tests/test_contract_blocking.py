@@ -33,6 +33,7 @@ from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
 from squid_host import go_to, squid_on_screen, wait_for_states, wait_until_shown
 from squid_runs import over, saved
+from uploads import uploaded
 
 from simulate_acquisition import announce_run, notify_plane
 
@@ -315,9 +316,9 @@ def test_34_a_volume_too_large_is_read_from_a_smaller_level(tmp_path, monkeypatc
         height, width = dataset.plane_shape(1)
         n_z, n_c = dataset.info.n_z, len(dataset.info.channels)
         monkeypatch.setattr(frames, "MAX_VOLUME_BYTES", n_z * n_c * height * width * 2)
-        wrapper = frames.DatasetWrapper(dataset)
-        wrapper.view = View(is_volume=True)
-        volume = wrapper.isel({})
+        arrays = frames.ViewArrays(dataset)
+        arrays.view = View(is_volume=True)
+        volume, _ = uploaded(arrays)
         assert volume.shape == (n_c, n_z, height, width)
         assert set(read) == {1}
         expected = np.stack([[source.read_plane((0, 0, c, z), 1) for z in range(n_z)] for c in range(n_c)])

@@ -137,7 +137,7 @@ print(volume.bounds(0), volume.bounds(1), volume.bounds(2))
 def centre(viewer) -> tuple[float, float]:
     """What lies in the middle of the canvas, whose height changes when a slider appears; in µm."""
     gl = viewer.stage.canvas._gl
-    return viewer.ndv_viewer._canvas.canvas_to_world((gl.width() / 2, gl.height() / 2))[:2]
+    return viewer.ndv_viewer.canvas.canvas_to_world((gl.width() / 2, gl.height() / 2))[:2]
 
 
 @pytest.mark.parametrize("layout", ["per_fov", "images"])
@@ -149,7 +149,7 @@ def test_37_planes_that_come_leave_the_canvas_its_zoom_and_its_contrast(qtbot, s
     stage = squid.viewer.stage
     choose_limits(squid.viewer, 0, 200.0, 2000.0)
     canvas = squid.viewer.ndv_viewer
-    canvas._canvas.set_range(x=(2, 20), y=(3, 12), margin=1e-9)
+    canvas.canvas.set_range(x=(2, 20), y=(3, 12), margin=1e-9)
     settle(qtbot, squid.viewer)
     place = centre(squid.viewer)
     over(qtbot, acquisition)

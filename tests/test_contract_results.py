@@ -75,7 +75,7 @@ def zoom_out(qtbot, viewer) -> None:
     """Show the plane whole: the zoom stays from one place to the next, also where planes are larger."""
     wait_for_states(qtbot, viewer, *["PRESENT"] * len(CHANNELS))
     settle(qtbot, viewer)
-    viewer.stage.canvas.viewer._canvas.set_range()
+    viewer.stage.canvas.reset_view()
     settle(qtbot, viewer)
 
 
@@ -275,7 +275,7 @@ def test_22c_the_volume_of_a_run_that_is_on_is_to_scale(qtbot, squid, tmp_path, 
     squid.viewer.stage.strips._volume.click()
     frame = settle(qtbot, squid.viewer)
     assert frame.view.is_volume
-    scales = squid.viewer.stage.canvas.viewer._resolved.visible_scales
+    scales = squid.viewer.stage.canvas.viewer.scales
     assert scales == pytest.approx((1.5, 0.325, 0.325))
     over(qtbot, acquisition)
 

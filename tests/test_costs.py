@@ -162,18 +162,20 @@ def source() -> MemorySource:
 
 def test_a_frame_reads_each_visible_channel_once_and_what_was_shown_not_at_all(source: MemorySource) -> None:
     pytest.importorskip("ndv")
+    from uploads import uploaded
+
     from ndviewer_light.gui.canvas.canvas_view import View
-    from ndviewer_light.gui.canvas.view_arrays import DatasetWrapper
+    from ndviewer_light.gui.canvas.view_arrays import ViewArrays
 
     with Dataset(source) as dataset:
-        wrapper = DatasetWrapper(dataset)
-        wrapper.isel({})
+        frames = ViewArrays(dataset)
+        uploaded(frames)
         assert sorted(source.reads) == [PlaneKey(c=c) for c in range(4)]
-        wrapper.isel({})
+        uploaded(frames)
         assert len(source.reads) == 4
-        wrapper.visible = frozenset({0, 2})
-        wrapper.view = View(t=1)
-        wrapper.isel({})
+        frames.visible = frozenset({0, 2})
+        frames.view = View(t=1)
+        uploaded(frames)
         assert sorted(source.reads[4:]) == [PlaneKey(t=1, c=0), PlaneKey(t=1, c=2)]
 
 

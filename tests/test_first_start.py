@@ -6,24 +6,27 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import Future, wait
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import stores
-from ndv.views import _app
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QWidget
 from runs import load
 from screen import settle
 from vispy import scene
 
+from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.canvas import warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
@@ -32,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _FIRST_RUN = """
 import importlib.abc, json, subprocess, sys, threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 from tests.benchmarks.widget import Window
 import numpy as np, tifffile
 window = Window(400, 300)
@@ -211,7 +215,7 @@ def test_the_first_frames_bring_two_channels_each(qtbot, viewer: LightweightView
 
     def note() -> None:
         states = [plane.state for plane in canvas.frame.planes.values()]
-        drawn.append((states.count(PlaneState.PRESENT), len(canvas.viewer._canvas._elements)))
+        drawn.append((states.count(PlaneState.PRESENT), len(canvas.viewer.visuals)))
 
     canvas.frame_shown.connect(note)
     load(qtbot, viewer, tmp_path / "image")
@@ -226,14 +230,15 @@ def test_the_first_frames_bring_two_channels_each(qtbot, viewer: LightweightView
 def test_a_frame_that_is_there_as_soon_as_it_is_requested_is_shown(
     qtbot, monkeypatch, viewer: LightweightViewer, tmp_path: Path
 ) -> None:
-    submit = _app.submit_task
+    run = Background.run
 
-    def submit_and_wait(*arguments: object) -> Future[object]:
-        future = submit(*arguments)
-        wait([future])
-        return future
+    def run_at_once(self: Background, name: str, function: Callable[[], None]) -> None:
+        if name == "ndviewer-frame":
+            function()
+        else:
+            run(self, name, function)
 
-    monkeypatch.setattr(_app, "submit_task", submit_and_wait)
+    monkeypatch.setattr(Background, "run", run_at_once)
     write_image(tmp_path / "image", 5)
     load(qtbot, viewer, tmp_path / "image")
     settle(qtbot, viewer)

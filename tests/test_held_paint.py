@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from memory_source import MemorySource, memory_info
-from qtpy.QtGui import QMovie
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.canvas.waiting_sign import WaitingSign
 from ndviewer_light.gui.panels.held_paint import HeldPaint
 from ndviewer_light.gui.sessions import Session
 
@@ -66,14 +68,16 @@ def test_following_moves_the_sliders_with_the_frame_and_leaves_them_painted(qtbo
 @pytest.mark.gl
 def test_the_sign_of_waiting_is_over_the_picture_only_where_a_frame_takes_long(qtbot, viewer):
     shown(qtbot, viewer, 3)
-    spinners = [m.parent() for m in viewer.findChildren(QMovie) if isinstance(m.parent(), QLabel)]
-    assert spinners and all(spinner.size().isEmpty() for spinner in spinners)
+    canvas = viewer.stage.canvas
+    sign = canvas.findChild(WaitingSign)
+    assert sign.isHidden()
     viewer.stage.go_to(t=1)
     settle(qtbot, viewer)
-    assert all(spinner.size().isEmpty() for spinner in spinners)
-    canvas = viewer.stage.canvas
-    canvas._viewer_model.show_progress_spinner = True  # as ndv says while it waits for a frame
-    qtbot.waitUntil(lambda: not spinners[0].size().isEmpty(), timeout=20_000)
-    canvas._viewer_model.show_progress_spinner = False
+    assert sign.isHidden()
+    look_at, may_go_on = canvas.frames.read, threading.Event()
+    canvas.frames.read = lambda *wanted: may_go_on.wait(20) and look_at(*wanted)
+    canvas.refresh()
+    qtbot.waitUntil(sign.isVisible, timeout=20_000)
+    may_go_on.set()
     settle(qtbot, viewer)
-    assert all(spinner.size().isEmpty() for spinner in spinners)
+    assert sign.isHidden()

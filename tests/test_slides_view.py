@@ -34,7 +34,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def on_screen(viewer, row: float, column: float) -> tuple[float, float]:
     """Where a place of level 0, in pixels, is on the canvas: x, y in logical pixels."""
-    to_world = viewer.stage.canvas.viewer._canvas.canvas_to_world
+    to_world = viewer.stage.canvas.viewer.canvas.canvas_to_world
     (x0, y0, _), (x1, y1, _) = to_world((0, 0)), to_world((100, 100))
     return (column * UM - x0) / (x1 - x0) * 100, (row * UM - y0) / (y1 - y0) * 100
 
@@ -102,7 +102,7 @@ def test_a_larger_window_gets_a_larger_level_and_keeps_the_zoom(qtbot, viewer, s
     load(qtbot, viewer, slide)
     assert settle(qtbot, viewer).level == 5
     canvas = viewer.stage.canvas
-    canvas.viewer._canvas.set_range(x=(1000.0, 3000.0), y=(1000.0, 3000.0), margin=1e-9)
+    canvas.viewer.canvas.set_range(x=(1000.0, 3000.0), y=(1000.0, 3000.0), margin=1e-9)
     before = canvas.visible_area()
     viewer.resize(1000, 700)
     assert settle(qtbot, viewer).level == 5

@@ -89,17 +89,17 @@ def test_a_volume_is_shown_with_voxels_to_scale_and_2d_comes_back_where_it_was(q
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     canvas = viewer.stage.canvas
-    canvas.viewer._canvas.set_range(x=(5, 15), y=(5, 12), margin=0)
-    before = canvas.viewer._canvas.canvas_to_world((50, 50))
+    canvas.viewer.canvas.set_range(x=(5, 15), y=(5, 12), margin=0)
+    before = canvas.viewer.canvas.canvas_to_world((50, 50))
     viewer.stage.strips._volume.click()
     frame = settle(qtbot, viewer)
     assert frame.view.is_volume
-    assert canvas.viewer._resolved.visible_scales == (1.5, 0.325, 0.325)
+    assert canvas.viewer.scales == (1.5, 0.325, 0.325)
     assert framebuffer(viewer).max() > 60
     viewer.stage.strips._flat.click()
     settle(qtbot, viewer)
-    assert canvas.viewer._canvas.canvas_to_world((50, 50)) == pytest.approx(before, rel=0.01, abs=0.05)
-    assert canvas.viewer._resolved.visible_scales == (0.325, 0.325)
+    assert canvas.viewer.canvas.canvas_to_world((50, 50)) == pytest.approx(before, rel=0.01, abs=0.05)
+    assert canvas.viewer.scales == (1.5, 0.325, 0.325)
 
 
 def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_path, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_p
     viewer.stage.strips._volume.click()
     frame = settle(qtbot, viewer)
     assert frame.downsampled == (1.0, 2.0, 2.0)
-    assert viewer.stage.canvas.viewer._resolved.visible_scales == (1.5, 0.65, 0.65)
+    assert viewer.stage.canvas.viewer.scales == (1.5, 0.65, 0.65)
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     canvas = viewer.stage.canvas
-    drop = canvas._drop_viewer
+    drop = canvas._drop_pictures
 
     def drop_and_go() -> None:  # closing the canvas before lets the event loop run
         drop()
         monkeypatch.undo()
         viewer.load_fov(2, 1, 1)
 
-    monkeypatch.setattr(canvas, "_drop_viewer", drop_and_go)
+    monkeypatch.setattr(canvas, "_drop_pictures", drop_and_go)
     viewer.stage._build()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 2, 1))

@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from runs import load
 from screen import assert_shows, choose_limits, framebuffer, settle
 from stores import needs_zarr_3
+from uploads import uploaded
 
 from ndviewer_light.engine import regions
 from ndviewer_light.gui.canvas import view_arrays
@@ -158,7 +159,8 @@ def shown_volume(qtbot, viewer, p=0):
         viewer.stage.strips._volume.click()
     frame = settle(qtbot, viewer)
     assert frame.view.is_volume
-    return viewer.stage.canvas._wrapper.isel({}), frame
+    volume, _ = uploaded(viewer.stage.canvas.frames)
+    return volume, frame
 
 
 def test_a_volume_of_a_level_that_halves_z_is_that_level_whole(qtbot, viewer, tmp_path, monkeypatch):
@@ -171,7 +173,7 @@ def test_a_volume_of_a_level_that_halves_z_is_that_level_whole(qtbot, viewer, tm
     volume, frame = shown_volume(qtbot, viewer)
     np.testing.assert_array_equal(volume, levels[1][0])
     assert frame.downsampled == (2.0, 2.0, 2.0)
-    assert viewer.stage.canvas.viewer._resolved.visible_scales == (4.0, 1.0, 1.0)
+    assert viewer.stage.canvas.viewer.scales == (4.0, 1.0, 1.0)
     assert viewer.stage.overlay.state() == ("none", "")
     assert framebuffer(viewer).max() > 60
 
@@ -233,7 +235,7 @@ def test_a_level_is_drawn_where_its_metadata_says(qtbot, viewer, tmp_path, monke
     settle(qtbot, viewer)
     bright = np.argwhere(framebuffer(viewer).min(axis=-1) > 128)
     middle = (bright.min(axis=0) + bright.max(axis=0) + 1) / 2 / viewer.stage.canvas._gl.devicePixelRatioF()
-    x, y, _ = viewer.stage.canvas.viewer._canvas.canvas_to_world((middle[1], middle[0]))
+    x, y, _ = viewer.stage.canvas.viewer.canvas.canvas_to_world((middle[1], middle[0]))
     assert (y / 0.5, x / 0.5) == pytest.approx((center, center), abs=0.3)
     assert frame.pixel(center, center) == (2, 2)
     assert frame.pixel(center - 2.1, center + 2.1) == (1, 3)

@@ -201,7 +201,7 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     full = [stores.WIDTH * size["x"], stores.HEIGHT * size["y"], N_Z * size["z"]]
     np.testing.assert_allclose(box.corners.max(axis=0), full, rtol=1e-5)
     # drawn as chosen
-    control, canvas = stage.sliders.projection_control, viewer.stage.canvas.viewer._canvas
+    control, canvas = stage.sliders.projection_control, viewer.stage.canvas.viewer
     for name, method in (("Surface", "iso"), ("Attenuated", "attenuated_mip"), ("Max", "mip")):
         choose_in_menu(control.button, name)
         assert volume_visuals.method_of(canvas) == method
@@ -248,7 +248,7 @@ def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, 
             monkeypatch.setattr(view_arrays, "MAX_VOLUME_BYTES", whole.nbytes // 4)
         QTest.mouseClick(viewer.stage.strips._volume, Qt.MouseButton.LeftButton)
         assert settle(qtbot, viewer).level == level
-        (visual,) = volume_visuals._volumes(viewer.stage.canvas.viewer._canvas)
+        (visual,) = volume_visuals._volumes(viewer.stage.canvas.viewer)
         spot = np.argwhere(whole[0, 0, :: level + 1, :: level + 1, :: level + 1]).mean(axis=0)
         middles.append(visual.transform.map(spot[::-1])[:3])  # of vispy's voxels, indices are the middles
     np.testing.assert_allclose(middles[0], middles[1])
@@ -324,7 +324,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
         frame = settle(qtbot, window.viewer)
         assert window.viewer.stage.volume_look == left
         assert frame.view.is_volume and frame.view.part == (0, left.last)
-        canvas = window.viewer.stage.canvas.viewer._canvas
+        canvas = window.viewer.stage.canvas.viewer
         qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "iso")
         window.close()
 

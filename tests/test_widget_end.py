@@ -183,13 +183,13 @@ def test_a_window_deleted_while_the_canvas_is_built_ends_quietly(qtbot, tmp_path
     write(run)
     qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=20_000)
     canvas = viewer.stage.canvas
-    build = canvas._build_viewer
+    build = canvas._build_pictures
 
     def delete_and_build() -> None:  # the event loop runs while a canvas is built
         sip.delete(window)
         build()
 
-    monkeypatch.setattr(canvas, "_build_viewer", delete_and_build)
+    monkeypatch.setattr(canvas, "_build_pictures", delete_and_build)
     viewer.load_dataset(str(run.folder))
     qtbot.waitUntil(lambda: sip.isdeleted(viewer), timeout=20_000)
     qtbot.wait(50)

@@ -116,7 +116,7 @@ class CanvasStart:
             return
         warming.end()
         if not self._is_over():
-            self._ready(canvas_class(), "")
+            self._ready(canvas_class(self._background, self._poll), "")
 
     # ---- on the CPU ------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ class LightweightViewer(QWidget):
 
     @property
     def ndv_viewer(self) -> Any:
-        """The ndv viewer that draws the canvas (without OpenGL, what paints it); None while there is none."""
+        """What draws the picture with ndv (without OpenGL, what paints it); None while there is none."""
         canvas = self.stage.canvas if self.stage is not None else None
         return canvas.viewer if canvas is not None else None
 

@@ -182,7 +182,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     assert viewer.stage is not None
     for c in range(_SHAPE[1]):
         viewer.stage.strips.window_changed.emit(c, 0, _WHITE)
-    eye = _Eye(window.canvas.viewer._canvas, stores.UM_PER_PIXEL)
+    eye = _Eye(window.canvas.viewer.canvas, stores.UM_PER_PIXEL)
     first = max(writer.written) + 1
     heart = Heartbeat()
     window.wait(lambda: writer.done)

@@ -96,7 +96,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
         viewer = _viewer_of(app)
         if viewer is not None and viewer.ndv_viewer is not None:
             look.stop()
-            scene = viewer.ndv_viewer._canvas._canvas
+            scene = viewer.ndv_viewer.canvas._canvas
             scene.events.draw.connect(on_draw, position="last")
             scene.update()  # the paint we wait for may have been a millisecond ago
 

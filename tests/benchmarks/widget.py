@@ -113,7 +113,7 @@ class Drawn:
         dataset = viewer.dataset
         if dataset is None or dataset.path != path or window.canvas.viewer is None:
             return False
-        scene = window.canvas.viewer._canvas._canvas
+        scene = window.canvas.viewer.canvas._canvas
         if self._seen is not scene:
             self._seen = scene
             self._frame = None

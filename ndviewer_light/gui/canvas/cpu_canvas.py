@@ -9,13 +9,12 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...model import Plane, PlaneState
 from ..slots import safe_slot
 from ..widget_jobs import WidgetJobs
 from .display import Canvas
 from .drawn_channels import DrawnChannels, layers_of
 from .painted_pane import PaintedPane, PlacedLayers
-from .view_frames import Frame, ViewFrames
+from .view_frames import ViewFrames
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .canvas_view import View
     from .drawn_channels import DrawnLook
     from .flat_camera import FlatCamera
+    from .view_frames import Frame
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,4 @@ def _read(frames: ViewFrames, view: View, visible: list[int]) -> _FrameRead:
         return _FrameRead(frames, frames.frame_of(view, read)[0], read.is_held_back)
     except Exception as error:
         logger.exception("showing %s", view)
-        problem = Plane(PlaneState.UNREADABLE, reason=str(error) or type(error).__name__)
-        image = frames.dataset.known_image(view.p)
-        frame = Frame(view, dict.fromkeys(visible, problem), {}, image=image)
-        return _FrameRead(frames, frame, is_held_back=False)
+        return _FrameRead(frames, frames.frame_that_failed(view, visible, error), is_held_back=False)

@@ -1,38 +1,28 @@
-"""The picture drawn with OpenGL: one ndv viewer per dataset, given one frame at a time.
+"""The picture drawn with OpenGL: one canvas of ndv per dataset, given one frame at a time.
 
-ndv drops every request but the newest, so asking faster than it draws would show nothing at all: a new frame
-is requested only once the last one has arrived.
+A frame is read in a thread, and passed to what draws in one step on the GUI thread: limits, what is hidden,
+pixels and place. A new one is requested only once the last one has arrived.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ndv.models import ClimsManual
-from qtpy.QtCore import QEvent, QSize, QTimer
-from qtpy.QtGui import QMovie
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, QTimer
 
 from ...storage import collector
+from ..ends import Owner
 from ..slots import safe_slot
 from . import volume_visuals
-from .canvas_view import MAX_CHANNELS_SHOWN, View
 from .display import Canvas
 from .drawn_channels import DrawnChannels
-from .ndv_private import cancel_requests, canvas_of
-from .ndv_viewer import (
-    PicturePlace,
-    ViewerInUse,
-    delete_gl_objects,
-    dispose_of,
-    leave_buffers_to_qt,
-    new_display_model,
-    new_viewer,
-    new_viewer_model,
-)
-from .view_arrays import DatasetWrapper
+from .frame_reads import FrameReads
+from .ndv_pictures import AlongZyx, new_pictures
+from .view_arrays import ViewArrays
+from .waiting_sign import WaitingSign
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -40,50 +30,52 @@ except ImportError:  # part of QtWidgets in Qt 5
     from qtpy.QtWidgets import QOpenGLWidget
 
 if TYPE_CHECKING:
-    import ndv
+    from collections.abc import Mapping
+
     from qtpy.QtCore import QObject
+    from qtpy.QtWidgets import QWidget
 
     from ...engine.dataset import Dataset
     from ...rendering.contrast import ChannelContrasts
     from ...rendering.label_surfaces import LabelSurface
+    from ..background import Background
+    from ..poll import Poll
+    from .canvas_view import View
     from .drawn_channels import DrawnLook
     from .label_mesh import LabelMesh
+    from .ndv_pictures import ChannelPictures
     from .sight import Camera
+    from .view_arrays import ArraysRead, UploadedPicture
     from .view_frames import Frame
 
 logger = logging.getLogger(__name__)
 
 _CHECK_MS = 100
 """By then Qt has made the context of a widget that it shows, or has failed to."""
-_SPINNER_MARGIN = 4
-_SPINNER_MS = 300
-"""A frame that takes so long has ndv's sign of waiting over it; for every frame it would only flicker."""
 
 
 class GlCanvas(Canvas):
-    """An ndv viewer without its controls; recovers from lost GL contexts."""
+    """A canvas of ndv; recovers from lost GL contexts."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._viewer: ndv.ArrayViewer | None = None
-        self._in_use = ViewerInUse()
+        self._poll = poll
+        self._pictures: ChannelPictures | None = None
+        self._drawn_from: Mapping[int, UploadedPicture] = {}
+        self._reads: FrameReads[ArraysRead] = FrameReads(self, background, self._take)
+        self._in_use = _FramesInUse()
         self._in_use.end_with(self)
-        self._movies: list[QMovie] = []  # of the viewer: looked for once, as that takes 1.5 ms
-        self._spinner_size = QSize()  # of ndv's sign of waiting, whose movie it is
-        self._spinner_due = QTimer(self)
-        self._spinner_due.setSingleShot(True)
-        self._spinner_due.timeout.connect(self._on_spinner_due)
+        self._sign = WaitingSign(self)
+        self._is_placed = False  # whether the camera has been told what to see
         self._gl: QOpenGLWidget | None = None
         self._context: Any = None
-        self._picture_place: PicturePlace | None = None
-        self._shown_frame: Frame | None = None  # the last one that the scale was set for
         self._method = volume_visuals.METHODS[0]
         self._box: volume_visuals.VolumeBox | None = None
         self._mesh: LabelMesh | None = None
         self._surface: LabelSurface | None = None
         self._rebuild = QTimer(self)
         self._rebuild.setSingleShot(True)
-        self._rebuild.timeout.connect(self._rebuild_viewer)
+        self._rebuild.timeout.connect(self._rebuild_pictures)
         self._check = QTimer(self)
         self._check.setSingleShot(True)
         self._check.timeout.connect(self._on_check)
@@ -91,14 +83,14 @@ class GlCanvas(Canvas):
     # ---- what draws ------------------------------------------------------------------------
 
     @property
-    def viewer(self) -> ndv.ArrayViewer | None:
-        """The ndv viewer; None while there is no dataset."""
-        return self._viewer
+    def viewer(self) -> ChannelPictures | None:
+        """What is on the canvas of ndv; None while there is no dataset."""
+        return self._pictures
 
     @property
     def camera(self) -> Camera | None:
-        """Of the ndv viewer."""
-        return canvas_of(self._viewer) if self._viewer is not None else None
+        """The canvas of ndv."""
+        return self._pictures.canvas if self._pictures is not None else None
 
     @property
     def surface(self) -> QWidget | None:
@@ -108,31 +100,27 @@ class GlCanvas(Canvas):
     @property
     def busy(self) -> bool:
         """Whether a requested frame has not arrived yet."""
-        return self._viewer is not None and bool(self._viewer_model.show_progress_spinner)
+        return self._reads.busy
 
     @property
-    def _wrapper(self) -> DatasetWrapper | None:
-        """The planes of the dataset on the canvas, as ndv reads them."""
+    def _arrays(self) -> ViewArrays | None:
+        """The frames of the dataset on the canvas, and what of them is uploaded."""
         frames = self._frames
-        assert frames is None or isinstance(frames, DatasetWrapper)
+        assert frames is None or isinstance(frames, ViewArrays)
         return frames
 
     def show_dataset(self, dataset: Dataset, view: View, contrasts: ChannelContrasts) -> bool:
-        """Show `dataset`; False if it was overtaken, as the event loop runs in here."""
+        """Show `dataset`; False if it was overtaken, as the event loop may run in here."""
         self._wanted = view
         self.release()
         build = self._build
-        self._drop_viewer()
+        self._drop_pictures()
         if self._is_overtaken(build):
             return False
-        self._frames = wrapper = DatasetWrapper(dataset)
-        wrapper.view = view = self._wanted
-        wrapper.screen = self._screen()
-        self._viewer_model = new_viewer_model()
-        shown = dataset.info.channels[:MAX_CHANNELS_SHOWN]
-        self._channels = DrawnChannels(wrapper, contrasts, self._on_look)
-        self._display = new_display_model(shown, self._channels.looks, is_volume=view.is_volume)
-        return self._build_viewer()
+        self._frames = arrays = ViewArrays(dataset)
+        arrays.view = self._wanted
+        self._channels = DrawnChannels(arrays, contrasts, self._on_look)
+        return self._build_pictures()
 
     def _is_overtaken(self, build: int) -> bool:
         return self._in_use.ended or build != self._build
@@ -140,16 +128,18 @@ class GlCanvas(Canvas):
     def release(self) -> None:
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         super().release()
-        self._shown_frame = self._surface = None
-        viewer = self._in_use.release()
-        if viewer is not None:
-            viewer.widget().hide()
+        self._surface = None
+        self._reads.forget()
+        self._sign.end()
+        self._in_use.release()
+        if self._pictures is not None:
+            self._pictures.widget.hide()
 
     def drop_released(self) -> bool:
         """Do the slow part of a `release`; False if there is nothing left to do."""
-        if self._viewer is None or self._frames is not None:
+        if self._pictures is None or self._frames is not None:
             return False
-        self._drop_viewer()
+        self._drop_pictures()
         return True
 
     # ---- volumes ---------------------------------------------------------------------------
@@ -157,8 +147,8 @@ class GlCanvas(Canvas):
     def set_volume_method(self, method: str) -> None:
         """Draw volumes so, one of `volume_visuals.METHODS`."""
         self._method = method
-        if self._viewer is not None and self.frame is not None and self.frame.view.is_volume:
-            volume_visuals.set_method(canvas_of(self._viewer), method)
+        if self._pictures is not None and self.frame is not None and self.frame.view.is_volume:
+            volume_visuals.set_method(self._pictures, method)
 
     def show_surface(self, surface: LabelSurface | None) -> None:
         """Draw the surfaces of labels over the volume, from now on; None: nothing."""
@@ -166,30 +156,30 @@ class GlCanvas(Canvas):
             self._surface = surface
             if self.frame is not None and self.frame.view.is_volume:
                 self._show_mesh(surface)
-                if self._viewer is not None:
-                    canvas_of(self._viewer).refresh()
+                if self._pictures is not None:
+                    self._pictures.canvas.refresh()
 
     def _show_mesh(self, surface: LabelSurface | None) -> None:
-        if self._viewer is None or (self._mesh is None and surface is None):
+        if self._pictures is None or (self._mesh is None and surface is None):
             return
         if self._mesh is None:
             from .label_mesh import LabelMesh  # here, as few volumes have labels
 
-            self._mesh = LabelMesh(canvas_of(self._viewer))
+            self._mesh = LabelMesh(self._pictures)
         size = self._sight.voxel_size()
         self._mesh.show(surface, (size["x"], size["y"], size["z"]))
 
     def _dress(self, frame: Frame) -> None:
         """Draw a volume as it was chosen, in its box."""
-        if self._viewer is None or self._box is None:
+        if self._pictures is None or self._box is None:
             return
-        if not frame.view.is_volume or frame.image is None:
+        if not frame.view.is_volume or frame.image is None or self._pictures.world is None:
             self._box.hide()
             self._show_mesh(None)
             return
         size, image = self._sight.voxel_size(), frame.image
         self._show_mesh(self._surface)
-        volume_visuals.set_method(canvas_of(self._viewer), self._method)
+        volume_visuals.set_method(self._pictures, self._method)
         n_z = len(frame.view.planes_of(image.n_z))
         self._box.show((0.0, 0.0, 0.0), (image.width * size["x"], image.height * size["y"], n_z * size["z"]))
 
@@ -197,15 +187,8 @@ class GlCanvas(Canvas):
 
     def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
         super()._on_look(c, look, before)
-        lut = self._display.luts[c]
-        if look.colormap is not before.colormap:
-            lut.cmap = look.colormap
-        if look.gamma != before.gamma:
-            lut.gamma = look.gamma
-        if look.is_on != before.is_on:
-            lut.visible = look.is_on
-        if look.limits != before.limits:
-            lut.clims = ClimsManual(min=look.limits[0], max=look.limits[1])
+        if self._pictures is not None:
+            self._pictures.draw_as(c, look, before)
 
     def apply_contrast(self, c: int) -> None:
         """Draw a channel with the limits it has by now."""
@@ -216,159 +199,117 @@ class GlCanvas(Canvas):
     # ---- frames ----------------------------------------------------------------------------
 
     def _request(self, before: View) -> None:
-        wrapper = self._wrapper
-        assert wrapper is not None
-        if wrapper.view.is_volume != before.is_volume:
-            wrapper.upload_all()
-            self._display.visible_axes = ("z", "y", "x") if wrapper.view.is_volume else ("y", "x")
-        else:
-            wrapper.data_changed.emit()
-        if not self.busy:  # read before ndv asked: it has been drawn, and no event says so
-            self._on_spinner(False)
+        arrays = self._arrays
+        assert arrays is not None and self._pictures is not None
+        if arrays.view.is_volume != before.is_volume:
+            self._pictures.start_over(is_volume=arrays.view.is_volume)
+            self._drawn_from, self._is_placed = {}, False
+        self._read()
 
-    @safe_slot
-    def _on_spinner(self, spinning: bool) -> None:
-        if self._viewer is not None:
-            for movie in self._movies:
-                movie.setPaused(True)  # hidden, it would redraw fifty times a second
-            if spinning:
-                self._spinner_due.start(_SPINNER_MS)
-            else:
-                self._spinner_due.stop()
-                self._show_spinner(False)
-        # ndv calls this just before it uploads a frame: contrast set here is drawn with it.
-        if not spinning:
-            self._is_taking = True  # of two requests, ndv would not upload the frame of the first
-            try:
-                self._take_frame()
-            finally:
-                self._is_taking = False
+    def _read(self) -> None:
+        arrays = self._arrays
+        assert arrays is not None
+        self._poll.wake()
+        read = partial(arrays.read_arrays, arrays.view, sorted(arrays.visible), self._drawn_from)
+        self._reads.begin("ndviewer-frame", read)
+        self._sign.begin()
 
-    @safe_slot
-    def _on_spinner_due(self) -> None:
-        if self.busy:
-            self._show_spinner(True)
+    def _take(self, read: ArraysRead) -> None:
+        arrays = self._arrays
+        if arrays is None:
+            return
+        self._sign.end()
+        self._is_taking = True
+        try:
+            arrays.frame, arrays.is_held_back = read.frame, read.is_held_back
+            self._take_contrasts(read.frame)
+            self._note_arrived()  # Qt may paint in here, where the window is laid out anew
+            if arrays is self._frames:
+                self._draw(read)  # last: what is drawn is the frame before until here
+        finally:
+            self._is_taking = False
 
-    def _show_spinner(self, shown: bool) -> None:
-        """Give it a size, or none: ndv shows it whenever a frame is awaited."""
-        for movie in self._movies:
-            spinner = movie.parent()
-            if isinstance(spinner, QWidget):
-                movie.setPaused(not shown)
-                spinner.setFixedSize(self._spinner_size if shown else QSize(0, 0))
-                if shown and (around := spinner.parentWidget()) is not None:  # in its corner
-                    spinner.move(around.width() - spinner.width() - _SPINNER_MARGIN, spinner.y())
-
-    def _take_frame(self) -> None:
-        wrapper = self._wrapper
-        frame = wrapper.take() if wrapper is not None else None
-        if frame is not None and wrapper is not None:
-            self._take_contrasts(frame)
-            self._apply_scales(frame, wrapper)
-        self._note_arrived()  # Qt may paint in here, where the window is laid out anew
-        if frame is not None and wrapper is self._wrapper:
-            self._hide_what_is_missing(frame)  # last: what is drawn is the frame before until it is uploaded
-
-    def _apply_scales(self, frame: Frame, wrapper: DatasetWrapper) -> None:
-        """Keep what is shown at lower resolution to scale: world coordinates are those of level 0, in µm."""
-        scales = {}
+    def _draw(self, read: ArraysRead) -> None:
+        pictures, frame, channels = self._pictures, read.frame, self._channels
+        assert pictures is not None and channels is not None
+        self._hide_what_is_missing(frame)
+        if frame.view.is_volume:
+            pictures.keep(read.arrays)
+        pictures.draw(frame.planes, read.arrays, channels.looks)
+        self._drawn_from = read.pictures
         size = self._sight.voxel_size()
-        is_downsampled = frame.downsampled != (1.0, 1.0, 1.0)
-        if frame.view.is_volume or is_downsampled or size != wrapper.axis_scales():
-            scales = {dim: size[dim] * factor for dim, factor in zip("zyx", frame.downsampled, strict=True)}
-        if dict(self._display.scales) != scales:
-            is_zoomed = self._shown_frame is not None and not self._shown_frame.view.is_volume
-            if is_zoomed and not frame.view.is_volume and self._place is None:
-                self._place = self.visible_area()  # ndv shows everything after a change of scale
-            self._display.scales.clear()
-            self._display.scales.update(scales)  # type: ignore[arg-type]
-        if self._picture_place is not None:
-            z, y, x = (at * size[dim] for dim, at in zip("zyx", frame.corner, strict=True))
-            self._picture_place.move_to((z, y, x), wrapper.turned_shape)
-        self._shown_frame = frame
+        scales = AlongZyx(*(size[dim] * each for dim, each in zip("zyx", frame.downsampled, strict=True)))
+        corner = AlongZyx(*(size[dim] * each for dim, each in zip("zyx", frame.corner, strict=True)))
+        is_rescaled = frame.view.is_volume and scales != pictures.scales
+        pictures.place(scales, corner)
+        if is_rescaled or not self._is_placed:
+            self._is_placed = frame.image is not None
+            self._sight.reset_view()
+        pictures.canvas.refresh()
 
-    # ---- the ndv viewer --------------------------------------------------------------------
+    # ---- the canvas of ndv -----------------------------------------------------------------
 
-    def _build_viewer(self) -> bool:
-        """Build the viewer of the current dataset; False if it was overtaken."""
-        build, wrapper = self._build, self._wrapper
-        assert wrapper is not None
-        viewer = new_viewer(wrapper, self._display, self._viewer_model)
-        if self._is_overtaken(build):  # the event loop runs while it is built
-            cancel_requests(viewer)
-            dispose_of(viewer)
+    def _build_pictures(self) -> bool:
+        """Build the canvas for the current dataset; False if it was overtaken."""
+        build, arrays = self._build, self._arrays
+        assert arrays is not None
+        pictures = new_pictures(is_volume=arrays.view.is_volume)
+        if self._is_overtaken(build):  # the event loop may run while it is built
+            pictures.dispose()
             return False
-        self._viewer = viewer
-        leave_buffers_to_qt(canvas_of(self._viewer))
-        self._picture_place = PicturePlace(canvas_of(self._viewer))
-        self._box = volume_visuals.VolumeBox(canvas_of(self._viewer))
-        self._in_use.viewer, self._in_use.wrapper = viewer, wrapper
-        self._in_use.model = self._viewer_model
-        self._viewer_model.show_controls = False  # ndv's Qt view ignores it if set at creation
-        self._viewer_model.show_data_info = False
-        self._viewer_model.events.show_progress_spinner.connect(self._on_spinner)
-        widget = self._viewer.widget()
-        self._movies = widget.findChildren(QMovie)
-        self._spinner_size = next((_size_of(movie) for movie in self._movies), QSize())
-        self._show_spinner(False)
+        self._pictures, self._drawn_from, self._is_placed = pictures, {}, False
+        self._box = volume_visuals.VolumeBox(pictures)
+        self._in_use.arrays = arrays
+        widget = pictures.widget
         layout = self.layout()
         assert layout is not None
         layout.addWidget(widget)
-        inner = widget.layout()
-        if inner is not None:
-            inner.setContentsMargins(0, 0, 0, 0)
         widget.installEventFilter(self)
-        self._gl = widget.findChild(QOpenGLWidget)
-        if self._gl is not None:
-            self._gl.installEventFilter(self)
-            self._gl.setMouseTracking(True)
-        if not self.busy:
-            self._on_spinner(False)
+        self._gl = widget if isinstance(widget, QOpenGLWidget) else None
+        widget.setMouseTracking(True)
+        arrays.screen = self._screen()
+        self._read()
         return True
 
-    def _drop_viewer(self) -> None:
+    def _drop_pictures(self) -> None:
         self._later.stop()
-        self._spinner_due.stop()
         self._rebuild.stop()
         self._check.stop()
-        viewer, self._viewer = self._viewer, None
-        self._box, self._mesh, self._movies = None, None, []
+        pictures, self._pictures = self._pictures, None
+        self._box, self._mesh, self._drawn_from = None, None, {}
         # a lost context took all of them with it, and in the next one these names belong to other objects
-        if viewer is not None and self._gl is not None and self._context is self._gl.context():
-            delete_gl_objects(canvas_of(viewer))
+        if pictures is not None and self._gl is not None and self._context is self._gl.context():
+            pictures.delete_gl_objects()
         context, self._gl, self._context = self._context, None, None
         if context is not None:
             with contextlib.suppress(RuntimeError, TypeError):  # it may already be deleted
                 context.aboutToBeDestroyed.disconnect(
                     self._on_context_lost
                 )  # otherwise its destruction would rebuild its successor
-        if viewer is None:
+        if pictures is None:
             return
-        self._viewer_model.events.show_progress_spinner.disconnect(self._on_spinner)
-        viewer.widget().removeEventFilter(self)
+        pictures.widget.removeEventFilter(self)
         layout = self.layout()
         assert layout is not None
-        layout.removeWidget(viewer.widget())
-        dispose_of(viewer)
+        layout.removeWidget(pictures.widget)
+        pictures.dispose()
 
     @safe_slot
-    def _rebuild_viewer(self) -> None:
-        """Rebuild the viewer with the same display after its GL context was lost to another window."""
-        wrapper = self._wrapper
-        if self._viewer is None or wrapper is None:
+    def _rebuild_pictures(self) -> None:
+        """Rebuild the canvas for the same frames after its GL context was lost to another window."""
+        arrays = self._arrays
+        if self._pictures is None or arrays is None:
             return
         logger.info("the OpenGL context was lost; rebuilding the canvas")
         place, channels = self.visible_area(), self._channels
         self.release()
         build = self._build
-        self._drop_viewer()
+        self._drop_pictures()
         if self._is_overtaken(build):
             return
-        self._place, self._frames, self._channels = place, wrapper, channels
-        wrapper.wanted = True
-        wrapper.start_over()
-        self._viewer_model = new_viewer_model()
-        if self._build_viewer():
+        self._place, self._frames, self._channels = place, arrays, channels
+        arrays.wanted = True
+        if self._build_pictures():
             self.frame_shown.emit()
 
     def _watch_context(self) -> None:
@@ -380,7 +321,7 @@ class GlCanvas(Canvas):
 
     @safe_slot
     def _on_context_lost(self) -> None:
-        if self._viewer is not None:
+        if self._pictures is not None:
             self._rebuild.start(0)
 
     def _filter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -404,6 +345,21 @@ class GlCanvas(Canvas):
         return True
 
 
-def _size_of(movie: QMovie) -> QSize:
-    spinner = movie.parent()
-    return spinner.size() if isinstance(spinner, QWidget) else QSize()
+class _FramesInUse(Owner):
+    """The frames that are read for a canvas; separate from it, as Qt may delete that at any time."""
+
+    arrays: ViewArrays | None = None
+    ended = False
+    """Whether Qt has deleted the canvas."""
+
+    def release(self) -> None:
+        """Give up a volume that is being read."""
+        if self.arrays is not None:
+            self.arrays.wanted = False
+            self.arrays = None
+
+    def end(self) -> None:
+        """The canvas is deleted."""
+        super().end()
+        self.ended = True
+        self.release()

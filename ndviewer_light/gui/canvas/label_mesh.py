@@ -7,21 +7,18 @@ from typing import TYPE_CHECKING, Any
 from vispy import scene
 from vispy.visuals.transforms import STTransform
 
-from .ndv_private import world_of
-
 if TYPE_CHECKING:
-    from ndv.views.bases import ArrayCanvas
-
     from ...rendering.label_surfaces import LabelSurface
+    from .ndv_pictures import ChannelPictures
 
 _AFTER_VOLUMES = 10  # vispy draws what has a higher order later
 
 
 class LabelMesh:
-    """The surfaces of labels in the world of one ndv canvas, or nothing."""
+    """The surfaces of labels where the volumes are, or nothing."""
 
-    def __init__(self, canvas: ArrayCanvas) -> None:
-        self._canvas = canvas
+    def __init__(self, pictures: ChannelPictures) -> None:
+        self._pictures = pictures
         self._mesh: Any = None
         self._surface: LabelSurface | None = None
 
@@ -37,7 +34,7 @@ class LabelMesh:
                 self._mesh.visible = False
             return
         if self._mesh is None:
-            self._mesh = scene.visuals.Mesh(parent=world_of(self._canvas))
+            self._mesh = scene.visuals.Mesh(parent=self._pictures.world)
             self._mesh.set_gl_state("translucent", depth_test=True, cull_face="back")
             self._mesh.order, self._mesh.interactive = _AFTER_VOLUMES, False
             self._surface = None

@@ -7,15 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import ndv
-    from ndv.views.bases import ArrayCanvas
+    from ndv.views.bases import ArrayCanvas, ImageHandle
 
 
-_VIEWS = ("ndv.views._qt._array_view", "ndv.views._vispy._array_canvas")
+_VIEWS = ("ndv.views._vispy._array_canvas",)
 
 
 def import_views() -> None:
-    """Import what ndv imports when it builds its first viewer; a version without these is only slower.
+    """Import what ndv imports when it builds its first canvas; a version without these is only slower.
 
     Any thread, unlike the public functions that give out their classes: those make a Qt application.
     """
@@ -24,24 +23,9 @@ def import_views() -> None:
             importlib.import_module(name)
 
 
-def canvas_of(viewer: ndv.ArrayViewer) -> ArrayCanvas:
-    """The canvas of an ndv viewer: what it shows of the world, and the way back."""
-    return viewer._canvas
-
-
-def cancel_requests(viewer: ndv.ArrayViewer) -> None:
-    """Forget what an ndv viewer has requested and not been given."""
-    viewer._cancel_futures()
-
-
-def visuals_of(canvas: ArrayCanvas) -> list[Any]:
-    """What vispy draws on an ndv canvas for ndv: images, volumes."""
-    return list(canvas._elements)  # type: ignore[attr-defined]
-
-
-def world_of(canvas: ArrayCanvas) -> Any:
-    """The node of vispy below which all that is drawn on an ndv canvas lies, in µm."""
-    return canvas._view.scene  # type: ignore[attr-defined]
+def visual_of(handle: ImageHandle) -> Any:
+    """What vispy draws for an image or a volume of ndv: a handle has no place, and no method of drawing."""
+    return handle._visual  # type: ignore[attr-defined]
 
 
 def vispy_canvas_of(canvas: ArrayCanvas) -> Any:

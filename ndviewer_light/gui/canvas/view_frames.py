@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Frame(NamedTuple):
-    """The last frame given to ndv: each channel's plane (pixels as read) and suggested contrast.
+    """The last frame that was drawn: each channel's plane (pixels as read) and suggested contrast.
 
     Of a volume, a channel's plane is the one of which there is most to say, without its pixels; of a
     projection it has the pixels of that. `counts` are how many planes of the stack are in each state. `image`
@@ -150,6 +150,11 @@ class ViewFrames:
             corner=(0.0, *drawn.corner),
         )
         return frame, shown
+
+    def frame_that_failed(self, view: View, visible: list[int], error: Exception) -> Frame:
+        """The frame of a view that could not be made, which says so of each channel."""
+        problem = Plane(PlaneState.UNREADABLE, reason=str(error) or type(error).__name__)
+        return Frame(view, dict.fromkeys(visible, problem), {}, image=self.dataset.known_image(view.p))
 
     def _own_keys(self, view: View, visible: list[int], level: int = 0) -> dict[int, PlaneKey]:
         """The planes of a view, without channels that the position does not have; z at most its last.

@@ -137,29 +137,21 @@ def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Genera
         return
     import numpy as np
     from cmap import Colormap
-    from ndv.models import ArrayViewerModel
-    from ndv.views import get_array_canvas_class, get_array_view_class
     from vispy.scene import SceneCanvas
 
-    view_class, canvas_class = get_array_view_class(), get_array_canvas_class()
-    model = ArrayViewerModel()
+    from .drawn_channels import DrawnLook
+    from .ndv_pictures import new_pictures
+
     yield
     yield from _prepare_window(viewer())
     scene = SceneCanvas(show=False)
     parts.append(scene.native)
     yield
-    canvas = canvas_class(model)
-    parts.append(canvas.frontend_widget())
-    canvas.set_ndim(2)
+    pictures = new_pictures(is_volume=False)
+    parts.append(pictures.widget)
     yield
-    view = view_class(canvas.frontend_widget(), model)
-    parts.append(view.frontend_widget())
-    view.create_sliders({0: range(2), 1: range(2)})
-    yield
-    view.add_lut_view(0)
-    yield
-    canvas.add_image(np.zeros((8, 8), np.uint16)).set_colormap(Colormap("green"))
+    pictures.draw({0}, {0: np.zeros((8, 8), np.uint16)}, [DrawnLook(Colormap("green"), (0.0, 1.0))])
     yield
     scene.close()
-    canvas.close()
+    pictures.canvas.close()
     _has_built = True

@@ -1,0 +1,234 @@
+"""ndv's canvas, given pixels by our frames: a picture or a volume for each channel, at its place.
+
+Of ndv only its view layer is used: a canvas, and an image handle for each channel. GUI thread only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+os.environ.setdefault("NDV_CANVAS_BACKEND", "vispy")  # read when the first canvas is built
+
+from ndv.models import ArrayViewerModel
+from ndv.views import get_array_canvas_class
+from vispy.visuals.transforms import MatrixTransform, STTransform
+
+from ...engine.transpose import is_transposed
+from ...storage import collector
+from .ndv_private import gl_objects_of, vispy_canvas_of, visual_of
+
+try:
+    from qtpy.QtOpenGLWidgets import QOpenGLWidget
+except ImportError:  # part of QtWidgets in Qt 5
+    from qtpy.QtWidgets import QOpenGLWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ndv.views.bases import ArrayCanvas, ImageHandle
+    from qtpy.QtWidgets import QWidget
+
+    from .drawn_channels import DrawnLook
+
+
+class AlongZyx(NamedTuple):
+    """A place, or a size, along each axis, in µm."""
+
+    z: float
+    y: float
+    x: float
+
+
+class ChannelPictures:
+    """What is drawn of the channels of one dataset: pictures, or volumes. GUI thread only."""
+
+    def __init__(self, canvas: ArrayCanvas, *, is_volume: bool) -> None:
+        self.canvas = canvas
+        self.scales = AlongZyx(1.0, 1.0, 1.0)
+        """How large a pixel or voxel is."""
+        self._corner = AlongZyx(0.0, 0.0, 0.0)
+        self._is_volume = is_volume
+        self._drawn: frozenset[int] = frozenset()
+        self._nothing: ImageHandle | None = None
+        self._set_camera()
+        self._handles: dict[int, ImageHandle] = {}
+        self._shapes: dict[int, tuple[int, ...]] = {}  # of the pixels, before ndv leaves any out
+        self._turned: dict[int, bool] = {}
+        self._placed: dict[int, np.ndarray] = {}
+
+    @property
+    def widget(self) -> QWidget:
+        """The widget in which they are drawn."""
+        widget: QWidget = self.canvas.frontend_widget()
+        return widget
+
+    @property
+    def visuals(self) -> list[Any]:
+        """What vispy draws for each channel."""
+        return [visual_of(handle) for handle in self._handles.values()]
+
+    @property
+    def world(self) -> Any:
+        """The node of vispy in which they are, in µm; None while there is no picture."""
+        return next((visual.parent for visual in self.visuals), None)
+
+    def start_over(self, *, is_volume: bool) -> None:
+        """Draw volumes from now on, or pictures; none so far."""
+        self.keep(())
+        self._is_volume = is_volume
+        self._set_camera()
+
+    def _set_camera(self) -> None:
+        self.canvas.set_ndim(3 if self._is_volume else 2)
+        if self._nothing is not None:
+            self._nothing.remove()
+            self._nothing = None
+        if not self._is_volume:  # ndv sees what it is told to see only where there is a picture
+            self._nothing = self.canvas.add_image(np.zeros((1, 1), np.uint8))
+            self._nothing.set_visible(False)
+        self.canvas.set_range((0.0, 1.0), (0.0, 1.0), (0.0, 1.0))  # of a new camera, vispy ignores the first
+
+    def keep(self, channels: Collection[int]) -> None:
+        """Draw nothing of other channels."""
+        for c in [c for c in self._handles if c not in channels]:
+            self._handles.pop(c).remove()
+            self._placed.pop(c, None)
+            del self._shapes[c], self._turned[c]
+
+    def draw(
+        self, channels: Collection[int], arrays: Mapping[int, np.ndarray], looks: Sequence[DrawnLook]
+    ) -> None:
+        """Draw these channels and no others, of those that are other than before from new pixels.
+
+        `arrays`: these, (Y, X), or voxels (Z, Y, X). `looks`: how the channels are drawn. Pixels that lie in
+        memory column by column are uploaded so, and turned where they are drawn.
+        """
+        for c, pixels in arrays.items():
+            self._turned[c] = is_transposed(pixels)
+            self._shapes[c] = pixels.shape
+            data = pixels.T if self._turned[c] else pixels
+            if c in self._handles:
+                self._handles[c].set_data(data)
+            else:
+                self._handles[c] = self._added(data)
+                self._dress(self._handles[c], looks[c])
+        self._drawn = frozenset(channels)
+        for c, handle in self._handles.items():
+            if handle.visible() is not self._is_on(c, looks[c]):
+                handle.set_visible(self._is_on(c, looks[c]))
+
+    def _is_on(self, c: int, look: DrawnLook) -> bool:
+        """Whether a channel is drawn; what is kept of others may be of another plane."""
+        return look.is_on and c in self._drawn
+
+    def _added(self, data: np.ndarray) -> ImageHandle:
+        canvas = self.canvas
+        canvas.set_range = _stay  # type: ignore[method-assign]  # ndv shows all of whatever is added
+        try:
+            return canvas.add_volume(data) if self._is_volume else canvas.add_image(data)
+        finally:
+            del canvas.set_range
+
+    def draw_as(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
+        """Draw a channel in another way than before."""
+        handle = self._handles.get(c)
+        if handle is None:
+            return
+        if look.colormap is not before.colormap:
+            handle.set_colormap(look.colormap)
+        if look.gamma != before.gamma:
+            handle.set_gamma(look.gamma)
+        if look.is_on != before.is_on:
+            handle.set_visible(self._is_on(c, look))
+        if look.limits != before.limits:
+            handle.set_clims(look.limits)
+
+    def _dress(self, handle: ImageHandle, look: DrawnLook) -> None:
+        handle.set_colormap(look.colormap)
+        handle.set_gamma(look.gamma)
+        handle.set_clims(look.limits)
+
+    def place(self, scales: AlongZyx, corner: AlongZyx) -> None:
+        """Have pictures and volumes begin at this corner, their pixels or voxels as large as `scales`."""
+        self.scales, self._corner = scales, corner
+        for c, handle in self._handles.items():
+            place = self._place_of(c, handle.data().shape)
+            if c not in self._placed or not np.array_equal(place, self._placed[c]):
+                self._placed[c] = place
+                visual_of(handle).transform = self._transform(place)
+
+    def _place_of(self, c: int, uploaded: tuple[int, ...]) -> np.ndarray:
+        """How large what was uploaded is drawn and where it begins (x, y, z), and whether it is turned."""
+        left_out = np.ones(3)  # of pixels that graphics cards cannot hold, ndv uploads every n-th
+        shape = self._shapes[c]
+        there = uploaded[::-1] if self._turned[c] else uploaded
+        left_out[-len(shape) :] = [n / max(m, 1) for n, m in zip(shape, there, strict=False)]
+        scale = left_out * self.scales
+        begin = np.array(self._corner) if not self._is_volume else self._corner + scale / 2
+        if not self._is_volume:
+            begin[0] = 0.0
+        return np.array([scale[::-1], begin[::-1], [self._turned[c]] * 3])
+
+    @staticmethod
+    def _transform(place: np.ndarray) -> STTransform | MatrixTransform:
+        (x, y, z), (left, top, front), (is_turned, *_) = place
+        if not is_turned:
+            return STTransform(scale=(x, y, z), translate=(left, top, front))
+        return MatrixTransform(
+            np.array([[0.0, y, 0.0, 0.0], [x, 0.0, 0.0, 0.0], [0.0, 0.0, z, 0.0], [left, top, front, 1.0]])
+        )
+
+    def delete_gl_objects(self) -> None:
+        """Delete the textures, buffers and programs of the canvas.
+
+        vispy leaves them to the end of the GL context. Where contexts are shared, as in our own application,
+        they outlive it: megabytes of graphics memory for each dataset that was shown.
+        """
+        widget = self.widget
+        if not isinstance(widget, QOpenGLWidget) or not widget.isValid():
+            return
+        with collector.paused():  # of a window that was closed it may free what makes another context current
+            widget.makeCurrent()
+            objects = gl_objects_of(vispy_canvas_of(self.canvas))
+            for each in list(objects.values()):
+                if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
+                    each.delete()
+            objects.clear()
+            widget.doneCurrent()
+
+    def dispose(self) -> None:
+        """Close the canvas, whose widget is deleted by the event loop."""
+        widget = self.widget
+        self.canvas.close()
+        widget.setParent(None)
+        widget.deleteLater()
+
+
+def new_pictures(*, is_volume: bool) -> ChannelPictures:
+    """Build a canvas; the event loop may run meanwhile."""
+    hook = sys.excepthook
+    try:
+        canvas = get_array_canvas_class()(ArrayViewerModel())
+    finally:
+        sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
+    _leave_buffers_to_qt(canvas)
+    return ChannelPictures(canvas, is_volume=is_volume)
+
+
+def _leave_buffers_to_qt(canvas: ArrayCanvas) -> None:
+    """Keep vispy from swapping buffers after each draw; Qt composes the widget's frame buffer itself.
+
+    The swap reaches no screen, but waits for drawing to finish (40 ms in software) and blocks every other
+    Python thread, including the host's writer.
+    """
+    scene = vispy_canvas_of(canvas)
+    if hasattr(scene, "swap_buffers"):
+        scene.events.draw.disconnect((scene, "swap_buffers"))
+
+
+def _stay(*where: object, **more: object) -> None:
+    """See what was seen before."""
