@@ -308,8 +308,9 @@ class Dataset(DatasetNumbers):
     ) -> list[ProjectedStack]:
         """Return the projections of stacks (`PROJECTIONS`), of the planes read so far and within `wait` s.
 
-        All of their planes are in view from now on, as by `planes`: ask again when they have changed, and for
-        what `is_held_back`. Never more than a few planes are in memory beside the cache.
+        In the order in memory of `planes`. All of their planes are in view from now on, as by `planes`: ask
+        again when they have changed, and for what `is_held_back`. Never more than a few planes are in memory
+        beside the cache.
         """
         self._notified.fold()
         return self._stacks.projections.of(stacks, how, level, wait)
