@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from memory_source import wait_until
 from runs import CHANNELS, planes_of, small_run, write
 from screen import assert_shows, settle
 
@@ -70,14 +70,13 @@ def test_what_is_no_plane_of_the_run_is_ignored(viewer, tmp_path):
 def test_a_run_that_was_replaced_has_no_effect_on_the_next(viewer, tmp_path):
     first = started(viewer, small_run(tmp_path / "first"))
     second = viewer.run([tmp_path / "second" / "0"], ["GFP"], 8, 8)
-    deadline = time.monotonic() + 10
-    while first.active and time.monotonic() < deadline:  # it is closed in a thread
-        time.sleep(0.01)
+    wait_until(lambda: not first.active)  # it is closed in a thread
     assert not first.notify(t=0)
     first.end()
     assert second.active
     assert viewer.dataset.live
     viewer.close()
+    wait_until(lambda: not second.active)
     assert not second.notify()
     assert not viewer.run(["a"], ["GFP"], 8, 8).active
 

@@ -180,11 +180,13 @@ def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, 
     assert all(area.center == pytest.approx(areas[0].center, abs=0.2) for area in areas)
     assert split(viewer).panes.fit_button.isVisible()
     qtbot.mouseMove(pane, QPoint(20, 20))  # the mouse may have been left where it goes
-    with qtbot.waitSignal(viewer.stage.hover_text) as said:
-        qtbot.mouseMove(pane, QPoint(90, 70))
+    said = [""]
+    viewer.stage.hover_text.connect(lambda text, *_: said.append(text))
+    qtbot.mouseMove(pane, QPoint(90, 70))
     x, y, _ = pane.camera.canvas_to_world((90, 70))
     row, column = int(y // 0.5), int(x // 0.5)
-    assert all(f"c{c} {plane(0, c)[row, column]}" in said.args[0] for c in range(3))
+    values = [f"c{c} {plane(0, c)[row, column]}" for c in range(3)]
+    qtbot.waitUntil(lambda: all(value in said[-1] for value in values), timeout=20_000)
     assert all(each._cursor == pytest.approx((x, y)) for each in panes)
     center = split(viewer).panes.visible_area().center
     press(qtbot, Qt.Key.Key_C)

@@ -267,6 +267,32 @@ if {deleted}:
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def test_what_a_host_leaves_is_deleted_before_pyqt_goes_through_all_there_is(tmp_path):
+    run = small_run(tmp_path / "run")
+    write(run)
+    body = f"""
+import atexit, importlib, qtpy
+from qtpy.QtCore import QCoreApplication
+sip = importlib.import_module(qtpy.API_NAME + ".sip")
+app = QApplication([])
+kept = []
+def say():
+    print([sip.isdeleted(each) for each in kept], QCoreApplication.instance() is not None, flush=True)
+atexit.register(say)  # after PyQt's function, so called before it; before the viewer's, so called after it
+import ndviewer_light
+viewer = ndviewer_light.LightweightViewer({str(run.folder)!r})
+window = QMainWindow(); window.setCentralWidget(viewer); window.show()
+end = time.time() + 30
+while viewer.ndv_viewer is None and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+kept += [viewer, viewer.stage.canvas]
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout.splitlines()[-1] == "[True, True] True"
+
+
 def test_no_module_of_qt_is_imported_in_a_thread(tmp_path):
     # PyQt looks for the class of whatever it wraps in all of them, also in one that is half imported
     body = """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import weakref
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from qtpy.QtCore import QObject
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
 
 logger = logging.getLogger(__name__)
 
@@ -17,6 +18,31 @@ _owners: set[Owner] = set()
 For the same reason `destroyed` is connected to a method, not a lambda: a lambda that is part of the
 garbage is already cleared when Qt calls it, which would crash the process.
 """
+
+
+_until_exit: weakref.WeakSet[QObject] = weakref.WeakSet()
+
+
+def delete_at_exit(widget: QObject) -> None:
+    """Have a widget deleted when the program ends, if it is still there. GUI thread.
+
+    PyQt deletes what is left then while it goes through all objects there are. What runs in Python meanwhile,
+    as when a context of OpenGL ends, may make more of them: nearly every second program that just showed a
+    dataset and ended crashed in its last moment.
+    """
+    if not _until_exit:
+        atexit.unregister(_delete_all)
+        atexit.register(_delete_all)  # after PyQt's, so that it comes before
+    _until_exit.add(widget)
+
+
+def _delete_all() -> None:
+    if QCoreApplication.instance() is None:
+        return
+    for widget in list(_until_exit):
+        with contextlib.suppress(RuntimeError):  # it is deleted already
+            widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 class Owner(ABC):

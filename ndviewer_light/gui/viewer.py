@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
+from .ends import delete_at_exit
 from .following.follow import Axis, FollowMode
 from .given_paths import not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
@@ -60,6 +61,7 @@ class LightweightViewer(QWidget):
     def __init__(self, dataset_path: str = "", *, panels: bool = False) -> None:
         """`panels`: show plate, fields of the well and facts of the acquisition left of the picture."""
         super().__init__()
+        delete_at_exit(self)
         self._screen = Screen(panels=panels)
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
