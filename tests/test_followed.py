@@ -195,15 +195,21 @@ def write_time_point(path: Path, well: str, t: int) -> None:
 
 
 def every_state(dataset: Dataset) -> dict[PlaneKey, set[PlaneState]]:
-    """What each plane is by all that tell it: the picture, the overview, the report, and one by one."""
+    """What each plane is by all that tell it: the picture, the overview, the report, and one by one.
+
+    A report leaves out the time points that the array of a field is known not to have so far.
+    """
     n = dataset.sizes
     keys = [PlaneKey(t, p, c) for t in range(n["t"]) for p in range(n["p"]) for c in range(n["c"])]
     dataset.take_changes()
     pictures = [plane.state for plane in dataset.planes(keys, wait=None)]
     small = [plane.state for plane in dataset.thumbnails(keys)]
     blocks = dataset.report().blocks
-    counted = [CODED[blocks[key.p][key.t, key.c, key.z] - 1] for key in keys]
     one_by_one = [dataset.state(key) for key in keys]
+    counted = [
+        CODED[blocks[key.p][key.t, key.c, key.z] - 1] if key.t < len(blocks[key.p]) else state
+        for key, state in zip(keys, one_by_one, strict=True)
+    ]
     told = zip(pictures, small, counted, one_by_one, strict=True)
     return {key: set(each) for key, each in zip(keys, told, strict=True)}
 
