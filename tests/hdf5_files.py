@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 SHAPE = (5, 37, 53)
 GZIP = {"compression": "gzip", "shuffle": True}
+IMAGING_PLANE = {
+    "indicator": "GCaMP6f",
+    "excitation_lambda": 920.0,
+    "emission_lambda": 525.0,
+    "grid_spacing": [1e-6, 2e-6, 5e-6],
+    "unit": "meters",
+}
+"""What NWB says of the plane that a microscope scans."""
 
 
 def volume(shape: Sequence[int] = SHAPE, dtype: Any = "u2", seed: int = 0) -> np.ndarray:

@@ -69,6 +69,17 @@ def watches(viewer: LightweightViewer) -> Iterator[list[Watch]]:
         watch.stop()
 
 
+def writes_the_rest(watch: Watch, second: WriterProcess, per_view: int) -> None:
+    """Another writer goes on to the end: all eight planes are shown."""
+    try:
+        assert shows(watch, 8 // per_view)
+        assert wait(lambda: second.ended, TIMEOUT)
+        assert second.done, second.errors
+    finally:
+        second.stop()
+    assert len(watch.sweep(TIMEOUT)) == 8
+
+
 def shows(watch: Watch, n: int) -> bool:
     """Whether the first n planes are shown, each on its turn."""
     return wait(lambda: watch.follow(n), TIMEOUT)
@@ -175,14 +186,7 @@ def test_a_writer_dies_and_one_resumes(
     assert shows(watch, there)
     look_around(watch, there)
     assert len(watch.sweep(TIMEOUT, there)) == 4
-    second = WriterProcess(name, path, plan, "--resume")
-    try:
-        assert shows(watch, 8 // per_view)
-        assert wait(lambda: second.ended, TIMEOUT)
-        assert second.done, second.errors
-    finally:
-        second.stop()
-    assert len(watch.sweep(TIMEOUT)) == 8
+    writes_the_rest(watch, WriterProcess(name, path, plan, "--resume"), per_view)
     assert not watch.judge.wrong, "\n".join(map(str, watch.judge.wrong))
 
 
@@ -228,12 +232,5 @@ def test_a_writer_dies_within_a_file_and_one_resumes(
     assert dataset is not None
     assert wait(lambda: dataset.report().present == died_in, TIMEOUT), dataset.report()
     if entry.resumes:
-        second = WriterProcess(name, path, plan, "--from", str(died_in))
-        try:
-            assert shows(watch, 8 // per_view)
-            assert wait(lambda: second.ended, TIMEOUT)
-            assert second.done, second.errors
-        finally:
-            second.stop()
-        assert len(watch.sweep(TIMEOUT)) == 8
+        writes_the_rest(watch, WriterProcess(name, path, plan, "--from", str(died_in)), per_view)
     assert not watch.judge.wrong, "\n".join(map(str, watch.judge.wrong))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-from hdf5_files import GZIP, add_series, volume, with_masks_in_depth, write_nwb
+from hdf5_files import GZIP, IMAGING_PLANE, add_series, volume, with_masks_in_depth, write_nwb
 from PIL import Image
 
 from ndviewer_light.cli.render import main as render
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Open = Callable[..., HDF5Source]
-
-PLANE = {
-    "indicator": "GCaMP6f",
-    "excitation_lambda": 920.0,
-    "emission_lambda": 525.0,
-    "grid_spacing": [1e-6, 2e-6, 5e-6],
-    "unit": "meters",
-}
 
 
 def movie(n_t: int = 4, n_x: int = 24, n_y: int = 16, *more: int, seed: int = 0) -> np.ndarray:
@@ -60,7 +52,9 @@ def test_x_runs_across_and_y_down(tmp_path: Path, opened: Open, kind: str, how: 
 @pytest.mark.parametrize("how", [{}, {"chunks": (1, 24, 16, 2), **GZIP}])
 def test_a_fourth_axis_is_depth(tmp_path: Path, opened: Open, how: dict[str, Any]) -> None:
     data = movie(4, 24, 16, 3)
-    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": data, "plane": PLANE, "rate": 10.0, **how}))
+    source = opened(
+        write_nwb(tmp_path / "a.nwb", S={"data": data, "plane": IMAGING_PLANE, "rate": 10.0, **how})
+    )
     assert source.info.sizes == {"t": 4, "p": 1, "c": 1, "z": 3, "y": 16, "x": 24}
     for t in range(4):
         for z in range(3):
@@ -111,7 +105,7 @@ def test_files_that_pynwb_writes(tmp_path: Path, opened: Open) -> None:
 
 
 def test_the_imaging_plane_says_how_large_pixels_are(tmp_path: Path, opened: Open) -> None:
-    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 30.0, "plane": PLANE}))
+    source = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 30.0, "plane": IMAGING_PLANE}))
     info = source.info
     assert (info.pixel_size_x_um, info.pixel_size_y_um) == pytest.approx((1, 2))
     assert info.time_step_s == pytest.approx(1 / 30)
@@ -124,7 +118,7 @@ def test_the_imaging_plane_says_how_large_pixels_are(tmp_path: Path, opened: Ope
     ("unit", "factor"), [("micrometers", 1), ("um", 1), ("millimeters", 1e3), ("feet", None)]
 )
 def test_units_of_grids(tmp_path: Path, opened: Open, unit: str, factor: float | None) -> None:
-    plane = {**PLANE, "grid_spacing": [0.5, 0.25], "unit": unit}
+    plane = {**IMAGING_PLANE, "grid_spacing": [0.5, 0.25], "unit": unit}
     info = opened(write_nwb(tmp_path / "a.nwb", S={"data": movie(), "rate": 30.0, "plane": plane})).info
     assert info.pixel_size_x_um == (factor and pytest.approx(0.5 * factor))
 
@@ -217,7 +211,7 @@ def test_pixels_may_be_a_link_inside_the_file(tmp_path: Path, opened: Open) -> N
 
 
 def test_links_to_other_files_are_not_followed(tmp_path: Path, opened: Open) -> None:
-    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": PLANE})
+    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": IMAGING_PLANE})
     path = write_nwb(tmp_path / "a.nwb", Own={"data": movie(2)}, Linked={"data": movie()})
     with h5py.File(path, "a") as file:
         del file["acquisition/Linked/data"]
@@ -236,7 +230,7 @@ def test_links_to_other_files_are_not_followed(tmp_path: Path, opened: Open) -> 
 @pytest.fixture
 def with_pictures(tmp_path: Path) -> Path:
     """A series, single images and masks, as pynwb lays them out: all of them (x, y)."""
-    path = write_nwb(tmp_path / "a.nwb", S={"data": movie(2), "rate": 1.0, "plane": PLANE})
+    path = write_nwb(tmp_path / "a.nwb", S={"data": movie(2), "rate": 1.0, "plane": IMAGING_PLANE})
     with h5py.File(path, "a") as file:
         images = file.create_group("acquisition/snapshots")
         images.attrs["neurodata_type"] = "Images"
@@ -329,7 +323,7 @@ def test_series_come_first_and_pictures_are_offered(with_pictures: Path, opened:
 
 
 def test_pixels_in_another_file_are_read_when_that_is_allowed(tmp_path: Path) -> None:
-    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": PLANE})
+    write_nwb(tmp_path / "other.nwb", S={"data": movie(), "plane": IMAGING_PLANE})
     path = write_nwb(tmp_path / "a.nwb", Linked={"data": movie(), "rate": 5.0})
     with h5py.File(path, "a") as file:
         del file["acquisition/Linked/data"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
-from hdf5_files import volume, write_nwb
+from hdf5_files import IMAGING_PLANE, volume, write_nwb
 from stores import needs_zarr_3
 from written import NWB_MASKS
 
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from ndviewer_light.sources import Source
 
     Open = Callable[..., Source]
-
-PLANE = {
-    "indicator": "GCaMP6f",
-    "excitation_lambda": 920.0,
-    "emission_lambda": 525.0,
-    "grid_spacing": [1e-6, 2e-6, 5e-6],
-    "unit": "meters",
-}
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ _TABLE = "/processing/ophys/ImageSegmentation/PlaneSegmentation"
 
 def with_lists(path: Path, name: str, masks: np.ndarray, series: np.ndarray) -> None:
     """A series, and masks (region, x, y[, z]) as lists of their pixels, as pynwb lays them out."""
-    write_nwb(path, S={"data": series, "rate": 1.0, "plane": PLANE})
+    write_nwb(path, S={"data": series, "rate": 1.0, "plane": IMAGING_PLANE})
     lists = [
         np.array(
             [(*at, mask[at]) for at in zip(*np.nonzero(mask), strict=True)],
