@@ -279,6 +279,37 @@ def test_a_cluster_of_two_processes_makes_the_same_pictures(plate, tmp_path):
     assert done.stdout.strip() == "made 32", done.stderr
 
 
+_SLOW_TRANSFERS = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+from distributed import Client, LocalCluster
+from ndviewer_light import open_dataset
+
+if __name__ == "__main__":
+    keys = [(0, p, c, 0) for p in range(4) for c in range(2)]
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
+        with Client(cluster) as client, open_dataset(sys.argv[1]) as ds, ThreadPoolExecutor(4) as pool:
+            transfer = client._gather_remote
+
+            async def slow(*args):
+                await asyncio.sleep(0.25)
+                return await transfer(*args)
+
+            client._gather_remote = slow
+            made = list(pool.map(lambda _: ds.thumbnails(keys, 32, scheduler=client), range(12)))
+            print({plane.reason or plane.state.name for each in made for plane in each})
+"""
+
+
+def test_threads_whose_results_cross_together_do_not_disturb_each_other(plate, tmp_path):
+    pytest.importorskip("distributed")
+    script = tmp_path / "slow_transfers.py"
+    script.write_text(_SLOW_TRANSFERS)
+    command = [sys.executable, str(script), str(plate)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "{'PRESENT'}", done.stdout + done.stderr
+
+
 def test_a_cluster_that_is_not_there_is_an_error_that_names_it(plate, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("ndviewer_light.engine.cluster_thumbnails.CLUSTER_SECONDS", 0.2)

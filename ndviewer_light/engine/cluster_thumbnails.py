@@ -52,20 +52,19 @@ class ClusterThumbnails:
             client.cancel(futures)
 
     def _result(self, future: Any) -> list[MadeThumbnail]:
-        from distributed import TimeoutError as NotYet
-
-        scope = current_scope()
-        while True:
+        # Not `future.result(timeout=…)`: where its time ends while a result crosses, it cancels the transfer,
+        # and with it what other threads wait for, as results that are asked for together cross together.
+        scope, done = current_scope(), threading.Event()
+        future.add_done_callback(lambda _future: done.set())
+        while not done.wait(_GLANCE_SECONDS):
             if scope is not None and scope.dropped:
                 raise ReadDroppedError("the pictures are no longer needed")
-            try:
-                return [MadeThumbnail(*each) for each in future.result(timeout=_GLANCE_SECONDS)]
-            except NotYet:
-                continue
-            except DatasetError:
-                raise
-            except Exception as error:
-                raise DatasetError(f"the dask cluster {self._scheduler} failed: {error}") from error
+        try:
+            return [MadeThumbnail(*each) for each in future.result()]
+        except DatasetError:
+            raise
+        except Exception as error:
+            raise DatasetError(f"the dask cluster {self._scheduler} failed: {error}") from error
 
     def connect(self) -> Any:
         """The client of the cluster. Raises `DatasetError` if it cannot be reached."""
