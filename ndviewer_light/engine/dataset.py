@@ -20,6 +20,7 @@ from .measured_reads import MeasuredReads
 from .overview import OVERVIEW
 from .plane_times import PlaneTimes
 from .planes_in_view import ViewedPlanes
+from .position_coords import PositionCoords
 from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
 from .rereader import Rereader
 from .selection import filled
@@ -110,6 +111,7 @@ class Dataset(DatasetNumbers):
             source, self._outcomes, path, self.storage_options, None if live else reopen, self._were_read
         )
         self._label_parts = LabelParts(source, self.storage_options)
+        self.position_coords = PositionCoords()
         self._requests, beside = (
             ViewRequests(
                 self._current, cache, viewed, self._follower, self._notified, self._parts, outcomes, other

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey, Position, Region, some_names
+from ..model import PlaneKey, Region, some_names
 from ..sources.source import AT_ONCE
 from .leases import StoredKey
 from .read_ahead import ReadAhead
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo, ImageInfo, Level
     from .dataset import Dataset
+    from .position_coords import PositionCoords
 
 DIMS = ("time", "fov", "z", "channel", "y", "x")
 
@@ -344,7 +345,8 @@ def lazy_planes(dataset: Dataset, level: int, missing: str, positions: Sequence[
     if info.image(positions[0]).dtype is None:
         raise ValueError("nothing of the dataset is written yet, so its dtype is unknown")
     planes = LazyPlanes(dataset, positions, level, missing)
-    return LabelledPlanes(planes, _coords(info, planes, positions), _attrs(info, planes, dataset.path, level))
+    coords = _coords(info, planes, positions, dataset.position_coords)
+    return LabelledPlanes(planes, coords, _attrs(info, planes, dataset.path, level))
 
 
 def _has_level(dataset: Dataset, p: int, level: int) -> bool:
@@ -361,19 +363,18 @@ def _level(dataset: Dataset, p: int, level: int) -> Level:
     return levels[level]
 
 
-def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> dict[str, Any]:
+def _coords(
+    info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int], kept: PositionCoords
+) -> dict[str, Any]:
     image, shape, level = planes.image, planes.shape, planes.of_level
     scale, middle = level.scale, level.middle
     times = np.array(image.times) if image.times else np.arange(shape[0])
     is_all = positions == range(len(info.positions))
-    places = info.positions if is_all else [info.positions[p] for p in positions]
-    by_field = dict(zip(Position._fields, zip(*places, strict=True), strict=True))  # ten thousand on a plate
+    of_fields = kept.of_all(info.positions) if is_all else kept.of([info.positions[p] for p in positions])
     return {
         "time": times if image.time_step_s is None else times * image.time_step_s,
         "fov": np.arange(len(positions)) if is_all else np.array(positions),
-        "position": ("fov", _labels(by_field["region"], by_field["fov"])),
-        "acquisition": ("fov", _names(by_field["acquisition"])),
-        **_on_the_stage({name: by_field[name] for name in ("x_um", "y_um", "z_um")}),
+        **of_fields,
         "z": _along(shape[2], image.z_step_um, scale.z, middle.z),
         "channel": [channel.name for channel in image.channels],
         "y": _along(shape[4], image.pixel_size_y_um, scale.y, middle.y),
@@ -381,28 +382,9 @@ def _coords(info: DatasetInfo, planes: LazyPlanes, positions: Sequence[int]) -> 
     }
 
 
-def _labels(regions: tuple[str, ...], fovs: tuple[int, ...]) -> np.ndarray:
-    """The labels of positions; as `Position.label`, ten thousand of them in half the time."""
-    labels = [f"{region}:{fov}" for region, fov in zip(regions, fovs, strict=True)]
-    return np.array(labels, f"U{max(map(len, labels))}")
-
-
-def _names(names: tuple[str, ...]) -> np.ndarray:
-    return np.full(len(names), names[0]) if len(set(names)) == 1 else np.array(names)
-
-
 def _along(n: int, step: float | None, scale: float, middle: float) -> np.ndarray:
     """Where the samples of an axis of a level are, in µm; their indices if the step of level 0 is unknown."""
     return np.arange(n) if step is None else (np.arange(n) * scale + middle) * step
-
-
-def _on_the_stage(places: dict[str, tuple[float | None, ...]]) -> dict[str, tuple[str, list[float]]]:
-    """Stage coordinates in µm, NaN where unknown; none of an axis that is known of no position."""
-    return {
-        name: ("fov", [math.nan if at is None else at for at in along])
-        for name, along in places.items()
-        if along.count(None) < len(along)
-    }
 
 
 def _attrs(info: DatasetInfo, planes: LazyPlanes, path: str, level: int) -> dict[str, Any]:
