@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,8 @@ from .named_axes import clean
 from .ngff import find, listed, lookup, written_label
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..storage.limits import JsonObject
 
 
@@ -40,14 +43,18 @@ def plate_wells(attributes: JsonObject, where: str) -> tuple[Well, ...]:
             f"{where}: {len(wells)} wells; at most {MAX_POSITIONS} positions can be shown"
         )
     paths = [safe_node(well.get("path"), where) for well in wells if isinstance(well, dict)]
-    found = {path: _row_and_column(path) for path in paths if path}
-    order = sorted(found, key=lambda path: (natural_key(found[path][0]), natural_key(found[path][1])))
+    clean_once, key_of = (
+        functools.cache(clean),
+        functools.cache(natural_key),
+    )  # few rows and columns, many wells
+    found = {path: _row_and_column(path, clean_once) for path in paths if path}
+    order = sorted(found, key=lambda path: tuple(map(key_of, found[path])))
     return tuple(Well(path, region_name(*found[path])) for path in order)
 
 
-def _row_and_column(path: str) -> tuple[str, str]:
+def _row_and_column(path: str, clean_once: Callable[[object], str]) -> tuple[str, str]:
     row, _, column = path.rpartition("/")
-    return clean(row), clean(column)
+    return clean_once(row), clean_once(column)
 
 
 def is_well(attributes: JsonObject) -> bool:

@@ -12,7 +12,7 @@ import math
 import os
 import re
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     DatasetError,
@@ -24,8 +24,11 @@ from ..errors import (
 )
 from .file_kinds import looks_like
 from .file_versions import NOTHING, version_in
-from .local_files import open_descriptor
+from .local_files import open_file
 from .printable import brief
+
+if TYPE_CHECKING:
+    from .local_files import LinkGuard
 
 MAX_METADATA_BYTES = 16 * 1024**2
 MAX_JSON_DEPTH = 64
@@ -64,9 +67,14 @@ def read_small_file(path: str) -> bytes | None:
     return read_file(path, MAX_METADATA_BYTES, "metadata")
 
 
-def read_versioned_file(path: str) -> tuple[bytes | None, str]:
-    """Like `read_small_file`, with the version, as in `file_versions`, that it had before it was read."""
-    found = _read(path, MAX_METADATA_BYTES, "metadata")
+def read_versioned_file(
+    path: str, links: LinkGuard | None = None, seen: set[str] | None = None
+) -> tuple[bytes | None, str]:
+    """Like `read_small_file`, with the version, as in `file_versions`, that it had before it was read.
+
+    With `links` and `seen` as for `local_files.open_file`.
+    """
+    found = _read(path, MAX_METADATA_BYTES, "metadata", links, seen)
     return (None, NOTHING) if found is None else (found[0], version_in(found[1]))
 
 
@@ -79,16 +87,17 @@ def read_file(path: str, most: int, what: str = "a chunk of this array") -> byte
     return None if found is None else found[0]
 
 
-def _read(path: str, most: int, what: str) -> tuple[bytes, os.stat_result] | None:
+def _read(
+    path: str, most: int, what: str, links: LinkGuard | None = None, seen: set[str] | None = None
+) -> tuple[bytes, os.stat_result] | None:
     """A whole file, and what the system said of it before."""
     try:
-        descriptor = open_descriptor(path)
+        descriptor, status = open_file(path, links, seen)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     try:
-        status = os.fstat(descriptor)
         return _read_descriptor(descriptor, path, status.st_size, most, what), status
     except OSError as error:
         raise error_of_os(error, path) from error

@@ -10,7 +10,7 @@ import errno
 import functools
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import NotRegularFileError, UntrustedReferenceError
 
@@ -36,7 +36,9 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _TYPE = 0o170000  # the file type bits of a mode
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # 0 on Windows
 _CANNOT_BE_OPENED = (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR)
+_IS_LINK = (errno.ELOOP, errno.EMLINK, getattr(errno, "EFTYPE", errno.ELOOP))  # Linux, FreeBSD, NetBSD
 
 
 def open_descriptor(path: str) -> int:
@@ -44,18 +46,51 @@ def open_descriptor(path: str) -> int:
 
     Raises `NotRegularFileError` for anything else of that name, `OSError` and `ValueError` as `os.open` does.
     """
+    return open_file(path)[0]
+
+
+def open_file(path: str, links: LinkGuard | None = None, seen: set[str] | None = None) -> OpenDescriptor:
+    """Like `open_descriptor`, with what the system says of the file.
+
+    With `links`, of which `seen` is as for `LinkGuard.check`: a file that belongs to the dataset, else
+    `UntrustedReferenceError` is raised.
+    """
+    flags = OPEN_FLAGS
+    if links is not None and _NO_LINK:
+        links.check_folders((path,), seen)
+        flags |= _NO_LINK
+    elif links is not None:
+        links.check((path,), seen)
     try:
-        descriptor = os.open(path, OPEN_FLAGS)
+        descriptor = _opened(path, flags, links)
     except OSError as error:
         if error.errno in _CANNOT_BE_OPENED:  # the error for a socket
             check_regular(path, os.stat(path))
         raise
     try:
-        check_regular(path, os.fstat(descriptor))
+        status = os.fstat(descriptor)
+        check_regular(path, status)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return OpenDescriptor(descriptor, status)
+
+
+def _opened(path: str, flags: int, links: LinkGuard | None) -> int:
+    try:
+        return os.open(path, flags)
+    except OSError as error:
+        if links is None or error.errno not in _IS_LINK:
+            raise
+    links.check((path,))
+    return os.open(path, OPEN_FLAGS)
+
+
+class OpenDescriptor(NamedTuple):
+    """A file that is open: its descriptor, and what the system says of it."""
+
+    descriptor: int
+    status: os.stat_result
 
 
 def open_regular(path: str) -> io.BufferedReader:
@@ -119,7 +154,7 @@ class LinkGuard:
         if self.follows:
             return
         seen = set() if seen is None else seen
-        for folder in {path.rpartition(os.sep)[0] for path in paths}:
+        for folder in {path.rpartition(os.sep)[0] for path in paths} - seen:
             self._check_folder(folder, seen)
 
     def _check_folder(self, path: str, seen: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
@@ -46,7 +47,7 @@ def opened_info(
     path: str, layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree
 ) -> DatasetInfo:
     """What is known of a dataset opened at `path` once the image of position `p` has been read."""
-    positions = tuple(place.position for place in layout.places)
+    positions = tuple(map(attrgetter("position"), layout.places))
     info = DatasetInfo(
         layout.format, positions, (), 1, 1, 1, 1, None, name=tree.title, objective=layout.objective
     )

@@ -45,11 +45,11 @@ def label_images(path: str, store: str, tree: Tree, *, ask: bool = False) -> tup
 def _masks_of_series(store: str, tree: Tree) -> list[str]:
     """The masks of NWB that are of the size of the series at `store`."""
     try:
-        root = read_node(tree.top or tree.root, tree)  # which was read already
-        if root is None or not nwb_series.is_file(root.attributes):
-            return []
-        node = read_node(store, tree, root.version, "group")
+        node = read_node(store, tree, kind="group")  # first, as metadata of a plate are long
         if node is None or not nwb_series.is_series(node.attributes):
+            return []
+        root = read_node(tree.top or tree.root, tree)
+        if root is None or not nwb_series.is_file(root.attributes):
             return []
         size = read_image(store, 0, tree).plane_shape
         below = masks_below(tree.top or tree.root, tree)

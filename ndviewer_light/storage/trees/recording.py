@@ -51,9 +51,7 @@ class RecordingTree(LocalTree):
 
     def _read(self, path: str) -> bytes | None:
         try:
-            if self._links is not None:
-                self._links.check([path], self._fine)
-            raw, version = read_versioned_file(path)
+            raw, version = read_versioned_file(path, self._links, self._fine)
         except DatasetError:
             self._versions.setdefault(path, version_of(path))  # before it is read
             return super().read_small(path)
