@@ -49,7 +49,8 @@ if TYPE_CHECKING:
         UntrustedReferenceError,
     )
     from .gui.viewer import LightweightViewer
-    from .gui.windows.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.launcher import LauncherWindow
+    from .gui.windows.window import LightweightMainWindow
     from .model import Channel, DatasetInfo, ImageInfo, Level, Plane, PlaneKey, PlaneState, Position, Region
     from .opening import imread, open_dataset
 
@@ -70,7 +71,7 @@ _HOME = {
     "FPATTERN": "core",
     "FPATTERN_OME": "core",
     "ImageInfo": "model",
-    "LauncherWindow": "gui.windows.window",
+    "LauncherWindow": "gui.windows.launcher",
     "Level": "model",
     "LightweightMainWindow": "gui.windows.window",
     "LightweightViewer": "gui.viewer",

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from .gui.run_status.latency import LatencyLog
-    from .gui.windows.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.launcher import LauncherWindow
+    from .gui.windows.window import LightweightMainWindow
 
 _COMMANDS = {
     "info": ".cli.info",
@@ -220,13 +221,15 @@ def _shown(
     log: LatencyLog | None,
     scheduler: str | None,
 ) -> list[LightweightMainWindow | LauncherWindow]:
-    from .gui.windows.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.window import LightweightMainWindow
 
     windows: list[LightweightMainWindow | LauncherWindow] = [
         LightweightMainWindow(path, options, watch=watch, latency_log=log, scheduler=scheduler)
         for path in paths
     ]
     if not windows:
+        from .gui.windows.launcher import LauncherWindow
+
         windows.append(LauncherWindow(options, latency_log=log, scheduler=scheduler))
     for window in windows:
         window.show()

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
     from .engine.memory_bounded_lru import MemoryBoundedLRUCache
     from .gui.viewer import LightweightViewer
-    from .gui.windows.window import LauncherWindow, LightweightMainWindow
+    from .gui.windows.launcher import LauncherWindow
+    from .gui.windows.window import LightweightMainWindow
 
 TIFF_EXTENSIONS = set(TIFF_ENDS)
 LIVE_REFRESH_INTERVAL_MS = 750
@@ -47,7 +48,7 @@ FPATTERN_OME = re.compile(r"(?P<r>[^_]+)_(?P<f>\d+)\.ome\.tiff?", re.IGNORECASE)
 """Squid's OME-TIFFs, ``<region>_<fov>.ome.tiff``; use with `search`."""
 
 _HOME = {
-    "LauncherWindow": "gui.windows.window",
+    "LauncherWindow": "gui.windows.launcher",
     "LightweightMainWindow": "gui.windows.window",
     "LightweightViewer": "gui.viewer",
     "MemoryBoundedLRUCache": "engine.memory_bounded_lru",

@@ -14,7 +14,7 @@ import pytest
 import stores
 from memory_source import wait_until
 
-from ndviewer_light.isolation import reader_process
+from ndviewer_light.isolation import spawned_process
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 
@@ -58,8 +58,8 @@ server._Server._answer = answer_unless_it_hangs
 def disk_that_hangs_when_told(tmp_path, monkeypatch) -> None:
     """Let `hang` have an effect in the reader processes that are started from here on."""
     monkeypatch.setenv("NDVIEWER_TEST_HUNG", str(tmp_path / "hung"))
-    bootstrap = reader_process._BOOTSTRAP.replace("main(start", _HANGING + "main(start")
-    monkeypatch.setattr(reader_process, "_BOOTSTRAP", bootstrap)
+    bootstrap = spawned_process._BOOTSTRAP.replace("main(start", _HANGING + "main(start")
+    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", bootstrap)
 
 
 def hang(image: Path, key: PlaneKey) -> Callable[[], None]:

@@ -64,7 +64,7 @@ _LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
             id="open, isolated",
         ),
         pytest.param(
-            "import ndviewer_light.gui.windows.window",
+            "import ndviewer_light.gui.windows.window_contents",
             {"ndv", "vispy", "tensorstore", "ssl", *LAZY},
             id="widget",
         ),
@@ -74,6 +74,21 @@ def test_what_is_not_needed_is_not_imported(image: Path, code: str, banned: set[
     loaded = said_by(f"{code}\n{_LOADED}", image)
     assert isinstance(loaded, list)
     assert not banned.intersection(loaded)
+
+
+_FRAME = """
+from ndviewer_light.isolation import spare
+spare.prestart(lambda job: job())
+import ndviewer_light.gui.windows.window
+answer = sorted(sys.modules)
+spare.discard_spare()
+"""
+
+
+def test_until_its_first_paint_a_window_and_its_reader_process_need_neither_numpy_nor_the_viewer() -> None:
+    loaded = said_by(_FRAME)
+    assert isinstance(loaded, list)
+    assert not {"numpy", "ndviewer_light.gui.viewer", "ndviewer_light.engine.dataset"}.intersection(loaded)
 
 
 _SHOWN = """
@@ -92,7 +107,7 @@ from ndviewer_light.gui.windows.window import LightweightMainWindow
 app = application()
 window = LightweightMainWindow(sys.argv[1])
 window.show()
-window.grab()
+window.viewer.grab()
 builtins.__import__ = imported
 from tests.benchmarks.widget import Loop
 loop = Loop()

@@ -13,7 +13,8 @@ from runs import CHANNELS, REPO, planes_of, small_run, write
 from screen import assert_shows, settle
 
 from ndviewer_light.gui.viewer import LightweightViewer
-from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.launcher import LauncherWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from simulate_acquisition import announce_run
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]

@@ -109,7 +109,7 @@ def test_reading_in_a_process_of_its_own_loads_nothing_that_opens_files(image):
 def test_a_window_does_not_wait_for_what_its_first_dataset_needs():
     pytest.importorskip("qtpy")
     late = {"cmap", "urllib.request", "_hashlib", "ndviewer_light.engine.dataset", "ndv", "tensorstore"}
-    code = f"import ndviewer_light.gui.windows.window, sys; print(*({late!r} & sys.modules.keys()))"
+    code = f"import ndviewer_light.gui.windows.window_contents, sys; print(*({late!r} & sys.modules.keys()))"
     assert in_fresh_python(code) == ""
 
 

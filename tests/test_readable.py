@@ -17,7 +17,8 @@ from ndviewer_light.gui.look.plots import new_plot
 from ndviewer_light.gui.measures.drawn_shapes import ShapeKind
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
-from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.launcher import LauncherWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.gui.windows.window_settings import note_opened
 from ndviewer_light.model import Interpretation, Position
 
@@ -190,9 +191,9 @@ def test_all_of_our_window_can_be_read_and_reached(qtbot) -> None:
     launcher.show()
     walk.look("the launcher", launcher)
     note_opened("/data/run")
-    launcher._chooser.ask()
-    walk.look("what to open", launcher._chooser.dialog)
-    launcher._chooser.dialog.close()
+    launcher.chooser.ask()
+    walk.look("what to open", launcher.chooser.dialog)
+    launcher.chooser.dialog.close()
     window.close()
     launcher.close()
     assert not walk.found, "\n".join(walk.found)

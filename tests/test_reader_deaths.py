@@ -125,7 +125,7 @@ def test_a_reader_killed_over_and_over_from_outside_is_always_replaced(opened):
 
 def test_metadata_that_ends_the_reader_each_time_is_left_alone(image, monkeypatch):
     monkeypatch.setattr(
-        "ndviewer_light.isolation.reader_process._BOOTSTRAP", "import os, signal; os.kill(os.getpid(), 9)"
+        "ndviewer_light.isolation.spawned_process._BOOTSTRAP", "import os, signal; os.kill(os.getpid(), 9)"
     )
     clock = Clock()
     monkeypatch.setattr("ndviewer_light.isolation.blame.time", clock)

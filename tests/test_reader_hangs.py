@@ -19,9 +19,9 @@ from memory_source import TIMEOUT, Gate, in_thread, wait_until
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.cache import PlaneCache
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.isolation import reader_process
+from ndviewer_light.isolation import spawned_process
 from ndviewer_light.isolation.client import IsolatedSource
-from ndviewer_light.isolation.reader_process import READS_IN_FLIGHT
+from ndviewer_light.isolation.spawned_process import READS_IN_FLIGHT
 from ndviewer_light.model import PlaneKey, PlaneState
 from tests import stress
 
@@ -122,7 +122,7 @@ def test_opening_what_hangs_ends(tmp_path, name):
 def test_while_it_is_opened_that_is_told_and_afterwards_not(image, monkeypatch):
     source = IsolatedSource(str(image), timeout=1.5)
     assert source.opening_since is None
-    monkeypatch.setattr(reader_process, "_BOOTSTRAP", "import time; time.sleep(60)")
+    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", "import time; time.sleep(60)")
     before = time.monotonic()
     starting = in_thread(source.start)
     wait_until(lambda: source.opening_since is not None)

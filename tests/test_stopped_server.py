@@ -14,7 +14,7 @@ from memory_source import TIMEOUT, in_thread
 
 from ndviewer_light import errors, open_dataset
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.isolation import reader_process
+from ndviewer_light.isolation import spawned_process
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.zarr import tensorstore_context
@@ -73,9 +73,10 @@ def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
 ):
     stopped, other = servers
     monkeypatch.setattr(tensorstore_context, "_SLOWEST_START_S", START_SECONDS)
-    in_readers = reader_process._BOOTSTRAP.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
-    assert in_readers != reader_process._BOOTSTRAP
-    monkeypatch.setattr(reader_process, "_BOOTSTRAP", in_readers)
+    bootstrap = spawned_process._BOOTSTRAP
+    in_readers = bootstrap.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
+    assert in_readers != bootstrap
+    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", in_readers)
     with way(stopped.url("a.ome.zarr")) as opened, way(other.url("a.ome.zarr")) as beside:
         np.testing.assert_array_equal(opened.plane(), stores.plane())
         os.kill(stopped._process.pid, signal.SIGSTOP)

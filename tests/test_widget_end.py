@@ -19,7 +19,7 @@ from test_host import host
 
 from ndviewer_light.gui import ends
 from ndviewer_light.gui.viewer import LightweightViewer
-from ndviewer_light.gui.windows.window import LauncherWindow
+from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.isolation import spare
 from simulate_acquisition import announce_run, notify_plane
 

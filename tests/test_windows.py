@@ -9,14 +9,15 @@ from memory_source import MemorySource, memory_info
 from PIL import Image
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QApplication, QFileDialog, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
 from screen import activate, settle
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.given_paths import short_name
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.waiting import short_name
+from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.gui.windows.path_completion import completions, path_typed
-from ndviewer_light.gui.windows.window import LauncherWindow, LightweightMainWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.gui.windows.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
 from ndviewer_light.model import Channel, Position
 
@@ -56,7 +57,7 @@ def asked(qtbot, window):
     activate(qtbot, window)
     (window.focusWidget() or window.centralWidget()).setFocus()
     qtbot.keyClick(window.focusWidget(), Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
-    dialog = window._chooser.dialog
+    dialog = window.chooser.dialog
     qtbot.waitUntil(dialog.isVisible)
     return dialog
 
@@ -64,7 +65,7 @@ def asked(qtbot, window):
 @pytest.mark.each_binding
 def test_a_file_is_looked_for_in_a_dialog_that_waits_for_nobody(qtbot, launcher, tmp_path):
     qtbot.mouseClick(launcher.drop_label, Qt.MouseButton.LeftButton)
-    dialog = launcher._chooser.dialog
+    dialog = launcher.chooser.dialog
     for button, mode in (
         (dialog.folder, QFileDialog.FileMode.Directory),
         (dialog.file, QFileDialog.FileMode.ExistingFile),
@@ -87,7 +88,7 @@ def test_an_address_is_typed_in_and_nothing_opens_nothing(qtbot, launcher):
     qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
     window = launcher.viewer_window
     assert window.viewer.dataset_path == "https://127.0.0.1:9/plate.ome.zarr"
-    assert launcher._chooser.dialog is None
+    assert launcher.chooser.dialog is None
     window.close()
 
 
@@ -121,6 +122,34 @@ def test_a_path_is_completed_and_opened_as_the_format_that_is_chosen(qtbot, tmp_
         qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
     assert window.viewer.dataset.info.format.upper().startswith("TIFF")
     window.close()
+
+
+@pytest.mark.each_binding
+def test_a_window_is_on_screen_before_what_is_in_it_is_built(qtbot, tmp_path):
+    picture = tmp_path / "cells.tif"
+    tifffile.imwrite(picture, np.arange(600, dtype=np.uint16).reshape(20, 30))
+    window = LightweightMainWindow(str(picture))
+    qtbot.addWidget(window)
+    first = window.centralWidget()
+    assert isinstance(first, QLabel) and first.text() == "Opening…"
+    assert window.windowTitle().endswith("cells.tif")
+    window.show()
+    qtbot.waitUntil(lambda: window.centralWidget() is not first, timeout=20_000)  # by itself
+    qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
+    assert window.viewer.isVisible() and window.windowTitle().endswith("cells.tif")
+    window.close()
+
+
+def test_a_window_that_is_closed_at_once_is_never_filled(qtbot, monkeypatch):
+    built = []
+    monkeypatch.setattr(LightweightMainWindow, "contents", property(built.append))
+    window = LightweightMainWindow("/nowhere")
+    qtbot.addWidget(window)
+    window.show()
+    with qtbot.waitSignal(window.closed, timeout=20_000):
+        window.close()
+    qtbot.wait(400)
+    assert built == []
 
 
 def test_what_is_pasted_with_quotes_or_from_home_is_a_path(monkeypatch, tmp_path):
@@ -175,7 +204,7 @@ def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path)
     assert first.windowTitle() != second.windowTitle()
     assert set(recent_paths()) == set(map(str, folders))
     qtbot.mouseClick(first.bar.open, Qt.MouseButton.LeftButton)
-    recent = first._chooser.dialog.recent
+    recent = first.chooser.dialog.recent
     (again,) = recent.findItems(str(folders[1]), Qt.MatchFlag.MatchExactly)
     recent.setCurrentItem(again)
     with qtbot.waitSignal(first.viewer.dataset_loaded, timeout=20_000) as loaded:

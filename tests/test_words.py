@@ -19,8 +19,8 @@ from ndviewer_light.errors import (
     NDViewerError,
 )
 from ndviewer_light.gui.sessions import Session
+from ndviewer_light.gui.windows.drop_target import _dropped_paths
 from ndviewer_light.gui.windows.message_page import MessagePage
-from ndviewer_light.gui.windows.window import _dropped_paths
 from ndviewer_light.gui.words import explain, explain_plane, is_technical
 from ndviewer_light.model import PlaneKey
 

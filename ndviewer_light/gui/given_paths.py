@@ -6,6 +6,10 @@ import os
 from urllib.parse import urlsplit
 
 from ..storage.bytes import is_url
+from ..storage.presentable import presentable
+
+VIEW_SCHEME = "ndviewer:"
+"""How links to views begin, see `saved_views.view_link`."""
 
 _PATH_ATTRIBUTES = ("output_path", "root_path", "path")
 _SETTINGS_ATTRIBUTES = (
@@ -56,3 +60,15 @@ def is_same_place(path: str, other: str) -> bool:
     if is_url(path) or is_url(other):
         return urlsplit(path)[:2] == urlsplit(other)[:2]
     return True
+
+
+def short_name(path: str) -> str:
+    """A dataset's name for titles: the last part of its path or URL, without query."""
+    if is_url(path):
+        return presentable(path).rstrip("/").rpartition("/")[2]
+    return os.path.basename(os.path.abspath(path)) if path else ""
+
+
+def is_view_link(text: str) -> bool:
+    """Whether a text is meant as a link to a view."""
+    return text.strip()[: len(VIEW_SCHEME)].lower() == VIEW_SCHEME

@@ -13,8 +13,8 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from ..errors import NDViewerError
+from .given_paths import short_name
 from .slots import safe_slot
-from .waiting import short_name
 from .words import reason_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from .background import Background
 from .canvas_start import SO_WANTED, CanvasStart
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
-from .given_paths import format_option
+from .given_paths import format_option, is_view_link
 from .interpretation.read_as import ReadAs
 from .opener import Refresher
 from .openings import Openings
@@ -29,7 +29,7 @@ from .run_status.status_row import StatusRow
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
 from .saved_views.other_views import OtherViews
-from .saved_views.view_link import is_view_link, view_in
+from .saved_views.view_link import view_in
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching

@@ -15,10 +15,10 @@ from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
 from .ends import delete_at_exit
 from .following.follow import Axis, FollowMode
-from .given_paths import not_a_path, path_followed, path_given
+from .given_paths import is_view_link, not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
 from .keyboard.key_bindings import KeyBindings
-from .saved_views.view_link import is_view_link, view_in
+from .saved_views.view_link import view_in
 from .screen import Screen
 from .words import Explanation
 

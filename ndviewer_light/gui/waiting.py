@@ -5,13 +5,11 @@ After `SLOW_SECONDS` a wait is shown; deadlines are up to the reader process.
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import PlaneKey, PlaneState
-from ..storage.bytes import is_url
-from ..storage.presentable import presentable
+from .given_paths import short_name
 
 if TYPE_CHECKING:
     from ..engine.dataset import Dataset
@@ -102,13 +100,6 @@ def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
     if key.c < len(info.channels) and info.channels[key.c].name:
         parts.append(info.channels[key.c].name)
     return "plane " + ", ".join(parts) if parts else "the plane"
-
-
-def short_name(path: str) -> str:
-    """A dataset's name for titles: the last part of its path or URL, without query."""
-    if is_url(path):
-        return presentable(path).rstrip("/").rpartition("/")[2]
-    return os.path.basename(os.path.abspath(path)) if path else ""
 
 
 def short_path(path: str) -> str:

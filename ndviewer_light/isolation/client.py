@@ -25,8 +25,9 @@ from ..storage.presentable import presentable
 from . import protocol
 from .calls import DeadlineError, ReplacedError, what_was_asked
 from .packed_thumbnails import unpacked
-from .reader_process import HUNG_REMOTE_SECONDS, READS_IN_FLIGHT, REMOTE_READS_IN_FLIGHT
+from .reader_process import HUNG_REMOTE_SECONDS, REMOTE_READS_IN_FLIGHT
 from .readers import Readers
+from .spawned_process import READS_IN_FLIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

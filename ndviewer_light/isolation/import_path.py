@@ -7,6 +7,7 @@ dataset; a `json.py` there must not run.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import site
 import sys
@@ -43,9 +44,10 @@ def _standard_library() -> set[str]:
 
 
 def _package_folders() -> list[str]:
-    import numpy as np
-
-    folders = [os.path.dirname(os.path.dirname(os.path.abspath(np.__file__))), os.path.dirname(os.__file__)]
+    numpy = importlib.util.find_spec("numpy")  # importing it would take as long as starting the process
+    folders = [os.path.dirname(os.__file__)]
+    if numpy is not None and numpy.origin is not None:
+        folders.append(os.path.dirname(os.path.dirname(os.path.abspath(numpy.origin))))
     for of_site in ("getsitepackages", "getusersitepackages"):  # a frozen program has neither
         found: str | list[str] = getattr(site, of_site, list)()
         folders += [found] if isinstance(found, str) else found

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -22,10 +19,9 @@ from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
 from ..storage.cancellation import current_scope
 from . import protocol
 from .calls import Call, ReplacedError
-from .import_path import interpreter_arguments, reader_path
 from .last_words import LastWords
 from .outbox import Outbox
-from .shared_memory import OwnedSlot
+from .spawned_process import READS_IN_FLIGHT, SpawnedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-READS_IN_FLIGHT = 4
-"""Planes one reader process reads at a time, and slots it has for them."""
 
 REMOTE_READS_IN_FLIGHT = 32
 """Planes it reads at a time from a server: each waits for a slot once it is there."""
@@ -50,35 +43,17 @@ _REASON_CHARACTERS = 400
 
 _LAST_WORDS_SECONDS = 2.0  # for a process that has closed its end of the pipe to exit by itself
 
-_NICENESS = 5
-"""The niceness of a reader process, from its first line on: on a busy computer the host comes first."""
-
-# The child must find this package however the host imported it (Squid: as
-# control.ndviewer_light.ndviewer_light, from a checkout), so it is loaded from its folder by path.
-_BOOTSTRAP = """
-import contextlib, importlib.util, json, os, sys
-start = json.loads(sys.argv[1])
-with contextlib.suppress(AttributeError, OSError):  # a system without priorities of this kind
-    os.nice(max(0, start["niceness"] - os.nice(0)))
-sys.path[:] = start["path"]
-spec = importlib.util.spec_from_file_location(
-    "ndviewer_light", start["package"] + "/__init__.py", submodule_search_locations=[start["package"]])
-module = importlib.util.module_from_spec(spec)
-sys.modules["ndviewer_light"] = module
-spec.loader.exec_module(module)
-from ndviewer_light.isolation.server import main
-main(start["slots"], start["parent"])
-"""
-
 
 class ReaderProcess:
-    """A reader process, started at once. Raises `OutOfResourcesError` if it cannot be started.
+    """A reader process: one that has been started in advance, or a new one.
+
+    Raises `OutOfResourcesError` if it cannot be started.
 
     `on_info` is called with the source's news, by the one receiving thread, before the
     reply it came with is passed on: also for error replies, and never out of order.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spawned: SpawnedProcess | None = None) -> None:
         self.owner = os.getpid()
         self.patience = HUNG_SECONDS
         self.reads_in_flight = READS_IN_FLIGHT
@@ -90,13 +65,8 @@ class ReaderProcess:
         self._gone: Exception | None = None
         self._retired = False
         self.on_info: Callable[[protocol.Message], None] | None = None
-        self._slots: list[OwnedSlot] = []
-        try:
-            self._slots += [OwnedSlot() for _ in range(READS_IN_FLIGHT)]
-            self._popen = self._spawn()
-        except OSError as error:
-            self._close_slots()
-            raise OutOfResourcesError(f"cannot start a reader process: {error}") from error
+        self._spawned = SpawnedProcess() if spawned is None else spawned
+        self._popen, self._slots = self._spawned.popen, self._spawned.slots
         assert self._popen.stdin is not None
         assert self._popen.stderr is not None
         self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
@@ -105,38 +75,10 @@ class ReaderProcess:
             self._last_words.start()
             threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True).start()
         except BaseException as error:
-            self._discard()
+            self._spawned.discard()
             if isinstance(error, RuntimeError):
                 raise OutOfResourcesError(f"cannot start a thread for a reader process: {error}") from error
             raise
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        addresses = [slot.address for slot in self._slots]
-        start = {
-            "path": reader_path(),
-            "package": str(Path(__file__).resolve().parents[1]),
-            "slots": addresses,
-            "parent": os.getpid(),
-            "niceness": _NICENESS,
-        }
-        return subprocess.Popen(
-            [sys.executable, *interpreter_arguments(), "-c", _BOOTSTRAP, json.dumps(start)],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[address for address in addresses if isinstance(address, int)],
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-
-    def _discard(self) -> None:
-        """End an unused process."""
-        self._popen.kill()
-        for stream in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
-            if stream is not None:
-                stream.close()
-        self._popen.wait()
-        self._close_slots()
 
     # ---- state ----------------------------------------------------------------------------
 
@@ -345,12 +287,7 @@ class ReaderProcess:
         with self._lock:
             if self._calls:  # a plane is being copied out: that thread closes them
                 return
-        self._close_slots()
-
-    def _close_slots(self) -> None:
-        for slot in self._slots:
-            with contextlib.suppress(OSError):
-                slot.close()
+        self._spawned.close_slots()
 
 
 def _reason_in(said: str) -> str:

@@ -12,13 +12,13 @@ import mmap
 import os
 import sys
 import tempfile
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LimitExceededError
-from ..storage.freed_memory import array_of_its_own
 from ..storage.limits import MAX_PLANE_BYTES
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _checked_nbytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
@@ -64,6 +64,10 @@ class OwnedSlot:
 
         Raises `OSError` if it is short, `LimitExceededError` if it is larger than any plane.
         """
+        import numpy as np  # here, as it takes long: the process is started before
+
+        from ..storage.freed_memory import array_of_its_own
+
         nbytes = _checked_nbytes(shape, dtype)
         pixels = array_of_its_own(shape, dtype)
         buffer = memoryview(pixels.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
@@ -96,6 +100,8 @@ class MappedSlot:
 
         Raises `LimitExceededError` if it is larger than any plane.
         """
+        import numpy as np
+
         nbytes = _checked_nbytes(shape, dtype)
         if self._map is None or len(self._map) < nbytes:
             os.ftruncate(self._fd, max(nbytes, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -9,11 +10,13 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetGoneError
-from .reader_process import ReaderProcess
+from ..errors import DatasetGoneError, OutOfResourcesError
+from .spawned_process import SpawnedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .reader_process import ReaderProcess
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +26,8 @@ _AGAIN_SECONDS = 60.0
 """After one was started, until another one is in its place, should it have died or not have come up."""
 
 _lock = threading.Lock()  # guards the following; nothing waits while holding it
-_spare: ReaderProcess | None = None
-_starting: Future[ReaderProcess | None] | None = None
+_spare: SpawnedProcess | None = None
+_starting: Future[SpawnedProcess | None] | None = None
 _keepers: set[object] = set()
 _not_before = 0.0  # `time.monotonic`
 
@@ -50,23 +53,26 @@ def _in_a_new_thread(job: Callable[[], None]) -> None:
     threading.Thread(target=job, name="ndviewer-reader-start").start()
 
 
-def _start(mine: Future[ReaderProcess | None]) -> None:
+def _start(mine: Future[SpawnedProcess | None]) -> None:
     global _spare, _starting
     if not mine.set_running_or_notify_cancel():
         return  # who needed one did not wait for a thread
     try:
-        process = ReaderProcess()
+        process = SpawnedProcess()
     except Exception as error:  # noqa: BLE001  whoever waits for it has to be answered
         # for one, Python 3.12 and later cannot start threads during shutdown
         _give_up(mine, error)
         return
+    dead = None
     with _lock:
         if _starting is mine:
-            _starting, _spare = None, process
+            dead, _starting, _spare = _spare, None, process
+    if dead is not None:
+        dead.discard()
     mine.set_result(process)
 
 
-def _give_up(mine: Future[ReaderProcess | None], why: Exception) -> None:
+def _give_up(mine: Future[SpawnedProcess | None], why: Exception) -> None:
     global _starting
     logger.debug("could not start a reader process in advance: %s", why)
     with _lock:
@@ -102,6 +108,8 @@ def keep_no_more(keeper: object) -> None:
 
 def take_process() -> ReaderProcess:
     """The spare process, or a new one. Raises `OutOfResourcesError` if none can be started."""
+    from .reader_process import ReaderProcess  # here, as it imports much: the process starts meanwhile
+
     process, starting = _take()
     if starting is not None and not starting.cancel():
         try:
@@ -109,7 +117,10 @@ def take_process() -> ReaderProcess:
         except BaseException:  # Ctrl-C
             starting.add_done_callback(_end_started)
             raise
-    return process if process is not None and process.alive else ReaderProcess()
+    if process is not None and not process.alive:
+        process.discard()
+        process = None
+    return ReaderProcess(process)
 
 
 def discard_spare() -> None:
@@ -121,7 +132,7 @@ def discard_spare() -> None:
         starting.add_done_callback(_end_started)
 
 
-def _take() -> tuple[ReaderProcess | None, Future[ReaderProcess | None] | None]:
+def _take() -> tuple[SpawnedProcess | None, Future[SpawnedProcess | None] | None]:
     """The spare process, and the one that is being started; both belong to the caller from now on."""
     global _spare, _starting, _not_before
     with _lock:
@@ -133,14 +144,17 @@ def _take() -> tuple[ReaderProcess | None, Future[ReaderProcess | None] | None]:
     return process, starting
 
 
-def _end_started(starting: Future[ReaderProcess | None]) -> None:
+def _end_started(starting: Future[SpawnedProcess | None]) -> None:
     process = starting.result()
     if process is not None:
         _end(process)
 
 
-def _end(process: ReaderProcess) -> None:
-    process.kill(DatasetGoneError("this reader process is no longer needed"))
+def _end(process: SpawnedProcess) -> None:
+    from .reader_process import ReaderProcess
+
+    with contextlib.suppress(OutOfResourcesError):  # no thread for it any more: then it has ended, too
+        ReaderProcess(process).kill(DatasetGoneError("this reader process is no longer needed"))
 
 
 def _after_fork() -> None:

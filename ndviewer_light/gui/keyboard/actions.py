@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCursor
 
+from ..given_paths import is_view_link
 from ..look.theme import menu_of
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import typed_place
 from ..places.wells import Wells
-from ..saved_views.view_link import is_view_link
 from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
 from .key_sheet import KeySheet

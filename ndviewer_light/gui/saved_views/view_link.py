@@ -24,23 +24,18 @@ from ...storage.presentable import presentable
 from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
+from ..given_paths import VIEW_SCHEME, is_view_link
 from ..split.split_look import SplitLook
 from .saved_view import MOST_SAVED_CHANNELS, SavedView, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SCHEME = "ndviewer:"
 MOST_LETTERS = 16_384
 _MOST_FIELDS = 8 * MOST_SAVED_CHANNELS + 16
 _LONGEST_PATH = 4096
 _NOT_IN_PATHS = re.compile(r"[\x00-\x1f\x7f]")
 _SAFE = "/:~\\ "
-
-
-def is_view_link(text: str) -> bool:
-    """Whether a text is meant as a link to a view."""
-    return text.strip()[: len(_SCHEME)].lower() == _SCHEME
 
 
 def link_to(path: str, view: SavedView) -> str:
@@ -63,7 +58,7 @@ def link_to(path: str, view: SavedView) -> str:
         if area is not None:
             said.append((key, ",".join(f"{edge:.9g}" for edge in (*area.x, *area.y))))
     place = quote(presentable(path), safe=_SAFE, errors="surrogateescape").replace(" ", "%20")
-    return f"{_SCHEME}{place}?{urlencode(said, safe=':,#', quote_via=quote, errors='surrogateescape')}"
+    return f"{VIEW_SCHEME}{place}?{urlencode(said, safe=':,#', quote_via=quote, errors='surrogateescape')}"
 
 
 def _fields_of(said: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -85,7 +80,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
     text = link.strip()
     if not is_view_link(text) or len(text) > MOST_LETTERS:
         raise ValueError("This is not a link to a view.")
-    place, _, query = text[len(_SCHEME) :].partition("?")
+    place, _, query = text[len(VIEW_SCHEME) :].partition("?")
     path = unquote(place, errors="surrogateescape")
     if not path or len(path) > _LONGEST_PATH or _NOT_IN_PATHS.search(path):
         raise ValueError("This link names no dataset.")

@@ -1,0 +1,58 @@
+"""Files, folders and addresses that are dropped on a window."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from qtpy.QtCore import QUrl
+
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+
+_MOST_DROPPED = 16
+
+
+def _dropped_paths(event: QDropEvent | QDragEnterEvent | None) -> list[str]:
+    """The files, folders and addresses dropped."""
+    data = event.mimeData() if event is not None else None
+    urls = data.urls() if data is not None and data.hasUrls() else []
+    paths = [_local_path(url) if url.isLocalFile() else _address(url) for url in urls]
+    return [path for path in dict.fromkeys(paths) if path][:_MOST_DROPPED]
+
+
+def _address(url: QUrl) -> str:
+    """An address as written: signatures in a query do not survive decoding."""
+    return url.toEncoded().data().decode("ascii")
+
+
+def _local_path(url: QUrl) -> str:
+    """The file named by a URL, byte for byte: Qt loses bytes of names that are not UTF-8."""
+    if os.name == "nt" or url.host():
+        return str(url.toLocalFile())
+    encoded = url.path(QUrl.ComponentFormattingOption.FullyEncoded)
+    return os.fsdecode(unquote_to_bytes(encoded))
+
+
+class DropTarget:
+    """Mixin for widgets: what is dropped on them is opened with `open_path`."""
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and _dropped_paths(event):
+            event.acceptProposedAction()
+
+    @safe_slot
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        paths = _dropped_paths(event)
+        if event is not None and paths:
+            event.acceptProposedAction()
+            self.open_paths(paths)
+
+    def open_paths(self, paths: Sequence[str]) -> None:
+        """Open the datasets at these paths, each in a window."""
+        raise NotImplementedError
