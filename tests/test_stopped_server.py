@@ -38,6 +38,13 @@ tensorstore_context._SLOWEST_START_S = {START_SECONDS}
 from ndviewer_light.isolation.server import main"""
 
 
+def in_readers() -> str:
+    """What reader processes run first, such that they wait `START_SECONDS` for an answer to begin."""
+    soon = spawned_process._BOOTSTRAP.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
+    assert soon != spawned_process._BOOTSTRAP
+    return soon
+
+
 def in_this_process(url: str) -> AbstractContextManager[Dataset]:
     return open_dataset(url, storage_options={"timeout": "0.3", "disk_cache": "no"})
 
@@ -53,6 +60,21 @@ def isolated_until_the_deadline(url: str) -> Iterator[Dataset]:
     source.start()
     with Dataset(source, path=url) as opened:
         yield opened
+
+
+def test_a_read_that_was_given_up_does_not_hold_up_the_next_one_of_its_chunk(
+    servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = servers
+    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", in_readers())
+    monkeypatch.setenv("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "1000")  # a request may hang that long
+    with isolated_until_the_server_is_given_up(server.url("a.ome.zarr")) as opened:
+        np.testing.assert_array_equal(opened.plane(), stores.plane())
+        server.set(faults={"stall": 1}, only="/c/1/", fault_limit=1)
+        with pytest.raises(errors.ReadTimeoutError):
+            opened.plane(*LATER)
+        np.testing.assert_array_equal(opened.plane(*LATER), stores.plane(*LATER))
+        assert sum(answer["what"] == "stall" for answer in server.log()) == 1
 
 
 WAYS = [in_this_process, isolated_until_the_server_is_given_up, isolated_until_the_deadline]
@@ -73,10 +95,7 @@ def test_a_stopped_server_is_an_error_in_time_and_holds_up_no_other(
 ):
     stopped, other = servers
     monkeypatch.setattr(tensorstore_context, "_SLOWEST_START_S", START_SECONDS)
-    bootstrap = spawned_process._BOOTSTRAP
-    in_readers = bootstrap.replace("\nfrom ndviewer_light.isolation.server import main", SOON)
-    assert in_readers != bootstrap
-    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", in_readers)
+    monkeypatch.setattr(spawned_process, "_BOOTSTRAP", in_readers())
     with way(stopped.url("a.ome.zarr")) as opened, way(other.url("a.ome.zarr")) as beside:
         np.testing.assert_array_equal(opened.plane(), stores.plane())
         os.kill(stopped._process.pid, signal.SIGSTOP)

@@ -69,7 +69,7 @@ class OpenArrays:
         """
         name = ArrayName(store, level)
         with self._lock:
-            known = self._arrays.get(name)
+            known = self._known_array(name)
             if known is not None and not again:
                 self._arrays.move_to_end(name)
                 return known
@@ -78,6 +78,11 @@ class OpenArrays:
             lambda: self._opened_anew(name, known, again=again),
             lambda: self.raise_if_closed(f"{store} was being opened"),
         )
+
+    def _known_array(self, name: ArrayName) -> OpenArray | None:
+        """The array of that name, unless it is to be opened anew; with the lock held."""
+        array = self._arrays.get(name)
+        return None if array is None or array.is_outdated() else array
 
     def if_open(self, store: str, level: int) -> OpenArray | None:
         """The array of a store if it is open already."""
@@ -148,7 +153,7 @@ class OpenArrays:
     def _opened_anew(self, name: ArrayName, known: OpenArray | None, *, again: bool) -> OpenArray:
         if not again:  # it may have been opened meanwhile
             with self._lock:
-                if (array := self._arrays.get(name)) is not None:
+                if (array := self._known_array(name)) is not None:
                     return array
         try:
             array = self._open(name, known)

@@ -41,6 +41,7 @@ class OpenArray(ABC):
         self.record: RecordingTree | None = None
         """What was looked at to describe it."""
         self._native = native
+        self._generation = native.generation  # before it is opened: a context renewed meanwhile is noticed
         self._activity = native.activity(image)
         self._missing = MissingPlanes(image, self.is_being_written, self._first_stored)
 
@@ -63,6 +64,10 @@ class OpenArray(ABC):
     @property
     def _is_followed(self) -> bool:
         return self._native.followed and not self._native.remote
+
+    def is_outdated(self) -> bool:
+        """Whether it is to be opened anew, as data on the server may have changed or a read of it hangs."""
+        return self._generation != self._native.generation
 
     def is_current(self) -> bool:
         """Whether reading its metadata again would give the same, as far as can be told cheaply."""

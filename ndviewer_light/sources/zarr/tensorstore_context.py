@@ -97,6 +97,8 @@ class TensorStoreContext:
         self._on_refusal = on_refusal
         self._lock = threading.Lock()
         self._context: ts.Context | None = None
+        self.generation = 0
+        """Of which `renew` the context is; arrays that were opened in an earlier one are opened anew."""
         self._numbers = itertools.count()
         self.opened: MemoryCache[tuple[str, str], np.ndarray] = MemoryCache(_OPENED_BYTES, nbytes)
         """Stored objects of several planes that were decoded without tensorstore, by file and version."""
@@ -212,10 +214,14 @@ class TensorStoreContext:
                 raise dataset_error(error, what) from error
 
     def renew(self) -> None:
-        """Data on servers may have changed: arrays opened from now on do not use the cache."""
+        """Data on servers may have changed, or a read hangs: later reads share nothing with earlier ones.
+
+        What is being read goes on in the context that it began in.
+        """
         self.opened.clear()
         with self._lock:
             self._context = None
+            self.generation += 1
 
     def read(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
         """Read a two-dimensional view in stored order, in the dtype of the image."""
@@ -316,6 +322,8 @@ class TensorStoreContext:
                     break
                 if self.remote and time.monotonic() > until:
                     future.cancel()
+                    # the request may go on, and in the same context a later read of the chunk waits for it
+                    self.renew()
                     raise ReadTimeoutError(f"reading {array} timed out: the network may be slow or busy")
                 with contextlib.suppress(TimeoutError):
                     return future.result(timeout=_POLL_SECONDS)
