@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import tensorstore as ts
 
+    from ..sources.zarr.image_locations import ImageLocation
     from ..storage.limits import JsonObject
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def discover_zarr_v3_fovs(base_path: str | os.PathLike[str]) -> tuple[list[FovSt
     return _stores(layout.places), _STRUCTURE_OF_FORMAT[layout.format]
 
 
-def _stores(places: Iterable[layouts.ImageLocation]) -> list[FovStore]:
+def _stores(places: Iterable[ImageLocation]) -> list[FovStore]:
     return [
         FovStore(region=place.position.region, fov=place.position.fov, path=Path(place.store))
         for place in places

@@ -15,13 +15,14 @@ from .label_images import label_images
 
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
+    from .image_locations import DatasetLayout
     from .nodes import ZarrImage
 
 _MAX_UNREADABLE = 16
 """How many images that cannot be shown are passed over in search of one that can."""
 
 
-def first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
+def first_image(layout: DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
     """The first image that exists and can be shown, and its position.
 
     Raises `DatasetNotFoundError` if none has been written, else the error of the first that cannot be shown.
@@ -43,9 +44,7 @@ def first_image(layout: layouts.DatasetLayout, tree: Tree) -> tuple[int, ZarrIma
     )
 
 
-def opened_info(
-    path: str, layout: layouts.DatasetLayout, p: int, image: ZarrImage, tree: Tree
-) -> DatasetInfo:
+def opened_info(path: str, layout: DatasetLayout, p: int, image: ZarrImage, tree: Tree) -> DatasetInfo:
     """What is known of a dataset opened at `path` once the image of position `p` has been read."""
     positions = tuple(map(attrgetter("position"), layout.places))
     info = DatasetInfo(

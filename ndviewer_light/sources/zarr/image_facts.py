@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...metadata.ome_xml import OmeSeries
     from ...model import Channel, DatasetInfo, Level
-    from .layouts import ImageLocation
+    from .image_locations import ImageLocation
     from .nodes import ZarrImage
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...metadata.ngff import NamedChannel
     from ...model import Channel, DatasetInfo, Position
-    from .layouts import ImageLocation
+    from .image_locations import ImageLocation
     from .nodes import ZarrImage
 
 

@@ -24,20 +24,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
-from ...metadata.ome_xml import OmeSeries, ome_series
+from ...metadata.ome_xml import ome_series
 from ...metadata.squid import acquisition_parameters, coordinates
 from ...model import Position, some_names
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
 from .groups_below import arrays_below, images_below, series_below, setups_below
+from .image_locations import DatasetLayout, ImageLocation, PlaceInScene, new_location, new_position
 from .listed_fields import Acquisitions, field_numbers
 from .nodes import (
     ACQUISITION,
@@ -54,8 +54,7 @@ from .nodes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ...metadata.named_axes import Axis
-    from ...metadata.transformations import TransformationStep
+    from ...metadata.ome_xml import OmeSeries
     from ...storage.trees.tree import Tree
 
 __all__ = [
@@ -74,51 +73,6 @@ SERIES_XML = "METADATA.ome.xml"
 PLATES = ("plate.ome.zarr", "plate.zarr")
 FILES_OF_ARRAYS = frozenset((".zarray", "zarr.json"))
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
-
-
-class ImageLocation(NamedTuple):
-    """One position: the folder of its image group or array, and its index along the position axis, if any.
-
-    The folder is `path` and `name` together: the first is one text for all fields of a well. `said` is what
-    a file for all images says of it; what its own metadata says comes first. `scene` is where it lies among
-    the images of a scene.
-    """
-
-    position: Position
-    path: str
-    p_index: int | None = None
-    said: OmeSeries | None = None
-    scene: PlaceInScene | None = None
-    name: str = ""
-
-    @property
-    def store(self) -> str:
-        """The folder of its image group or array."""
-        return self.path + self.name
-
-
-# a plate has ten thousand of each: a third of the time that `_make` takes
-_new_position = partial(tuple.__new__, Position)
-_new_location = partial(tuple.__new__, ImageLocation)
-
-
-class PlaceInScene(NamedTuple):
-    """The way from an image's coordinate system to that of its scene, and the axes of that."""
-
-    way: tuple[TransformationStep, ...]
-    axes: tuple[Axis, ...]
-
-
-@dataclass(frozen=True)
-class DatasetLayout:
-    """All positions of a dataset in order, and what kind of dataset it is."""
-
-    format: str
-    places: tuple[ImageLocation, ...]
-    warnings: tuple[str, ...] = ()
-    objective: str = ""
-    choices: tuple[str, ...] = ()
-    """The paths of all arrays that it may mean, that which is shown first; () if there is one."""
 
 
 def recognises(path: str, tree: Tree = LOCAL) -> bool:
@@ -255,9 +209,9 @@ class _ImageFinder:
         base, none = path + self._tree.sep, repeat(None)
         numbers, acquisitions = field_numbers(images.paths), names.of(images)
         named = zip(repeat(region), numbers, none, none, none, images.paths, acquisitions, strict=False)
-        positions = map(_new_position, named)
+        positions = map(new_position, named)
         found = zip(positions, repeat(base), none, none, none, images.paths, strict=False)
-        return list(map(_new_location, found))
+        return list(map(new_location, found))
 
     def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
         try:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import PlaneKey, Region
+    from .image_locations import ImageLocation
     from .known_images import KnownImages
-    from .layouts import ImageLocation
     from .open_arrays import OpenArrays
     from .tensorstore_arrays import OpenArray
 

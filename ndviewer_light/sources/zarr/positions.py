@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...model import Position
-    from .layouts import ImageLocation
+    from .image_locations import ImageLocation
     from .nodes import ZarrImage
 
 FEW = 512

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from .alike_images import AlikeImages
     from .chunk_grid import Coordinates, StoredGrid
     from .chunk_guard import ChunkGuard
+    from .image_locations import ImageLocation
     from .known_images import KnownImages
-    from .layouts import ImageLocation
     from .nodes import ZarrImage
     from .tensorstore_context import TensorStoreContext
 

@@ -30,6 +30,7 @@ from .filled_levels import FilledLevels
 from .first_image import first_image, opened_info
 from .frame_times import FrameTimes
 from .growing import is_expected_to_grow
+from .image_locations import DatasetLayout, ImageLocation
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
 from .levels_of_stores import LevelsOfStores
@@ -69,7 +70,7 @@ class ZarrSource(Source):
     format = "ome-zarr"
 
     def __init__(
-        self, layout: layouts.DatasetLayout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
+        self, layout: DatasetLayout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
     ) -> None:
         self._known = KnownImages(layout.places, info, announced=path is None, learned=learned)
         self._path = path
@@ -139,7 +140,7 @@ class ZarrSource(Source):
         """
         paths = [LocalTree(path).root for path in run.paths]
         places = zip(run.positions, paths, run.indices, strict=True)
-        layout = layouts.DatasetLayout(cls.format, tuple(layouts.ImageLocation(*place) for place in places))
+        layout = DatasetLayout(cls.format, tuple(ImageLocation(*place) for place in places))
         return cls(layout, announced_info(run), None, LOCAL, learned=False)
 
     # ---- Source ----------------------------------------------------------------------------
@@ -405,7 +406,7 @@ class ZarrSource(Source):
         c = channel_in(info.image(key.p).channels, info.channels, key.c)
         return None if c is None else times.of(key.t, c, key.z)
 
-    def _times_at(self, place: layouts.ImageLocation) -> RecordedTimes:
+    def _times_at(self, place: ImageLocation) -> RecordedTimes:
         axes = self._image_at(place.store).meta.axes
         if axes is None or place.p_index is not None:
             return NOT_SAID
