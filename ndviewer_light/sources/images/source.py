@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
-from ...model import DatasetInfo, PlaneKey, channel_in
+from ...model import PlaneKey, channel_in
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_pages import Extent
@@ -31,7 +31,8 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
 from .file_reader import ImageFiles, Sample
-from .first_files import FirstFiles, first_sample, warnings_of
+from .first_files import FirstFiles, first_sample
+from .folder_info import grown_info, image_info, opened_info
 from .growth import FolderGrowth
 from .listing import PATTERN, listed
 from .on_server import grown_on_server, listed_at_url
@@ -42,7 +43,7 @@ from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import Channel, ChannelPart, ImageInfo, Level, Region
+    from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import StorageOptions
     from .growth import Grown
@@ -92,7 +93,9 @@ class ImagesSource(Source):
         # as displayed; of positions with others there are more, like the channels in `info`
         self._parts = parts_shown(self._catalogue, sample, self._inner, self._kinds)
         self._n_shared = len(self._parts)  # of those that are not of single positions
-        self._info = self._described(sample)
+        self._info = opened_info(
+            path, listing, self._catalogue, sample, self._inner, self._parts, self._kinds
+        )
 
     @classmethod
     def open(
@@ -283,7 +286,7 @@ class ImagesSource(Source):
                 self._parts = (*self._parts, *(part for part in parts if part not in self._parts))
             elif len(parts) > self._n_shared:  # perhaps by other names
                 self._parts, self._n_shared = parts, len(parts)
-            info = self._grown()
+            info = grown_info(self._info, grown.catalogue, self._parts, self._kinds)
             if info != self._info:  # a new object would mean that more is known
                 self._info = info
 
@@ -454,62 +457,4 @@ class ImagesSource(Source):
             parts = parts_shown(self._catalogue, self._sample, self._inner, kinds)
             channels = channels_of(parts, kinds, known=self._info.channels)
             self._parts = (*self._parts, *(part for part in parts if part not in self._parts))
-        return replace(
-            common,
-            channels=channels,
-            dtype=common_dtype(kinds),
-            n_t=inner.size("t") if "t" in self._inner.roles else common.n_t,
-            n_z=inner.size("z") if "z" in self._inner.roles else common.n_z,
-            height=sample.picture.height,
-            width=sample.picture.width,
-            n_levels=sample.n_levels,
-            pixel_size_y_um=sample.steps.get("y"),
-            pixel_size_x_um=sample.steps.get("x"),
-            z_step_um=sample.steps.get("z"),
-        )
-
-    # ---- state -----------------------------------------------------------------------------
-
-    def _described(self, sample: Sample) -> DatasetInfo:
-        found, inner, picture = self._catalogue, self._inner, sample.picture
-        described = sample.described if "c" in inner.roles else self._beside()
-        return DatasetInfo(
-            format=self.format,
-            positions=found.positions,
-            channels=channels_of(self._parts, self._kinds, described, is_inverted=sample.is_inverted),
-            n_t=max(len(found.times), inner.size("t")),
-            n_z=max(len(found.z), inner.size("z")),
-            height=picture.height,
-            width=picture.width,
-            dtype=common_dtype(self._kinds),
-            pixel_size_y_um=sample.steps.get("y"),
-            pixel_size_x_um=sample.steps.get("x"),
-            z_step_um=sample.steps.get("z"),
-            time_step_s=found.time_step_s or sample.steps.get("t"),
-            n_levels=sample.n_levels,
-            name=os.path.basename(presentable(self._path).rstrip("/" + os.sep)) or presentable(self._path),
-            warnings=warnings_of(self._listing, found, sample),
-            times=found.numbers,
-            interpretations=self._listing.others,
-        )
-
-    def _beside(self) -> tuple[Channel, ...]:
-        """The channels that a file beside the images describes, if they are those of the names."""
-        said = self._sample.beside
-        return said if [part.name for part in self._parts] == [channel.name for channel in said] else ()
-
-    def _grown(self) -> DatasetInfo:
-        """The info with added files."""
-        found = self._catalogue
-        before = self._info.channels
-        channels = before
-        if len(self._parts) > len(before):
-            channels = channels_of(self._parts, self._kinds, known=before)
-        more = channels[len(before) :]
-        info = replace(self._info, positions=found.positions, channels=channels, times=found.numbers)
-        for group in info.groups:
-            n_t, n_z = max(len(found.times), group.n_t), max(len(found.z), group.n_z)
-            own = channels if group.channels in (before, channels) else (*group.channels, *more)
-            grown = replace(group, channels=own, n_t=n_t, n_z=n_z, times=found.numbers)
-            info = info.with_group(group, grown)
-        return info
+        return image_info(common, sample, inner, self._inner.roles, channels, common_dtype(kinds))

@@ -1,0 +1,107 @@
+"""What is known of a folder of images: by its names and first files, and as it grows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...model import DatasetInfo
+from ...storage.presentable import presentable
+from .first_files import warnings_of
+from .pixel_kinds import channels_of, common_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy as np
+
+    from ...model import Channel, ChannelPart, ImageInfo
+    from .catalogue import FileCatalogue
+    from .file_reader import Sample
+    from .listing import Listing
+    from .page_axes import PageAxes
+    from .pixel_kinds import PixelKind
+
+
+def opened_info(
+    path: str,
+    listing: Listing,
+    found: FileCatalogue,
+    sample: Sample,
+    inner: PageAxes,
+    parts: Sequence[ChannelPart],
+    kinds: Sequence[PixelKind],
+) -> DatasetInfo:
+    """What is known once the first files are opened: `sample` is the very first, `inner` are its pages."""
+    said = sample.described if "c" in inner.roles else _beside(sample, parts)
+    return DatasetInfo(
+        format="images",
+        positions=found.positions,
+        channels=channels_of(parts, kinds, said, is_inverted=sample.is_inverted),
+        n_t=max(len(found.times), inner.size("t")),
+        n_z=max(len(found.z), inner.size("z")),
+        height=sample.picture.height,
+        width=sample.picture.width,
+        dtype=common_dtype(kinds),
+        pixel_size_y_um=sample.steps.get("y"),
+        pixel_size_x_um=sample.steps.get("x"),
+        z_step_um=sample.steps.get("z"),
+        time_step_s=found.time_step_s or sample.steps.get("t"),
+        n_levels=sample.n_levels,
+        name=os.path.basename(presentable(path).rstrip("/" + os.sep)) or presentable(path),
+        warnings=warnings_of(listing, found, sample),
+        times=found.numbers,
+        interpretations=listing.others,
+    )
+
+
+def _beside(sample: Sample, parts: Sequence[ChannelPart]) -> tuple[Channel, ...]:
+    """The channels that a file beside the images describes, if they are those of the names."""
+    said = sample.beside
+    return said if [part.name for part in parts] == [channel.name for channel in said] else ()
+
+
+def image_info(
+    common: ImageInfo,
+    sample: Sample,
+    inner: PageAxes,
+    roles: Collection[str],
+    channels: tuple[Channel, ...],
+    dtype: np.dtype,
+) -> ImageInfo:
+    """What a position contains whose first file is `sample`; the rest is as in `common`.
+
+    `inner` are the pages of its files, `roles` what the pages of the dataset are along: of these, names
+    tell nothing.
+    """
+    return replace(
+        common,
+        channels=channels,
+        dtype=dtype,
+        n_t=inner.size("t") if "t" in roles else common.n_t,
+        n_z=inner.size("z") if "z" in roles else common.n_z,
+        height=sample.picture.height,
+        width=sample.picture.width,
+        n_levels=sample.n_levels,
+        pixel_size_y_um=sample.steps.get("y"),
+        pixel_size_x_um=sample.steps.get("x"),
+        z_step_um=sample.steps.get("z"),
+    )
+
+
+def grown_info(
+    info: DatasetInfo, found: FileCatalogue, parts: Sequence[ChannelPart], kinds: Sequence[PixelKind]
+) -> DatasetInfo:
+    """`info` with the files that were added."""
+    before = info.channels
+    channels = before
+    if len(parts) > len(before):
+        channels = channels_of(parts, kinds, known=before)
+    more = channels[len(before) :]
+    info = replace(info, positions=found.positions, channels=channels, times=found.numbers)
+    for group in info.groups:
+        n_t, n_z = max(len(found.times), group.n_t), max(len(found.z), group.n_z)
+        own = channels if group.channels in (before, channels) else (*group.channels, *more)
+        info = info.with_group(group, replace(group, channels=own, n_t=n_t, n_z=n_z, times=found.numbers))
+    return info
