@@ -14,48 +14,33 @@ from ...metadata.micromanager import MICROMANAGER, MICROMANAGER_TAG
 from ...metadata.recorded_times import elapsed_s
 from ...model import PlaneKey, channel_in
 from ...storage.bytes import check_still_there, is_url
-from ...storage.decoding.pictures import damage_is_named, one_sample
-from ...storage.decoding.tiff_parts import OutsidePlaneError
+from ...storage.decoding.pictures import one_sample
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.limits import MAX_METADATA_BYTES
 from ...storage.local_files import LinkGuard
-from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
 from ..source import MAX_FILES_LOOKED_AT, Source
 from ..tiff_files import TiffFiles
-from ..tiff_planes import (
-    block_index,
-    facts_of,
-    index_of_key,
-    plane_in_block,
-    plane_picture,
-    plane_tile,
-    read_block,
-    read_upright,
-)
-from .file_errors import FileMissingError, faults_are_named
+from ..tiff_planes import facts_of, index_of_key, plane_tile
 from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
 from .set_on_server import with_what_is_beside
+from .set_planes import PlanesOfSet, faults_of
 from .sets import open_folder, open_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
     from ...metadata.tiff_layout import TiffImage
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
-    from ...storage.decoding.pictures import Picture
-    from ...storage.decoding.tiff_pages import TiffPages
     from ..source import StorageOptions
     from ..tiff_planes import ImageFacts
     from .image_set_info import SetPosition
     from .sets import TiffSet
 
-"""The option that says what the pages are along."""
-_KEPT_BYTES = 128 * 1024**2
 _MAX_PASSED_OVER = 16
 """How many images that cannot be read are passed over, at open, in search of one that can."""
 
@@ -91,7 +76,7 @@ class TiffSetSource(Source):
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
         self._refreshing = threading.Lock()
-        self._blocks: MemoryCache[Any, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self._planes = PlanesOfSet(path, files)
         self._closed = False
         self._state = self._made(self._find())
 
@@ -121,7 +106,7 @@ class TiffSetSource(Source):
     # ---- what is there -------------------------------------------------------------------------
 
     def _find(self) -> TiffSet:
-        with self._faults(self._path):
+        with faults_of(self._path):
             if not is_url(self._path) and os.path.isdir(self._path):
                 found = open_folder(self._path, self._files)
             else:
@@ -158,7 +143,7 @@ class TiffSetSource(Source):
         if is_url(self._path) or any(image.files != ("",) for image in found.images):
             return None
         path = found.path_of("")  # in a folder that holds nothing else, not the one that was opened
-        with self._faults(path), self._files.opened(path) as tiff:
+        with faults_of(path), self._files.opened(path) as tiff:
             return tiff.pages.lineage
 
     def _versions_of(self, found: TiffSet) -> dict[str, str]:
@@ -172,8 +157,8 @@ class TiffSetSource(Source):
         return {path: version_of(path) for path in paths}
 
     def _facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
-        with self._faults(found.path_of(image.runs[0].file)):
-            return facts_of(image, lambda key: self._opened(found, key))
+        with faults_of(found.path_of(image.runs[0].file)):
+            return facts_of(image, lambda key: self._planes.opened(found, key))
 
     # ---- Source ------------------------------------------------------------------------------
 
@@ -214,7 +199,7 @@ class TiffSetSource(Source):
             if image.kind != MICROMANAGER or not image.is_upright:
                 return image.times.of(index["t"], index["c"], index["z"])
             file, at = image.place(image.number(index), 0)
-            with self._opened(state.found, file) as pages:
+            with self._planes.opened(state.found, file) as pages:
                 return elapsed_s(pages.tags(at.page).valueof(MICROMANAGER_TAG, default=None))
         except (DatasetError, IndexError):  # reading the plane says why
             return None
@@ -261,63 +246,19 @@ class TiffSetSource(Source):
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         state = self._state
         image, index, part = self._located(state, key, level)
-        path = state.found.path_of(self._file_of(image, index, level))
-        try:
-            with self._faults(path):
-                if image.is_upright:
-                    pixels = self._upright(state, image, index, level, region, part)
-                else:
-                    pixels = self._from_block(state, image, index, region)
-        except OutsidePlaneError as error:
-            raise IndexError(str(error)) from None
+        pixels = self._planes.read(state.found, image, index, level, region, has_more=part.sample is not None)
         self._look(state, key.p)
         return one_sample(pixels, part.sample)
-
-    def _upright(
-        self,
-        state: _State,
-        image: TiffImage,
-        index: dict[str, int],
-        level: int,
-        region: Region | None,
-        part: ChannelPart,
-    ) -> np.ndarray:
-        def read() -> np.ndarray:
-            return read_upright(image, index, level, region, lambda key: self._opened(state.found, key))
-
-        if part.sample is None:
-            return read()
-        # its other colours are shown as well
-        file, at = image.place(image.number(index), level)
-        wanted = (self._version_of(state.found, file), file, at, region)
-        return self._blocks.get([wanted], lambda _: [(wanted, read())])[wanted]
-
-    def _from_block(
-        self, state: _State, image: TiffImage, index: dict[str, int], region: Region | None
-    ) -> np.ndarray:
-        block = block_index(image, index)
-        versions = tuple(self._version_of(state.found, file) for file in image.files)
-        wanted = (versions, image.files, image.runs[0], block)
-        pixels = self._blocks.get(
-            [wanted],
-            lambda _: [(wanted, read_block(image, block, lambda key: self._opened(state.found, key)))],
-        )[wanted]
-        picture = plane_picture(image, index, 0, lambda key: self._opened(state.found, key))
-        return plane_in_block(image, index, pixels, region, picture)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its file does not exist or has no such page."""
         state = self._state
         image, index, _ = self._located(state, PlaneKey(*key), level)
         try:
-            picture = self._picture(state, image, index, level)
+            picture = self._planes.picture(state.found, image, index, level)
         except PlaneNotStoredError:
             return None
         return picture.height, picture.width
-
-    def _picture(self, state: _State, image: TiffImage, index: dict[str, int], level: int) -> Picture:
-        with self._faults(state.found.path_of(self._file_of(image, index, level))):
-            return plane_picture(image, index, level, lambda key: self._opened(state.found, key))
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Source.levels`: by the sizes of pages; TIFF says nothing about their scale."""
@@ -325,7 +266,7 @@ class TiffSetSource(Source):
         place = state.places[p]
         image = state.found.images[place.image]
         index = {"p": place.inner}
-        pictures = [self._picture(state, image, index, level) for level in range(info.n_levels)]
+        pictures = [self._planes.picture(state.found, image, index, level) for level in range(info.n_levels)]
         return levels_by_size([(picture.height, picture.width) for picture in pictures], info.n_z)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
@@ -333,8 +274,8 @@ class TiffSetSource(Source):
         state = self._state
         image, _, _ = self._located(state, PlaneKey(p=p), level)
         try:
-            with self._faults(state.found.path_of(image.runs[0].file)):
-                return plane_tile(image, level, lambda key: self._opened(state.found, key))
+            with faults_of(state.found.path_of(image.runs[0].file)):
+                return plane_tile(image, level, lambda key: self._planes.opened(state.found, key))
         except PlaneNotStoredError:
             return None
 
@@ -344,7 +285,7 @@ class TiffSetSource(Source):
         state = self._state
         image, index, _ = self._located(state, key, 0)
         try:
-            path = state.found.path_of(self._file_of(image, index, 0))
+            path = state.found.path_of(self._planes.file_of(image, index, 0))
         except PlaneNotStoredError:
             return False
         return is_url(path) or os.path.isfile(path)
@@ -362,10 +303,10 @@ class TiffSetSource(Source):
         try:
             state = self._state
             image, index, _ = self._located(state, key, 0)
-            path = state.found.path_of(self._file_of(image, index, 0))
+            path = state.found.path_of(self._planes.file_of(image, index, 0))
             if not is_url(path) and not os.path.isfile(path):
                 return False
-            return self._picture(state, image, index, 0) is not None
+            return self._planes.picture(state.found, image, index, 0) is not None
         except PlaneNotStoredError:
             return False
         except (DatasetError, IndexError):  # reading the plane will say why
@@ -379,7 +320,7 @@ class TiffSetSource(Source):
         try:
             image, index, _ = self._located(state, PlaneKey(*key), level)
             file, at = image.place(image.number(index), level)
-            with self._opened(state.found, file) as pages:
+            with self._planes.opened(state.found, file) as pages:
                 if not image.is_upright or pages.is_continued or pages.extent(at) is None:
                     return Room.NONE
         except (DatasetError, IndexError):  # reading the plane says why
@@ -397,7 +338,7 @@ class TiffSetSource(Source):
         state = self._state
         try:
             image, index, _ = self._located(state, key, 0)
-            return version_of(state.found.path_of(self._file_of(image, index, 0)))
+            return version_of(state.found.path_of(self._planes.file_of(image, index, 0)))
         except PlaneNotStoredError:
             return NOTHING
         except (DatasetError, IndexError):
@@ -426,7 +367,7 @@ class TiffSetSource(Source):
         if self._state.lineage is None:
             return False
         try:
-            with self._faults(self._path), self._files.opened(self._path) as tiff:
+            with faults_of(self._path), self._files.opened(self._path) as tiff:
                 return tiff.pages.lineage is self._state.lineage
         except DatasetError:
             return False
@@ -452,7 +393,7 @@ class TiffSetSource(Source):
         """Close all files; reads in progress end with an error. Idempotent."""
         self._closed = True
         self._files.close()
-        self._blocks.clear()
+        self._planes.forget()
 
     # ---- files -------------------------------------------------------------------------------
 
@@ -475,32 +416,3 @@ class TiffSetSource(Source):
         names = state.facts.get(place.image)
         part = parts_of(image, names.channels if names else own.channels)[c]
         return image, index_of_key(key, place.inner, part.of), part
-
-    def _file_of(self, image: TiffImage, index: dict[str, int], level: int) -> str:
-        if not image.is_upright:
-            return image.runs[0].file
-        try:
-            return image.place(image.number(index), level)[0]
-        except PlaneNotStoredError as error:
-            raise PlaneNotStoredError(f"{self._path}: {error}") from None
-
-    def _version_of(self, found: TiffSet, key: str) -> str:
-        return path if is_url(path := found.path_of(key)) else version_of(path)
-
-    @contextlib.contextmanager
-    def _opened(self, found: TiffSet, key: str) -> Iterator[TiffPages]:
-        with self._files.opened(found.path_of(key)) as tiff:
-            yield tiff.pages
-
-    @contextlib.contextmanager
-    def _faults(self, path: str) -> Iterator[None]:
-        """Errors with a local file say whether it is damaged, or still being written."""
-        if is_url(path) or os.path.isdir(path):
-            with damage_is_named(presentable(path)):
-                yield
-            return
-        try:
-            with faults_are_named(path):
-                yield
-        except FileMissingError as error:
-            raise PlaneNotStoredError(f"{path} does not exist (yet)") from error
