@@ -139,7 +139,7 @@ def test_without_levels_an_overview_is_built_and_says_how_far_it_is(qtbot, viewe
     part = slides.pixels(Region(0, 0, 1024, 1024))[::step, ::step]
     np.testing.assert_array_equal(frame.planes[0].pixels[: part.shape[0], : part.shape[1]], part)
     assert any(text.startswith("building an overview: ") and text.endswith(" of 289 tiles") for text in said)
-    viewer._screen._say_waits()
+    viewer._screen._waits.say()
     assert viewer._screen.status.said("waiting") == ""
     said_here, (y, x) = said_at(viewer, 500, 500)
     assert said_here.endswith(f"   {frame.planes[0].pixels[frame.pixel(y + 0.5, x + 0.5)]}")

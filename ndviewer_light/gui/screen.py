@@ -32,13 +32,14 @@ from .saved_views.other_views import OtherViews
 from .saved_views.view_link import view_in
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
+from .screen_waits import ScreenWaits
 from .sessions import NothingToShow, Opening, Session, Sessions, Watching
 from .shown_parts import ShownParts
 from .side_panels import SidePanels
 from .slots import safe_slot
 from .stage import Stage
 from .stage_tools import StageTools
-from .waiting import Wait, short_path
+from .waiting import short_path
 from .windows.chooser import DatasetChooser
 from .windows.dataset_choices import DatasetChoices
 from .words import Explanation, explain
@@ -127,6 +128,15 @@ class Screen(QWidget):
         self.pages = ScreenPages(self.stage)
         self.pages.currentChanged.connect(self._on_page_changed)
         self.message = self.pages.message
+        self._waits = ScreenWaits(
+            self.sessions,
+            self.openings,
+            self._refresher,
+            self.stage,
+            self.tools,
+            self.message,
+            self.status,
+        )
         self.message.retry.connect(self._on_retry)
         self.message.allowed.connect(self._on_allowed)
         tools = self.tools
@@ -416,7 +426,7 @@ class Screen(QWidget):
     def _step(self) -> bool:
         """One step of the poll: if it raises, it is retried with back-off. Whether more may happen soon."""
         self._put_on_screen()
-        is_awaited = self._say_waits() or isinstance(self.sessions.asked, Opening)
+        is_awaited = self._waits.say() or isinstance(self.sessions.asked, Opening)
         session = self.sessions.shown
         if session is not None:
             is_awaited |= session.acquisition is not None or self.stage.is_busy
@@ -472,24 +482,6 @@ class Screen(QWidget):
     def _on_noted(self, text: str) -> None:
         if text or self.status.said("message").startswith(_OF_OVERVIEW):
             self._say(f"{_OF_OVERVIEW}{text}" if text else "")
-
-    def _say_waits(self) -> bool:
-        """Say what is being waited for; whether anything is."""
-        waits = [wait for wait in (self._opening_wait(), *self._dataset_waits()) if wait is not None]
-        slow = next((wait for wait in waits if wait.is_slow), None)
-        progress = (self.tools.progress or self.stage.progress) if self.stage is not None else ""
-        self.status.say("waiting", str(slow) if slow is not None else progress)
-        return bool(waits)
-
-    def _opening_wait(self) -> Wait | None:
-        if (wait := self.openings.wait()) is not None and wait.is_slow:
-            self.message.set_headline(f"Still opening after {wait.seconds} s")
-        return wait
-
-    def _dataset_waits(self) -> tuple[Wait | None, ...]:
-        if (session := self.sessions.shown) is None or self.stage is None:
-            return ()
-        return self.stage.say_wait(short_path(session.path)), self._refresher.wait_for(session)
 
     @safe_slot
     def _on_chosen(self, path: str) -> None:
