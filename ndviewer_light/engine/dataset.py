@@ -21,9 +21,8 @@ from .overview import OVERVIEW
 from .plane_times import PlaneTimes
 from .planes_in_view import ViewedPlanes
 from .position_coords import PositionCoords
-from .read_ahead import PlanesAhead, ReadAhead, worth_reading_at_once
+from .read_ahead import PlanesAhead, ReadAhead, taken_in_order, worth_reading_at_once
 from .rereader import Rereader
-from .selection import filled
 from .stack_beside import grid_of
 from .stacks_in_memory import StacksInMemory
 from .thumbnails import ThumbnailLoader, ThumbnailSource, thumbnails
@@ -225,19 +224,7 @@ class Dataset(DatasetNumbers):
             StoredKey(PlaneKey(t, position(p) if isinstance(p, str) else p, c, z), level)  # type: ignore[arg-type]
             for t, p, c, z in keys
         ]
-        ahead = ReadAhead(wanted)
-        for done, each in enumerate(wanted, 1):
-            try:
-                pixels = self.plane_ahead(each, ahead)
-            except PlaneNotStoredError as error:
-                if missing == "raise":
-                    raise
-                if missing == "leave out":
-                    continue
-                pixels = filled(error, self.info.image(each.plane.p).dtype)
-            if progress is not None:
-                progress(done, len(wanted))
-            yield pixels
+        return taken_in_order(wanted, self.plane_ahead, lambda p: self.info.image(p).dtype, missing, progress)
 
     def thumbnails(
         self,

@@ -11,10 +11,11 @@ from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey
 from ..sources.source import AT_ONCE
 from .leases import StoredKey
+from .selection import filled
 from .tiles import ONE_TILE_PIXELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -113,6 +114,32 @@ class ReadAhead:
                 found = zip(keys, entries, strict=False)
                 self._ahead.update((key, entry) for key, entry in found if entry is not None)
             asking.release()
+
+
+def taken_in_order(
+    wanted: Sequence[StoredKey],
+    take: Callable[[StoredKey, ReadAhead], np.ndarray],
+    dtype_of: Callable[[int], np.dtype | None],
+    missing: str,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[np.ndarray]:
+    """Yield the pixels of planes in the order given, each as soon as it and those before it are there.
+
+    `take` returns those of one; `dtype_of` is that of a position; see `Dataset.read_planes` for the rest.
+    """
+    ahead = ReadAhead(wanted)
+    for done, each in enumerate(wanted, 1):
+        try:
+            pixels = take(each, ahead)
+        except PlaneNotStoredError as error:
+            if missing == "raise":
+                raise
+            if missing == "leave out":
+                continue
+            pixels = filled(error, dtype_of(each.plane.p))
+        if progress is not None:
+            progress(done, len(wanted))
+        yield pixels
 
 
 class PlanesAhead:
