@@ -300,6 +300,14 @@ def test_few_modules_are_at_the_top_of_the_package() -> None:
     assert len(list((ROOT / PACKAGE).glob("*.py"))) <= 12
 
 
+MOST_LINES = 500
+
+
+def test_a_module_is_short_enough_to_be_read() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in modules().items()}
+    assert not {name: n for name, n in lengths.items() if n > MOST_LINES}
+
+
 def test_every_room_has_a_sentence_at_its_door() -> None:
     rooms = {name: path for name, path in modules().items() if path.name == "__init__.py"}
     assert {path.parent for path in modules().values()} == {path.parent for path in rooms.values()}
