@@ -236,6 +236,19 @@ def test_files_that_the_docs_name_exist() -> None:
     assert not gone
 
 
+def test_the_house_is_on_one_page() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert len(page.splitlines()) <= 220, "lists belong in rooms.md, how something goes in walks.md"
+    rooms = {f"`{path.name}/`" for path in (ROOT / PACKAGE).iterdir() if (path / "__init__.py").is_file()}
+    assert len(rooms) > 8 and not {room for room in rooms if room not in page}
+
+
+def test_every_room_is_on_the_page_of_rooms() -> None:
+    page = (ROOT / "docs" / "rooms.md").read_text()
+    rooms = {path.parent.relative_to(ROOT / PACKAGE).name for path in modules().values()}
+    assert not {room for room in rooms if room and not re.search(rf"`(?:\w+/)*{room}/(?:\w+\.py)?`", page)}
+
+
 # ---- private names ---------------------------------------------------------------------------------
 
 _PUBLIC_WITH_UNDERSCORE = {"_replace", "_asdict", "_make", "_fields", "_getframe"}
