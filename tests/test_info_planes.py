@@ -51,6 +51,18 @@ def test_it_says_how_many_and_where(plate: Path, capsys: pytest.CaptureFixture[s
     ]
 
 
+def test_wells_that_are_listed_and_not_there_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stores.write_plate(tmp_path / "p.zarr", {"A/1": 1}, planned=["A/2", "B/12"], sizes={"t": 1, "z": 1})
+    code, lines = run(capsys, tmp_path / "p.zarr", "--planes")
+    assert code == 3
+    assert lines[0] == "expected 2 · present 2 · missing 0 · unreadable 0"
+    assert lines[-2:] == ["wells that the plate lists and that have no image:", "A2, B12"]
+    info.main([str(tmp_path / "p.zarr"), "--planes", "--json"])
+    assert json.loads(capsys.readouterr().out)["planes"]["empty_wells"] == ["A2", "B12"]
+
+
 def test_reading_finds_the_damaged_plane_and_names_its_file(
     plate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

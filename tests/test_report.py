@@ -77,6 +77,23 @@ def test_a_plate_is_counted_without_reading_it(tmp_path: Path) -> None:
             dataset.report(p=3)
 
 
+def test_wells_that_are_listed_and_not_there_are_named_until_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "p.zarr"
+    stores.write_plate(path, {"A/1": 2, "B/3": 1}, planned=["A/2", "C/4"], sizes={"t": 1, "z": 1})
+    stores.write_group(path / "C/4", {"well": {"images": []}}, 3)
+    with open_dataset(path) as dataset:
+        report = dataset.report()
+        assert report.empty_wells == dataset.info.empty_wells == ("A2", "C4")
+        assert report.present == report.expected and not report.is_complete
+        assert "'A2', 'C4'" in repr(report)
+        assert dataset.report(p="B3:0").empty_wells == () and dataset.report(p="B3:0").is_complete
+        stores.write_group(path / "A/2", {"well": {"images": [{"path": "0"}]}}, 3)
+        stores.write_image(path / "A/2/0", p=3, sizes={"t": 1, "z": 1})
+        dataset.refresh()
+        assert dataset.report().empty_wells == ("C4",)
+        assert [position.label for position in dataset.info.positions] == ["A1:0", "A1:1", "B3:0", "A2:0"]
+
+
 def test_planes_in_a_row_are_one_gap() -> None:
     missing = [PlaneKey(t, p, c, z) for t in (3, 4, 5) for p in (1, 2) for c in range(2) for z in range(2)]
     missing += [PlaneKey(0, 0, 1, 0), PlaneKey(0, 0, 1, 1)]

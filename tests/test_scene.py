@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from memory_source import memory_info
@@ -33,6 +35,21 @@ def test_wells_lie_in_rows_and_columns_with_gaps_where_none_is():
     assert pitch > SIDE and not scene.has_overlaps and scene.notes == ()
     assert scene.columns[2][0] == "3" and scene.columns[2][1] == pytest.approx(b3[0])
     assert scene.rows[7][0] == "H" and scene.rows[7][1] == pytest.approx(h12[1])
+
+
+def test_wells_without_images_lie_at_their_places_as_well():
+    info = info_of([Position(name, 0) for name in ("A1", "B3")])
+    scene = scene_of(replace(info, empty_wells=("B2", "D6")))
+    assert len(scene) == 2 and len(scene.rows) == 4 and len(scene.columns) == 6
+    (a1, b3), empty = middles(scene), [well for well in scene.wells if not well.fields]
+    assert [well.name for well in empty] == ["B2", "D6"]
+    left, top, right, bottom = empty[0].edges
+    at = (left + right) / 2, (top + bottom) / 2
+    assert np.allclose(at, ((a1[0] + b3[0]) / 2, b3[1]))
+    assert scene.empty_well_at(*at) == "B2" and scene.at(*at) is None
+    assert scene.empty_well_at(*a1) == scene.empty_well_at(-1e6, 0) == ""
+    beside = replace(info, empty_wells=("B2", "a1", "somewhere"))  # none of a plate with these
+    assert len(scene_of(beside).wells) == 2
 
 
 def test_fields_of_a_well_lie_at_their_stage_positions_else_in_a_grid():

@@ -13,6 +13,7 @@ limit, seconds                 why not all were looked at (null if they were); h
 gaps                           missing, pending and filled planes, neighbours together: ``state``,
                                ``positions`` and ``t`` (first and last index), ``labels`` (first and last),
                                ``channels`` (names), ``z`` (indices), ``planes`` (how many)
+empty_wells                    the wells that a plate lists and that have no image: no planes of these count
 unreadable_planes              ``t``, ``p``, ``c``, ``z``, ``label``, ``channel``, ``reason`` (names the file)
 by_position, by_time           the counts by state of those that are not wholly present: by label, by index
 =============================  =====================================================================
@@ -20,6 +21,7 @@ by_position, by_time           the counts by state of those that are not wholly 
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ..model import PlaneState
@@ -51,6 +53,7 @@ _WORDS = {
     "unknown": "only reading tells: use --read",
 }
 _LISTED = 40
+_WIDTH = 72
 
 
 def planes_of(path: str, options: Mapping[str, str], *, read: bool, seconds: float | None) -> Said:
@@ -65,7 +68,7 @@ def planes_of(path: str, options: Mapping[str, str], *, read: bool, seconds: flo
 
 def exit_code(said: Mapping[str, Any]) -> int:
     """What the command ends with."""
-    if said["missing"] or said["unreadable"]:
+    if said["missing"] or said["unreadable"] or said["empty_wells"]:
         return INCOMPLETE
     there: int = said["present"] + said["filled"]
     return ALL_THERE if there == said["expected"] else NOT_KNOWN
@@ -87,6 +90,7 @@ def _facts(report: PlaneReport) -> Said:
             if name in ("missing", "pending", "filled")
             for gap in report.gaps(state)
         ],
+        "empty_wells": list(report.empty_wells),
         "unreadable_planes": [
             {
                 **key._asdict(),
@@ -151,6 +155,9 @@ def lines_of(said: Mapping[str, Any], sizes: Mapping[str, int]) -> Iterator[str]
             yield f"{name} ({why}){'; indices count from 0:' if name != 'unknown' else ''}"
         gaps = [gap for gap in said["gaps"] if gap["state"] == name]
         yield from _first([f"  {_gap_text(gap, sizes)}" for gap in gaps])
+    if said["empty_wells"]:
+        yield "wells that the plate lists and that have no image:"
+        yield from _first([f"  {line}" for line in wrap(", ".join(said["empty_wells"]), _WIDTH)])
     if said["unreadable_planes"]:
         yield "unreadable; indices count from 0:"
         yield from _first([f"  {_unreadable_text(each, sizes)}" for each in said["unreadable_planes"]])

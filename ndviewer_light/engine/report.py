@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..model import PlaneKey, PlaneState
+from ..model import PlaneKey, PlaneState, some_names
 from .state_codes import CODED, CODES, NOT_EXPECTED, NOT_LOOKED_AT, is_in
 
 if TYPE_CHECKING:
@@ -109,9 +109,17 @@ class PlaneReport:
         return self.count(PlaneState.UNREADABLE)
 
     @property
+    def empty_wells(self) -> tuple[str, ...]:
+        """The wells that the plate lists and that have no image; () where only some positions were asked for.
+
+        Of these nobody knows how many planes are expected.
+        """
+        return self.info.empty_wells if len(self.positions) == len(self.info.positions) else ()
+
+    @property
     def is_complete(self) -> bool:
-        """Whether every expected plane was looked at, and has pixels."""
-        return self.present + self.count(PlaneState.FILLED) == self.expected
+        """Whether every expected plane was looked at, and has pixels, and no well lacks its images."""
+        return self.present + self.count(PlaneState.FILLED) == self.expected and not self.empty_wells
 
     def by_position(self) -> dict[int, dict[PlaneState, int]]:
         """The counts of each position that was looked at."""
@@ -157,7 +165,10 @@ class PlaneReport:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{state.name.lower()} {n:,}" for state, n in self.counts.items())
-        return f"<PlaneReport expected {self.expected:,}: {counts or 'nothing looked at'}>"
+        wells = (
+            f", wells without images {', '.join(some_names(self.empty_wells))}" if self.empty_wells else ""
+        )
+        return f"<PlaneReport expected {self.expected:,}: {counts or 'nothing looked at'}{wells}>"
 
 
 def _named(counts: np.ndarray) -> dict[PlaneState, int]:

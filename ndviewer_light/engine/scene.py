@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..model import DatasetInfo, ImageInfo
+    from .plate_grid import PlateLayout
 
 WELL_GAP = 0.08
 """The gap between wells, as a share of what a well contains."""
@@ -50,7 +51,10 @@ class PlacedImage(NamedTuple):
 
 
 class PlacedWell(NamedTuple):
-    """A well of a plate, or another region: its name, its left, top, right and bottom, and its positions."""
+    """A well of a plate, or another region: its name, its left, top, right and bottom, and its positions.
+
+    A well that the plate lists and that has no image is without positions.
+    """
 
     name: str
     edges: tuple[float, float, float, float]
@@ -200,6 +204,14 @@ class FieldScene:
         found = self.within((x, y, x, y))
         return int(found[-1]) if len(found) else None
 
+    def empty_well_at(self, x: float, y: float) -> str:
+        """The name of the well without images at a point; "" beside such wells."""
+        for well in self.wells:
+            left, top, right, bottom = well.edges
+            if not well.fields and left <= x < right and top <= y < bottom:
+                return well.name
+        return ""
+
     def fitting(self, width: int, height: int, margin_px: int = 0) -> Viewport:
         """The viewport of that size that shows everything."""
         left, top, right, bottom = self.bounds
@@ -229,7 +241,10 @@ def scene_of(info: DatasetInfo) -> FieldScene:
     names = tuple(regions)
     layout = plate_layout(names) if len(info.positions) > 1 else None
     if layout is not None:
-        return _plate(info, sizes, [regions[name] for name in names], names, layout.wells, is_in_um)
+        more = *names, *info.empty_wells
+        if (whole := plate_layout(more)) is not None:
+            names, layout = more, whole
+        return _plate(info, sizes, [regions.get(name, []) for name in names], names, layout, is_in_um)
     stage = [(position.x_um, position.y_um) for position in info.positions]
     placed = place_fields(stage, _edge_to_edge(stage, sizes, is_in_um), row=len(sizes) < 4)
     shown = np.array(_edge_to_edge(stage, sizes, is_in_um), float).reshape(-1, 2)
@@ -299,15 +314,15 @@ def _plate(
     sizes: list[tuple[float, float]],
     wells: list[list[int]],
     names: Sequence[str],
-    places: dict[tuple[int, int], int],
+    layout: PlateLayout,
     is_in_um: bool,
 ) -> FieldScene:
-    layout = plate_layout(names)
-    assert layout is not None
     edges = np.zeros((len(sizes), 4))
     notes: dict[str, list[str]] = {}
     spans = np.zeros((len(wells), 2))
     for number, fields in enumerate(wells):
+        if not fields:
+            continue
         if len(fields) == 1:  # as on most large plates: in the middle, wherever the stage was
             height, width = sizes[fields[0]]
             edges[fields[0]] = -width / 2, -height / 2, width / 2, height / 2
@@ -325,7 +340,7 @@ def _plate(
     half = pitch / (1 + WELL_GAP) * (1 + GAP / 2) / 2
     middles = np.zeros_like(edges)
     found = []
-    for (row, column), number in places.items():
+    for (row, column), number in layout.wells.items():
         x, y = (column + 0.5) * pitch, (row + 0.5) * pitch
         middles[wells[number]] = x, y, x, y
         found.append(

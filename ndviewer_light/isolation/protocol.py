@@ -162,6 +162,7 @@ def info_from_json(message: Message) -> DatasetInfo:
     fields["warnings"] = tuple(message["warnings"])
     fields["choices"] = tuple(message["choices"])
     fields["labels"] = tuple(message["labels"])
+    fields["empty_wells"] = tuple(message["empty_wells"])
     fields["assumed"] = frozenset(message["assumed"])
     fields["interpretations"] = tuple(
         Interpretation(text, tuple((name, value) for name, value in options))

@@ -86,6 +86,7 @@ class DatasetInfo:
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `is_completed`: the last of them is the same file, with more in it, so that its axes are others.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
+    `empty_wells` are those that a plate lists and in which no image was found, by their names.
     `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.
     """
 
@@ -113,6 +114,7 @@ class DatasetInfo:
     generation: int = 0
     is_completed: bool = False
     first_position: int = 0
+    empty_wells: tuple[str, ...] = ()
     common: ImageInfo | None = None
     images: Mapping[int, ImageInfo] = field(default_factory=dict)
     assumed: frozenset[int] = frozenset()

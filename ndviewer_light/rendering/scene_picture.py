@@ -265,7 +265,7 @@ def _draw_wells(draw: ImageDraw.ImageDraw, scene: FieldScene, viewport: Viewport
     for well in scene.wells:
         left, top, right, bottom = well.edges
         corners = (*viewport.to_screen(left, top), *viewport.to_screen(right, bottom))
-        draw.rectangle(corners, fill=WELL)
+        draw.rectangle(corners, fill=WELL if well.fields else ABSENT)
 
 
 def draw_state(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], planes: Iterable[Plane]) -> str:

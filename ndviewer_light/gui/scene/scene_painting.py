@@ -191,7 +191,7 @@ def _draw_cross(painter: QPainter, rect: QRectF) -> None:
 
 
 def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
-    """Draw the ground of the wells of a plate that are in view."""
+    """Draw the ground of the wells of a plate that are in view, those without images as not there."""
     if not scene.is_plate:
         return
     left, top, right, bottom = viewport.edges
@@ -199,7 +199,10 @@ def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None
         x0, y0, x1, y1 = well.edges
         if x0 < right and x1 > left and y0 < bottom and y1 > top:
             corners = QPointF(*viewport.to_screen(x0, y0)), QPointF(*viewport.to_screen(x1, y1))
-            painter.fillRect(QRectF(*corners), _WELL)
+            rect = QRectF(*corners)
+            painter.fillRect(rect, _WELL)
+            if not well.fields:
+                _draw_state(painter, rect, PlaneState.ABSENT)
 
 
 def draw_labels(

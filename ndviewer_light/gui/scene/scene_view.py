@@ -21,7 +21,7 @@ from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
 from .scene_menu import SceneMenu
 from .scene_reading import SceneReading
-from .scene_words import said_of_field, summary
+from .scene_words import said_of_empty_well, said_of_field, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -300,7 +300,7 @@ class SceneView(QObject):
         if before is not None and not _goes_on(before, info):
             reading.show_place(reading.place)
             self.canvas.forget_pictures()
-        elif before is not None and before.positions is info.positions and before.groups == info.groups:
+        elif before is not None and _lie_alike(before, info):
             return
         self._build_soon(reading)
 
@@ -322,7 +322,7 @@ class SceneView(QObject):
         if reading is not self._reading or reading.info is None:
             return
         self._is_building = False
-        if reading.info.positions is not info.positions or reading.info.groups != info.groups:
+        if not _lie_alike(reading.info, info):
             self._build_soon(reading)
         before = self.canvas.scene
         if before is None or not _is_same(before, scene):
@@ -402,7 +402,8 @@ class SceneView(QObject):
             return
         p, info = scene.at(*place), reading.info
         if p is None or p >= len(info.positions):
-            self.said.emit(summary(info, reading.states))
+            well = scene.empty_well_at(*place)
+            self.said.emit(said_of_empty_well(well) if well else summary(info, reading.states))
             return
         image = scene.image(p)
         share = (place[0] - image.left) / image.width, (place[1] - image.top) / image.height
@@ -461,4 +462,11 @@ def _nothing() -> None:
 
 
 def _is_same(a: FieldScene, b: FieldScene) -> bool:
-    return a.edges.shape == b.edges.shape and bool((a.edges == b.edges).all()) and a.notes == b.notes
+    if a.edges.shape != b.edges.shape or a.notes != b.notes or len(a.wells) != len(b.wells):
+        return False
+    return bool((a.edges == b.edges).all())
+def _lie_alike(a: DatasetInfo, b: DatasetInfo) -> bool:
+    """Whether fields and wells lie at the same places."""
+    return a.positions is b.positions and a.groups == b.groups and a.empty_wells == b.empty_wells
+
+

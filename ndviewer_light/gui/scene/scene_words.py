@@ -51,6 +51,11 @@ def said_of_field(
     return "   ".join(parts)
 
 
+def said_of_empty_well(name: str) -> str:
+    """The well under the mouse that the plate lists, and of which there is nothing."""
+    return f"{name}   listed by the plate, no image is there"
+
+
 def summary(info: DatasetInfo, states: PositionStates | None) -> str:
     """How many fields there are, and how many planes of them are there."""
     n = len(info.positions)

@@ -57,4 +57,4 @@ def opened_info(path: str, layout: DatasetLayout, p: int, image: ZarrImage, tree
     info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings, interpretations=others)
     labels = label_images(path, layout.places[p].store, tree)
     choices = layout.choices or ((path, *labels) if labels else ())
-    return dataclasses.replace(info, labels=labels, choices=choices)
+    return dataclasses.replace(info, labels=labels, choices=choices, empty_wells=layout.empty_wells)

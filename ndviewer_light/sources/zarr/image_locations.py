@@ -57,3 +57,5 @@ class DatasetLayout:
     objective: str = ""
     choices: tuple[str, ...] = ()
     """The paths of all arrays that it may mean, that which is shown first; () if there is one."""
+    empty_wells: tuple[str, ...] = ()
+    """The wells that a plate lists and in which no image was found."""

@@ -189,7 +189,7 @@ class KnownImages:
             self._in_store, self._mapped = found, self.places
         return self._in_store
 
-    def add_places(self, found: Iterable[ImageLocation]) -> None:
+    def add_places(self, found: Iterable[ImageLocation], empty_wells: tuple[str, ...] = ()) -> None:
         """Append those of `found` that are new; existing indices do not change."""
         with self._lock:
             pending = self._described.take(self.places, all_of_them=True)
@@ -205,6 +205,8 @@ class KnownImages:
                 self.places += new
                 positions = tuple(place.position for place in self.places)
                 self._info = dataclasses.replace(self._info, positions=positions)
+            if empty_wells != self._info.empty_wells:
+                self._info = dataclasses.replace(self._info, empty_wells=empty_wells)
 
     def warn(self, warning: str) -> None:
         """Add a warning, once."""

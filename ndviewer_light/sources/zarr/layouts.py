@@ -136,6 +136,7 @@ class _ImageFinder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.warnings: list[str] = []
+        self._empty_wells: list[str] = []
         self._images_of_well: dict[bytes, plates.WellImages | None] = {}
 
     def find(self, path: str) -> DatasetLayout | None:
@@ -152,7 +153,8 @@ class _ImageFinder:
         if node.kind == "array" or ngff.is_image(node.attributes):
             return self._single(node.path)
         if plates.is_plate(node.attributes):
-            return self._layout("ome-zarr plate", self._plate_places(node))
+            layout = self._layout("ome-zarr plate", self._plate_places(node))
+            return layout and replace(layout, empty_wells=tuple(self._empty_wells))
         if plates.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
             images = self._listed_images(node.path, node.version)
@@ -198,7 +200,10 @@ class _ImageFinder:
         names = Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
         for well, path, listed in zip(wells, paths, images, strict=True):
-            places += self._well_places(path, well.region, listed, names)
+            of_well = self._well_places(path, well.region, listed, names)
+            places += of_well
+            if not of_well:
+                self._empty_wells.append(well.region)
         return places
 
     def _well_places(

@@ -465,7 +465,8 @@ class ZarrSource(Source):
             return
         self._tree.check_there()
         listed = recorded(self._tree)
-        self._known.add_places(layouts.discover(self._path, listed or self._tree).places)
+        layout = layouts.discover(self._path, listed or self._tree)
+        self._known.add_places(layout.places, layout.empty_wells)
         self._identity = self._tree.identity()
         self._listed = listed
 
