@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from .canvas.fit_button import FitButton
@@ -21,7 +21,12 @@ _SCALE_BAR_MS = 150
 
 
 class PicturePane(QWidget):
-    """Holds the canvas once there is one. GUI thread only."""
+    """Holds the canvas once there is one. GUI thread only.
+
+    `uncovered` is emitted when nothing is shown instead of it any more.
+    """
+
+    uncovered = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +115,7 @@ class PicturePane(QWidget):
             self._canvas.show()
         self.overlay.show()
         self._update_scale_bar()
+        self.uncovered.emit()
 
     # ---- what is seen of it ----------------------------------------------------------------
 

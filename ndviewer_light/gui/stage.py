@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _VOLUME_REPAINT_SECONDS = 0.5  # a volume is read and uploaded as a whole, so not thirty times a second
+_COVERED_SECONDS, _COVERED_MS = 2.0, 30
+"""How long the picture waits for what covers it, at most, and how often it looks whether that is there."""
 
 
 class Stage(QWidget):
@@ -57,6 +59,8 @@ class Stage(QWidget):
         self._lacks_volume = False  # one was asked for, and a plane is shown instead
         self.panes: ShowsPlane | None = None
         """What shows the plane instead of the canvas while it is on screen."""
+        self.cover_comes_first: Callable[[], bool] = lambda: False
+        """Whether what covers the picture is about to appear: nobody sees a canvas that is built now."""
         self._waits = ViewWaits()
         self.sliders = AxisSliders()
         self.sliders.moved.connect(self._on_moved)
@@ -73,6 +77,7 @@ class Stage(QWidget):
         self._under_mouse: object = None  # row and column, as last told by the canvas
         self.picture = PicturePane()
         """Where the picture is, also before there is a canvas."""
+        self.picture.uncovered.connect(self._on_uncovered)
         self.overlay = self.picture.overlay
         self.fit_button = self.picture.fit_button
         self.go_box = self.picture.go_box
@@ -83,6 +88,7 @@ class Stage(QWidget):
         self._build_timer = QTimer(self)
         self._build_timer.setSingleShot(True)
         self._build_timer.timeout.connect(self._on_build_due)
+        self._build_by = 0.0
 
     # ---- what is shown ---------------------------------------------------------------------
 
@@ -208,6 +214,7 @@ class Stage(QWidget):
         """Build the canvas from the event loop: it takes a while, and the host is waiting for a start."""
         if self.canvas is not None:
             self.canvas.release()
+            self._build_by = time.monotonic() + _COVERED_SECONDS
             self._build_timer.start(0)
 
     @safe_slot
@@ -216,8 +223,15 @@ class Stage(QWidget):
             return
         if self.canvas.drop_released():
             self._build_timer.start(0)  # the host's events come between
+        elif self.cover_comes_first() and time.monotonic() < self._build_by:
+            self._build_timer.start(_COVERED_MS)
         else:
             self._build()
+
+    @safe_slot
+    def _on_uncovered(self) -> None:
+        if self._build_timer.isActive():
+            self._build_timer.start(0)
 
     def _build(self) -> None:
         assert self.canvas is not None and self.dataset is not None and self._position.info is not None

@@ -50,6 +50,7 @@ class StageTools:
         say: Callable[[str, str], None],
     ) -> None:
         self.scene = SceneView(stage, background, poll, lambda p: move_along(p=p))
+        stage.cover_comes_first = lambda: self.scene.comes_first
         self.written = WrittenMenu(stage, self.scene.canvas)
         self.labels = LabelControls(stage, background, poll)
         self.labels.show_over(self.scene)
@@ -113,6 +114,7 @@ class StageTools:
 
     def leave(self) -> None:
         """Nothing is on the stage any more."""
+        self.scene.leave()
         self.scene.step()
         self.labels.step()
         self.measuring.step()

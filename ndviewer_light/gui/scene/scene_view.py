@@ -81,7 +81,7 @@ class SceneView(QObject):
         self._reading: SceneReading | None = None
         self._menu = SceneMenu(self.canvas)
         self._menu.dimming.connect(self._on_dimming)
-        self._came_from_here = False
+        self._came_from_here = self._is_awaited = False
         self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
         self._looks_due = self._limits_due = self._alike_due = 0.0
@@ -118,6 +118,13 @@ class SceneView(QObject):
         return reading is None or self.is_filling or reading.pictures.is_busy or not self.canvas.is_complete
 
     @property
+    def comes_first(self) -> bool:
+        """Whether it is shown, and the picture that it covers can wait until it is there."""
+        reading = self._reading
+        is_another = reading is not None and reading.dataset is not self._stage.dataset
+        return self._is_awaited or (self.is_shown and (is_another or self.is_appearing))
+
+    @property
     def pictures_come_first(self) -> bool:
         """Whether what is stored is to be looked up later: see `SceneReading.looks_up_states`."""
         return self.is_appearing and self._reading is not None and not self._reading.looks_up_states
@@ -147,6 +154,8 @@ class SceneView(QObject):
         """Show the overview, or the main view again."""
         if self.is_shown:
             self.leave()
+        elif self._stage.dataset is None:
+            self._is_awaited = not self._is_awaited
         else:
             self.show()
 
@@ -155,7 +164,7 @@ class SceneView(QObject):
         dataset = self._stage.dataset
         if dataset is None:
             return
-        self._came_from_here = False
+        self._came_from_here = self._is_awaited = False
         if self._reading is None or dataset is not self._reading.dataset:
             self._begin(dataset)
         self._stage.picture.cover(self.canvas, f"leave the overview ({keys_of('overview')})")
@@ -193,6 +202,7 @@ class SceneView(QObject):
 
     def leave(self) -> None:
         """Show the main view again."""
+        self._is_awaited = False
         if self.is_shown:
             self._stage.picture.uncover(self.canvas)
             if self._reading is not None:
@@ -259,6 +269,9 @@ class SceneView(QObject):
             if was_shown and dataset is not None and not dataset.closed:
                 self.show()
             return False
+        if self._is_awaited and dataset is not None:
+            self.show()
+            return True
         if not self.is_shown or dataset is None or reading is None:
             return False
         if dataset.info is not reading.info:
