@@ -17,6 +17,8 @@ from image_stores import Made
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import UntrustedReferenceError
 from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.sources.zarr import small_planes
+from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 from ndviewer_light.storage.limits import read_versioned_file
 from ndviewer_light.storage.trees import recording
 
@@ -31,7 +33,7 @@ def together(path: Path, keys: Iterable[PlaneKey] = KEYS, edge: int = 8) -> list
     """For each plane its pixels, level and those read alone; None for what is left to that."""
     with open_dataset(path) as ds:
         found = ds.source.small_planes(list(keys), edge)
-        read = iter(ds.source.read_small_planes([each for each in found if each is not None]))
+        read = iter(ds.source.read_small_planes([each for each in found if each is not None], np.copy))
         answers: list[Any] = []
         for key, plane in zip(keys, found, strict=True):
             pixels = None if plane is None else next(read)
@@ -47,6 +49,22 @@ def are_same(answers: Iterable[Any]) -> bool:
     return all(each is not None and np.array_equal(each[0], each[2]) for each in answers)
 
 
+@pytest.fixture(params=["decoded here", "by tensorstore"])
+def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Which arrays were opened for small planes: none where the codecs of planes of one chunk are known."""
+    arrays: list[object] = []
+    begin = TensorStoreContext.begin_open
+
+    def note(native: TensorStoreContext, image: Any, metadata: Any) -> Any:
+        arrays.append(image.array)
+        return begin(native, image, metadata)
+
+    monkeypatch.setattr(TensorStoreContext, "begin_open", note)
+    if request.param == "by tensorstore":
+        monkeypatch.setattr(small_planes, "_decoder_of", lambda image: None)
+    return arrays
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -60,10 +78,14 @@ def are_same(answers: Iterable[Any]) -> bool:
     ],
     ids=lambda how: " ".join(f"{name}={value}" for name, value in how.items()) or "plain",
 )
-def test_what_is_read_together_is_what_is_read_alone(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_what_is_read_together_is_what_is_read_alone(
+    tmp_path: Path, how: dict[str, Any], opened: list[object], request: pytest.FixtureRequest
+) -> None:
     stores.write_plate(tmp_path / "p.zarr", WELLS, **how)
     answers = together(tmp_path / "p.zarr")
     assert are_same(answers)
+    is_decoded = "decoded here" in request.node.callspec.id and "tile" not in how
+    assert len(opened) == (0 if is_decoded else len(KEYS))
     sizes = stores.HEIGHT, stores.WIDTH
     for key, (pixels, _, _) in zip(KEYS, answers, strict=True):
         expected = stores.plane(key.t, key.p, key.c, key.z, sizes)
@@ -90,12 +112,16 @@ def test_images_of_other_sizes_channels_and_levels_are_read_at_the_level_that_fi
         for edge, levels in ((16, (2, 2, 2)), (30, (1, 1, 1)), (33, (0, 1, 0))):
             found = ds.source.small_planes(keys, edge)
             assert [each.level for each in found if each] == [levels[key.p] for key in keys]
-            for key, plane, pixels in zip(keys, found, ds.source.read_small_planes(found), strict=True):
+            for key, plane, pixels in zip(
+                keys, found, ds.source.read_small_planes(found, np.copy), strict=True
+            ):
                 z = key.z // 2**plane.level
                 assert np.array_equal(pixels, ds.source.read_plane(key._replace(z=z), plane.level))
 
 
-def test_what_is_not_stored_or_damaged_is_left_to_whoever_says_why(tmp_path: Path) -> None:
+def test_what_is_not_stored_or_damaged_is_left_to_whoever_says_why(
+    tmp_path: Path, opened: list[object]
+) -> None:
     path = tmp_path / "p.zarr"
     stores.write_plate(path, WELLS)
     for chunk in stores.chunk_files(path / "A" / "1" / "1"):
@@ -179,7 +205,7 @@ def test_an_image_that_is_written_anew_is_read_as_it_is_now(tmp_path: Path) -> N
         shutil.rmtree(path / "A" / "1" / "1")
         stores.write_image(path / "A" / "1" / "1", p=1, sizes={"t": 3}, preset=None)
         (after,) = ds.source.small_planes([PlaneKey(2, 1)], 8)
-        (pixels,) = ds.source.read_small_planes([after])
+        (pixels,) = ds.source.read_small_planes([after], np.copy)
         assert before is not None
         assert np.array_equal(pixels, stores.plane(2, 1))
         assert ds.source.info.image(1).n_t == 3

@@ -147,10 +147,10 @@ def test_averages_are_kept_in_the_cache_by_version_and_never_in_the_dataset(plat
             source = ds.source
             reading = source.read_small_planes
 
-            def note(found):
+            def note(found, then):
                 files = [Path(each.files[0]).relative_to(plate) for each in found]
                 planes.extend("/".join(file.parts[:3]) for file in files)
-                return reading(found)
+                return reading(found, then)
 
             monkeypatch.setattr(source, "read_small_planes", note)
             found = ds.thumbnails([(0, p, 0, 0) for p in range(4)], 32)

@@ -14,6 +14,8 @@ from .kept_averages import kept_step
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
+
     from ..sources import Source
     from .kept_averages import ThumbnailCache
 
@@ -82,13 +84,18 @@ def _batches(wanted: Sequence[_SmallWanted]) -> Iterator[Sequence[_SmallWanted]]
         yield batch
 
 
+def _kept_of(pixels: np.ndarray, edge: int) -> np.ndarray:
+    """What is kept of a plane: an average, or all of it; a new array."""
+    step = kept_step(pixels.shape, edge)
+    return pixels.copy("K") if step == 1 else shrunk(pixels, step)
+
+
 def _read(source: Source, wanted: Sequence[_SmallWanted], edge: int, cache: ThumbnailCache | None) -> Made:
     made: Made = {}
-    planes = source.read_small_planes([each.plane for each in wanted])
-    for each, pixels in zip(wanted, planes, strict=True):
-        if pixels is None:
+    averages = source.read_small_planes([each.plane for each in wanted], partial(_kept_of, edge=edge))
+    for each, small in zip(wanted, averages, strict=True):
+        if small is None:
             continue
-        small = shrunk(pixels, kept_step(pixels.shape, edge))
         if cache is not None and each.name == _name_of(source, each.key, each.plane, edge, cache):
             cache.put(each.name, small)
         made[each.key] = MadeThumbnail(shrunk(small, step_for(max(small.shape), edge)))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 _ORPHAN_POLL_SECONDS = 2.0
-_NEEDED_BY_MOST = ("tensorstore", "..sources.zarr.source", "..live.announced_source")
+_NEEDED_BY_MOST = ("tensorstore", "..sources.zarr.source", "..live.announced_source", "numcodecs.blosc")
 
 
 class _Server:

@@ -17,7 +17,7 @@ from ..storage.bytes import is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import birth_ns
 from .filled_in_advance import check_written, without_doubtful
-from .source import AT_ONCE, AT_ONCE_REMOTE, Source
+from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,9 +191,11 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         return self._of_one_dataset(lambda source: source.small_planes(keys, edge))
 
-    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+    def read_small_planes(
+        self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
+    ) -> list[OfPixels | None]:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: source.read_small_planes(planes))
+        return self._of_one_dataset(lambda source: source.read_small_planes(planes, then))
 
     def image(self, p: int) -> ImageInfo:
         """Same as the source's."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..model import LabelFacts
 from ..storage.file_clock import FILE_CLOCK
@@ -52,6 +52,10 @@ class MadeThumbnail(NamedTuple):
     pixels: np.ndarray | None
     error: Exception | None = None
     z: int = 0
+
+
+OfPixels = TypeVar("OfPixels")
+"""What is made of the pixels of a plane while they are in memory."""
 
 
 class SmallPlane(NamedTuple):
@@ -237,10 +241,13 @@ class Source(ABC):
         """
         return [None] * len(keys)
 
-    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
-        """The pixels (Y, X) of several of `small_planes`, all at once; they are in memory together.
+    def read_small_planes(
+        self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
+    ) -> list[OfPixels | None]:
+        """What `then` makes of the pixels (Y, X) of several of `small_planes`, which are read at once.
 
-        None for each that is to be read by itself: nothing of it is stored, or it cannot be read. Blocks.
+        It must not keep the pixels: the next ones may get their memory. None for each that is to be read by
+        itself: nothing of it is stored, or it cannot be read. Blocks.
         """
         return [None] * len(planes)
 

@@ -98,14 +98,17 @@ def _read(
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     try:
-        return _read_descriptor(descriptor, path, status.st_size, most, what), status
+        return read_descriptor(descriptor, path, status.st_size, most, what), status
     except OSError as error:
         raise error_of_os(error, path) from error
     finally:
         os.close(descriptor)
 
 
-def _read_descriptor(descriptor: int, path: str, size: int, most: int, what: str) -> bytes:
+def read_descriptor(
+    descriptor: int, path: str, size: int, most: int, what: str = "a chunk of this array"
+) -> bytes:
+    """Like `read_file`, of a regular file that is open and that is said to have `size` bytes."""
     if size > most:
         raise LimitExceededError(f"{path} has {size} bytes; {what} may have at most {most}")
     # the file may grow or shrink while being read: parse what was read

@@ -90,7 +90,7 @@ class DecodedArray(OpenArray):
                 if opened is None:
                     n_missing += 1
                     continue
-                inside, to = _within(at, self._grid.chunk, selection)
+                inside, to = overlap(at, self._grid.chunk, selection)
                 part = self._decoder.part(opened, inside, self._path(at))
                 pixels[to] = part.pixels[tuple(slice(None) if isinstance(s, slice) else 0 for s in selection)]
                 is_stored |= part.is_stored
@@ -155,7 +155,7 @@ class DecodedArray(OpenArray):
         return chunk_ranges(selection, self._grid.chunk, self.image.facts.shape)
 
 
-def _within(
+def overlap(
     at: Coordinates, chunk: Sequence[int], selection: Selection
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """What a stored object and a selection have in common: places in the object, and in what is selected."""

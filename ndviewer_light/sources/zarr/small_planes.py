@@ -1,8 +1,9 @@
 """Small planes of many local images at once, for pictures of all fields: see `Source.small_planes`.
 
 Reading one plane costs a millisecond before its first pixel: its array is opened, watched, and looked at
-again later. Of a thousand fields one plane each is wanted, once; these are opened together, read and
-released. Whatever is out of the ordinary is left to whoever reads planes one by one, and says why.
+again later. Of a thousand fields one plane each is wanted, once. A plane that is one chunk is decoded here,
+as to open its array takes longer than to read it; other arrays are opened together, read and released.
+Whatever is out of the ordinary is left to whoever reads planes one by one, and says why.
 """
 
 from __future__ import annotations
@@ -11,22 +12,34 @@ import contextlib
 import logging
 import math
 import os
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ...errors import DatasetError
+from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.trees.recording import RecordingTree
-from ..source import SmallPlane
-from .chunk_grid import level_that_fits, planes_per_chunk, selection_of, stored_grid, touched, upright
+from ..source import OfPixels, SmallPlane
+from .chunk_grid import (
+    has_shards,
+    level_that_fits,
+    planes_per_chunk,
+    selection_of,
+    stored_grid,
+    touched,
+    upright,
+)
+from .decoded import overlap
 from .image_facts import level_of
 from .tensorstore_context import delivered, plain_metadata
 from .tensorstore_errors import ChunkMissingError, StoreChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy as np
+    from collections.abc import Callable, Sequence
 
     from ...model import PlaneKey
+    from ...storage.decoding.shard_decoder import ObjectDecoder
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import LocalTree
     from .alike_images import AlikeImages
@@ -48,7 +61,8 @@ _MOST_KINDS = 64
 class _ArrayKind(NamedTuple):
     """What arrays with the same metadata have in common.
 
-    `is_simple`: a plane shares no chunk with others, and has few and small ones.
+    `is_simple`: a plane shares no chunk with others, and has few and small ones. `decoder`: of those whose
+    planes are one chunk each, if its codecs can be decoded here.
     """
 
     document: JsonObject
@@ -56,6 +70,7 @@ class _ArrayKind(NamedTuple):
     grid: StoredGrid
     guard: ChunkGuard | None  # if simple
     is_simple: bool
+    decoder: ObjectDecoder | None = None
 
 
 class _PlaceInArray(NamedTuple):
@@ -77,6 +92,7 @@ class SmallPlanes:
         self._known = known
         self._alike = alike
         self._native = native
+        self._rooms = threading.local()
         self._kinds: dict[int, _ArrayKind] = {}  # by the id of the document, which the kind keeps
 
     # ---- found -----------------------------------------------------------------------------
@@ -129,9 +145,8 @@ class SmallPlanes:
         chunks = touched(selection, kind.grid.chunk, image.facts.shape, image.array)
         files = tuple(os.path.join(image.array, *kind.grid.name(at).split("/")) for at in chunks)
         nbytes = math.prod(image.plane_shape) * image.facts.dtype.itemsize
-        return SmallPlane(
-            level, image.plane_shape, nbytes, files, _PlaceInArray(image, kind, selection, chunks)
-        )
+        at = _PlaceInArray(image, kind, selection, chunks)
+        return SmallPlane(level, image.plane_shape, nbytes, files, at)
 
     def _kind(self, image: ZarrImage) -> _ArrayKind | None:
         """What arrays like this one have in common; None for those of which planes are not read together."""
@@ -158,26 +173,61 @@ class SmallPlanes:
             and math.prod(grid.chunk) * image.facts.dtype.itemsize <= _MOST_BYTES
         )
         guard = self._native.guard(image) if is_simple else None
-        return _ArrayKind(image.document, plain_metadata(image), grid, guard, is_simple and guard is not None)
+        decoder = _decoder_of(image) if guard is not None and n_chunks == 1 else None
+        is_simple = guard is not None
+        return _ArrayKind(image.document, plain_metadata(image), grid, guard, is_simple, decoder)
 
     # ---- read ------------------------------------------------------------------------------
 
-    def read(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+    def read(
+        self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
+    ) -> list[OfPixels | None]:
         """See `Source.read_small_planes`."""
         seen: set[str] = set()
         places: list[_PlaceInArray] = [plane.at for plane in planes]
         opening = [
-            self._native.begin_open(at.image, at.kind.metadata) if _are_there(plane, at, seen) else None
+            self._native.begin_open(at.image, at.kind.metadata)
+            if at.kind.decoder is None and _are_there(plane, at, seen)
+            else None
             for plane, at in zip(planes, places, strict=True)
         ]
         reading: list[tuple[np.ndarray, Any] | None] = [
             None if future is None else self._begun(future, at)
             for future, at in zip(opening, places, strict=True)
         ]
-        return [
-            None if begun is None else self._finished(*begun, at.image)
-            for begun, at in zip(reading, places, strict=True)
-        ]
+        made: list[OfPixels | None] = []
+        for plane, at, begun in zip(planes, places, reading, strict=True):
+            if at.kind.decoder is not None:
+                pixels = self._decoded(plane, at, at.kind.decoder, seen)
+            else:
+                pixels = None if begun is None else self._finished(*begun, at.image)
+            made.append(None if pixels is None else then(pixels))
+        return made
+
+    def _decoded(
+        self, plane: SmallPlane, at: _PlaceInArray, decoder: ObjectDecoder, seen: set[str]
+    ) -> np.ndarray | None:
+        """A plane that is one chunk, in memory that the next one gets; None if not there, or damaged."""
+        kind, image, (file,), (chunk,) = at.kind, at.image, plane.files, at.chunks
+        assert kind.guard is not None
+        try:
+            data = kind.guard.read_file(file, decoder.most_stored, seen)
+            if data is None:
+                return None
+            inside, _ = overlap(chunk, kind.grid.chunk, at.selection)
+            part = decoder.part(decoder.opened(data, file, self._room_for(decoder.nbytes)), inside, file)
+        except DatasetError as error:
+            logger.debug("%s is read by itself: %s", image.array, error)
+            return None
+        rows = tuple(slice(None) if isinstance(each, slice) else 0 for each in at.selection)
+        return upright(delivered(part.pixels[rows], image), image)
+
+    def _room_for(self, nbytes: int) -> np.ndarray:
+        """Memory of this thread: new memory for each chunk takes longer, page by page, than to decode it."""
+        room: np.ndarray | None = getattr(self._rooms, "room", None)
+        if room is None or room.nbytes != nbytes:
+            room = self._rooms.room = np.empty(nbytes, np.uint8)
+        return room
 
     def _begun(self, future: Any, at: _PlaceInArray) -> tuple[np.ndarray, Any] | None:
         try:
@@ -197,6 +247,17 @@ class SmallPlanes:
 
 
 _NOT_SIMPLE = (DatasetError, StoreChangedError, ChunkMissingError, ValueError, RuntimeError)
+
+
+def _decoder_of(image: ZarrImage) -> ObjectDecoder | None:
+    """What decodes a chunk of an array to its dtype; None if only tensorstore does."""
+    if has_shards(image):
+        return None
+    try:
+        decoder = object_decoder(image.document, image.array)
+    except DatasetError:  # a codec of a library that is not installed, or one that is decoded nowhere else
+        return None
+    return decoder if decoder.dtype.newbyteorder("=") == image.facts.dtype else None
 
 
 def _are_there(plane: SmallPlane, at: _PlaceInArray, seen: set[str]) -> bool:

@@ -21,7 +21,7 @@ from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
 from ..missing_planes import Claims, MissingPlanesOfMany
-from ..source import Source
+from ..source import OfPixels, Source
 from . import layouts
 from .alike_images import AlikeImages
 from .chunk_grid import has_shards, level_that_fits, plane_chunk
@@ -193,10 +193,12 @@ class ZarrSource(Source):
         self._arrays.raise_if_closed("small planes were being looked for")
         return [None] * len(keys) if self._small is None else self._small.find(keys, edge)
 
-    def read_small_planes(self, planes: Sequence[SmallPlane]) -> list[np.ndarray | None]:
+    def read_small_planes(
+        self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
+    ) -> list[OfPixels | None]:
         """See `Source.read_small_planes`."""
         self._arrays.raise_if_closed("small planes were being read")
-        return [None] * len(planes) if self._small is None else self._small.read(planes)
+        return [None] * len(planes) if self._small is None else self._small.read(planes, then)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its store does not exist or has no such plane."""

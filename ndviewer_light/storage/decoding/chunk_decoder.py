@@ -81,12 +81,14 @@ class ChunkDecoder:
             MAX_CHUNK_BYTES if any(isinstance(c, Pixels) for c in self.codecs) else most_stored(self.nbytes)
         )
 
-    def decode(self, data: bytes, where: str) -> np.ndarray:
+    def decode(self, data: bytes, where: str, into: np.ndarray | None = None) -> np.ndarray:
         """The chunk as an array of shape `chunk`, read-only and in stored order.
+
+        `into`: memory (bytes) for a chunk, which is used where a codec can decode into it.
 
         Raises `CorruptDataError` if the bytes do not come to exactly one chunk. Any thread.
         """
-        raw = decoded_bytes(self.codecs, data, self.nbytes, where)
+        raw = decoded_bytes(self.codecs, data, self.nbytes, where, into=into)
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
         pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
         return pixels

@@ -46,19 +46,35 @@ class Codec(ABC):
     def undo(self, data: memoryview, n: int) -> Buffer:
         """What was stored; at most `n` bytes, else `DamagedError` or an error of the library."""
 
+    def undo_into(self, data: memoryview, n: int, into: np.ndarray) -> Buffer:
+        """`undo`, into memory of `n` bytes if the codec can; what is returned may be elsewhere."""
+        return self.undo(data, n)
+
 
 def decoded_bytes(
-    codecs: Sequence[Codec], stored: Buffer, n: int, where: str, *, is_exact: bool = True
+    codecs: Sequence[Codec],
+    stored: Buffer,
+    n: int,
+    where: str,
+    *,
+    is_exact: bool = True,
+    into: np.ndarray | None = None,
 ) -> np.ndarray:
     """The `n` bytes of a chunk, from what is stored of it, as uint8; `codecs` in the order of writing.
+
+    `into`: `n` bytes of memory in which the result may be.
 
     Raises `CorruptDataError` if they do not come to exactly that (at most that unless `is_exact`),
     `LimitExceededError` if there is not enough memory; `where` is how messages call the chunk. Any thread.
     """
     raw = view(stored)
     try:
-        for codec, (size, exact) in zip(reversed(codecs), _sizes(codecs, n, is_exact), strict=True):
-            raw = view(codec.undo(raw.data, size))
+        for i, (size, exact) in enumerate(_sizes(codecs, n, is_exact), 1):
+            codec = codecs[-i]
+            if i == len(codecs) and into is not None and into.nbytes == size:
+                raw = view(codec.undo_into(raw.data, size, into))
+            else:
+                raw = view(codec.undo(raw.data, size))
             if (exact and len(raw) != size) or len(raw) > size:
                 raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {size}")
         if len(raw) > n or (is_exact and len(raw) != n):

@@ -25,6 +25,11 @@ def _needs_numcodecs(name: str, decode: Callable[[memoryview, int], Buffer]) -> 
     return Compressor(decode)
 
 
+def _blosc_codec() -> Codec:
+    need("numcodecs.blosc", "refs", "blosc")
+    return compressors.Blosc()
+
+
 def _zstd_codec(config: JsonObject) -> Codec:
     decode = compressors.zstd_decoded
     return Compressor(decode) if from_imagecodecs("zstd") else _needs_numcodecs("zstd", decode)
@@ -48,7 +53,7 @@ _BY_NAME: dict[str, Callable[[JsonObject], Codec]] = {
     "gzip": lambda config: Compressor(compressors.gunzipped),
     "bz2": lambda config: Compressor(compressors.bz2_decoded),
     "lzma": _lzma_codec,
-    "blosc": lambda config: _needs_numcodecs("blosc", compressors.blosc_decoded),
+    "blosc": lambda config: _blosc_codec(),
     "lz4": lambda config: _needs_numcodecs("lz4", compressors.lz4_decoded),
     "zstd": _zstd_codec,
     "shuffle": _shuffle,

@@ -116,11 +116,29 @@ def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
         raise DamagedError(f"its blosc header declares {cbytes:,} stored bytes, but it has {stored:,}")
 
 
-def blosc_decoded(data: memoryview, n: int) -> Buffer:
-    """A chunk of Blosc 1, its header judged before."""
-    judge_blosc(data[:BLOSC_HEAD], len(data), n)
-    decoded: bytes = need("numcodecs.blosc", "refs", "blosc").decompress(data)
-    return decoded
+class Blosc(Codec):
+    """Blosc 1; the header of a chunk is judged before it is decoded."""
+
+    def stored_bytes(self, n: int) -> int | None:
+        """It depends."""
+        return None
+
+    def undo(self, data: memoryview, n: int) -> Buffer:
+        """See `Codec.undo`."""
+        judge_blosc(data[:BLOSC_HEAD], len(data), n)
+        decoded: bytes = _blosc().decompress(data)
+        return decoded
+
+    def undo_into(self, data: memoryview, n: int, into: np.ndarray) -> Buffer:
+        """See `Codec.undo_into`."""
+        judge_blosc(data[:BLOSC_HEAD], len(data), n)
+        size = int.from_bytes(data[4:8], "little")
+        _blosc().decompress(data, into)
+        return into[:size]
+
+
+def _blosc() -> Any:
+    return need("numcodecs.blosc", "refs", "blosc")
 
 
 def lz4_decoded(data: memoryview, n: int) -> Buffer:

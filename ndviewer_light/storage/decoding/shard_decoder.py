@@ -54,8 +54,15 @@ class ObjectDecoder:
         """No object has more bytes; more are not read."""
         return self._decoder.most_stored
 
-    def opened(self, data: bytes, where: str) -> np.ndarray:
+    @property
+    def nbytes(self) -> int:
+        """What an opened chunk takes in memory; of shards 0."""
+        return self._decoder.nbytes if isinstance(self._decoder, ChunkDecoder) else 0
+
+    def opened(self, data: bytes, where: str, into: np.ndarray | None = None) -> np.ndarray:
         """The decoded chunk, or the bytes of a shard; raises like `ChunkDecoder.decode`."""
+        if isinstance(self._decoder, ChunkDecoder):
+            return self._decoder.decode(data, where, into)
         return self._decoder.decode(data, where)
 
     def part(self, opened: np.ndarray, at: tuple[slice, ...], where: str) -> DecodedPart:
