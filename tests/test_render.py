@@ -20,7 +20,7 @@ from ndviewer_light.cli.render import main
 from ndviewer_light.engine.projections import PROJECTIONS, projected
 from ndviewer_light.engine.scene import scene_of
 from ndviewer_light.opening import open_dataset
-from ndviewer_light.rendering.added_up import Layer, composite
+from ndviewer_light.rendering.added_up import Layer, composite, drawn_composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
 from ndviewer_light.rendering.field_numbers import color_table
@@ -68,6 +68,18 @@ def test_channels_add_up_and_what_is_no_number_is_drawn_as_nothing():
     strange = np.array([[np.nan, np.inf, -np.inf, 100.0]], "f4")
     assert composite([Layer(strange, (0, 100), green)], 1, 4)[0, :, 1].tolist() == [0, 0, 255, 0]
     assert composite([Layer(ramp, (0, 100), red, gamma=2.0)], 1, 4)[0, 1, 0] == 64
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+@pytest.mark.parametrize("height", [4, 600])  # with a table of all values, and without
+def test_a_picture_for_qt_has_the_same_colours_and_is_opaque(dtype, n, height):
+    values = np.random.default_rng(n).integers(0, 256, (n, height, 80)).astype(dtype)
+    colors = ("#FF0000", "#00FF80_r", "#FFFFFF")
+    layers = [Layer(each, (3, 200), chosen_colormap(color), 0.7) for each, color in zip(values, colors)]  # noqa: B905
+    picture = drawn_composite(layers, height, 80)
+    assert picture.shape == (height, 80, 4) and picture.dtype == np.uint8 and (picture[..., 3] == 255).all()
+    assert np.array_equal(picture[..., 2::-1], composite(layers, height, 80))
 
 
 @pytest.mark.each_binding

@@ -30,6 +30,8 @@ _Stops = tuple[bytes, bytes]
 _TABLED = (np.dtype(np.uint8), np.dtype(np.uint16))
 _BLUE, _GREEN, _RED = range(3)
 """The lanes of 16 bits of a colour in 64: room for the sum of 257 channels. As a `QImage` has them."""
+_OPAQUE = np.uint64(255 << 48)
+"""In the fourth lane."""
 
 
 class Layer(NamedTuple):
@@ -48,6 +50,16 @@ def composite(layers: Iterable[Layer], height: int, width: int) -> np.ndarray:
         total += _colored(layer, layer.pixels)
     picture: np.ndarray = _channels(total)[..., [_RED, _GREEN, _BLUE]]
     return picture
+
+
+def drawn_composite(layers: Sequence[Layer], height: int, width: int) -> np.ndarray:
+    """`composite` as a `QImage` has it: (Y, X, 4) uint8, blue, green, red, and 255."""
+    if len(layers) == 1:  # nothing to add up: the colours are looked up as they are drawn
+        return _drawn(layers[0]).view(np.uint8).reshape(height, width, 4)
+    total = np.full((height, width), _OPAQUE, np.uint64)
+    for layer in layers:
+        total += _colored(layer, layer.pixels)
+    return _channels(total)
 
 
 def seen_composite(layers: Sequence[Layer], area: PictureArea, rows: int, columns: int) -> np.ndarray:
@@ -128,9 +140,37 @@ def _channels(total: np.ndarray) -> np.ndarray:
     return colors
 
 
+def _drawn(layer: Layer) -> np.ndarray:
+    """The colours of a layer (Y, X), 8 bits for each of blue, green, red and 255 in 32."""
+    pixels, stops = layer.pixels, _stops(layer.colormap)
+    if _is_worth_a_table(pixels):
+        return _drawn_table(pixels.dtype, layer.limits, stops, layer.gamma).take(pixels)
+    return _drawn_shades(stops).take(_places(pixels, layer.limits, layer.gamma))
+
+
+@lru_cache(maxsize=64)
+def _drawn_table(dtype: np.dtype, limits: Limits, stops: _Stops, gamma: float) -> np.ndarray:
+    return _as_drawn(_table(dtype, limits, stops, gamma))
+
+
+@lru_cache(maxsize=64)
+def _drawn_shades(stops: _Stops) -> np.ndarray:
+    return _as_drawn(_shades(stops))
+
+
+def _as_drawn(colors: np.ndarray) -> np.ndarray:
+    """Colours in lanes (n), as one channel alone is drawn."""
+    drawn: np.ndarray = _channels(colors + _OPAQUE).view(np.uint32)[..., 0]
+    return drawn
+
+
+def _is_worth_a_table(pixels: np.ndarray) -> bool:
+    return pixels.dtype in _TABLED and pixels.size > 2 ** (8 * pixels.dtype.itemsize - 1)
+
+
 def _colored(layer: Layer, pixels: np.ndarray) -> np.ndarray:
     """The colours of pixels of a layer (Y, X), in lanes."""
-    if pixels.dtype in _TABLED and pixels.size > 2 ** (8 * pixels.dtype.itemsize - 1):
+    if _is_worth_a_table(pixels):
         table = _table(pixels.dtype, layer.limits, _stops(layer.colormap), layer.gamma)
         return table.take(pixels)
     return _shades(_stops(layer.colormap)).take(_places(pixels, layer.limits, layer.gamma))

@@ -52,14 +52,14 @@ class ChannelLook(NamedTuple):
 def colored_fields(
     fields: Sequence[Mapping[int, np.ndarray]],
     looks: Mapping[int, ChannelLook],
-    finish: Callable[[np.ndarray], np.ndarray] = lambda picture: picture,
+    draw: Callable[[Sequence[Layer], int, int], np.ndarray] = composite,
 ) -> list[np.ndarray]:
-    """The pictures (Y, X, 3) of fields, from their pixels by channel, as `composite` draws each of them.
+    """The pictures of fields, from their pixels by channel, as `draw` draws each of them: (Y, X, 3 or 4).
 
-    Those of one shape are drawn together: a plate has a thousand, and numpy is slow for one alone. `finish`
-    is applied to such pictures (Y, X, 3), one below the other, and may return another number of samples.
+    Those of one shape are drawn together, one below the other: a plate has a thousand, and numpy is slow for
+    one alone.
     """
-    pictures: list[np.ndarray] = [finish(np.zeros((1, 1, 3), np.uint8))] * len(fields)
+    pictures: list[np.ndarray] = [draw((), 1, 1)] * len(fields)
     alike: dict[tuple[object, ...], list[int]] = {}
     for i, pixels in enumerate(fields):
         of_field = {c: each for c, each in pixels.items() if c in looks}
@@ -73,7 +73,7 @@ def colored_fields(
         for c in channels:
             own = [np.broadcast_to(_as_high(fields[i][c], height, width), (height, width)) for i in which]
             layers.append(Layer(np.concatenate(own), *looks[c]))
-        together = finish(composite(layers, height * len(which), width))
+        together = draw(layers, height * len(which), width)
         for i, picture in zip(which, together.reshape(len(which), height, width, -1), strict=True):
             pictures[i] = picture
     return pictures

@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.area_averages import shrunk, step_for
 from ...engine.owned_pixels import owned
 from ...model import PlaneState
+from ...rendering.added_up import drawn_composite
 from ...rendering.contrast import contrast_of
 from ...rendering.scene_picture import colored_fields, sampled, worst_of
 from ...storage.freed_memory import Turnover
@@ -56,14 +57,6 @@ class KnownChannel(NamedTuple):
     is_full: bool
     has_pixels: bool
     is_stale: bool
-
-
-def bgrx(picture: np.ndarray) -> np.ndarray:
-    """A picture (Y, X, 3: red, green, blue) as Qt draws it fastest."""
-    out = np.empty((*picture.shape[:2], 4), np.uint8)
-    out[..., :3] = picture[..., ::-1]
-    out[..., 3] = 255
-    return out
 
 
 class FieldPictures:
@@ -310,7 +303,7 @@ class FieldPictures:
             {c: plane.pixels for c, (plane, _) in field.items() if plane.pixels is not None and c in looks}
             for field in fields
         ]
-        colored = colored_fields(pixels, looks, bgrx)
+        colored = colored_fields(pixels, looks, drawn_composite)
         made = []
         for p, field, own, picture in zip(batch, fields, pixels, colored, strict=True):
             worst = worst_of(plane for c, (plane, _) in field.items() if c in looks)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...engine.projections import RunningProjection, StackProjection
 from ...errors import DatasetError, ReadDroppedError
 from ...model import Region
+from ...rendering.added_up import drawn_composite
 from ...rendering.scene_picture import ChannelLook, colored_fields
 from ...storage.freed_memory import Turnover
 from ..latest_wanted import LatestWanted
-from .field_pictures import bgrx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -180,9 +180,9 @@ class DetailReader:
                     logger.debug("a part of position %d: %s", p, error)
         if not pixels:
             return None
-        (picture,) = colored_fields([pixels], wanted.looks)
+        (picture,) = colored_fields([pixels], wanted.looks, drawn_composite)
         levels = self._levels_of(dataset, p)
-        tile = DetailTile(*_share(region, levels[level], levels[0]), bgrx(picture))
+        tile = DetailTile(*_share(region, levels[level], levels[0]), picture)
         self._turnover.add(tile.pixels.nbytes)
         with self._lock:
             self._tiles[key] = tile
