@@ -284,6 +284,28 @@ def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, 
         qtbot.waitUntil(lambda said=said: any(said in each for each in told), timeout=20_000)
 
 
+def test_wells_that_are_listed_and_not_there_are_marked_at_their_places(qtbot, viewer, tmp_path):
+    path = tmp_path / "p.ome.zarr"
+    sizes = {"t": 1, "c": 2, "z": 1, "y": SIDE, "x": SIDE}
+    stores.write_plate(path, WELLS, planned=["B/1"], sizes=sizes)
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    canvas, told = shown(qtbot, viewer).canvas, []
+    viewer._screen.tools.scene.said.connect(told.append)
+    (well,) = (each for each in canvas.scene.wells if not each.fields)
+    left, top, right, bottom = well.edges
+    ratio = canvas.devicePixelRatioF()
+    at = QPoint(
+        *(int(each / ratio) for each in canvas.viewport.to_screen((left + right) / 2, (top + bottom) / 2))
+    )
+    assert abs(at.x() - where(canvas, 0).x()) <= 2 and at.y() > where(canvas, 0).y()
+    color = canvas.grab().toImage().pixelColor(at)
+    assert (color.red(), color.green(), color.blue()) == (58, 58, 60)
+    QTest.mouseMove(canvas, at)
+    qtbot.waitUntil(lambda: told[-1:] == ["B1   listed by the plate, no image is there"], timeout=5_000)
+
+
 def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, viewer, tmp_path):
     path = write_plate(tmp_path / "p.ome.zarr", n_t=2)
     for chunk in stores.chunk_files(fields_of(path)[1]):
@@ -358,28 +380,6 @@ def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, 
 def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, viewer, tmp_path):
     side, um, values = 40, 0.325, (50, 150)
     attributes = stores.image_attributes(channels=stores.CHANNELS[:1])
-def test_wells_that_are_listed_and_not_there_are_marked_at_their_places(qtbot, viewer, tmp_path):
-    path = tmp_path / "p.ome.zarr"
-    sizes = {"t": 1, "c": 2, "z": 1, "y": SIDE, "x": SIDE}
-    stores.write_plate(path, WELLS, planned=["B/1"], sizes=sizes)
-    stores.make_old(path)
-    load(qtbot, viewer, path)
-    settle(qtbot, viewer)
-    canvas, told = shown(qtbot, viewer).canvas, []
-    viewer._screen.tools.scene.said.connect(told.append)
-    (well,) = (each for each in canvas.scene.wells if not each.fields)
-    left, top, right, bottom = well.edges
-    ratio = canvas.devicePixelRatioF()
-    at = QPoint(
-        *(int(each / ratio) for each in canvas.viewport.to_screen((left + right) / 2, (top + bottom) / 2))
-    )
-    assert abs(at.x() - where(canvas, 0).x()) <= 2 and at.y() > where(canvas, 0).y()
-    color = canvas.grab().toImage().pixelColor(at)
-    assert (color.red(), color.green(), color.blue()) == (58, 58, 60)
-    QTest.mouseMove(canvas, at)
-    qtbot.waitUntil(lambda: told[-1:] == ["B1   listed by the plate, no image is there"], timeout=5_000)
-
-
     for i, value in enumerate(values):
         path = tmp_path / "m.zarr" / f"tile_{i}"
         stores.write_image(path, sizes={"t": 1, "c": 1, "z": 1, "y": side, "x": side})
@@ -542,7 +542,8 @@ def test_small_planes_in_memory_are_bounded(monkeypatch):
             return [Plane(PlaneState.PRESENT, np.ones((64, 64), "u2")) for _ in keys]
 
     monkeypatch.setattr("ndviewer_light.gui.scene.field_pictures.PICTURES_BYTES", 20 * 64 * 64 * 2)
-    pictures = FieldPictures(lambda p: 64)
+    background = Background()
+    pictures = FieldPictures(lambda p: 64, background.run)
     loader = ThumbnailLoader(Source(), pictures.kick)
     pictures.read_from(loader)
     pictures.show_place((0, 0))
@@ -553,7 +554,7 @@ def test_small_planes_in_memory_are_bounded(monkeypatch):
     loader.close()
     pictures.close()
     loader.join(10)
-    pictures.join(10)
+    background.end()
 
 
 def test_what_had_to_be_guessed_of_places_is_said_as_long_as_it_holds(qtbot, viewer, plate):

@@ -11,7 +11,14 @@ from runs import load, planes_of, small_run, write
 from screen import assert_shows, settle
 
 from ndviewer_light.gui.background import IDLE, Background
-from ndviewer_light.gui.poll import _IDLE_STEPS, IDLE_INTERVAL_MS, LONGEST_INTERVAL_MS, POLL_INTERVAL_MS, Poll
+from ndviewer_light.gui.poll import (
+    _IDLE_STEPS,
+    HURRIED_INTERVAL_MS,
+    IDLE_INTERVAL_MS,
+    LONGEST_INTERVAL_MS,
+    POLL_INTERVAL_MS,
+    Poll,
+)
 from simulate_acquisition import announce_run, notify_plane
 
 pytestmark = pytest.mark.each_binding
@@ -198,3 +205,32 @@ def test_with_nothing_to_do_it_polls_rarely_until_something_happens(qtbot):
         poll._on_timeout()
     poll.wake()
     assert poll.interval_ms == POLL_INTERVAL_MS
+
+
+def test_for_a_moment_after_something_was_asked_for_it_polls_more_often(qtbot, monkeypatch):
+    monkeypatch.setattr("ndviewer_light.gui.poll._HURRIED_SECONDS", 1e6)
+    parent, fails = QObject(), [False]
+
+    def step() -> bool:
+        if fails[0]:
+            raise OSError("no room")
+        return False
+
+    poll = Poll(step, parent)
+    poll.hurry()
+    assert poll.interval_ms == HURRIED_INTERVAL_MS
+    poll._on_timeout()
+    assert poll.interval_ms == HURRIED_INTERVAL_MS
+    fails[0] = True
+    poll._on_timeout()
+    poll.hurry()  # not what fails
+    assert poll.interval_ms == 2 * POLL_INTERVAL_MS
+    fails[0] = False
+    poll._on_timeout()
+    monkeypatch.setattr("ndviewer_light.gui.poll._HURRIED_SECONDS", -1.0)
+    poll.hurry()  # the moment is over
+    poll._on_timeout()
+    assert poll.interval_ms == POLL_INTERVAL_MS
+    for _ in range(_IDLE_STEPS):
+        poll._on_timeout()
+    assert poll.interval_ms == IDLE_INTERVAL_MS

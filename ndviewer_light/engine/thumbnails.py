@@ -254,10 +254,10 @@ class ThumbnailLoader:
                 if batch.keys().isdisjoint(self._wanted):
                     dropped.append(scope)
             self._wake.notify_all()
-            threads = self._missing_threads()
+            thread = self._missing_thread()
         for scope in dropped:
             scope.drop()
-        for thread in threads:
+        if thread is not None:
             thread.start()
 
     def written(self, keys: Iterable[StackKey]) -> None:
@@ -297,15 +297,27 @@ class ThumbnailLoader:
 
     # ---- in threads ------------------------------------------------------------------------
 
-    def _missing_threads(self) -> list[threading.Thread]:
-        """Threads to start; with the lock held. They end when nothing is wanted for a second."""
+    def _missing_thread(self) -> threading.Thread | None:
+        """A thread to start, which starts the next one; with the lock held.
+
+        They end when nothing is wanted for a second.
+        """
         self._threads = [thread for thread in self._threads if thread.is_alive() or thread.ident is None]
-        n = min(self._n_threads, len(self._queue)) - len(self._threads)
-        threads = [threading.Thread(target=self._work, name="ndviewer-thumbnails") for _ in range(max(0, n))]
-        self._threads += threads
-        return threads
+        if self._closed or len(self._threads) >= min(self._n_threads, len(self._queue)):
+            return None
+        thread = threading.Thread(target=self._work, name="ndviewer-thumbnails")
+        self._threads.append(thread)
+        return thread
 
     def _work(self) -> None:
+        with self._wake:
+            other = self._missing_thread()
+        if other is not None:
+            try:
+                other.start()
+            except RuntimeError:  # no more threads now: without it, then
+                with self._wake:
+                    self._threads.remove(other)
         while (batch := self._next()) is not None:
             number, wanted, scope = batch
             edge = max(each.edge for each in wanted)

@@ -68,6 +68,7 @@ class Openings(QObject):
         self.path, self._options = path, dict(options)
         begin(path, options)
         self._show_now()
+        self._poll.hurry()
 
     def refuse(self, why: Explanation) -> None:
         """The request cannot be opened."""

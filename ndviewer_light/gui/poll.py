@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_MS = 16
+HURRIED_INTERVAL_MS = 4
+"""The same while people wait for what comes in several steps, each of which would wait for the next poll."""
+_HURRIED_SECONDS = 0.3
+"""What takes longer needs the time for itself."""
 IDLE_INTERVAL_MS = 150
 """The same once nothing has happened for a while, as where a finished dataset is looked at."""
 _IDLE_STEPS = 125  # two seconds
@@ -47,6 +51,7 @@ class Poll(QObject):
         self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._failures = 0  # in a row
         self._idle = 0  # steps in a row in which nothing happened
+        self._hurried_until = 0.0
         self._polled = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_INTERVAL_MS)
@@ -72,8 +77,21 @@ class Poll(QObject):
     def wake(self) -> None:
         """Something is about to happen: poll every 16 ms again. GUI thread."""
         self._idle = 0
-        if not self._failures and self._timer.interval() != POLL_INTERVAL_MS:
-            self._timer.setInterval(POLL_INTERVAL_MS)
+        if not self._failures:
+            self._set_interval(self._awake_ms)
+
+    def hurry(self) -> None:
+        """People wait for what was just asked for: poll every 4 ms for a moment. GUI thread."""
+        self._hurried_until = time.monotonic() + _HURRIED_SECONDS
+        self.wake()
+
+    @property
+    def _awake_ms(self) -> int:
+        return HURRIED_INTERVAL_MS if time.monotonic() < self._hurried_until else POLL_INTERVAL_MS
+
+    def _set_interval(self, milliseconds: int) -> None:
+        if self._timer.interval() != milliseconds:  # setting it starts it anew
+            self._timer.setInterval(milliseconds)
 
     def is_gui_thread(self) -> bool:
         """Whether the caller is in the creating thread. Any thread; does not call Qt."""
@@ -109,8 +127,10 @@ class Poll(QObject):
             self.wake()
             return
         self._idle += 1
-        if self._idle == _IDLE_STEPS:
-            self._timer.setInterval(IDLE_INTERVAL_MS)
+        if self._idle >= _IDLE_STEPS:
+            self._set_interval(IDLE_INTERVAL_MS)
+        elif not self._failures:
+            self._set_interval(self._awake_ms)
 
     def _posted(self) -> list[Callable[[], None]]:
         # removed first: functions posted meanwhile wait for the next step

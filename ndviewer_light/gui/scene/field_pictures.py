@@ -65,9 +65,10 @@ class FieldPictures:
     Any thread. `take` gives out what is new: pictures, and what planes suggest for the contrast of channels.
     """
 
-    def __init__(self, edge_of: Callable[[int], int]) -> None:
-        """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels."""
+    def __init__(self, edge_of: Callable[[int], int], run: Callable[[str, Callable[[], None]], None]) -> None:
+        """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels. `run`: of `Background`."""
         self._edge_of = edge_of
+        self._run = run
         self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
         self._place: object = None
         self._planes: OrderedDict[int, dict[int, tuple[Plane, int]]] = OrderedDict()
@@ -78,7 +79,7 @@ class FieldPictures:
         self._dirty: OrderedDict[int, None] = OrderedDict()
         self._pictures: deque[FieldPicture] = deque()
         self._contrasts: deque[tuple[int, Contrast]] = deque()
-        self._thread: threading.Thread | None = None
+        self._is_working = False
         self._loader: ThumbnailLoader | None = None
         self._turnover = Turnover()
         self._closed = False
@@ -90,7 +91,7 @@ class FieldPictures:
     @property
     def is_busy(self) -> bool:
         """Whether pictures are being made."""
-        return self._thread is not None
+        return self._is_working
 
     @property
     def n_known(self) -> int:
@@ -178,16 +179,12 @@ class FieldPictures:
         return values
 
     def kick(self) -> None:
-        """Something has arrived, or has to be made again: see to it in the thread."""
+        """Something has arrived, or has to be made again: see to it in a thread."""
         with self._lock:
-            if self._closed or self._thread is not None:
+            if self._closed or self._is_working:
                 return
-            thread = self._thread = threading.Thread(target=self._work, name="ndviewer-scene")
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads now: with the next plane
-            with self._lock:
-                self._thread = None
+            self._is_working = True
+        self._run("ndviewer-scene", self._work)
 
     def take(self, most: int) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
         """What is new: at most so many pictures, and what planes suggest for channels."""
@@ -203,13 +200,7 @@ class FieldPictures:
             self._closed = True
             self._dirty.clear()
 
-    def join(self, seconds: float) -> None:
-        """Wait for the thread to end."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-
-    # ---- in the thread ---------------------------------------------------------------------
+    # ---- in a thread -----------------------------------------------------------------------
 
     def _work(self) -> None:
         try:
@@ -217,7 +208,7 @@ class FieldPictures:
                 pass
         finally:
             with self._lock:
-                self._thread = None
+                self._is_working = False
             if not self._closed and self._loader is not None and self._loader.has_arrived:
                 self.kick()  # it arrived in between
 

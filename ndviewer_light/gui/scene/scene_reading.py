@@ -77,7 +77,7 @@ class SceneReading:
         self.info: DatasetInfo | None = None
         self.place: tuple[int, int | str] = (0, 0)
         """The time point, and the plane or the projection ("max", "mean:2-11") of stacks."""
-        self.pictures = FieldPictures(self._longest_edge)
+        self.pictures = FieldPictures(self._longest_edge, background.run)
         self._loader = dataset.thumbnail_loader(self.pictures.kick, scheduler)
         self.pictures.read_from(self._loader)
         self._details = DetailReader(background, wake)

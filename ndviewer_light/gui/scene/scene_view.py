@@ -151,7 +151,7 @@ class SceneView(QObject):
         return ""
 
     def toggle(self) -> None:
-        """Show the overview, or the main view again."""
+        """Show the overview, or the main view again; while nothing is shown, of what comes next."""
         if self.is_shown:
             self.leave()
         elif self._stage.dataset is None:
@@ -172,7 +172,7 @@ class SceneView(QObject):
         if self._reading is not None:
             self._reading.ask_again()
             self._reading.look_for_missing()
-        self._poll.wake()
+        self._poll.hurry()
         self.step()
 
     @property
@@ -474,12 +474,12 @@ def _nothing() -> None:
     """Wakes the poll."""
 
 
-def _is_same(a: FieldScene, b: FieldScene) -> bool:
-    if a.edges.shape != b.edges.shape or a.notes != b.notes or len(a.wells) != len(b.wells):
-        return False
-    return bool((a.edges == b.edges).all())
 def _lie_alike(a: DatasetInfo, b: DatasetInfo) -> bool:
     """Whether fields and wells lie at the same places."""
     return a.positions is b.positions and a.groups == b.groups and a.empty_wells == b.empty_wells
 
 
+def _is_same(a: FieldScene, b: FieldScene) -> bool:
+    if a.edges.shape != b.edges.shape or a.notes != b.notes or len(a.wells) != len(b.wells):
+        return False
+    return bool((a.edges == b.edges).all())
