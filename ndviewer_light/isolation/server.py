@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import importlib
 import os
 import queue
@@ -300,6 +301,7 @@ def _load_in_advance(requests: BinaryIO) -> None:
             return
         with contextlib.suppress(ImportError):
             importlib.import_module(module, __package__)
+    gc.freeze()  # modules stay: the collector need not go through all they have each time
 
 
 def _is_waiting(requests: BinaryIO) -> bool:

@@ -274,11 +274,11 @@ def _open_window() -> Any:
 
 
 def _overview(window: Any, path: str) -> Any:
-    """Open a dataset and show its overview as soon as there is one."""
-    window.viewer.load_dataset(path)
-    window.wait(lambda: window.viewer.dataset is not None and window.viewer.stage.dataset is not None)
+    """Open a dataset, and ask for its overview while it is opened, as by the key W."""
     overview = window.viewer._screen.tools.scene
-    overview.show()
+    window.viewer.load_dataset(path)
+    overview.toggle()
+    window.wait(lambda: overview.is_shown)
     return overview
 
 

@@ -68,6 +68,7 @@ class SceneCanvas(QWidget):
         self._legend: ValueLegend | None = None
         self._drag: QPointF | None = None
         self._painted = 0.0
+        self._paint_seconds = _PAINT_SECONDS
         self._paint_timer = QTimer(self)
         self._paint_timer.setSingleShot(True)
         self._paint_timer.timeout.connect(self._on_paint_due)
@@ -263,11 +264,15 @@ class SceneCanvas(QWidget):
     @safe_slot
     def _update_soon(self) -> None:
         """Show what was drawn: where fields arrive all the time, not each time, as that takes longer."""
-        left = _PAINT_SECONDS - (time.perf_counter() - self._painted)
+        left = self._paint_seconds - (time.perf_counter() - self._painted)
         if left <= 0:
             self.update()
         elif not self._paint_timer.isActive():
             self._paint_timer.start(max(1, round(left * 1e3)))
+
+    def paint_rarely(self, seconds: float) -> None:
+        """While fields arrive, paint at most so often from now on; 0: as often as is worth it."""
+        self._paint_seconds = max(seconds, _PAINT_SECONDS)
 
     @safe_slot
     def _on_paint_due(self) -> None:

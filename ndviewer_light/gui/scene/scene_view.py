@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from ..stage import Stage
 
 _WORTH_SAYING = 50
+_SAYING_SECONDS = 0.4
+"""How often it is said how many pictures are to be read: whenever a text changes, the window is composed."""
+_FILLING_PAINT_SECONDS = 0.1
+"""So often is painted at most while there are many pictures to come, for the same reason."""
 _LOOKS_SECONDS = 0.1
 """How often colours follow the controls, and the contrast of a run while its planes arrive."""
 _FIRST_LOOKS_SECONDS = 0.03
@@ -84,10 +88,11 @@ class SceneView(QObject):
         self._came_from_here = self._is_awaited = False
         self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
-        self._looks_due = self._limits_due = self._alike_due = 0.0
+        self._looks_due = self._limits_due = self._alike_due = self._saying_due = 0.0
         self._is_building = False
         self._is_looking = False
         self._said_trouble = ""
+        self._n_said = 0
 
     # ---- shown or not ----------------------------------------------------------------------
 
@@ -142,9 +147,8 @@ class SceneView(QObject):
         """
         if self._is_looking and self.is_shown and self.canvas.scene is None:
             return "Overview: looking where all fields are"
-        n = self._reading.n_left if self._reading is not None and self.is_shown else 0
-        if n > _WORTH_SAYING:
-            return f"Overview: {n:,} small pictures to read"
+        if self.is_shown and self._n_said:
+            return f"Overview: {self._n_said:,} small pictures to read"
         view = self._stage.view
         if self.is_shown and view.is_volume:
             return f"Overview: plane {view.z + 1} of each stack, not the volume"
@@ -229,6 +233,7 @@ class SceneView(QObject):
         self.canvas.clear()
         self._looks = {}
         self._wanted_area = None
+        self._n_said = 0
         self._is_building = self._is_looking = False
         self._said_trouble = ""
         if reading is not None:
@@ -287,6 +292,12 @@ class SceneView(QObject):
         self._follow_looks(reading, now)
         reading.choose_labels(self.labels_chosen(), now)
         was_filling = reading.is_filling
+        n_left = reading.n_left
+        if n_left <= _WORTH_SAYING:
+            self._n_said, self._saying_due = 0, now + _SAYING_SECONDS
+        elif now >= self._saying_due:
+            self._n_said, self._saying_due = n_left, now + _SAYING_SECONDS
+        self.canvas.paint_rarely(_FILLING_PAINT_SECONDS if n_left > _WORTH_SAYING else 0.0)
         pictures, contrasts = reading.step(now)
         if was_filling and not reading.is_filling:
             self._looks_due = 0.0
