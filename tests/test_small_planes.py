@@ -216,9 +216,9 @@ def test_each_file_is_read_once_for_all_levels(tmp_path: Path, monkeypatch: pyte
     stores.write_pyramid(path)
     read: list[str] = []
 
-    def noted(name: str) -> Any:
+    def noted(name: str, *checks: Any) -> Any:
         read.append(os.path.relpath(name, path))
-        return read_versioned_file(name)
+        return read_versioned_file(name, *checks)
 
     with open_dataset(path) as ds:
         keys = [PlaneKey(0, 0, 0, 0)]

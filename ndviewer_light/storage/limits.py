@@ -78,12 +78,19 @@ def read_versioned_file(
     return (None, NOTHING) if found is None else (found[0], version_in(found[1]))
 
 
-def read_file(path: str, most: int, what: str = "a chunk of this array") -> bytes | None:
+def read_file(
+    path: str,
+    most: int,
+    what: str = "a chunk of this array",
+    links: LinkGuard | None = None,
+    seen: set[str] | None = None,
+) -> bytes | None:
     """Read a whole file; None if there is none. Never blocks on a pipe or device.
 
-    Raises `LimitExceededError` above `most` bytes, which is the most that `what` may have.
+    Raises `LimitExceededError` above `most` bytes, which is the most that `what` may have. With `links` and
+    `seen` as for `local_files.open_file`.
     """
-    found = _read(path, most, what)
+    found = _read(path, most, what, links, seen)
     return None if found is None else found[0]
 
 
@@ -98,17 +105,14 @@ def _read(
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
     try:
-        return read_descriptor(descriptor, path, status.st_size, most, what), status
+        return _read_descriptor(descriptor, path, status.st_size, most, what), status
     except OSError as error:
         raise error_of_os(error, path) from error
     finally:
         os.close(descriptor)
 
 
-def read_descriptor(
-    descriptor: int, path: str, size: int, most: int, what: str = "a chunk of this array"
-) -> bytes:
-    """Like `read_file`, of a regular file that is open and that is said to have `size` bytes."""
+def _read_descriptor(descriptor: int, path: str, size: int, most: int, what: str) -> bytes:
     if size > most:
         raise LimitExceededError(f"{path} has {size} bytes; {what} may have at most {most}")
     # the file may grow or shrink while being read: parse what was read

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
 from ...storage.decoding.codec import DamagedError, most_stored
 from ...storage.decoding.compressors import BLOSC_HEAD, judge_blosc
-from ...storage.limits import error_of_os, read_descriptor
+from ...storage.limits import read_file
 from ...storage.local_files import OPEN_FLAGS, check_regular, open_descriptor
 from .chunk_grid import chunks_in_shard, chunks_of, shards_in_a_row, shards_of, stored_grid, touched
 
@@ -140,28 +140,7 @@ class ChunkGuard:
 
         Raises also `LimitExceededError` for files of more than `most` bytes. `seen` as in `check_files`.
         """
-        if _NO_LINKS:
-            self._links.check_folders([file], seen)
-        else:
-            self._links.check([file], seen)
-        try:
-            descriptor = self._opened(file)
-        except DatasetError:
-            raise
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise error_of_os(error, file) from error
-        try:
-            status = os.fstat(descriptor)
-            check_regular(file, status)
-            return read_descriptor(descriptor, file, status.st_size, most)
-        except DatasetError:
-            raise
-        except OSError as error:
-            raise error_of_os(error, file) from error
-        finally:
-            os.close(descriptor)
+        return read_file(file, most, links=self._links, seen=seen)
 
     def _opened(self, file: str) -> int:
         try:
