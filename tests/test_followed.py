@@ -19,10 +19,11 @@ from follow_disk import (
     wait_for,
     wait_for_size,
 )
+from memory_source import wait_until
 from PIL import Image
 
 from ndviewer_light.engine.look_schedule import Following
-from ndviewer_light.engine.state_codes import CODED
+from ndviewer_light.engine.state_codes import CODES, is_there, summarised
 from ndviewer_light.model import PlaneKey, PlaneState
 
 if TYPE_CHECKING:
@@ -197,21 +198,39 @@ def write_time_point(path: Path, well: str, t: int) -> None:
 def every_state(dataset: Dataset) -> dict[PlaneKey, set[PlaneState]]:
     """What each plane is by all that tell it: the picture, the overview, the report, and one by one.
 
-    A report leaves out the time points that the array of a field is known not to have so far.
+    The strip of time points and the map of positions say the same in a word.
     """
     n = dataset.sizes
     keys = [PlaneKey(t, p, c) for t in range(n["t"]) for p in range(n["p"]) for c in range(n["c"])]
     dataset.take_changes()
     pictures = [plane.state for plane in dataset.planes(keys, wait=None)]
     small = [plane.state for plane in dataset.thumbnails(keys)]
-    blocks = dataset.report().blocks
+    report = dataset.report()
+    assert report.expected == len(keys)
+    counted = [report.state(key) for key in keys]
     one_by_one = [dataset.state(key) for key in keys]
-    counted = [
-        CODED[blocks[key.p][key.t, key.c, key.z] - 1] if key.t < len(blocks[key.p]) else state
-        for key, state in zip(keys, one_by_one, strict=True)
-    ]
+    check_summaries(dataset, dict(zip(keys, one_by_one, strict=True)))
     told = zip(pictures, small, counted, one_by_one, strict=True)
     return {key: set(each) for key, each in zip(keys, told, strict=True)}
+
+
+def check_summaries(dataset: Dataset, states: dict[PlaneKey, PlaneState]) -> None:
+    """What the strip of time points and the map of positions say follows from the `states` of planes."""
+    n = dataset.sizes
+    codes = np.zeros((n["t"], n["p"], n["c"], n["z"]), np.uint8)
+    for (t, p, c, z), state in states.items():
+        codes[t, p, c, z] = CODES[state]
+    for p in range(n["p"]):
+        in_words = summarised(codes[:, p])
+        wait_until(lambda p=p, said=in_words: (dataset.time_states(p) or [None, None])[1] == said)
+    for t in range(n["t"]):
+        in_words, there = summarised(codes[t]), tuple(is_there(codes[t]).sum(axis=(1, 2)).tolist())
+
+        def is_told(t: int = t, said: object = in_words, there: object = there) -> bool:
+            told = dataset.position_states(t)
+            return told is not None and (told.states, told.there) == (said, there)
+
+        wait_until(is_told)
 
 
 def test_of_a_plate_written_by_itself_all_that_tell_of_a_plane_say_the_same(tmp_path, followed):

@@ -244,3 +244,45 @@ def test_a_plane_that_was_unreadable_stays_so_until_it_is_written_again() -> Non
         dataset.notify(*key)
         dataset.take_changes()
         assert dataset.state(key) is PRESENT
+
+
+# ---- fields of which some have fewer time points ----------------------------------------------------
+
+
+def write_fields(path: Path, fields: Sequence[dict[str, int]], *, complete: bool | None = None) -> None:
+    """A plate, as of long ago, with a well for each field of these sizes."""
+    wells = {f"A/{i + 1}": 1 for i in range(len(fields))}
+    attributes = stores.image_attributes(channels=stores.CHANNELS[:2], complete=complete)
+    stores.write_plate(path, wells, attributes=attributes)
+    for i, (well, sizes) in enumerate(zip(wells, fields, strict=True)):
+        shutil.rmtree(path / well / "0")
+        stores.write_image(path / well / "0", p=i, attributes=attributes, sizes=sizes)
+    stores.make_old(path, 200)
+
+
+@pytest.mark.parametrize("complete", [None, False, True])
+def test_fields_of_a_run_that_ended_early_lack_time_points_by_all_that_tell(
+    tmp_path: Path, complete: bool | None
+) -> None:
+    write_fields(tmp_path / "p.zarr", [{"t": n} for n in (3, 3, 2)], complete=complete)
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        report = dataset.report()
+        n_of_one = len(dataset.info.channels) * dataset.info.n_z
+        assert (report.expected, report.counts) == (9 * n_of_one, {PRESENT: 8 * n_of_one, ABSENT: n_of_one})
+        lacking = list(report.planes(ABSENT))
+        assert {(key.t, key.p) for key in lacking} == {(2, 2)}
+        assert {dataset.state(key) for key in lacking} == {ABSENT}
+        assert {plane.state for plane in dataset.planes(lacking, wait=None)} == {ABSENT}
+        assert {plane.state for plane in dataset.thumbnails(lacking)} == {ABSENT}
+        assert dataset.find(PlaneKey()) == (lacking[0], ABSENT)
+        assert dataset.report(read=True).counts == report.counts
+
+
+def test_images_of_other_sizes_are_not_expected_to_have_as_many_time_points(tmp_path: Path) -> None:
+    write_fields(tmp_path / "p.zarr", [{"t": 2}, {"t": 1, "x": stores.WIDTH // 2}, {"t": 2}])
+    with open_dataset(tmp_path / "p.zarr") as dataset:
+        n_of_one = len(dataset.info.channels) * dataset.info.n_z
+        report = dataset.report()
+        assert (report.expected, report.is_complete) == (5 * n_of_one, True)
+        assert report.state(PlaneKey(t=1, p=1)) is None
+        assert dataset.find(PlaneKey()) is None

@@ -92,7 +92,8 @@ class DatasetStates(DatasetContents):
             self._is_in_memory,
             is_remote=is_url(path),
         )
-        self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change)
+        found_news = self._follower.found_news if follow else lambda: None  # of a host's run it is told
+        self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change, found_news)
         self._positions = PositionSurvey(
             self._surveyor,
             self._announced,
@@ -100,6 +101,7 @@ class DatasetStates(DatasetContents):
             is_live=lambda: self._live,
             may_change=self._may_change,
             is_local=not is_url(path),
+            found_news=found_news,
         )
         failures = self._surveyor.failures
         self._notified = NotifiedPlanes(source, cache, viewed, self._announced, failures)

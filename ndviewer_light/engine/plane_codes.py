@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Index = tuple[int, int, int]
 
+_MISSING = (CODES[PlaneState.PENDING], CODES[PlaneState.ABSENT])
+
 
 class PlaneCodes:
     """Codes of planes in an array (n, c, z). Any thread.
@@ -65,13 +67,19 @@ class PlaneCodes:
                 if _is_within(index, self._codes.shape):
                     self._codes[index] = NOT_LOOKED_AT
 
-    def take(self, at: Sequence[Index], states: Sequence[PlaneState]) -> None:
-        """These states were looked up, of planes that were not there when the look began."""
-        there = CODES[PlaneState.PRESENT]
+    def take(self, at: Sequence[Index], states: Sequence[PlaneState]) -> bool:
+        """These states were looked up, of planes that were not there when the look began.
+
+        Whether one of them is there that was missing when it was looked at before.
+        """
+        there, is_news = CODES[PlaneState.PRESENT], False
         with self._lock:
             for index, state in zip(at, states, strict=True):
-                if self._codes[index] != there:
+                before = self._codes[index]
+                if before != there:
                     self._codes[index] = CODES[state]
+                    is_news |= state is PlaneState.PRESENT and before in _MISSING
+        return is_news
 
     def read(self, at: Iterable[Index]) -> list[int]:
         """The pixels of these planes were read.

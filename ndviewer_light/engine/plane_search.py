@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..model import PlaneKey, PlaneState
+from .state_codes import NOT_LOOKED_AT
+from .stored_states import block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +35,7 @@ def next_plane(
     None if there is none, or it was cancelled. See `Dataset.find` for the rest.
     """
     n_p = len(info().positions)
-    expected = sum(each.n_t * len(each.channels) * each.n_z for each in map(info().image, range(n_p)))
+    expected = sum(info().n_planes(info().image(p)) for p in range(n_p))
     done = 0
     keys = _around(after, n_p, image, info)
     while batch := list(itertools.islice(keys, at_once)):
@@ -61,6 +65,6 @@ def _planes_of(
     p: int, image: Callable[[int], ImageInfo], info: Callable[[], DatasetInfo]
 ) -> Iterator[PlaneKey]:
     contents = image(p)
-    channels = info().channels_of(contents)
-    places = itertools.product(range(contents.n_t), range(contents.n_z), channels)
-    return (PlaneKey(t, p, c, z) for t, z, c in places)
+    for t, stack in enumerate(block_of(info(), contents)):
+        for z, c in np.argwhere(stack.T == NOT_LOOKED_AT).tolist():
+            yield PlaneKey(t, p, c, z)

@@ -41,6 +41,7 @@ class PositionSurvey:
     read, and no server is asked: of a dataset on one, what was not notified is UNKNOWN. What is read
     meanwhile (`were_read`) is there, whoever has announced it and whenever it is looked at.
     `is_live()`: whether a host says what is written. `may_change()`: whether anybody may be writing.
+    `found_news` is called when planes are there that were not.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class PositionSurvey:
         is_live: Callable[[], bool],
         may_change: Callable[[], bool],
         is_local: bool,
+        found_news: Callable[[], None] = lambda: None,
     ) -> None:
         self._stored = surveyor.stored
         self._failures = surveyor.failures
@@ -59,6 +61,7 @@ class PositionSurvey:
         self._info = info
         self._is_live = is_live
         self._may_change = may_change
+        self._found_news = found_news
         self._is_local = is_local
         self._looks: RepeatedLook[PositionStates] = RepeatedLook(
             "ndviewer-places", "looking at the positions", _AT_LEAST_SECONDS
@@ -170,7 +173,8 @@ class PositionSurvey:
             if self._looks.is_closed or self._wanted_t != t:
                 return True
             batch = found[start : start + ASKED_AT_ONCE]
-            codes.take(batch, self._stored.of([PlaneKey(t, *index) for index in batch]))
+            if codes.take(batch, self._stored.of([PlaneKey(t, *index) for index in batch])):
+                self._found_news()
             self._tell_stored(t, codes, epoch)
         self._tell_stored(t, codes, epoch)
         return bool((codes.copy() == NOT_LOOKED_AT).any())
@@ -185,7 +189,7 @@ class PositionSurvey:
             block = np.full(shape, NOT_EXPECTED, np.uint8)
             for p in range(len(info.positions)):
                 image = info.image(p)
-                if t < image.n_t:
+                if t < info.n_times(image):
                     block[p, list(info.channels_of(image)), : image.n_z] = NOT_LOOKED_AT
             codes = PlaneCodes(block)
         codes.look_again(key[1:] for key in self._failures.among(range(shape[0])) if key.t == t)
@@ -216,7 +220,7 @@ class PositionSurvey:
 
 def _n_expected(info: DatasetInfo, p: int, t: int) -> int:
     image = info.image(p)
-    return image.n_z * len(info.channels_of(image)) if t < max(image.n_t, info.n_t) else 0
+    return image.n_z * len(info.channels_of(image)) if t < info.n_times(image) else 0
 
 
 def _with_more(answer: PositionStates, info: DatasetInfo) -> PositionStates:

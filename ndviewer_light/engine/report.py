@@ -69,7 +69,7 @@ class PlaneReport:
         """How many planes there should be, by the metadata."""
         looked_at = sum(int(np.count_nonzero(block != NOT_EXPECTED)) for block in self.blocks.values())
         others = (self.info.image(p) for p in self.positions if p not in self.blocks)
-        return looked_at + sum(image.n_t * len(image.channels) * image.n_z for image in others)
+        return looked_at + sum(map(self.info.n_planes, others))
 
     @property
     def looked_at(self) -> int:

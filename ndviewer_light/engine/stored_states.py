@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import NDViewerError
 from ..model import PlaneKey, PlaneState
 from ..sources.missing import state_of_missing
+from .state_codes import NOT_EXPECTED, NOT_LOOKED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +103,18 @@ class StoredStates:
         return self.of([key, *(each for each in beside if info.contains(each))])[0]
 
 
-def expected_of(info: DatasetInfo, image: ImageInfo, p: int) -> Iterator[PlaneKey]:
-    """The planes that position `p` should have, t slowest, then c, then z; `image` is what it contains."""
-    channels = info.channels_of(image)
-    return (PlaneKey(t, p, c, z) for t in range(image.n_t) for c in channels for z in range(image.n_z))
+def block_of(info: DatasetInfo, image: ImageInfo) -> np.ndarray:
+    """Codes (t, c, z) of a position that contains `image`, none of whose planes was looked at yet.
+
+    Which planes there should be is said here, for reports, searches, the strip of time points, and maps.
+    """
+    block = np.full((info.n_times(image), len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
+    block[:, info.channels_of(image)] = NOT_LOOKED_AT
+    return block
+
+
+def not_looked_at(block: np.ndarray, p: int) -> Iterator[PlaneKey]:
+    """The planes of position `p` that were not looked at so far, t slowest, then c, then z."""
+    for t, stack in enumerate(block):
+        for c, z in np.argwhere(stack == NOT_LOOKED_AT).tolist():
+            yield PlaneKey(t, p, c, z)

@@ -7,18 +7,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneState
 from .known_failures import KnownFailures
+from .plane_codes import PlaneCodes
 from .plane_search import next_plane
 from .report import PlaneReport
-from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT
-from .stored_states import ASKED_AT_ONCE, StoredStates, expected_of
+from .state_codes import CODES
+from .stored_states import ASKED_AT_ONCE, StoredStates, block_of, not_looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
 
     from ..model import DatasetInfo, ImageInfo, Plane, PlaneKey
     from ..sources import Source
@@ -78,17 +79,20 @@ class Surveyor:
         deadline = None if seconds is None else began + seconds
         info = self._source.info
         blocks: dict[int, np.ndarray] = {}
-        expected = sum(_n_planes(info.image(p)) for p in positions)
+        expected = sum(info.n_planes(info.image(p)) for p in positions)
         done, asked, limit = 0, 0, ""
-        for p in positions:
+        for p in (*positions, *positions):
+            block, info = self._block(p)
+            before = blocks.get(p)
+            if before is not None:  # looking at positions may tell more of those before them
+                if before.shape == block.shape:
+                    continue
+                block = PlaneCodes(before).within(block).copy()
             limit = _limit(blocks, done, deadline, cancelled)
             if limit:
                 break
-            image = self.image(p)
-            info = self._source.info  # looking at a position may have told more
-            keys = expected_of(info, image, p)
-            block = blocks[p] = _empty_block(info, image)
-            for batch in _batches(keys, _READ_AT_ONCE if read else ASKED_AT_ONCE):
+            blocks[p] = block
+            for batch in _batches(not_looked_at(block, p), _READ_AT_ONCE if read else ASKED_AT_ONCE):
                 limit = _limit(blocks, done, deadline, cancelled)
                 if limit:
                     break
@@ -111,6 +115,12 @@ class Surveyor:
             limit=_said(limit, done),
             seconds=time.monotonic() - began,
         )
+
+    def _block(self, p: int) -> tuple[np.ndarray, DatasetInfo]:
+        """See `block_of`; blocks the first time."""
+        image = self.image(p)
+        info = self._source.info
+        return block_of(info, image), info
 
     def looked_up(self, key: PlaneKey) -> PlaneState:
         """The state of a plane of which nothing is known: a server is asked; what is missing is read."""
@@ -187,17 +197,6 @@ class Surveyor:
                 missing = error
         if missing is not None and not n_there:
             raise missing
-
-
-def _n_planes(image: ImageInfo) -> int:
-    return image.n_t * len(image.channels) * image.n_z
-
-
-def _empty_block(info: DatasetInfo, image: ImageInfo) -> np.ndarray:
-    """Codes (t, c, z) of a position none of whose planes was looked at yet."""
-    block = np.full((image.n_t, len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
-    block[:, info.channels_of(image)] = NOT_LOOKED_AT
-    return block
 
 
 def _batches(keys: Iterable[PlaneKey], n: int) -> Iterable[list[PlaneKey]]:

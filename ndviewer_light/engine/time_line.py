@@ -11,7 +11,7 @@ from ..model import PlaneKey, PlaneState
 from .plane_codes import PlaneCodes
 from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
 from .state_codes import NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_in, is_there, summarised
-from .stored_states import ASKED_AT_ONCE
+from .stored_states import ASKED_AT_ONCE, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -37,7 +37,8 @@ class TimeStates(NamedTuple):
 class TimeLine:
     """The time points of the position in view. Any thread; `of` never blocks.
 
-    `may_change()`: whether anybody may be writing.
+    `may_change()`: whether anybody may be writing. `found_news` is called when planes are there that were
+    not.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class TimeLine:
         surveyor: Surveyor,
         info: Callable[[], DatasetInfo],
         may_change: Callable[[], bool],
+        found_news: Callable[[], None] = lambda: None,
     ) -> None:
         self._stored = surveyor.stored
         self._failures = surveyor.failures
         self._image = surveyor.image
         self._info = info
         self._may_change = may_change
+        self._found_news = found_news
         self._looks: RepeatedLook[TimeStates] = RepeatedLook(
             "ndviewer-times", "looking at the time points", _AT_LEAST_SECONDS
         )
@@ -93,7 +96,8 @@ class TimeLine:
             if self._looks.is_closed:
                 return
             batch = keys[start : start + ASKED_AT_ONCE]
-            codes.take([(key.t, key.c, key.z) for key in batch], self._stored.of(batch))
+            if codes.take([(key.t, key.c, key.z) for key in batch], self._stored.of(batch)):
+                self._found_news()
             self._tell(p, codes, epoch)
         block = self._tell(p, codes, epoch)
         now = time.monotonic()
@@ -110,8 +114,9 @@ class TimeLine:
         """The codes (t, c, z) so far."""
         image = self._image(p)
         info = self._info()
-        block = np.full((max(image.n_t, info.n_t), len(info.channels), image.n_z), NOT_EXPECTED, np.uint8)
-        block[: image.n_t, info.channels_of(image)] = NOT_LOOKED_AT
+        expected = block_of(info, image)
+        block = np.full((max(len(expected), info.n_t), *expected.shape[1:]), NOT_EXPECTED, np.uint8)
+        block[: len(expected)] = expected
         of, its_epoch, before = self._codes
         codes = before.within(block) if (of, its_epoch) == (p, epoch) else PlaneCodes(block)
         codes.look_again((t, c, z) for t, _, c, z in self._failures.among({p}))

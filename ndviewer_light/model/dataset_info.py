@@ -135,6 +135,29 @@ class DatasetInfo:
             raise IndexError(f"no position {p}: the dataset has {len(self.positions)}")
         return self.images.get(p, self._alike)
 
+    def n_times(self, image: ImageInfo) -> int:
+        """How many time points positions with such an image should have, whose array may have fewer so far.
+
+        Fields of one run, alike in channels, sizes and type, should have as many as the longest of them: they
+        have not while they are written one after the other, or when the run was ended in between. Images that
+        differ in more than that are not of one run.
+        """
+        return max(self._longest.get(_apart_from_time(image), 0), image.n_t)
+
+    def n_planes(self, image: ImageInfo) -> int:
+        """How many planes positions with such an image should have."""
+        return self.n_times(image) * len(image.channels) * image.n_z
+
+    @cached_property
+    def _longest(self) -> dict[tuple[object, ...], int]:
+        longest: dict[tuple[object, ...], int] = {}
+        for image in self.groups:
+            kind = _apart_from_time(image)
+            longest[kind] = max(longest.get(kind, 0), image.n_t)
+        if self.n_t > max(longest.values()):  # the dataset says so, of all
+            return dict.fromkeys(longest, self.n_t)
+        return longest
+
     @property
     def groups(self) -> tuple[ImageInfo, ...]:
         """The different contents of positions: of those that are alike first, then as they became known."""
@@ -262,3 +285,18 @@ class DatasetInfo:
             and 0 <= key.c < len(self.channels)
             and 0 <= key.z < self.n_z
         )
+
+    def has_place_for(self, key: PlaneKey) -> bool:
+        """Whether the position of a plane is known to have such a time point, channel and z."""
+        if not self.contains(key):
+            return False
+        image = self.image(key.p)
+        own = image.channels
+        has_channel = own is self.channels or channel_in(own, self.channels, key.c) is not None
+        return key.t < image.n_t and key.z < image.n_z and has_channel
+
+
+def _apart_from_time(image: ImageInfo) -> tuple[object, ...]:
+    """What fields of one run have in common, however many time points of each are written."""
+    names = tuple(channel.name for channel in image.channels)
+    return names, image.n_z, image.height, image.width, image.dtype

@@ -61,20 +61,34 @@ class MissingPlanesOfMany:
         self._looked: _LookedFor | None = None
 
     def of(self, keys: Sequence[PlaneKey], info: DatasetInfo, claims: Callable[[int], Claims]) -> list[Found]:
-        """What each of these planes counts as that were found missing; `claims` is asked by position."""
+        """What each of these planes counts as that were found missing; `claims` is asked by position.
+
+        What a position has no place for, as others have, has no fill value.
+        """
         found = [Found.ABSENT] * len(keys)
         of_position: dict[int, list[int]] = defaultdict(list)
         for i, key in enumerate(keys):
-            if info.contains(key):
+            if info.has_place_for(key):
                 of_position[key.p].append(i)
         for p, at in of_position.items():
             image = info.image(p)
-            sizes = max(image.n_t, info.n_t), len(info.channels), max(image.n_z, info.n_z)
+            sizes = image.n_t, len(info.channels), image.n_z
             planes = [(keys[i].t, keys[i].c, keys[i].z) for i in at]
             with contextlib.suppress(NDViewerError, IndexError):  # what it claims cannot be read
                 for i, each in zip(at, self._of_position(p, planes, sizes, claims(p)), strict=True):
                     found[i] = each
         return found
+
+    def saw(self, keys: Sequence[PlaneKey], stored: Sequence[bool | None]) -> None:
+        """It was looked whether these planes are stored: what was missing a moment ago may be there now."""
+        with self._lock:
+            known = self._looked
+            if known is None:
+                return
+            for key, is_stored in zip(keys, stored, strict=True):
+                at = key[0], key[2], key[3]
+                if is_stored and known.p == key[1] and all(map(int.__lt__, at, known.stored.shape)):
+                    known.stored[at] = _STORED
 
     def _of_position(self, p: int, missing: Sequence[Plane3], sizes: Plane3, claims: Claims) -> list[Found]:
         """What each of the planes (t, c, z) counts as that were found missing at position `p` of `sizes`."""

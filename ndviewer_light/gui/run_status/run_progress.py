@@ -37,6 +37,11 @@ class RunState(Enum):
     STALLED = "No new planes"
     FINISHED = "Finished"
 
+    @property
+    def is_going_on(self) -> bool:
+        """Whether planes are coming, as far as anybody can tell."""
+        return self in (RunState.WAITING, RunState.RECORDING)
+
 
 class RunNews(NamedTuple):
     """What is known of a run. `expected` is None while the number of time points may still grow.
@@ -103,7 +108,7 @@ class RunProgress:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
         self._has_total = has_total
         self._first_n_t: int | None = None
-        self._per_t: tuple[DatasetInfo, int] | None = None
+        self._counts: tuple[DatasetInfo, tuple[int, int]] | None = None
         self._samples: deque[tuple[float, int]] = deque()
         self._changed: float | None = None  # when it was found that a plane had come
         self._looked = float("-inf")
@@ -151,12 +156,15 @@ class RunProgress:
 
     def n_planes(self, info: DatasetInfo) -> int:
         """How many planes there are to be, as far as is known; quick while `info` is the same."""
-        return self._per_time_point(info) * info.n_t
+        return self._planes_of(info)[0]
 
-    def _per_time_point(self, info: DatasetInfo) -> int:
-        if self._per_t is None or self._per_t[0] is not info:
-            self._per_t = info, _planes_per_time_point(info)
-        return self._per_t[1]
+    def _planes_of(self, info: DatasetInfo) -> tuple[int, int]:
+        """How many planes there are to be in all, and at each time point of fields that have all of them."""
+        if self._counts is None or self._counts[0] is not info:
+            every = [info.image(p) for p in range(len(info.positions))]
+            per_t = sum(image.n_z * len(image.channels) for image in every if info.n_times(image) == info.n_t)
+            self._counts = info, (sum(map(info.n_planes, every)), per_t)
+        return self._counts[1]
 
     def _note(self, now: float, written: int) -> None:
         before = self._samples[-1] if self._samples else None
@@ -219,15 +227,9 @@ class RunProgress:
         if self._changed is None:
             return False
         patience = max(least, gaps * self._longest_gap)
-        if info.n_t > 1 and info.time_step_s and written % max(self._per_time_point(info), 1) == 0:
+        if info.n_t > 1 and info.time_step_s and written % max(self._planes_of(info)[1], 1) == 0:
             patience = max(patience, info.time_step_s + least)
         return self._looked - self._changed > patience
-
-
-def _planes_per_time_point(info: DatasetInfo) -> int:
-    return sum(
-        image.n_z * len(info.channels_of(image)) for image in map(info.image, range(len(info.positions)))
-    )
 
 
 def _plane_bytes(info: DatasetInfo) -> int:

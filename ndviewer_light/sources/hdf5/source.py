@@ -216,9 +216,11 @@ class HDF5Source(Source):
         """See `Source.are_stored`: chunks are looked up, on a server only once all of them are known."""
         try:
             with self._using() as shot:
-                return [shot.is_stored(PlaneKey(*key)) for key in keys]
+                answers = [shot.is_stored(PlaneKey(*key)) for key in keys]
         except DatasetError:
             return [None] * len(keys)
+        self._many.saw(keys, answers)
+        return answers
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
         """See `Source.look_up_stored`: the index of chunks is read as far as it takes."""
