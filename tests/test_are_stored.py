@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from itertools import product
@@ -86,20 +87,48 @@ def test_a_plate_with_a_field_that_was_never_written(tmp_path: Path) -> None:
     assert_tells_what_reading_tells(tmp_path / "p.zarr", n_missing=8 + 1)
 
 
-def test_shards_of_several_planes_tell_once_nobody_writes_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize("tile", [None, 8])
+def test_shards_of_several_planes_tell_by_their_indexes(
+    tmp_path: Path, is_old: bool, tile: int | None
+) -> None:
     path = tmp_path / "a.zarr"
-    stores.write_image(path, shard_channels=True, attributes=stores.image_attributes(squid=False))
-    shutil.rmtree(path / "0/c/1/0/1")  # a shard: both channels of one t and z
-    source = open_source(str(path))
-    keys = every_plane(source)
-    missing = [key for key in keys if (key.t, key.z) == (1, 1)]
-    said = dict(zip(keys, source.are_stored(keys), strict=True))
-    assert {key for key, there in said.items() if there is False} == set(missing)
-    assert {there for key, there in said.items() if key not in missing} == {None}  # just written
-    for shard in stores.chunk_files(path):
+    attributes = stores.image_attributes(squid=False, channels=stores.CHANNELS[:2])
+    skip = [(0, 0, 0, 0), (0, 0, 1, 1)]  # in shards with another plane: both channels of one t and z
+    stores.write_image(path, shard_channels=True, attributes=attributes, skip=skip, tile=tile)
+    shutil.rmtree(path / "0/c/1/0/1")
+    for shard in stores.chunk_files(path) if is_old else ():
         os.utime(shard, (1e9, 1e9))
-    source.close()
-    assert_tells_what_reading_tells(path, n_missing=2)
+    assert_tells_what_reading_tells(path, n_missing=4)
+
+
+def test_a_shard_without_an_index_tells_nothing_until_nobody_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    stores.write_image(path, shard_channels=True)
+    (shard,) = (each for each in stores.chunk_files(path) if "c/1/0/1/" in each.as_posix())
+    shard.write_bytes(shard.read_bytes()[:-7] + b"written")
+    source = open_source(str(path))
+    with contextlib.closing(source):
+        keys = every_plane(source)
+        torn = [key for key in keys if (key.t, key.z) == (1, 1)]
+        there = dict(zip(keys, source.are_stored(keys), strict=True))
+        assert {there[key] for key in torn} == {None}
+        assert {there[key] for key in keys if key not in torn} == {True}
+        os.utime(shard, (1e9, 1e9))
+        assert source.are_stored(torn) == [True, True], "it is damaged, as reading says"
+
+
+def test_chunks_in_shards_that_are_shared_by_planes_tell_once_nobody_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    array = stores.create_array(path, (8, 16, 16), chunk=(2, 16, 16), shard=(4, 16, 16))
+    array[0].write(np.full((16, 16), 7, np.uint16)).result()
+    source = open_source(str(path))
+    with contextlib.closing(source):
+        keys = every_plane(source)
+        assert source.are_stored(keys) == [None, None, *[False] * 6]
+        for shard in stores.chunk_files(path):
+            os.utime(shard, (1e9, 1e9))
+        assert source.are_stored(keys) == [True, True, *[False] * 6]
 
 
 def test_a_file_of_hdf5(tmp_path: Path) -> None:

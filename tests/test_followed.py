@@ -270,6 +270,21 @@ def test_of_a_plate_whose_fields_grow_one_after_the_other_all_say_the_same(tmp_p
             assert states == {PlaneState.PRESENT if key.t == 0 or key.p <= p else PlaneState.PENDING}, key
 
 
+def test_planes_in_a_shard_that_was_written_just_now_are_told_apart_without_reading_any(tmp_path, followed):
+    path, shape = tmp_path / "a.zarr", (8, 1, 1, SIZE, SIZE)
+    array = stores.create_array(path, shape, chunk=(1, 1, 1, SIZE, SIZE), shard=(4, 1, 1, SIZE, SIZE))
+    dataset = followed(path)
+    for t in (0, 2):
+        array[t].write(np.full((1, 1, SIZE, SIZE), 7, np.uint16)).result()
+        there = range(0, t + 1, 2)
+        wait_until(lambda n=t // 2 + 1: dataset.report().present == n)
+        report = dataset.report()
+        for key in (PlaneKey(t=i) for i in range(8)):
+            state = report.state(key)
+            assert state is (PlaneState.PRESENT if key.t in there else dataset.state(key)), key
+            assert state in (PlaneState.PRESENT, PlaneState.PENDING, PlaneState.FILLED), key
+
+
 def test_a_plate_that_was_created_long_ago_and_not_written_is_not_expected(tmp_path, followed):
     path = tmp_path / "p.zarr"
     write_arrays_of_plate(path, ["A/1", "A/2"])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
 from ...storage.decoding.codec import DamagedError, most_stored
 from ...storage.decoding.compressors import BLOSC_HEAD, judge_blosc
+from ...storage.decoding.shard_decoder import NOT_STORED
 from ...storage.limits import read_file
 from ...storage.local_files import OPEN_FLAGS, check_regular, open_descriptor
 from .chunk_grid import chunks_in_shard, chunks_of, shards_in_a_row, shards_of, stored_grid, touched
@@ -36,7 +37,6 @@ _KEEP_LENGTH = ("bytes", "transpose", "sharding_indexed")
 _CHECKSUM = "crc32c"
 _CHECKSUM_BYTES = 4
 _ENTRIES_AT_ONCE = 1024
-_ABSENT = 2**64 - 1  # offset and length of a missing chunk in a shard index
 
 
 class BloscRule(NamedTuple):
@@ -195,7 +195,7 @@ def _in_shard(
         data = os.read(descriptor, 16 * (span[-1] - span[0] + 1))
         for entry in span:
             offset, length = struct.unpack_from(f"{order}QQ", data, 16 * (entry - span[0]))
-            if offset != _ABSENT or length != _ABSENT:
+            if offset != NOT_STORED or length != NOT_STORED:
                 yield offset, length
 
 

@@ -37,8 +37,9 @@ from .levels_of_stores import LevelsOfStores
 from .located_planes import LocatedPlanes
 from .open_arrays import OpenArrays
 from .server_versions import ServerVersions
+from .shard_indexes import ShardIndexes
 from .small_planes import SmallPlanes
-from .stored_planes import stored_by_name
+from .stored_planes import stored_in_files
 from .tensorstore_context import TensorStoreContext
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class ZarrSource(Source):
         self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
+        self._shards = ShardIndexes(tree)
         self._many = MissingPlanesOfMany(self.are_stored)
         self._frame_times = FrameTimes(tree)
         self._filled = FilledLevels()
@@ -365,7 +367,7 @@ class ZarrSource(Source):
         return array.files(index, most)
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
-        """See `Source.are_stored`; where planes are single chunks in a folder, by their names alone."""
+        """See `Source.are_stored`; in a folder by the names of chunks, or what is in shards."""
         if self._tree.remote or self._tree.packed:
             return super().are_stored(keys)
         of_position: dict[int, list[int]] = {}
@@ -377,6 +379,7 @@ class ZarrSource(Source):
             told = self._stored_of(p, [PlaneKey(*keys[i]) for i in indices], tree)
             for i, answer in zip(indices, told, strict=True):
                 answers[i] = answer
+        self._many.saw(keys, answers)
         return answers
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
@@ -441,7 +444,7 @@ class ZarrSource(Source):
             if not all(is_inside) and self._arrays.if_open(place.store, 0) is not None:
                 image = self._arrays.get(place.store, 0, again=True).image  # it may have grown since
                 is_inside = [image.holds(key, place.p_index) for key in own]
-            told = stored_by_name(image, list(compress(own, is_inside)), place.p_index)
+            told = stored_in_files(image, list(compress(own, is_inside)), place.p_index, self._shards)
         except (DatasetError, IndexError):
             return super().are_stored(keys)
         answers = iter(super().are_stored(list(compress(keys, is_inside))) if told is None else told)

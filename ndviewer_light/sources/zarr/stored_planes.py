@@ -1,4 +1,6 @@
-"""Which planes of local images are stored, cheaply for many: by the names of chunks, one for each plane."""
+"""Which planes of local images are stored, cheaply for many: by the names of chunks, one for each plane, and
+by the indexes of shards.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from ...model import PlaneKey
     from .nodes import ZarrImage
+    from .shard_indexes import ShardIndexes
 
 _WORTH_LISTING = 32
 """From this many planes of an array on, a folder is listed rather than asked for single files."""
@@ -59,18 +62,20 @@ class SingleChunks:
         )
 
 
-def stored_by_name(image: ZarrImage, keys: Sequence[PlaneKey], p_index: int | None) -> list[bool] | None:
-    """Which planes of an image are stored, by the names of files; None if these do not tell.
+def stored_in_files(
+    image: ZarrImage, keys: Sequence[PlaneKey], p_index: int | None, shards: ShardIndexes
+) -> Sequence[bool | None] | None:
+    """Which planes of an image are stored, by the names of files and by `shards`; None if these do not tell.
 
     With the channels that the keys have in the image; `p_index`: where the position is in its array.
     """
-    chunks = SingleChunks.of(image)
     sizes = image.size("t"), image.size("p"), image.size("c"), image.size("z")
     at = [(key.t, p_index or 0, key.c, key.z) for key in keys]
     is_inside = all(index < size for each in at for index, size in zip(each, sizes, strict=True))
-    if chunks is None or not is_inside or (p_index is None and sizes[1] > 1):
+    if not is_inside or (p_index is None and sizes[1] > 1):
         return None
-    return chunks.are_stored(at)
+    chunks = SingleChunks.of(image)
+    return shards.are_stored(image, at) if chunks is None else chunks.are_stored(at)
 
 
 def _names_in(folder: str) -> Collection[str]:

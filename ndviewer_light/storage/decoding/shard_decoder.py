@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from ..limits import JsonObject
     from .codec import Codec
 
-_NOT_STORED = 2**64 - 1  # offset and length of a chunk that is not stored
+NOT_STORED = 2**64 - 1
+"""Offset and length, in the index of a shard, of a chunk that is not stored."""
 _SHARDING = "sharding_indexed"
 _PLAIN = {"name": "bytes", "configuration": {"endian": "little"}}
 
@@ -126,7 +127,7 @@ class ShardDecoder:
         ]
         for cell in itertools.product(*spans):
             offset, length = (int(number) for number in index[cell])
-            if offset == length == _NOT_STORED:
+            if offset == length == NOT_STORED:
                 continue
             if offset + length > len(raw):
                 raise CorruptDataError(f"{where} is damaged: its index points beyond the end of the shard")
