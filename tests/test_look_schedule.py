@@ -50,6 +50,19 @@ def test_the_longer_nothing_happens_the_rarer_are_the_looks_and_news_begin_anew(
     assert max(gaps(looks(schedule, 4000, 4004))) <= SHORTEST_SECONDS + 0.02
 
 
+def test_what_grows_slowly_is_being_written_between_two_time_points():
+    schedule = GrowthSchedule(0.0)
+    assert not schedule.is_growing(1.0)
+    for now in (10.0, 10.2, 310.0, 310.2, 610.0):  # a plane in parts, every five minutes
+        schedule.found_something(now)
+    assert schedule.is_growing(610 + 800) and not schedule.is_growing(610 + 1000)
+    for i in range(20):  # faster from now on
+        schedule.found_something(620.0 + 25 * i)
+    assert schedule.is_growing(1095 + 60) and not schedule.is_growing(1095 + 90)
+    schedule.found_something(20_000.0)  # another run
+    assert schedule.is_growing(20_000 + 70) and not schedule.is_growing(20_000 + 80)
+
+
 def test_what_has_never_grown_is_finished_after_ten_minutes_and_costs_nothing_then():
     schedule = GrowthSchedule(0.0)
     assert looks(schedule, 0, GIVEN_UP_SECONDS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import stores
 from memory_source import memory_info, wait_until
 from qtpy.QtCore import QPoint, Qt
 from runs import load, small_run, write
@@ -17,6 +19,8 @@ from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.following.plane_finder import is_any_missing, written_in_part
 from ndviewer_light.gui.look.theme import dark_palette
 from ndviewer_light.gui.panels.sliders import AxisSliders
+from ndviewer_light.gui.run_status import run_progress, run_watch
+from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.model import PlaneKey
 
@@ -205,6 +209,31 @@ def test_of_a_run_on_disk_through_a_reader_process(
     qtbot.waitUntil(lambda: strip.states == (ACQUIRED, PARTLY, ACQUIRED), timeout=20_000)
     qtbot.keyClick(viewer, Qt.Key.Key_N)
     qtbot.waitUntil(lambda: place(viewer)[0] == 1, timeout=20_000)
+
+
+@pytest.mark.gl
+def test_when_the_row_says_that_nothing_comes_any_more_the_strip_says_so_too(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer was killed in the middle of a time point; whether it was, nobody knows."""
+    monkeypatch.setattr(run_progress, "STALLED_SECONDS", 3.0)
+    monkeypatch.setattr(run_watch, "_COUNT_SECONDS", 0.3)
+    shape, chunk = (4, 2, 1, 16, 16), (1, 1, 1, 16, 16)
+    array = stores.create_array(tmp_path / "a.zarr", shape, chunk=chunk)
+    array[0].write(np.full(shape[1:], 7, np.uint16)).result()
+    load(qtbot, viewer, tmp_path / "a.zarr")
+    settle(qtbot, viewer)
+    viewer.set_follow(t=True)
+    strip, bar = viewer.stage.sliders.time_strip, viewer._screen._row.run
+    array[1].write(np.full(shape[1:], 7, np.uint16)).result()
+    array[2, 0].write(np.full(shape[2:], 7, np.uint16)).result()
+    qtbot.waitUntil(lambda: "1 being written" in strip.summary(), timeout=20_000)
+    qtbot.waitUntil(lambda: bar.news is not None and bar.news.state is RunState.STALLED, timeout=30_000)
+    assert strip.summary() == "2 of 4 time points acquired, 1 acquired in part, 1 not written yet"
+    assert viewer._screen._row.missing.isVisible()
+    array[2, 1].write(np.full(shape[2:], 7, np.uint16)).result()
+    qtbot.waitUntil(lambda: bar.news.state is RunState.RECORDING, timeout=20_000)
+    qtbot.waitUntil(lambda: strip.summary().startswith("3 of 4 time points acquired"), timeout=20_000)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,12 @@ _COSTS = 3
 """The cost of a look is that of the cheapest of so many: on a busy computer one may wait for its turn."""
 """The largest share of the time that goes into looking."""
 GROWING_SECONDS = 60.0
-"""A dataset whose last news is younger than this is being written."""
+"""A dataset whose last news is younger than this is being written, or, where news are further apart:"""
+_GROWING_GAPS = 3
+"""than so many times the longest of the last gaps between them;"""
+_LONGEST_GAP_SECONDS = 3600.0
+"""what is further apart counts as another run."""
+_GAPS_KEPT = 8
 
 Index = tuple[int, int, int, int]
 
@@ -157,6 +162,7 @@ class GrowthSchedule(LookSchedule):
         super().__init__()
         self._since = self._news = now
         self._has_grown = False
+        self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)  # between the last news, only those that matter
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
         self._began = self._ended = float("-inf")
@@ -178,7 +184,8 @@ class GrowthSchedule(LookSchedule):
 
     def is_growing(self, now: float) -> bool:
         """See `LookSchedule`."""
-        return self._has_grown and now - self._news < GROWING_SECONDS
+        longest = max(GROWING_SECONDS, _GROWING_GAPS * max(self._gaps, default=0.0))
+        return self._has_grown and now - self._news < longest
 
     def pause(self, paused: bool, now: float) -> None:
         """See `LookSchedule`; what was finished is followed again for ten minutes."""
@@ -222,6 +229,9 @@ class GrowthSchedule(LookSchedule):
 
     def found_something(self, now: float) -> None:
         """See `LookSchedule`."""
+        gap = now - self._news
+        if self._has_grown and GROWING_SECONDS / _GROWING_GAPS < gap < _LONGEST_GAP_SECONDS:
+            self._gaps.append(gap)
         self._news = now
         self._has_grown = True
         self._until = float("inf")

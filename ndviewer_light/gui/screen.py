@@ -437,13 +437,13 @@ class Screen(QWidget):
             elif changes.in_view or changes.info:
                 self.stage.take(changes)
             self.follower.step()
-            self.finder.step()
+            self._run_watch.step(session, may_grow=self.follower.may_grow)
+            self.finder.step()  # says what is missing as the row says how far the run is
             is_awaited |= self.tools.step()
             self.views.step(session, self.stage, self.follower)
             if self.side is not None:
                 self.side.step()
             self._row.show_disk(session.dataset, can_pause=session.acquisition is None)
-            self._run_watch.step(session, may_grow=self.follower.may_grow)
             if changes.info:
                 self.read_as.show(session)
                 self._dataset_status.say_warnings(session)

@@ -67,7 +67,7 @@ class PlaneFinder(QObject):
             self._row.missing.hide()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
-        is_written = dataset is not None and dataset.is_being_written
+        is_written = self._is_written(dataset)
         if (states, n_t, is_written) == self._shown:
             return
         has_begun = is_written and not self._shown[2]
@@ -79,6 +79,13 @@ class PlaneFinder(QObject):
             self._row.missing.show()
         elif has_begun:
             self._row.missing.hide()  # it was still to come
+
+    def _is_written(self, dataset: Dataset | None) -> bool:
+        """Whether planes are coming: as the row says, where it says how far a run is."""
+        news = self._row.run.news
+        if dataset is None or news is None:
+            return dataset is not None and dataset.is_being_written
+        return news.state.is_going_on
 
     # ---- the next one ----------------------------------------------------------------------
 

@@ -311,7 +311,7 @@ class NumbersView(QObject):
         if job is not None:
             failed = ", ".join(f"{n:,} {_WORDS[state]}" for state, n in job.failed.items() if state in _WORDS)
             if is_measuring and job.is_waiting:
-                said = f"measured; waiting for planes that are being written{f': {failed}' if failed else ''}"
+                said = f"measured; waiting for planes that are not there yet{f': {failed}' if failed else ''}"
             elif is_measuring:
                 said = f"measuring {job.done:,} of {job.expected:,}{f', {failed}' if failed else ''}"
             elif failed:
