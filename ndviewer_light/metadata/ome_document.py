@@ -7,7 +7,7 @@ identify them by the UUID in their own OME-XML: a file that was renamed is still
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LimitExceededError, UntrustedReferenceError
@@ -19,6 +19,7 @@ from .ome_xml import (
     integer,
     local,
     ome_root,
+    ome_root_cut_off,
     plane_order,
     samples_per_pixel,
     size_of,
@@ -113,8 +114,20 @@ def ome_document(ome_metadata: str, name: str) -> OmeDocument | None:
     dataset has.
     """
     root = ome_root(ome_metadata)
-    if root is None or local(root, "OME") is None:
-        return None
+    return None if root is None or local(root, "OME") is None else _document_in(root, name)
+
+
+def pixels_cut_off(ome_metadata: str, name: str) -> OmePixels | None:
+    """The only image of OME-XML that ends early, as if all its planes were in its own file, in order.
+
+    None if there are several, or it ends before it says how large the image is. Raises like `ome_document`.
+    """
+    root = ome_root_cut_off(ome_metadata)
+    images = () if root is None else _document_in(root, name).images
+    return replace(images[0], blocks=(), times=NOT_SAID) if len(images) == 1 else None
+
+
+def _document_in(root: Element, name: str) -> OmeDocument:
     wells = dict(_wells(root))
     images = [child for child in root if local(child, "Image") is not None]
     if len(images) > _MAX_IMAGES:

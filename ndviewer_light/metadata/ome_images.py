@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .ome_document import FileId, OmePixels, PlaneRun, plane_runs
+from .ome_document import FileId, OmePixels, PlaneRun, pixels_cut_off, plane_runs
 from .tiff_layout import PageRun, TiffImage, checked, page_kind, with_samples
 
 if TYPE_CHECKING:
@@ -84,6 +84,19 @@ def ome_image_of(
     if page is not None:
         image = with_samples(replace(image, is_colour=False), page)
     return checked(image, name)
+
+
+def image_cut_off(text: str, name: str, facts: Sequence[PageFacts], refused: list[str]) -> TiffImage | None:
+    """The image of OME-XML that ends early, if the pages of its file bear out what it says so far."""
+    pixels = pixels_cut_off(text, name)
+    image = None if pixels is None else ome_image_of(pixels, "", lambda _: "", lambda _: facts, refused)
+    if image is None or image.is_incomplete or image.n_pages != len(facts):
+        return None
+    refused.append(
+        "its OME-XML ends early, as its writer was stopped or the file was cut off; so far it declares as "
+        "many planes as there are pages"
+    )
+    return image
 
 
 def with_unlisted_pages(

@@ -6,10 +6,11 @@ Z) and their units, `TimeIncrement`; its `TiffData` say which page of which file
 
 from __future__ import annotations
 
+import contextlib
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
@@ -114,7 +115,22 @@ def ome_image(ome_metadata: str, name: str) -> OmeImage | None:
     Raises `MetadataError` if it contradicts itself, `LimitExceededError` for more planes than any image
     has, `UntrustedReferenceError` for pages in a file outside its folder. Any thread; no I/O.
     """
-    root = ome_root(ome_metadata)
+    return _image_in(ome_root(ome_metadata), name)
+
+
+def ome_image_cut_off(ome_metadata: str, name: str, n_pages: int) -> OmeImage | None:
+    """The same of OME-XML that ends early, if the file has as many pages as it declares planes.
+
+    What it says of single planes is left out: some of it is missing.
+    """
+    image = _image_in(ome_root_cut_off(ome_metadata), name)
+    if image is None or image.n_t * image.n_z * image.n_c != n_pages:
+        return None
+    names = (*image.channels, *("" for _ in range(len(image.channels), image.n_c)))
+    return replace(image, channels=names, described=(), pages=(Pages(0, n_pages, 0),), complete=False)
+
+
+def _image_in(root: Element | None, name: str) -> OmeImage | None:
     pixels = None if root is None else _first_pixels(root)
     if root is None or pixels is None:
         return None
@@ -364,6 +380,23 @@ def ome_root(ome_metadata: str) -> Element | None:
         return ElementTree.fromstring(ome_metadata)
     except (ElementTree.ParseError, ValueError):
         return None
+
+
+def ome_root_cut_off(ome_metadata: str) -> Element | None:
+    """The same of OME-XML that ends early, or goes on as something else: what can be read of it before that.
+
+    None if nothing of the kind has begun.
+    """
+    if not ome_metadata or len(ome_metadata) > MAX_CHARACTERS or "<!DOCTYPE" in ome_metadata:
+        return None
+    parser: ElementTree.XMLPullParser[Any] = ElementTree.XMLPullParser(("start",))
+    begun: list[Element] = []
+    with contextlib.suppress(ElementTree.ParseError, ValueError):
+        parser.feed(ome_metadata)
+        for event in parser.read_events():  # what is in an element is added to it while it is read
+            begun.append(cast("tuple[str, Element]", event)[1])
+    root = begun[0] if begun else None
+    return root if root is not None and local(root, "OME") is not None else None
 
 
 def _first_pixels(root: Element) -> Element | None:

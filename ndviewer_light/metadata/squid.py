@@ -199,6 +199,9 @@ class Parameters(NamedTuple):
     z_step_um: float | None = None
     time_step_s: float | None = None
     objective: str = ""
+    n_t: int = 0
+    n_z: int = 0
+    """How many time points and planes of a stack were wanted; 0 if that is not said."""
 
 
 def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard | None = None) -> Parameters:
@@ -213,7 +216,11 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
         if parameters is not None:
             time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
             return Parameters(
-                _pixel_size_um(parameters), _z_step_um(parameters), time_step_s, _objective(parameters)
+                _pixel_size_um(parameters),
+                _z_step_um(parameters),
+                time_step_s,
+                _objective(parameters),
+                *(_count(parameters.get(key)) for key in ("Nt", "Nz")),
             )
     return Parameters()
 
@@ -284,6 +291,10 @@ def _objective(parameters: Mapping[str, Any]) -> str:
 
 def _z_step_um(parameters: Mapping[str, Any]) -> float | None:
     return _first_positive(_number(parameters.get(key)) for key in _Z_STEP_KEYS)
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and 0 < value < 2**31 else 0
 
 
 def _first_positive(values: Iterable[float | None]) -> float | None:

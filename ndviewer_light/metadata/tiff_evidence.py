@@ -17,7 +17,7 @@ from . import imagej
 from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
-from .ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
+from .ome_images import as_far_as_written, image_cut_off, ome_image_of, with_unlisted_pages
 from .page_notes import by_notes
 from .qptiff import dye_names
 from .tiff_layout import (
@@ -170,7 +170,8 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
     text = tiff.description(0)
     document = ome_document(text, tiff.name) if text.rstrip()[-4:] == "OME>" else None
     if document is None:
-        return None, []
+        image = image_cut_off(text, tiff.name, tiff.facts, refused)
+        return None, [with_sub_levels(image, _sub_levels(tiff, image.runs[0].page))] if image else []
     facts, own_name = tiff.facts, tiff.name.replace("\\", "/").rpartition("/")[2]
 
     def file_of(file: FileId) -> str:

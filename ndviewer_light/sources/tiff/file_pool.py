@@ -41,6 +41,7 @@ from ...storage.decoding.tiff_parts import (
     touched_parts,
     within,
 )
+from ...storage.decoding.torn_description import description_of
 from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.printable import tame_logger
@@ -117,6 +118,10 @@ class OpenTiff:
                 raise  # a file without any page is damaged
             raise PageMissingError(f"{self.path} has no page {index}") from error
         return page.aspage()  # read all tags of pages read only partly
+
+    def description(self, index: int = 0) -> str:
+        """The ImageDescription of a page; see `description_of`."""
+        return description_of(self.page(index), self._read_bytes, os.fstat(self._file.fileno()).st_size)
 
     def _page_at(self, index: int) -> Any:
         at = self._chain.offsets[index]

@@ -20,8 +20,9 @@ from ...metadata.ome_xml import (
     Pages,
     first_plane_times,
     ome_image,
+    ome_image_cut_off,
 )
-from ...metadata.squid import ome_progress_files, sanitised
+from ...metadata.squid import acquisition_parameters, channel_names, ome_progress_files, sanitised
 from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.decoding.tiff_parts import WHOLE, PagePart, sub_pages
 from ...storage.limits import read_json
@@ -89,7 +90,7 @@ class OmeFiles(Form):
     def read(self, path: str, key: PlaneKey, part: PagePart = WHOLE) -> np.ndarray:
         """See `Form.read`."""
         with self._pool.opened(path) as tiff:
-            image = ome_of(tiff)
+            image = self._image(tiff)
             t, c, z = self._index(tiff, image, key)
             file, page = _page(tiff, image, t, c, z)
             if not file:
@@ -104,15 +105,15 @@ class OmeFiles(Form):
             modified_ns = os.stat(tiff.path).st_mtime_ns
             known = tiff.known.get("times")
             if known is None or known[0] != modified_ns:
-                text = tiff.page(0).description or ""
+                text = tiff.description()
                 known = tiff.known["times"] = modified_ns, first_plane_times(text[: MAX_CHARACTERS + 1])
             times: RecordedTimes = known[1]
-            return times.of(*self._index(tiff, ome_of(tiff), key))
+            return times.of(*self._index(tiff, self._image(tiff), key))
 
     def lists(self, path: str, key: PlaneKey) -> bool | None:
         """See `Form.lists`: the writer's list, or a file that is complete."""
         with self._pool.opened(path) as tiff:
-            image = ome_of(tiff)
+            image = self._image(tiff)
             index = self._index(tiff, image, key)
             found = image.page(*index)
             if found is None:
@@ -174,7 +175,7 @@ class OmeFiles(Form):
     def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
         with self._pool.opened(path) as tiff:
-            image = ome_of(tiff)
+            image = self._image(tiff)
             _page(tiff, image, *self._index(tiff, image, key))  # checks that the plane exists
             return tiff.picture(0, level)
 
@@ -186,7 +187,7 @@ class OmeFiles(Form):
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
         with self._pool.opened(path) as tiff:
-            image = ome_of(tiff)
+            image = self._image(tiff)
             return FileFacts(
                 tiff.picture(0),
                 n_t=key.t + 1 if self._is_of_one_time(tiff, image) else image.n_t,
@@ -203,6 +204,9 @@ class OmeFiles(Form):
                 name=image.name,
             )
 
+    def _image(self, tiff: OpenTiff) -> OmeImage:
+        return ome_of(tiff, self.places.experiment)
+
     def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:
         """The plane's (t, c, z) in the file."""
         channels = self.places.channels
@@ -216,30 +220,42 @@ class OmeFiles(Form):
         return image.n_t == 1 and folder != os.path.join(self.places.experiment, OME_FOLDER)
 
 
-def ome_of(tiff: OpenTiff) -> OmeImage:
-    """The OME-XML of an open file; reread while it may still be rewritten."""
+def ome_of(tiff: OpenTiff, experiment: str) -> OmeImage:
+    """The OME-XML of an open file of an experiment; reread while it may still be rewritten."""
     known: _ParsedXML | None = tiff.known.get("ome")
     modified_ns = os.stat(tiff.path).st_mtime_ns
     if known is not None and (known.image.complete or known.modified_ns == modified_ns):
         return known.image
     if known is None:
-        image = _ome_of_first_page(tiff)
+        image = _ome_of_first_page(tiff, experiment)
     else:
         with contextlib.closing(OpenTiff(tiff.path)) as again:  # `tiff` remembers the pages found so far
-            image = _ome_of_first_page(again)
+            image = _ome_of_first_page(again, experiment)
     tiff.known["ome"] = _ParsedXML(image, modified_ns)
     return image
 
 
-def _ome_of_first_page(tiff: OpenTiff) -> OmeImage:
-    text = tiff.page(0).description
-    image = ome_image(text[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)) if text else None
+def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> OmeImage:
+    text, name = tiff.description()[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)
+    image = ome_image(text, name) if text else None
     if image is not None:
         return image
+    # the XML of a file that is just being created may follow; or its writer was killed while it wrote it
     n_pages = min(tiff.n_pages, MAX_PAGES)
-    # the XML of a file that is just being created may follow
+    return ome_image_cut_off(text, name, n_pages) or _as_planned(tiff, experiment, n_pages)
+
+
+def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
+    """Pages of which no OME-XML says what they are: as the experiment was set up, if that is borne out."""
+    planned = acquisition_parameters(experiment)
+    n_t, n_z = planned.n_t, planned.n_z
     is_complete = not is_being_written(tiff.path)
-    return OmeImage(1, n_pages, 1, "CZT", (), (Pages(0, n_pages, 0),), complete=is_complete)
+    pages = (Pages(0, n_pages, 0),)
+    if not n_t * n_z or n_pages % (n_t * n_z):
+        return OmeImage(1, n_pages, 1, "CZT", (), pages, complete=is_complete)
+    n_c, names = n_pages // (n_t * n_z), channel_names(experiment)
+    channels = names if len(names) == n_c else ("",) * n_c
+    return OmeImage(n_t, n_z, n_c, "CZT", channels, pages, complete=False)
 
 
 def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str, int]:

@@ -30,6 +30,7 @@ from .orientation import ORIENTATION, UPRIGHT
 from .pictures import Picture, damage_is_named, sane
 from .tiff_colours import colour_picture, in_colours, is_grey_palette
 from .tiff_parts import PageAt, put_together, sub_pages, tile_of_page, touched_parts, within
+from .torn_description import description_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,9 +147,9 @@ class TiffPages:
         return self.picture().dtype
 
     def description(self, page: int = 0) -> str:
-        """The first ImageDescription of a page, "" if it has none."""
+        """The first ImageDescription of a page, "" if it has none; see `description_of`."""
         with self._lock, damage_is_named(self.name):
-            text = self._page(PageAt(page)).description
+            text = description_of(self._page(PageAt(page)), self._read_bytes, self._source.size)
             return text if len(text) <= _MAX_DESCRIPTION else ""
 
     def orientation(self, page: int = 0) -> object:
