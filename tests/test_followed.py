@@ -100,6 +100,27 @@ def test_what_is_added_appears_by_itself_and_never_looks_otherwise(kind, tmp_pat
     assert shown(dataset, PlaneKey()) == 1
 
 
+def test_what_is_added_elsewhere_does_not_have_the_picture_drawn_again(tmp_path, followed):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+
+    def is_drawn_again() -> bool:
+        """Whether what is in view was to be drawn again until it was known that there is more."""
+        seen = [dataset.take_changes()]
+        wait_until(lambda: seen[-1].info or bool(seen.append(dataset.take_changes())))
+        return any(changes.in_view for changes in seen)
+
+    assert shown(dataset, PlaneKey()) == 1
+    growing.add(2)
+    assert not is_drawn_again()
+    array = growing._array.resize(exclusive_max=[3, 1, 1, SIZE, SIZE]).result()
+    wait_for_size(dataset, "t", 3)
+    assert shown(dataset, PlaneKey(t=2)) is PlaneState.PENDING
+    array.resize(exclusive_max=[4, 1, 1, SIZE, SIZE]).result()
+    assert is_drawn_again(), "it may be there now"
+
+
 def test_a_plane_that_is_written_again_is_shown_anew_also_after_having_been_elsewhere(tmp_path, followed):
     array = stores.create_array(tmp_path / "a.zarr", (2, 1, 1, SIZE, SIZE))
     array[0].write(grey(1)).result()

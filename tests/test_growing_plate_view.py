@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import stores
 from qtpy.QtCore import QPoint, Qt
+from runs import load
 from screen import activate, settle
 
 from ndviewer_light.engine.state_codes import TimeState
@@ -154,3 +155,23 @@ def test_fields_wells_and_time_points_are_added_while_another_field_is_pinned(qt
     qtbot.waitUntil(lambda: sliders.size("t") == 4, timeout=20_000)
     assert at(viewer) == (1, 5), "time is pinned now"
     check_shown(qtbot, viewer)
+
+
+def test_the_picture_of_a_viewer_that_follows_nothing_is_not_drawn_again_as_time_points_are_added(
+    qtbot, viewer, tmp_path
+):
+    """Drawing it costs more than all the rest, where OpenGL is done in software."""
+    plate = GrowingPlate(tmp_path / "plate.ome.zarr")
+    plate.add_well("A/1", 2, n_t=2)
+    load(qtbot, viewer, plate.path)
+    check_shown(qtbot, viewer)
+    drawn: list[object] = []
+    viewer.stage.canvas.frame_shown.connect(lambda: drawn.append(viewer.stage.canvas.frame))
+    for t in (2, 3):
+        plate.write(0, t)
+        qtbot.waitUntil(lambda n=t + 1: viewer.stage.sliders.size("t") == n, timeout=20_000)
+    settle(qtbot, viewer)
+    assert not drawn
+    viewer.stage.go_to(t=3)
+    check_shown(qtbot, viewer)
+    assert len(drawn) == 1

@@ -84,12 +84,15 @@ class CurrentInfo:
         self._start_over(info)
         return info
 
-    def take_news(self, info: DatasetInfo) -> tuple[bool, bool]:
-        """Whether `info` is another object than at the last call, and the dataset was replaced since."""
+    def take_news(self, info: DatasetInfo) -> tuple[DatasetInfo, bool]:
+        """What was given at the last call, and whether the dataset was replaced since.
+
+        `info` is what holds now.
+        """
         with self._lock:
-            grown, self._taken = info is not self._taken, info
+            before, self._taken = self._taken, info
             replaced, self._replaced_unseen = self._replaced_unseen, False
-        return grown, replaced
+        return before, replaced
 
 
 def is_another(before: DatasetInfo, info: DatasetInfo) -> bool:

@@ -46,7 +46,6 @@ logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 0.15
 """How long a view waits for planes that are being read before it is drawn without them."""
-
 _END_SECONDS = 2.0  # how long `close` waits for threads delayed by a slow disk
 
 
@@ -395,11 +394,12 @@ class Dataset(DatasetNumbers):
         in_view = self._view.take_changed(news.in_view)
         in_view |= self._retries.release_due(now)
         self._stacks.beside.note_news(news.in_view)
-        grown, replaced = self._current.take_news(info)
+        before, replaced = self._current.take_news(info)
+        in_view |= replaced or (before is not info and self._may_look_otherwise(before, info))
         if not news.in_view.isdisjoint(self._view.watched):
             self._rereader.start(now)
         self._follower.look_if_due(news.beyond, now)
-        return Changes(in_view or grown, grown, replaced)
+        return Changes(in_view, before is not info, replaced)
 
     def changes(self, timeout: float | None = None) -> Iterator[DatasetChange]:
         """Yield what changes while it is written, as soon as it is noticed; see `engine.changes`.

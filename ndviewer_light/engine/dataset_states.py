@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -249,6 +250,19 @@ class DatasetStates(DatasetContents):
         """
         self._notified.fold()
         return self._positions.of(t, time.monotonic())
+
+    def _may_look_otherwise(self, before: DatasetInfo, info: DatasetInfo) -> bool:
+        """Whether what is in view is to be drawn again as more is known: not for what was added elsewhere.
+
+        Planes that are not there may be by now; a stack, and what is made of it, may have grown.
+        """
+        keys, level = self._view.shown
+        if not all(isinstance(self._cache.peek(key, level), np.ndarray) for key in keys) or not keys:
+            return True
+        places = {key.p for key in keys}
+        if max(places) >= min(len(before.positions), len(info.positions)):
+            return True
+        return any(replace(before.image(p), n_t=0) != replace(info.image(p), n_t=0) for p in places)
 
     def _were_read(self, keys: Collection[PlaneKey]) -> None:
         """The pixels of these planes were read: nobody is told any more that they are not there."""
