@@ -83,7 +83,7 @@ def _stores(places: Iterable[ImageLocation]) -> list[FovStore]:
     return [
         FovStore(region=place.position.region, fov=place.position.fov, path=Path(place.store))
         for place in places
-        if not place.p_index  # the first FOV of a 6-D store represents all
+        if place.refused is None and not place.p_index  # the first FOV of a 6-D store represents all
     ]
 
 

@@ -30,6 +30,7 @@ def first_image(layout: DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
     errors: list[DatasetError] = []
     for p, place in enumerate(layout.places):
         try:
+            place.check()
             return p, layouts.read_image(place.store, 0, tree)
         except PlaneNotStoredError:
             continue  # planned, not written yet

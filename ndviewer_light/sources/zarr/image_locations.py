@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...model import Position
 
 if TYPE_CHECKING:
+    from ...errors import DatasetError
     from ...metadata.named_axes import Axis
     from ...metadata.ome_xml import OmeSeries
     from ...metadata.transformations import TransformationStep
@@ -19,7 +20,8 @@ class ImageLocation(NamedTuple):
 
     The folder is `path` and `name` together: the first is one text for all fields of a well. `said` is what
     a file for all images says of it; what its own metadata says comes first. `scene` is where it lies among
-    the images of a scene.
+    the images of a scene. `refused` is why the path it is given by is not followed: nothing is read at
+    `store` then, which only tells it from others.
     """
 
     position: Position
@@ -28,6 +30,12 @@ class ImageLocation(NamedTuple):
     said: OmeSeries | None = None
     scene: PlaceInScene | None = None
     name: str = ""
+    refused: DatasetError | None = None
+
+    def check(self) -> None:
+        """Raise why its path is not followed, if it is not."""
+        if self.refused is not None:
+            raise type(self.refused)(str(self.refused))
 
     @property
     def store(self) -> str:

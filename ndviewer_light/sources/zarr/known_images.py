@@ -185,7 +185,8 @@ class KnownImages:
         if self._mapped is not self.places:
             found: dict[str, list[int]] = {}
             for p, place in enumerate(self.places):
-                found.setdefault(place.store, []).append(p)
+                if place.refused is None:
+                    found.setdefault(place.store, []).append(p)
             self._in_store, self._mapped = found, self.places
         return self._in_store
 

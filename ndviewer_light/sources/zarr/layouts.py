@@ -161,7 +161,7 @@ class _ImageFinder:
             names = Acquisitions({}, [images])
             return self._layout(
                 "ome-zarr well",
-                self._well_places(node.path, plates.region_name(row, column), images, names),
+                self._well_places(node.path, images, plates.region_name(row, column), names),
             )
         if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._series_places(node.path, node))
@@ -193,29 +193,41 @@ class _ImageFinder:
 
     def _plate_places(self, node: Node) -> list[ImageLocation]:
         wells = plates.plate_wells(node.attributes, node.file)
-        paths = [self._tree.inside(node.path, well.path) for well in wells]
+        self._warn_of_refused([well for well in wells if well.refused is not None])
+        paths = [self._tree.inside(node.path, well.path) for well in wells if well.refused is None]
         file = "zarr.json" if node.version == 3 else ".zattrs"
         self._tree.expect(self._tree.join(path, file) for path in paths)
         images = [self._listed_images(path, node.version) for path in paths]
         names = Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
-        for well, path, listed in zip(wells, paths, images, strict=True):
-            of_well = self._well_places(path, well.region, listed, names)
+        found = zip(paths, images, strict=True)
+        for i, well in enumerate(wells):
+            if well.refused is not None:
+                place = Position(well.region, 0)
+                places.append(_refused_place(place, node.path, i, well.refused, self._tree))
+                continue
+            of_well = self._well_places(*next(found), well.region, names)
             places += of_well
             if not of_well:
                 self._empty_wells.append(well.region)
         return places
 
+    def _warn_of_refused(self, wells: list[plates.Well]) -> None:
+        if wells:
+            which = ", ".join(some_names([well.region for well in wells]))
+            self.warnings.append(f"{wells[0].refused}; wells that cannot be read: {which}")
+
     def _well_places(
-        self, path: str, region: str, images: plates.WellImages | None, names: Acquisitions
+        self, path: str, images: plates.WellImages | None, region: str, names: Acquisitions
     ) -> list[ImageLocation]:
         if images is None:
             return _field_places(path, region, self._tree)
         base, none = path + self._tree.sep, repeat(None)
         numbers, acquisitions = field_numbers(images.paths), names.of(images)
+        self.warnings += [said for said in images.refused if said not in self.warnings]
         named = zip(repeat(region), numbers, none, none, none, images.paths, acquisitions, strict=False)
         positions = map(new_position, named)
-        found = zip(positions, repeat(base), none, none, none, images.paths, strict=False)
+        found = zip(positions, repeat(base), none, none, none, images.paths, none, strict=False)
         return list(map(new_location, found))
 
     def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
@@ -249,6 +261,10 @@ class _ImageFinder:
         names = Counter(each.name for each in said)
         places = []
         for i, name in enumerate(listed):
+            if isinstance(name, DatasetError):
+                self.warnings.append(str(name))
+                places.append(_refused_place(Position("series", i), path, i, name, self._tree))
+                continue
             series = said[i] if said else None
             position = _series_position(i, name)
             if series is not None:
@@ -413,6 +429,13 @@ class _ImageFinder:
             for stem in (name.removesuffix(".zarr").removesuffix(".ome"),)
         ]
         return self._layout("ome-zarr collection", places)
+
+
+def _refused_place(
+    position: Position, path: str, number: int, why: DatasetError, tree: Tree
+) -> ImageLocation:
+    """The place of an image in a list that gives an invalid path for it."""
+    return ImageLocation(position, tree.join(path, f"(not followed: {number})"), refused=why)
 
 
 def _series_position(index: int, name: str) -> Position:

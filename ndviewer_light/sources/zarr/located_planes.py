@@ -27,10 +27,11 @@ class LocatedPlanes:
         self._announced = announced
 
     def place(self, key: PlaneKey) -> ImageLocation:
-        """The image that a plane is in; raises `IndexError` outside the dataset."""
+        """The image that a plane is in; raises `IndexError` outside the dataset, and why it is refused."""
         places = self._known.places
         if not 0 <= key.p < len(places) or min(key) < 0:
             raise IndexError(f"no plane {tuple(key)} in a dataset of {self._known.info.sizes}")
+        places[key.p].check()
         return places[key.p]
 
     def locate(self, key: PlaneKey, level: int) -> tuple[OpenArray, tuple[int, ...]]:

@@ -267,7 +267,7 @@ class ZarrSource(Source):
 
     def label_facts(self) -> LabelFacts:
         """See `Source.label_facts`."""
-        return facts_of_labels(self._planes.place(PlaneKey()).store, self._tree)
+        return facts_of_labels(self._known.places[0].store, self._tree)
 
     def level_at(self, p: int, level: int) -> Level:
         """See `Source.level_at`; raises `PlaneNotStoredError` if it is not written yet."""
