@@ -35,7 +35,7 @@ import threading  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from .gui.run_status.latency import LatencyLog
     from .gui.windows.launcher import LauncherWindow
@@ -52,6 +52,9 @@ _COMMANDS = {
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 _NICENESS = 10
 """The niceness of our own program: a writer on the same busy computer keeps its pace."""
+
+_START_SECONDS = 3.0
+"""By then the first picture is there, mostly."""
 
 
 def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
@@ -183,17 +186,19 @@ def run(
     except OSError as error:
         sys.stderr.write(f"ndviewer-light: --latency-log: {error}\n")
         return 1
-    with _nothing_collected():
-        threading.Thread(target=_prestart_reader).start()  # numpy and the reader load while Qt does
+    pause = _CollectorPause()
+    try:
+        threading.Thread(target=_prestart_reader).start()  # the reader loads while Qt does
         from .gui.windows.application import application, end_on_signals
 
         app = application()
         windows = _shown(paths, options, watch=watch, log=log, scheduler=scheduler)  # noqa: F841  kept as long as they are open
-    try:
+        pause.end_after(_START_SECONDS)
         with end_on_signals(app) as received:
             status = int(app.exec())
         return 128 + received[0] if received else status
     finally:
+        pause.end()
         if log is not None:
             log.close()
         from .isolation.spare import discard_spare
@@ -201,15 +206,27 @@ def run(
         discard_spare()
 
 
-@contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Pause the garbage collector during start-up: nothing is garbage yet, and its passes take 45 ms."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
+class _CollectorPause:
+    """The garbage collector rests during start-up: nothing is garbage yet, and its passes take 100 ms.
+
+    What is there afterwards, mostly modules, stays: the collector does not look at it again.
+    """
+
+    def __init__(self) -> None:
+        self._was_on = gc.isenabled()
+        gc.disable()
+
+    def end_after(self, seconds: float) -> None:
+        """End when the event loop has run for `seconds`."""
+        from qtpy.QtCore import QTimer
+
+        QTimer.singleShot(round(seconds * 1000), self.end)
+
+    def end(self) -> None:
+        """Idempotent."""
+        if self._was_on:
+            self._was_on = False
+            gc.freeze()
             gc.enable()
 
 

@@ -46,7 +46,7 @@ def import_all() -> None:
         _prepare_vispy()
     # So much was just imported that the collector's next full pass would fall into the first run. In a host
     # with a large heap it is little, and a pass takes long.
-    if sys.getallocatedblocks() < _SMALL_HEAP:
+    if gc.isenabled() and sys.getallocatedblocks() < _SMALL_HEAP:
         gc.collect()
 
 
