@@ -63,11 +63,37 @@ def test_the_front_is_where_the_writer_is_in_either_order(n_t, n_p, outer):
         near = found
 
 
-def ask(scout, wanted, info):
-    """The answer of the next look."""
-    scout.newest(wanted, info, time.monotonic())
+def ask(scout, wanted, info, later_s=0.0):
+    """The answer of the next look, so much later."""
+    scout.newest(wanted, info, time.monotonic() + later_s)
     wait_until(lambda: scout._work.can_begin(math.inf))
     return scout.newest(wanted, info, -math.inf)
+
+
+def test_of_the_planes_before_the_newest_nothing_is_read_unless_that_is_not_whole():
+    info = memory_info(n_t=20, n_p=1, n_z=1)
+    source, read = MemorySource(info), []
+    for t in range(12):
+        source.write((t, 0, 0, 0), 1)
+
+    def is_whole(key):
+        read.append(key.t)
+        return can_read(source, key)
+
+    half_written = set()
+    scout = StoredScout(is_whole, is_begun=lambda key: can_read(source, key) or key.t in half_written)
+    wanted = NewestWanted(None, None, 0, (0,))
+    assert ask(scout, wanted, info) == Place(11, 0, 0)
+    assert ask(scout, wanted, info, 10) == Place(11, 0, 0)
+    assert read == [11], "it is known"
+    for t in (12, 13, 14):
+        source.write((t, 0, 0, 0), 1)
+    assert ask(scout, wanted, info, 20) == Place(14, 0, 0)
+    assert read == [11, 14]
+    half_written.add(15)
+    assert ask(scout, wanted, info, 30) == Place(14, 0, 0)
+    source.write((15, 0, 0, 0), 1)
+    assert ask(scout, wanted, info, 40) == Place(15, 0, 0)
 
 
 def test_only_what_is_wholly_there_counts_at_the_pinned_indices():

@@ -82,7 +82,7 @@ class DatasetStates(DatasetContents):
             is_live=lambda: self._live,
             schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
-        self._scout = StoredScout(self._is_stored, self._follower.found_news)
+        self._scout = StoredScout(self._is_stored, self._follower.found_news, is_begun=self._is_begun)
         self._surveyor = Surveyor(
             source,
             self._images,
@@ -321,6 +321,16 @@ class DatasetStates(DatasetContents):
     def looks_for_newest(self) -> bool:
         """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
         return self._follower.is_following_growth and not is_url(self.path) and self._tiled.is_small(0)
+
+    def _is_begun(self, key: PlaneKey) -> bool:
+        """Whether anything of the plane is stored; the whole plane, where only reading tells."""
+        if self._is_in_memory(key):
+            return True
+        try:
+            (stored,) = self._source.are_stored([key])
+        except (DatasetError, IndexError):
+            return False
+        return self._is_stored(key) if stored is None else stored
 
     def _is_stored(self, key: PlaneKey) -> bool:
         """Whether the whole plane is stored; reads it if its version does not deny it."""

@@ -64,13 +64,19 @@ def front(
 class StoredScout:
     """Answers what the newest place is, by looking at what is stored in a thread of its own. Any thread.
 
-    `is_stored(key)` may block. `found_news` is called when the newest place is another one than before.
+    `is_stored(key)`: whether the whole plane is; `is_begun(key)`: whether anything of it is, or more, which
+    costs less. They may block. `found_news` is called when the newest place is another one than before.
     """
 
     def __init__(
-        self, is_stored: Callable[[PlaneKey], bool], found_news: Callable[[], None] = lambda: None
+        self,
+        is_stored: Callable[[PlaneKey], bool],
+        found_news: Callable[[], None] = lambda: None,
+        *,
+        is_begun: Callable[[PlaneKey], bool] | None = None,
     ) -> None:
         self._is_stored = is_stored
+        self._is_begun = is_begun or is_stored
         self._found_news = found_news
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._asked: NewestWanted | None = None
@@ -105,6 +111,28 @@ class StoredScout:
             self._found_news()
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
+        """The newest place; of those before it nothing is read if it is whole."""
+        found = self._find_by(self._is_begun, wanted, info, near)
+        is_known = found == near and self._asked == wanted
+        if found is None or is_known or self._is_whole(found, wanted, info):
+            return found
+        return self._find_by(self._is_stored, wanted, info, near)
+
+    def _is_whole(self, place: Place, wanted: NewestWanted, info: DatasetInfo) -> bool:
+        t, p, z = place
+        zs = (0, info.n_z - 1) if wanted.whole_stack else (z,)
+        keys = [PlaneKey(t, p, c, each) for each in zs for c in wanted.channels]
+        if wanted.every_channel:
+            return all(map(self._is_stored, keys))
+        return any(map(self._is_stored, keys))
+
+    def _find_by(
+        self,
+        is_stored: Callable[[PlaneKey], bool],
+        wanted: NewestWanted,
+        info: DatasetInfo,
+        near: Place | None,
+    ) -> Place | None:
         n_t, n_p = info.n_t, len(info.positions)
         near_t, near_p, near_z = near if near is not None else (-1, -1, -1)
         first_z = wanted.z or 0
@@ -112,7 +140,7 @@ class StoredScout:
         def has(t: int, p: int, z: int) -> bool:
             enough = all if wanted.every_channel else any
             return not self._work.closed.is_set() and enough(
-                self._is_stored(PlaneKey(t, p, c, z)) for c in wanted.channels
+                is_stored(PlaneKey(t, p, c, z)) for c in wanted.channels
             )
 
         def is_there(t: int, p: int) -> bool:
