@@ -12,6 +12,7 @@ from screen import settle
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.canvas.waiting_sign import WaitingSign
 from ndviewer_light.gui.panels.held_paint import HeldPaint
+from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.sessions import Session
 
 
@@ -32,6 +33,18 @@ def test_changes_that_follow_each_other_are_held_and_a_single_one_is_not(qtbot):
     assert held.hold()
     qtbot.waitUntil(lambda: released == [True, True], timeout=20_000)  # no frame has come
     assert widget.updatesEnabled() and not held.is_held
+
+
+def test_sliders_that_grow_again_and_again_are_painted_with_the_frame_that_follows(qtbot):
+    sliders = AxisSliders()
+    qtbot.addWidget(sliders)
+    sliders.set_sizes({"t": 3})
+    assert not sliders.held_paint.is_held, "for the first time"
+    sliders.set_sizes({"t": 4})
+    assert sliders.held_paint.is_held and sliders.size("t") == 4
+    sliders.held_paint.release()
+    sliders.set_sizes({"t": 4})
+    assert not sliders.held_paint.is_held, "nothing has changed"
 
 
 def shown(qtbot, viewer, n_t):

@@ -199,7 +199,8 @@ class Stage(QWidget):
         has_moved = self._position.take_info(info)
         if has_moved and self.canvas is not None:
             self.canvas.show_view(self.view)
-        self._say_position()
+        if not self.sliders.held_paint.is_held:
+            self._say_position()
         self._say_whether_3d()
         is_3d = self.strips.is_3d()
         if before is None or _built_on(before, is_3d=is_3d) == _built_on(info, is_3d=is_3d):

@@ -108,6 +108,8 @@ class AxisRow(QObject):
 
     def resize(self, size: int) -> None:
         """Set the number of values; the index stays if possible."""
+        if max(1, size) == self.size:
+            return  # called whenever anything has grown, and measuring texts takes a millisecond
         index, self.size = self.index, max(1, size)
         self._run_over(min(index, self.size - 1))
         self.show(self.size > 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PACE_SECONDS = 1.0
 """Changes that follow each other as closely are held; a single one is painted at once."""
-_LONGEST_MS = 150
+_LONGEST_MS = 250
 
 
 class HeldPaint(QObject):

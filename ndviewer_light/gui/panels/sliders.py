@@ -87,6 +87,8 @@ class AxisSliders(Panel):
 
         An index beyond the new length becomes the last one, without `moved`.
         """
+        if any(axis in self._rows and self._rows[axis].size != size for axis, size in sizes.items()):
+            self.held_paint.hold()  # what is followed comes with a frame
         for axis, size in sizes.items():
             if axis in self._rows:
                 self._rows[axis].resize(size)
