@@ -175,3 +175,23 @@ def test_the_picture_of_a_viewer_that_follows_nothing_is_not_drawn_again_as_time
     viewer.stage.go_to(t=3)
     check_shown(qtbot, viewer)
     assert len(drawn) == 1
+
+
+def test_a_time_point_that_a_field_lacks_can_be_gone_to(qtbot, viewer, tmp_path):
+    plate = GrowingPlate(tmp_path / "plate.ome.zarr")
+    plate.add_well("A/1", 2, n_t=2)
+    plate.write(0, 2)  # and there it ended
+    stores.make_old(plate.path, 200)
+    load(qtbot, viewer, plate.path)
+    check_shown(qtbot, viewer)
+    viewer.stage.go_to(t=2, p=1)
+    qtbot.waitUntil(lambda: viewer.dataset.has_looked_at(1), timeout=20_000)
+    settle(qtbot, viewer)
+    viewer._screen.finder.next_missing()
+    status = viewer.status_label
+    qtbot.waitUntil(lambda: "t 3" in status.said("message"), timeout=20_000)
+    assert at(viewer) == (2, 1)
+    frame = settle(qtbot, viewer)
+    assert {plane.state for plane in frame.planes.values()} == {PlaneState.ABSENT}
+    qtbot.waitUntil(lambda: len(viewer.stage.sliders.time_strip.states) == 3, timeout=20_000)
+    assert viewer.stage.sliders.time_strip.states[2] is TimeState.MISSING

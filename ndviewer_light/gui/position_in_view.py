@@ -120,7 +120,7 @@ class PositionInView:
         assert self.info is not None and self.dataset is not None
         info, image, sliders = self.info, self.image, self._sliders
         n_z = self.n_z
-        n_t = info.n_t if image is None or self.dataset.live else image.n_t
+        n_t = info.n_t if image is None or self.dataset.live else info.n_times(image)
         step = None if image is None else image.z_step_um
         sliders.set_sizes({"t": n_t, "z": n_z, "p": len(info.positions)})
         sliders.set_value_text("t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image)))

@@ -71,7 +71,7 @@ def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: s
     """
     parts = [] if info.is_lone(view.p) else [name_of(info.positions[view.p])]
     facts = image or info
-    if facts.n_t > 1:
+    if (info.n_t if image is None else info.n_times(image)) > 1:
         parts.append(f"t {view.t + 1}")
     if view.is_volume:
         parts.append(f"3-D   {volume}" if volume else "3-D")
