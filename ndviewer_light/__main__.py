@@ -53,9 +53,6 @@ _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
 _NICENESS = 10
 """The niceness of our own program: a writer on the same busy computer keeps its pace."""
 
-_START_SECONDS = 3.0
-"""By then the first picture is there, mostly."""
-
 
 def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     from . import __version__
@@ -189,11 +186,11 @@ def run(
     pause = _CollectorPause()
     try:
         threading.Thread(target=_prestart_reader).start()  # the reader loads while Qt does
-        from .gui.windows.application import application, end_on_signals
+        from .gui.windows.application import application, call_when_started, end_on_signals
 
         app = application()
         windows = _shown(paths, options, watch=watch, log=log, scheduler=scheduler)  # noqa: F841  kept as long as they are open
-        pause.end_after(_START_SECONDS)
+        call_when_started(pause.end)
         with end_on_signals(app) as received:
             status = int(app.exec())
         return 128 + received[0] if received else status
@@ -215,12 +212,6 @@ class _CollectorPause:
     def __init__(self) -> None:
         self._was_on = gc.isenabled()
         gc.disable()
-
-    def end_after(self, seconds: float) -> None:
-        """End when the event loop has run for `seconds`."""
-        from qtpy.QtCore import QTimer
-
-        QTimer.singleShot(round(seconds * 1000), self.end)
 
     def end(self) -> None:
         """Idempotent."""

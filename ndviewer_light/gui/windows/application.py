@@ -9,16 +9,19 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QCoreApplication, QSocketNotifier, Qt
+from qtpy.QtCore import QCoreApplication, QSocketNotifier, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from ..look.theme import apply_dark_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 logger = logging.getLogger(__name__)
+
+_START_MS = 3000
+"""By then the first picture is there, mostly."""
 
 
 def application() -> QApplication:
@@ -34,6 +37,11 @@ def application() -> QApplication:
     sys.excepthook = _log_exception
     app.aboutToQuit.connect(lambda: _delete_windows(app))
     return app
+
+
+def call_when_started(do: Callable[[], None]) -> None:
+    """Call `do` some seconds after the event loop has begun. GUI thread."""
+    QTimer.singleShot(_START_MS, do)
 
 
 def _delete_windows(app: QApplication) -> None:
