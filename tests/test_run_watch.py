@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,25 @@ def test_planes_that_appear_on_disk_are_counted_and_none_is_read(watch):
         assert says(10)
         watch.step(None)
         assert watch._bar.news is None
+
+
+def test_what_goes_on_after_a_long_silence_is_counted_as_soon_as_it_is_found(watch, monkeypatch):
+    monkeypatch.setattr(run_watch, "_QUIET_SHARE", 1e9)
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(n: int) -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.written == n
+
+        wait_until(lambda: says(4) and watch._count_due > time.monotonic() + 1e3)
+        write(source, 10)
+        assert says(4), "nobody has noticed it"
+        dataset._follower.found_news()
+        wait_until(lambda: says(10))
+        watch.step(None)
 
 
 def test_what_has_not_grown_is_not_counted(watch):

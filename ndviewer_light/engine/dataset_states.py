@@ -290,6 +290,11 @@ class DatasetStates(DatasetContents):
         """Whether what is not stored may still be written: a run is on, or the dataset has grown lately."""
         return self._surveyor.stored.is_awaited()
 
+    @property
+    def grew_at(self) -> float:
+        """When it was found to have grown last (`time.monotonic`), while it is followed; -inf: never."""
+        return self._follower.grew_at
+
     def _is_in_memory(self, key: PlaneKey) -> bool:
         return isinstance(self._cache.peek(key, 0), np.ndarray)
 

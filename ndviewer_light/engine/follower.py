@@ -110,6 +110,12 @@ class DiskFollower:
         with self._lock:
             return self._schedule.is_growing(time.monotonic())
 
+    @property
+    def grew_at(self) -> float:
+        """When the dataset was found to have grown last (`time.monotonic`); -inf: never."""
+        with self._lock:
+            return self._schedule.grew_at
+
     def pause(self, paused: bool) -> None:
         """Look no more; or again, at once."""
         with self._lock:

@@ -68,6 +68,11 @@ class LookSchedule(ABC):
         """Whether it was found to be written lately."""
         return False
 
+    @property
+    def grew_at(self) -> float:
+        """When it was found to have grown last; -inf: never."""
+        return float("-inf")
+
     def pause(self, paused: bool, now: float) -> None:  # noqa: B027  a host's run is not paused
         """Look no more, or again from now on."""
 
@@ -162,6 +167,7 @@ class GrowthSchedule(LookSchedule):
         super().__init__()
         self._since = self._news = now
         self._has_grown = False
+        self._grew_at = float("-inf")
         self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)  # between the last news, only those that matter
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
@@ -186,6 +192,11 @@ class GrowthSchedule(LookSchedule):
         """See `LookSchedule`."""
         longest = max(GROWING_SECONDS, _GROWING_GAPS * max(self._gaps, default=0.0))
         return self._has_grown and now - self._news < longest
+
+    @property
+    def grew_at(self) -> float:
+        """See `LookSchedule`."""
+        return self._grew_at
 
     def pause(self, paused: bool, now: float) -> None:
         """See `LookSchedule`; what was finished is followed again for ten minutes."""
@@ -232,6 +243,6 @@ class GrowthSchedule(LookSchedule):
         gap = now - self._news
         if self._has_grown and GROWING_SECONDS / _GROWING_GAPS < gap < _LONGEST_GAP_SECONDS:
             self._gaps.append(gap)
-        self._news = now
+        self._news = self._grew_at = now
         self._has_grown = True
         self._until = float("inf")

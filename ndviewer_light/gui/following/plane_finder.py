@@ -70,14 +70,13 @@ class PlaneFinder(QObject):
         is_written = self._is_written(dataset)
         if (states, n_t, is_written) == self._shown:
             return
-        has_begun = is_written and not self._shown[2]
         self._shown = states, n_t, is_written
         known = states.states[:n_t] if states is not None else ()
         rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
         self._stage.sliders.set_time_states((*known, *rest), written_in_part(known) if is_written else None)
         if states is not None and is_any_missing(states.states, is_written=is_written):
             self._row.missing.show()
-        elif has_begun:
+        elif is_written:
             self._row.missing.hide()  # it was still to come
 
     def _is_written(self, dataset: Dataset | None) -> bool:

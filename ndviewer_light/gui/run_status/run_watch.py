@@ -53,7 +53,7 @@ class RunWatch:
         self._counted: int | None = None
         self._fewer: int | None = None  # what the last count found, if that was less than before
         self._counted_at = self._new_at = 0.0
-        self._count_due = 0.0
+        self._count_due = self._count_earliest = 0.0
         self._is_counting = False
         self._was_live = False
 
@@ -74,7 +74,8 @@ class RunWatch:
             self._step_stored(session, now)
 
     def _start_over(self, session: Session | None) -> None:
-        self._session, self._due, self._count_due = session, 0.0, 0.0
+        self._session, self._due = session, 0.0
+        self._count_due = self._count_earliest = 0.0
         self._counted, self._is_counting, self._was_live = None, False, False
         self._fewer = None
         self._counted_at = self._new_at = time.monotonic()
@@ -87,6 +88,8 @@ class RunWatch:
     def _step_stored(self, session: Session, now: float) -> None:
         dataset = session.dataset
         is_live = dataset.following is Following.FOLLOWING
+        if dataset.grew_at > self._counted_at:  # it goes on: counted at once, however long it was silent
+            self._count_due = min(self._count_due, self._count_earliest)
         if not self._is_counting and now >= self._count_due and (is_live or self._was_live):
             self._is_counting, self._was_live = True, is_live  # once more after the end
             self._background.run("ndviewer-count", lambda: self._count(session))
@@ -117,6 +120,7 @@ class RunWatch:
                 self._counted = n
             n_planes = self._progress.n_planes(session.dataset.info)
             self._count_due = ended + wait_after(ended - began, n_planes, began - self._new_at)
+            self._count_earliest = ended + wait_after(ended - began, n_planes, 0.0)
 
     def _is_believed(self, n: int) -> bool:
         """Whether so many planes are stored: a disk that was unplugged does not undo what was written.
