@@ -50,7 +50,7 @@ _COMMANDS = {
 """Subcommands by name, and the modules whose `main` implements them."""
 
 _BINDINGS = ("PyQt6", "PyQt5", "PySide6", "PySide2")
-_NICENESS = 10
+_PROGRAM_NICENESS = 10
 """The niceness of our own program: a writer on the same busy computer keeps its pace."""
 
 
@@ -124,7 +124,7 @@ def let_others_first() -> None:
     """
     with contextlib.suppress(OSError):
         if hasattr(os, "nice"):
-            os.nice(max(0, _NICENESS - os.nice(0)))
+            os.nice(max(0, _PROGRAM_NICENESS - os.nice(0)))
 
 
 def _prestart_reader() -> None:

@@ -178,7 +178,7 @@ def test_a_chunk_may_have_left_out_filters(tmp_path: Path, opened: Open) -> None
 
 
 def test_pieces_larger_than_a_block(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5_dataset, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(hdf5_dataset, "_MOST_TILE_BYTES", 1000)
     monkeypatch.setattr(hdf5_dataset, "_BAND_BYTES", 900)
     assert_shows(opened(write(tmp_path / "a.h5")), volume(), "zyx")
 

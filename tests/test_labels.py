@@ -328,7 +328,7 @@ def test_other_labels_than_there_are_are_named(tmp_path: Path) -> None:
 def test_parts_of_labels_are_read_beside_their_image(
     tmp_path: Path, is_isolated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ndviewer_light.engine.label_parts._PIXELS_AT_ONCE", 50)  # in bands of rows
+    monkeypatch.setattr("ndviewer_light.engine.label_parts._LABEL_PIXELS_AT_ONCE", 50)  # in bands of rows
     write_labelled(tmp_path / "x.zarr")
     whole = LabelPart(0, 0, 0, (0, 0, 32, 24), 24, 32)
     part = whole._replace(area=(14, 2, 30, 22), rows=20, columns=16)

@@ -205,7 +205,7 @@ def test_masks_of_regions_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
 
 
 def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, monkeypatch):
-    monkeypatch.setattr("ndviewer_light.gui.labels.label_controls._AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr("ndviewer_light.gui.labels.label_controls._LABELS_AGAIN_SECONDS", 0.2)
     store = tmp_path / "run" / "zarr" / "A1" / "fov_0.ome.zarr"
     viewer.start_zarr_acquisition([str(store)], ["DAPI"], 1, ["A1:0"], *CELLS.shape)
     panel = viewer._screen.tools.labels.panel

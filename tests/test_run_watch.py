@@ -46,7 +46,7 @@ def watch(monkeypatch):
     monkeypatch.setattr(run_watch, "_COUNT_SHARE", 0.0)
     monkeypatch.setattr(run_watch, "_WAITED_SHARE", 0.0)
     monkeypatch.setattr(run_watch, "_QUIET_SHARE", 0.0)
-    monkeypatch.setattr(run_watch, "_SECONDS", 0.0)
+    monkeypatch.setattr(run_watch, "_WATCH_SECONDS", 0.0)
     threads = Threads()
     yield RunWatch(Bar(), threads, lambda function: function())
     for thread in threads.started:

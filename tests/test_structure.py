@@ -161,6 +161,28 @@ def test_a_number_is_written_once() -> None:
     assert set(twice) <= KNOWN_NUMBERS, twice
 
 
+def is_number(node: ast.expr) -> bool:
+    """Whether an expression has only numbers in it."""
+    arithmetic = (ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+    return all(
+        isinstance(part, arithmetic)
+        or (isinstance(part, ast.Constant) and isinstance(part.value, int | float))
+        for part in ast.walk(node)
+    )
+
+
+def test_a_name_stands_for_one_number_in_private_too() -> None:
+    values = defaultdict(lambda: defaultdict(list))
+    for name in modules():
+        for node in parsed(name).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                constant = node.targets[0].id.strip("_")
+                if constant.isupper() and len(constant) > 1 and is_number(node.value):
+                    values[constant][ast.unparse(node.value)].append(name)
+    several = {constant: dict(homes) for constant, homes in values.items() if len(homes) > 1}
+    assert not several
+
+
 PARALLEL_CONSTANTS = {"ENDINGS", "GROUND", "WELL", *KNOWN_NUMBERS}
 """Of parallel things: the endings of each format; a colour, and the same for Qt."""
 

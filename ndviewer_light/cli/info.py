@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     Said = dict[str, Any]
 
 _FIRST_POSITIONS = 5
-_LOOKED_AT = 512
+_POSITIONS_LOOKED_AT = 512
 """Datasets with more positions are described by those that were read anyway."""
 
 
@@ -142,7 +142,7 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
         try:
             costs.source = source
             costs.of("first_plane", lambda: _read_first_plane(source))
-            if len(source.info.positions) <= _LOOKED_AT:
+            if len(source.info.positions) <= _POSITIONS_LOOKED_AT:
                 source.look_at_all()
             more = source.describe()
             info = source.info

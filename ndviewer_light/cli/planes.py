@@ -53,7 +53,7 @@ _WORDS = {
     "unknown": "only reading tells: use --read",
 }
 _LISTED = 40
-_WIDTH = 72
+_LETTERS_A_LINE = 72
 
 
 def planes_of(path: str, options: Mapping[str, str], *, read: bool, seconds: float | None) -> Said:
@@ -157,7 +157,7 @@ def lines_of(said: Mapping[str, Any], sizes: Mapping[str, int]) -> Iterator[str]
         yield from _first([f"  {_gap_text(gap, sizes)}" for gap in gaps])
     if said["empty_wells"]:
         yield "wells that the plate lists and that have no image:"
-        yield from _first([f"  {line}" for line in wrap(", ".join(said["empty_wells"]), _WIDTH)])
+        yield from _first([f"  {line}" for line in wrap(", ".join(said["empty_wells"]), _LETTERS_A_LINE)])
     if said["unreadable_planes"]:
         yield "unreadable; indices count from 0:"
         yield from _first([f"  {_unreadable_text(each, sizes)}" for each in said["unreadable_planes"]])

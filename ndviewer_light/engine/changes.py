@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.05
+_CHANGES_POLL_SECONDS = 0.05
 
 
 class DatasetChange(NamedTuple):
@@ -52,7 +52,7 @@ def changes(
             continue
         if dataset.following is Following.FINISHED or (timeout is not None and now - since >= timeout):
             return
-        time.sleep(_POLL_SECONDS)
+        time.sleep(_CHANGES_POLL_SECONDS)
 
 
 class ChangeListener:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 CLUSTER_SECONDS = 10
 _PER_TASK = 8
-_GLANCE_SECONDS = 0.1
-_MOST_OPEN = 4
+_CLUSTER_GLANCE_SECONDS = 0.1
+_MOST_OPEN_IN_WORKER = 4
 
 
 class ClusterThumbnails:
@@ -56,7 +56,7 @@ class ClusterThumbnails:
         # and with it what other threads wait for, as results that are asked for together cross together.
         scope, done = current_scope(), threading.Event()
         future.add_done_callback(lambda _future: done.set())
-        while not done.wait(_GLANCE_SECONDS):
+        while not done.wait(_CLUSTER_GLANCE_SECONDS):
             if scope is not None and scope.dropped:
                 raise ReadDroppedError("the pictures are no longer needed")
         try:
@@ -126,7 +126,7 @@ def _made_by_worker(
         dataset = _open.get(reopen)
         if dataset is None:
             dataset = _open[reopen] = reopen()
-            while len(_open) > _MOST_OPEN:
+            while len(_open) > _MOST_OPEN_IN_WORKER:
                 _open.popitem(last=False)[1].close()
     found = make_thumbnails(dataset.source, keys, edge)
     if any(isinstance(made.error, IndexError) for made in found):  # it has grown since it was opened

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..model import ImageInfo, Level
     from ..sources import Source
 
-_MAX_LEVELS = 256  # positions whose levels are remembered
+_MAX_LEVELS_LOOKED_UP = 256  # positions whose levels are remembered
 
 _Shape = tuple[int, int, int, int]
 
@@ -54,7 +54,7 @@ class ImageLookup:
         if len(levels) == image.n_levels:
             with self._lock:
                 self._levels[p] = shape, levels
-                while len(self._levels) > _MAX_LEVELS:
+                while len(self._levels) > _MAX_LEVELS_LOOKED_UP:
                     self._levels.popitem(last=False)
         return levels
 

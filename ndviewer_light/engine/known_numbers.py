@@ -26,7 +26,7 @@ MOST_IN_MEMORY = 100_000
 
 _FORM = struct.Struct("<qq7dq?")
 _FLUSH_PLANES, _FLUSH_SECONDS = 256, 2.0
-_BATCH = 512  # planes whose stamps are asked for together
+_STORED_BATCH = 512  # planes whose stamps are asked for together
 _UNSETTLED = "~"  # in a version: the file had just been written
 
 
@@ -206,10 +206,10 @@ class KnownNumbers:
         kept = self.kept()
         keys = [key for key in kept if key not in self._numbers][-MOST_IN_MEMORY:]
         n = 0
-        for start in range(0, len(keys), _BATCH):
+        for start in range(0, len(keys), _STORED_BATCH):
             if cancelled():
                 break
-            batch = keys[start : start + _BATCH]
+            batch = keys[start : start + _STORED_BATCH]
             held = [
                 key
                 for key, stamp in zip(batch, source.stamps(batch), strict=True)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 64
 """How many label images stay open."""
-_PIXELS_AT_ONCE = 2**24
+_LABEL_PIXELS_AT_ONCE = 2**24
 """A larger part is read in bands of rows, of which only the wanted pixels are kept."""
 
 
@@ -215,7 +215,7 @@ def _sampled_plane(
         return found
     left, right = int(x[columns.start]), int(x[columns.stop - 1]) + 1
     scope, first = current_scope(), rows.start
-    most = max(1, _PIXELS_AT_ONCE // (right - left))
+    most = max(1, _LABEL_PIXELS_AT_ONCE // (right - left))
     while first < rows.stop:
         if scope is not None and scope.dropped:
             raise ReadDroppedError("the labels are no longer needed")

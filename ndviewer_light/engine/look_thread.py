@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .follower import DiskFollower
 
-_GROWING_SECONDS = 0.1
-_QUIET_SECONDS = 0.5
+_LOOK_WHILE_GROWING_SECONDS = 0.1
+_LOOK_WHILE_QUIET_SECONDS = 0.5
 """How often to check whether a look is due; a check takes microseconds."""
 
 
@@ -41,6 +41,6 @@ def _keep_looking(follower_of: weakref.ref[DiskFollower], ended: threading.Event
         if follower is None:
             return
         follower.look_if_due(None, time.monotonic())
-        wait = _GROWING_SECONDS if follower.is_growing() else _QUIET_SECONDS
+        wait = _LOOK_WHILE_GROWING_SECONDS if follower.is_growing() else _LOOK_WHILE_QUIET_SECONDS
         del follower  # a dataset that nobody closed is collected once nobody uses it
         ended.wait(wait)

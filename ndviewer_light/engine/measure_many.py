@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 16  # planes of a task
+_TASK_BATCH = 16  # planes of a task
 _WAVE = 4  # tasks for each thread before progress is told
 
 
@@ -69,7 +69,7 @@ def measure(
     table = MeasuredTable(info, keys)
     try:
         known = _at_hand(dataset, keys)
-        batches = [keys[i : i + _BATCH] for i in range(0, len(keys), _BATCH)]
+        batches = [keys[i : i + _TASK_BATCH] for i in range(0, len(keys), _TASK_BATCH)]
         row = 0
         for first, found in _measured(dataset, info, batches, known, cancelled):
             for i, (key, each) in enumerate(zip(batches[first], found, strict=True)):
@@ -79,7 +79,7 @@ def measure(
                     dataset.numbers.take(key, known[key])
                 elif dataset.numbers.get(key) is None:  # it was measured in another process
                     dataset.numbers.take_measured(key, each.stamp, numbers)
-                table.fill(first * _BATCH + i, each, numbers)
+                table.fill(first * _TASK_BATCH + i, each, numbers)
             row += len(found)
             progress(row, len(keys))
     finally:

@@ -38,8 +38,8 @@ PICTURE_SIDE = 16384
 PICTURE_PIXELS = 8192**2
 """The largest plane that is drawn as one picture: a texture that every graphics card can hold."""
 
-_MOST_AT_ONCE = 16  # tiles that are read at the same time
-_NEWS_SECONDS = 0.3  # how often the picture is redrawn while it grows
+_MOST_TILES_AT_ONCE = 16  # tiles that are read at the same time
+_OVERVIEW_NEWS_SECONDS = 0.3  # how often the picture is redrawn while it grows
 
 
 class DrawnLevel(NamedTuple):
@@ -161,7 +161,7 @@ class _Build:
     def run(self) -> np.ndarray:
         helpers = [
             threading.Thread(target=self._work, name="ndviewer-overview", daemon=True)
-            for _ in range(min(self._source.reads_at_once, _MOST_AT_ONCE, len(self._base.tiles)) - 1)
+            for _ in range(min(self._source.reads_at_once, _MOST_TILES_AT_ONCE, len(self._base.tiles)) - 1)
         ]
         for helper in helpers:
             helper.start()
@@ -218,7 +218,7 @@ class _Build:
                     self._picture = np.zeros(base.shape, pixels.dtype)
                 self._picture[place] = kept
             now = time.monotonic()
-            is_news = now >= self._told + _NEWS_SECONDS
+            is_news = now >= self._told + _OVERVIEW_NEWS_SECONDS
             if is_news:
                 self._told = now
         if is_news:

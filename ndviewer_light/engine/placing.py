@@ -21,7 +21,7 @@ _NEAREST = 0.02
 _FARTHEST = 300.0
 """Neighbouring fields are at least, and at most, so many of their sizes apart; else the unit is wrong."""
 _UNITS = ((1.0, ""), (1e3, "mm"), (1e6, "m"), (1e-3, "nm"))
-_SAMPLE = 512
+_FIELDS_SAMPLED = 512
 _FAR_OUT = 20.0
 """A field so many times farther from the middle than nine in ten of the others is not there."""
 
@@ -99,7 +99,7 @@ def _unit(places: np.ndarray, side: float) -> tuple[float | None, str]:
 
 def _typical_step(places: np.ndarray) -> float:
     """The median distance from a field to the nearest that lies elsewhere."""
-    some = places[:: max(1, len(places) // _SAMPLE)]
+    some = places[:: max(1, len(places) // _FIELDS_SAMPLED)]
     nearest = []
     for place in some:
         away = np.hypot(*(places - place).T)

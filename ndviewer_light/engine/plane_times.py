@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ..model import PlaneKey
 
-_MOST = 1024  # waiting to be taken; beyond that, the oldest are forgotten
+_MOST_PLANES_TIMED = 1024  # waiting to be taken; beyond that, the oldest are forgotten
 
 
 class PlaneRead(NamedTuple):
@@ -28,8 +28,8 @@ class PlaneTimes:
     def __init__(self) -> None:
         self.began = time.time()
         """When somebody began to look, in s since 1970."""
-        self._notified: deque[tuple[tuple[int, int, int, int], float]] = deque(maxlen=_MOST)
-        self._read: deque[PlaneRead] = deque(maxlen=_MOST)
+        self._notified: deque[tuple[tuple[int, int, int, int], float]] = deque(maxlen=_MOST_PLANES_TIMED)
+        self._read: deque[PlaneRead] = deque(maxlen=_MOST_PLANES_TIMED)
 
     def notified(self, key: tuple[int, int, int, int]) -> None:
         """A writer has announced a plane that is in view. A fraction of a microsecond."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .announced_planes import AnnouncedPlanes
     from .surveyor import Surveyor
 
-_AT_LEAST_SECONDS = 0.25
+_POSITIONS_EVERY_SECONDS = 0.25
 _LOOK_AGAIN_SECONDS = 2.0
 _KEPT_TIMES = 64
 
@@ -64,7 +64,7 @@ class PositionSurvey:
         self._found_news = found_news
         self._is_local = is_local
         self._looks: RepeatedLook[PositionStates] = RepeatedLook(
-            "ndviewer-places", "looking at the positions", _AT_LEAST_SECONDS
+            "ndviewer-places", "looking at the positions", _POSITIONS_EVERY_SECONDS
         )
         self._wanted_t = 0
         # made by the thread that looks: codes (position, channel, z) by time point, of one epoch

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .cache import PlaneCache
 
-_MOST_AHEAD = 32  # tiles that are read at the same time: of one or two megapixels each
+_MOST_TILES_AHEAD = 32  # tiles that are read at the same time: of one or two megapixels each
 _MAX_GRIDS = 1024
 
 
@@ -132,7 +132,7 @@ class TiledPlanes:
         tiles = list(grid.tiles(region))
         out: np.ndarray | None = None
         missing: list[tuple[Region, PlaneNotStoredError]] = []
-        at_once = min(self._source.reads_at_once, _MOST_AHEAD)
+        at_once = min(self._source.reads_at_once, _MOST_TILES_AHEAD)
         for i in range(0, len(tiles), at_once):
             batch = tiles[i : i + at_once]
             entries = self._cache.request_tiles([StoredKey(key, level, tile) for tile in batch])

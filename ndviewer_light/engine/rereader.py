@@ -10,7 +10,7 @@ from .background_work import BackgroundWork
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_AGAIN_SECONDS = 0.016  # planes in view that are written continuously are read no more often than displayed
+_REREAD_SECONDS = 0.016  # planes in view that are written continuously are read no more often than displayed
 _IDLE_SECONDS = 1.0
 
 
@@ -49,7 +49,7 @@ class Rereader:
                 return
             self._read_again()
             self._work.succeeded()
-            if self._work.closed.wait(_AGAIN_SECONDS):
+            if self._work.closed.wait(_REREAD_SECONDS):
                 return
 
     def close(self) -> None:

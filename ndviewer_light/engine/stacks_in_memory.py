@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .stack_beside import StackGrid, StackSeen
     from .view_requests import ViewRequests
 
-_AT_ONCE = 8
+_STACK_AT_ONCE = 8
 
 
 class StacksInMemory:
@@ -83,4 +83,4 @@ class StacksInMemory:
         info = self._known()
         itemsize = info.dtype.itemsize if info.dtype is not None else 2
         plane = max(min(info.height * info.width, ONE_TILE_PIXELS) * itemsize, 1)
-        return max(1, min(max(_AT_ONCE, self._reads_at_once()), self._cache.max_bytes // 2 // plane))
+        return max(1, min(max(_STACK_AT_ONCE, self._reads_at_once()), self._cache.max_bytes // 2 // plane))

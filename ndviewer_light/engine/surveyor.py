@@ -32,7 +32,7 @@ _READERS = 4
 _READ_AT_ONCE = 4 * _READERS
 _ASKED_OF_SERVERS = 1024
 """For how many planes a server is asked whether anything is stored; for others only reading tells."""
-_MAX_PLANES = 256_000_000
+_MAX_PLANES_SURVEYED = 256_000_000
 """One byte each."""
 
 
@@ -212,7 +212,7 @@ def _limit(
         return "cancelled"
     if deadline is not None and time.monotonic() >= deadline:
         return "the time limit was reached"
-    return "there are too many planes" if done >= _MAX_PLANES else ""
+    return "there are too many planes" if done >= _MAX_PLANES_SURVEYED else ""
 
 
 def _said(limit: str, done: int) -> str:

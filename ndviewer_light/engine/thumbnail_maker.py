@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .kept_averages import ThumbnailCache
 
-_MOST_PIXELS = 2**31
+_MOST_AVERAGED_PIXELS = 2**31
 """Of one plane that has no smaller level."""
 _TILE_ROWS = 16 * 1024**2
 
@@ -145,7 +145,7 @@ def _planned(source: Source, key: StackKey, edge: int) -> _Plan | MadeThumbnail:
     def plan() -> _Plan:
         level = source.level_for(key.p, *_fitting(source, key.p, edge))
         sizes, zs = _sizes_at(source, key, level)
-        if sizes[0] * sizes[1] > _MOST_PIXELS:
+        if sizes[0] * sizes[1] > _MOST_AVERAGED_PIXELS:
             raise LimitExceededError(
                 f"a plane of {sizes[0]:,} × {sizes[1]:,} pixels without smaller levels is too large to be "
                 "averaged: write it with a pyramid"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from .surveyor import Surveyor
 
-_AT_LEAST_SECONDS = 0.3
-_AGAIN_SECONDS = 1.0
+_TIMES_EVERY_SECONDS = 0.3
+_BLOCK_AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
 _NOTHING_MISSING_SECONDS = 30.0
 _PLANES_AT_FRONT = 256
@@ -55,7 +55,7 @@ class TimeLine:
         self._may_change = may_change
         self._found_news = found_news
         self._looks: RepeatedLook[TimeStates] = RepeatedLook(
-            "ndviewer-times", "looking at the time points", _AT_LEAST_SECONDS
+            "ndviewer-times", "looking at the time points", _TIMES_EVERY_SECONDS
         )
         # made by the thread that looks:
         self._codes = (-1, 0, PlaneCodes(np.zeros((0, 0, 0), np.uint8)))  # position, epoch, (t, c, z)
@@ -101,11 +101,11 @@ class TimeLine:
             self._tell(p, codes, epoch)
         block = self._tell(p, codes, epoch)
         now = time.monotonic()
-        wait = max(_AGAIN_SECONDS, SHARE * (now - began))
+        wait = max(_BLOCK_AGAIN_SECONDS, SHARE * (now - began))
         is_rest = bool((block == NOT_LOOKED_AT).any())
         if is_full:
             self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)
-            wait = _AGAIN_SECONDS
+            wait = _BLOCK_AGAIN_SECONDS
         if not is_in(block, PlaneState.PENDING, PlaneState.ABSENT).any():
             wait = max(wait, _NOTHING_MISSING_SECONDS)  # on a server each look is a request
         self._looks.wait(wait if self._may_change() or is_rest else float("inf"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MAX_OLDER = 2  # processes besides the one in use, with requests that may never be answered
-_GLANCE_SECONDS = 0.25  # how often a waiter checks whether it is still wanted
+_READER_GLANCE_SECONDS = 0.25  # how often a waiter checks whether it is still wanted
 
 
 class Readers:
@@ -220,6 +220,6 @@ class Readers:
 
 def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
     scope = current_scope()
-    while not wait([opening], _GLANCE_SECONDS if scope is not None else None).done:
+    while not wait([opening], _READER_GLANCE_SECONDS if scope is not None else None).done:
         if scope is not None and scope.dropped:
             raise ReadDroppedError("no longer needed")

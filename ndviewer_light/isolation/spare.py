@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 _REST_SECONDS = 3.0
 """After one was taken, until the next is started: what is being opened comes first."""
-_AGAIN_SECONDS = 60.0
+_RESTART_SECONDS = 60.0
 """After one was started, until another one is in its place, should it have died or not have come up."""
 
 _lock = threading.Lock()  # guards the following; nothing waits while holding it
@@ -42,7 +42,7 @@ def prestart(in_thread: Callable[[Callable[[], None]], None] | None = None) -> N
         if _starting is not None or (_spare is not None and _spare.alive):
             return
         mine = _starting = Future()
-        _not_before = time.monotonic() + _AGAIN_SECONDS
+        _not_before = time.monotonic() + _RESTART_SECONDS
     try:
         (in_thread or _in_a_new_thread)(lambda: _start(mine))
     except RuntimeError as error:

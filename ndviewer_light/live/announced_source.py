@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _WELL = re.compile(r"([A-Za-z]+)(\d+)")
 _IMAGES = "images"
 _TIFF_FORMS = (_IMAGES, "ome", "stacks")
-_LOOKED_AT = 64
+_PLACES_LOOKED_AT = 64
 """At how many positions one `refresh` looks for the first that exists."""
 
 
@@ -163,7 +163,7 @@ class AnnouncedSource(Source):
     def refresh(self) -> DatasetInfo:
         """Recheck what was found; if nothing was found yet, whether any position exists."""
         if self._found is None:
-            for p in range(min(len(self._run.positions), _LOOKED_AT)):
+            for p in range(min(len(self._run.positions), _PLACES_LOOKED_AT)):
                 key = PlaneKey(p=p)
                 if self.exists(key):
                     self.plane_shape(key)  # opens it, which reads its metadata

@@ -28,7 +28,7 @@ ROOT = "SpimData"
 SPIM_DATA = b"<SpimData"
 HDF5_LOADER, ZARR_LOADER = "bdv.hdf5", "bdv.multimg.zarr"
 _FILE_OF = {HDF5_LOADER: "hdf5", ZARR_LOADER: "zarr"}
-_MAX_DEPTH = 64
+_MAX_XML_DEPTH = 64
 _RANGE = re.compile(r"(\d{1,7})(?:-(\d{1,7})(?::(\d{1,7}))?)?")
 _CLOSE = 0.01
 """How much a scale may differ from the voxel size to be taken for it."""
@@ -110,8 +110,8 @@ def parsed_xml(raw: bytes, where: str) -> Element:
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if depth > _MAX_DEPTH:
-            raise MetadataError(f"{where} is nested more than {_MAX_DEPTH} deep")
+        if depth > _MAX_XML_DEPTH:
+            raise MetadataError(f"{where} is nested more than {_MAX_XML_DEPTH} deep")
         builder.start(tag, attributes)
 
     def end(tag: str) -> None:

@@ -34,7 +34,7 @@ _SECONDS_PER_UNIT = {
     **dict.fromkeys(("d", "day", "days"), 86_400.0),
 }
 _ORDERS = {"czt", "ctz", "zct", "ztc", "tcz", "tzc"}
-_MOST = 10_000_000
+_MOST_IMAGES = 10_000_000
 
 _LONGEST_LABEL = 200
 _BLACK = 24  # a table that begins or ends darker than this counts as a ramp from or to black
@@ -106,7 +106,7 @@ def _unit(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and 0 < value <= _MOST else 1
+    return value if isinstance(value, int) and 0 < value <= _MOST_IMAGES else 1
 
 
 def channels(

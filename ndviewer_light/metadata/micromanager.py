@@ -27,7 +27,7 @@ MICROMANAGER_TAG = 51123
 
 _ROLES = ("c", "z", "t", "p")
 _COLUMNS = ("Channel", "Slice", "Frame", "Position", "Offset")
-_MOST_LETTERS = 200
+_MOST_NAME_LETTERS = 200
 
 
 class StackFile(NamedTuple):
@@ -148,7 +148,7 @@ def _channel(summary: Mapping[str, Any], c: int) -> Channel:
         isinstance(colour, int) and not isinstance(colour, bool) and colour % 2**24 not in (0, 0xFFFFFF)
     )
     return Channel(
-        " ".join(name.split())[:_MOST_LETTERS] if isinstance(name, str) else "",
+        " ".join(name.split())[:_MOST_NAME_LETTERS] if isinstance(name, str) else "",
         f"#{colour % 2**24:06X}" if is_colour and isinstance(colour, int) else "",
     )
 

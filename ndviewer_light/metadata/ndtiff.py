@@ -23,7 +23,7 @@ INDEX = "NDTiff.index"
 _RGB = 2
 _TAIL = struct.Struct("<IiiiiIii")
 _ROLES = {"time": "t", "channel": "c", "z": "z", "position": "p"}
-_MAX_TEXT = 64 * 1024
+_MAX_INDEX_TEXT = 64 * 1024
 _SUMMARY_MARK = 2_355_492
 
 Indices = dict[str, "int | str"]
@@ -73,7 +73,7 @@ def _text(data: bytes, at: int) -> tuple[str | None, int]:
     if at < 0 or at + 4 > len(data):
         return None, -1
     (n,) = struct.unpack_from("<I", data, at)
-    if n > _MAX_TEXT or at + 4 + n > len(data):
+    if n > _MAX_INDEX_TEXT or at + 4 + n > len(data):
         return None, -1
     return data[at + 4 : at + 4 + n].decode("utf-8", "replace"), at + 4 + n
 

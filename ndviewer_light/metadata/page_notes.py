@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ..storage.decoding.ifd_chain import PageFacts
     from .tiff_evidence import TiffDocuments
 
-_MOST_LETTERS = 65_536
-_MOST = 1_000_000
+_MOST_NOTE_LETTERS = 65_536
+_MOST_Z = 1_000_000
 
 
 class PageNote(NamedTuple):
@@ -29,7 +29,7 @@ class PageNote(NamedTuple):
 
 def page_note(text: str) -> PageNote | None:
     """The note in a description; None if it is something else."""
-    if not text.lstrip().startswith("{") or len(text) > _MOST_LETTERS:
+    if not text.lstrip().startswith("{") or len(text) > _MOST_NOTE_LETTERS:
         return None
     try:
         said: Any = json.loads(text)
@@ -40,7 +40,7 @@ def page_note(text: str) -> PageNote | None:
     z, name, c = said.get("z_level"), said.get("channel"), said.get("channel_index", -1)
     if type(z) is not int or type(c) is not int or not isinstance(name, str):
         return None
-    return PageNote(z, name, c) if 0 <= z < _MOST and -1 <= c < _MOST else None
+    return PageNote(z, name, c) if 0 <= z < _MOST_Z and -1 <= c < _MOST_Z else None
 
 
 def by_notes(tiff: TiffDocuments, refused: list[str]) -> list[TiffImage]:
@@ -58,7 +58,7 @@ def noted_image(facts: Sequence[PageFacts], description: Callable[[int], str], n
         return None
     notes = [page_note(description(i)) for i in range(len(facts))]
     planes = [note for note in notes if note is not None]
-    channels = list(dict.fromkeys(note.channel for note in sorted(planes, key=lambda note: note.c % _MOST)))
+    channels = list(dict.fromkeys(note.channel for note in sorted(planes, key=lambda note: note.c % _MOST_Z)))
     stack = sorted({note.z for note in planes})
     if len(planes) < len(notes) or len(channels) > MAX_CHANNELS:
         return None

@@ -24,7 +24,7 @@ MAX_PARAMETERS_BYTES = 1024**2
 
 MAX_CHANNELS_BYTES = 1024**2
 MAX_COORDINATES_BYTES = 16 * 1024**2
-_MAX_NODES = 100_000
+_MAX_XML_NODES = 100_000
 """How many entries of a channels file are looked at."""
 
 CHANNELS_FILE = "acquisition_channels.yaml"
@@ -84,7 +84,7 @@ def _names_in(document: object) -> tuple[str, ...]:
     """The names in the first list of named mappings, preferring those nearer the top."""
     level: list[object] = [document]
     seen: set[int] = set()  # aliases can make a small file expand endlessly
-    while level and len(seen) < _MAX_NODES:
+    while level and len(seen) < _MAX_XML_NODES:
         deeper: list[object] = []
         for node in level:
             if id(node) in seen:

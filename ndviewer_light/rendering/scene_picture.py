@@ -36,9 +36,9 @@ ABSENT = (58, 58, 60)
 UNREADABLE, CROSS = (66, 46, 44), (205, 96, 84)
 """Colours of what is not a picture, as over the main view."""
 
-_MARGIN_PX = 24
+_PICTURE_MARGIN_PX = 24
 _LEAST_EDGE, _LARGEST_EDGE = 16, 1024
-_SAMPLE = 400_000
+_PIXELS_SAMPLED = 400_000
 
 
 class ChannelLook(NamedTuple):
@@ -99,7 +99,7 @@ def edge_for(longest_px: float) -> int:
 def sampled(planes: Iterable[np.ndarray]) -> np.ndarray:
     """Pixels of several planes of one dtype, for the contrast of all of them."""
     parts = [np.ravel(plane) for plane in planes]
-    step = max(1, sum(part.size for part in parts) // _SAMPLE)
+    step = max(1, sum(part.size for part in parts) // _PIXELS_SAMPLED)
     return np.concatenate([part[::step] for part in parts]) if parts else np.zeros(0)
 
 
@@ -146,7 +146,7 @@ def render_scene(
         raise DatasetError("there is no position to draw")
     scene = scene_of(info)
     left, top, right, bottom = area or scene.bounds
-    margin = _MARGIN_PX if area is None and (scene.is_plate or len(scene) > 1) else 0
+    margin = _PICTURE_MARGIN_PX if area is None and (scene.is_plate or len(scene) > 1) else 0
     below = room_for_legend(size) if area is None and over.tints is not None else 0  # it covers no field
     um_per_px = max(
         (right - left) / max(size - 2 * margin, 1), (bottom - top) / max(size - 2 * margin - below, 1)

@@ -30,7 +30,7 @@ _LOOKS = (8, 64, 1024)
 """How many planes are looked for in the first, the second, and each further step."""
 _MOST_JUDGED = 10_000_000
 """Of a position with more, what is missing counts as not acquired: one byte each."""
-_KEPT_SECONDS = 2.0
+_ANSWER_KEPT_SECONDS = 2.0
 _UNKNOWN, _MISSING, _STORED = -1, 0, 1
 
 
@@ -112,7 +112,7 @@ class MissingPlanesOfMany:
     def _start(self, p: int, sizes: Plane3) -> np.ndarray:
         with self._lock:
             known = self._looked
-        is_fresh = known is not None and time.monotonic() - known.since < _KEPT_SECONDS
+        is_fresh = known is not None and time.monotonic() - known.since < _ANSWER_KEPT_SECONDS
         if known is not None and is_fresh and known.p == p and known.stored.shape == sizes:
             copied: np.ndarray = known.stored.copy()
             return copied
@@ -120,7 +120,7 @@ class MissingPlanesOfMany:
 
     def _since(self, p: int) -> float:
         known, now = self._looked, time.monotonic()
-        is_same = known is not None and known.p == p and now - known.since < _KEPT_SECONDS
+        is_same = known is not None and known.p == p and now - known.since < _ANSWER_KEPT_SECONDS
         return known.since if known is not None and is_same else now
 
     def _look_for_later(self, p: int, stored: np.ndarray, missing: tuple[np.ndarray, ...]) -> None:

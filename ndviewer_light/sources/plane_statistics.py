@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WHOLE_PIXELS = 1024 * 1024
 """Planes up to this size count as a whole for percentiles and focus."""
 _SAMPLE_PIXELS = WHOLE_PIXELS // 2
-_BLOCK = 65536  # pixels: they stay in the processor's cache, and the sum of so many uint16 fits into a uint32
+_BLOCK_PIXELS = 65536  # they stay in the processor's cache, and the sum of so many uint16 fits into a uint32
 
 
 def numbers_of(pixels: np.ndarray) -> PlaneNumbers:
@@ -130,7 +130,7 @@ def _sum(values: np.ndarray) -> float:
         with np.errstate(over="ignore"):
             return float(values.sum(dtype=np.float64))
     dtype = np.uint32 if values.dtype.kind == "u" else np.int64
-    blocks = (values[i : i + _BLOCK] for i in range(0, values.size, _BLOCK))
+    blocks = (values[i : i + _BLOCK_PIXELS] for i in range(0, values.size, _BLOCK_PIXELS))
     return float(sum(int(block.sum(dtype=dtype)) for block in blocks))
 
 

@@ -23,10 +23,10 @@ JUST_WRITTEN_SECONDS = 5.0
 PART_SECONDS = 2.0
 """A plane with missing chunks is complete when none of the others has been written for so long."""
 
-_MAX_NAMES = 10_000
-_MAX_TIMES = 256
+_MAX_NAMES_LISTED = 10_000
+_MAX_TIMES_KEPT = 256
 """How many entries of a folder are asked for their time; of more than these, only the last one by name."""
-_MAX_DEPTH = 10
+_MAX_FOLDER_DEPTH = 10
 
 
 class Activity:
@@ -94,15 +94,15 @@ def newest_write(folder: str) -> int:
 def _newest(folder: str) -> tuple[int, int]:
     """The times (ns) of the newest file and folder."""
     newest_file = newest_folder = 0
-    for _ in range(_MAX_DEPTH):
+    for _ in range(_MAX_FOLDER_DEPTH):
         try:
             own = os.stat(folder).st_mtime_ns
             newest_folder = max(newest_folder, own)
             with os.scandir(folder) as entries:
-                found = list(islice(entries, _MAX_NAMES + 1))
-            if len(found) > _MAX_NAMES:
+                found = list(islice(entries, _MAX_NAMES_LISTED + 1))
+            if len(found) > _MAX_NAMES_LISTED:
                 return max(newest_file, own), newest_folder
-            if len(found) > _MAX_TIMES:
+            if len(found) > _MAX_TIMES_KEPT:
                 found = [max(found, key=lambda entry: natural_key(entry.name))]
             times = [(entry.stat(follow_symlinks=False).st_mtime_ns, entry.path, entry) for entry in found]
             folders = [each[:2] for each in times if each[2].is_dir(follow_symlinks=False)]

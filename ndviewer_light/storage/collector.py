@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_POLL_SECONDS = 0.001
+_COLLECTOR_POLL_SECONDS = 0.001
 
 
 class _Collector:
@@ -43,7 +43,7 @@ class _Collector:
             self._pauses += 1
         number = self._number
         while self._runs_in not in (None, threading.get_ident()) and self._number == number:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_COLLECTOR_POLL_SECONDS)
 
     def go_on(self) -> None:
         """Undo one `pause`."""

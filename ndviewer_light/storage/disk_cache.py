@@ -31,11 +31,11 @@ DISK_CACHE_BYTES = 4 * 1024**3
 _MAGIC = b"ndvplan1"
 _HEAD = struct.Struct("<8sI")  # magic number, length of the description
 _SUM = struct.Struct("<I")  # CRC-32 of everything before it
-_ALIGNMENT = 64
+_PIXEL_ALIGNMENT = 64
 # the folder may contain other files, which are not ours to delete
 _OUR_FOLDER = re.compile(r"[0-9a-f]{2}")
 _OUR_FILE = re.compile(r"[0-9a-f]{62}\.plane(\.\d+-\d+\.part)?")
-_PART_SECONDS = 3600.0  # a writer that took this long has died
+_ABANDONED_PART_SECONDS = 3600.0  # a writer that took this long has died
 KINDS = "biufc"  # of dtypes: numbers only
 
 
@@ -163,7 +163,7 @@ class DiskCache:
             for file in _listed(folder.path, _OUR_FILE):
                 try:
                     status = file.stat(follow_symlinks=False)
-                    if file.name.endswith(".part") and now - status.st_mtime > _PART_SECONDS:
+                    if file.name.endswith(".part") and now - status.st_mtime > _ABANDONED_PART_SECONDS:
                         os.unlink(file.path)
                         continue
                 except OSError:  # another process was faster
@@ -186,7 +186,7 @@ def _file_of(array: np.ndarray) -> list[bytes | memoryview]:
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     said = {"dtype": array.dtype.str, "shape": array.shape, "order": order}
     description = json.dumps(said).encode()
-    padding = -(_HEAD.size + len(description)) % _ALIGNMENT
+    padding = -(_HEAD.size + len(description)) % _PIXEL_ALIGNMENT
     description += b" " * padding
     head = _HEAD.pack(_MAGIC, len(description)) + description
     flat = np.ascontiguousarray(array.T if order == "F" else array)

@@ -16,7 +16,7 @@ _MOST_BETWEEN_NS = 60 * 10**9
 """So far apart two looks may be to tell when something was written."""
 _ALIKE_NS = 2 * 10**9
 """Clocks that differ by less are taken to be one: times of files may be whole seconds, or two."""
-_MAX_FILES = 4096
+_MAX_FILES_TIMED = 4096
 
 
 class FileClock:
@@ -30,7 +30,7 @@ class FileClock:
         """A file was looked at, which was changed at `changed_ns` by its own clock (ns since 1970)."""
         now = time.time_ns()
         before = self._seen.get(file)
-        if before is None and len(self._seen) >= _MAX_FILES:
+        if before is None and len(self._seen) >= _MAX_FILES_TIMED:
             self._seen.clear()
         self._seen[file] = changed_ns, now
         if before is None or changed_ns <= before[0] or now - before[1] > _MOST_BETWEEN_NS:

@@ -29,7 +29,7 @@ NUMBERS_BYTES = 256 * 1024**2
 _OUR_FILE = re.compile(r"[0-9a-f]{64}\.sqlite")
 _LAYOUT = 1
 """Of the table: files of another one are started anew."""
-_WAIT_SECONDS = 2.0  # for another process that writes
+_LOCK_WAIT_SECONDS = 2.0  # for another process that writes
 
 
 class KeptRecord(NamedTuple):
@@ -122,7 +122,7 @@ class NumbersDatabase:
 
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             self._remove_oldest()
-            db = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, check_same_thread=False)
+            db = sqlite3.connect(self.path, timeout=_LOCK_WAIT_SECONDS, check_same_thread=False)
             self._connection = db
             db.execute("PRAGMA synchronous = OFF")  # what a power failure destroys is measured again
             (layout,) = db.execute("PRAGMA user_version").fetchone()

@@ -14,7 +14,7 @@ import threading
 from typing import Any
 
 MOST_DOCUMENTS = 500
-_MOST_BYTES = 256 * 1024
+_MOST_DOCUMENT_BYTES = 256 * 1024
 _OUR_FILE = re.compile(r"[0-9a-f]{64}\.json(\.\d+-\d+\.part)?")
 
 
@@ -31,8 +31,8 @@ class SmallDocuments:
         """The document under `key`; None if there is none, or it is damaged."""
         try:
             with open(self._path(key), "rb") as file:
-                data = file.read(_MOST_BYTES + 1)
-            document = json.loads(data) if len(data) <= _MOST_BYTES else None
+                data = file.read(_MOST_DOCUMENT_BYTES + 1)
+            document = json.loads(data) if len(data) <= _MOST_DOCUMENT_BYTES else None
         except (OSError, ValueError, RecursionError):
             return None
         return document if isinstance(document, dict) else None
@@ -40,7 +40,7 @@ class SmallDocuments:
     def put(self, key: str, document: dict[str, Any]) -> None:
         """Keep `document` under `key`, in place of the one before."""
         data = json.dumps(document).encode()
-        if len(data) > _MOST_BYTES:
+        if len(data) > _MOST_DOCUMENT_BYTES:
             return
         path = self._path(key)
         with self._lock:

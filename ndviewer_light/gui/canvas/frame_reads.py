@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOK_MS = 1
+_FRAME_LOOK_MS = 1
 _SOON = 200
 """Looks; what is not there by then is waited for at leisure."""
 _LOOK_LATER_MS = 10
@@ -49,7 +49,7 @@ class FrameReads(QObject, Generic[T]):
         """Call `read`, which never raises, in a thread called `name`; what was being read is forgotten."""
         done: queue.SimpleQueue[T] = queue.SimpleQueue()
         self._done, self._looks = done, 0
-        self._timer.start(_LOOK_MS)
+        self._timer.start(_FRAME_LOOK_MS)
         self._background.run(name, lambda: done.put(read()))
 
     def forget(self) -> None:

@@ -13,7 +13,7 @@ from ..slots import safe_slot
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
-_WIDTH = 260
+_BOX_WIDTH = 260
 _STYLE = """
 QFrame#go {{ background: {card}; border: 1px solid {dim}; border-radius: 6px; }}
 QLineEdit {{ background: {window}; color: {text}; border: 1px solid {border}; border-radius: 4px;
@@ -100,7 +100,7 @@ class GoBox(QFrame):
         return False
 
     def _settle(self) -> None:
-        width = min(_WIDTH, max(self._picture.width() - 20, 80))
+        width = min(_BOX_WIDTH, max(self._picture.width() - 20, 80))
         self.setFixedWidth(width)
         layout = self.layout()
         height = layout.heightForWidth(width) if layout is not None else 0

@@ -34,8 +34,8 @@ _BADGE_TEXTS = {
 }
 _LONGEST_BAR_PX, _LONGEST_BAR_SHARE = 160.0, 0.3
 """How long a small scale bar may be; the share is that of the width of the picture."""
-_MARGIN = 12.0
-_LONGEST_TEXT = 600
+_TEXT_MARGIN = 12.0
+_LONGEST_REASON = 600
 _MOST_BADGE_LINES = 6
 _AMBER = QColor(255, 190, 92)
 TILE_COLORS = {"waiting": QColor(47, 51, 60), "absent": QColor(58, 58, 60), "error": QColor(66, 46, 44)}
@@ -208,7 +208,7 @@ class CanvasOverlay(QWidget):
     def shown_text(self) -> str:
         """The sentence for the current state, shortened to a readable length."""
         text = self._text or _TILES.get(self._kind) or _BADGE_TEXTS.get(self._kind, "")
-        return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+        return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
     def _changed(self) -> None:
         said = self.shown_text() if self._kind != "none" else ""
@@ -238,14 +238,14 @@ class CanvasOverlay(QWidget):
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
-            corner = QPointF(self.width() - _MARGIN, self.height() - _MARGIN)
+            corner = QPointF(self.width() - _TEXT_MARGIN, self.height() - _TEXT_MARGIN)
             paint_scale_bar(painter, corner, *bar, self._written.bar)
         painter.end()
 
     def _draw_position(self, painter: QPainter) -> None:
-        room = self.width() - 2 * _MARGIN
+        room = self.width() - 2 * _TEXT_MARGIN
         if self.shows_badge():
-            room -= self._badge_room() + _MARGIN
+            room -= self._badge_room() + _TEXT_MARGIN
         lines = self._top_lines()
         self._plate(painter, lines, room, left_side=True)
 
@@ -285,8 +285,8 @@ class CanvasOverlay(QWidget):
         elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - 16 - indent))
         lines = [metrics.elidedText(line, elide, most) for line in lines]
         width = max(metrics.horizontalAdvance(line) for line in lines) + 17.0 + indent
-        left = _MARGIN if left_side else self.width() - _MARGIN - width
-        rect = QRectF(left, _MARGIN, width, len(lines) * metrics.height() + 6.0)
+        left = _TEXT_MARGIN if left_side else self.width() - _TEXT_MARGIN - width
+        rect = QRectF(left, _TEXT_MARGIN, width, len(lines) * metrics.height() + 6.0)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(PLATE)
         painter.drawRoundedRect(rect, 4, 4)
@@ -297,7 +297,7 @@ class CanvasOverlay(QWidget):
         option = QTextOption(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         option.setWrapMode(QTextOption.WrapMode.NoWrap)
         for row, line in enumerate(lines):
-            at = QRectF(left + 8 + indent, _MARGIN + 3 + row * metrics.height(), width, metrics.height())
+            at = QRectF(left + 8 + indent, _TEXT_MARGIN + 3 + row * metrics.height(), width, metrics.height())
             painter.drawText(at, line, option)
 
     def _draw_tile(self, painter: QPainter) -> None:

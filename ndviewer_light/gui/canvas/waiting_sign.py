@@ -17,7 +17,7 @@ _DUE_MS = 300
 """What takes so long has the sign over it; for every frame it would only flicker."""
 _TURN_MS = 100
 _SIZE = 18
-_MARGIN = 4
+_SIGN_MARGIN = 4
 _COLOR = QColor(200, 205, 215, 210)
 
 
@@ -55,7 +55,7 @@ class WaitingSign(QWidget):
     def _appear(self) -> None:
         around = self.parentWidget()
         if around is not None:
-            self.move(around.width() - _SIZE - _MARGIN, _MARGIN)
+            self.move(around.width() - _SIZE - _SIGN_MARGIN, _SIGN_MARGIN)
         self.raise_()
         self.show()
         self._turning.start()

@@ -23,7 +23,7 @@ Name = tuple[str, int]
 
 MOST_CHOICES = 500
 """How many are remembered, those used last."""
-_MAX_NAME = 256
+_MAX_CHANNEL_NAME = 256
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}(?:_r)?|[a-z]+(?::[a-z]+)?(?:_r)?")
 _UNNAMED = re.compile(r"(?:c|ch|channel)?[ _-]?\d*\Z", re.IGNORECASE)
 
@@ -128,7 +128,7 @@ def choice_of_json(said: Mapping[str, Any]) -> tuple[Name, ChannelChoice]:
 
     Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError` for what is no choice.
     """
-    name = str(said["name"])[:_MAX_NAME], int(said.get("nth") or 0)
+    name = str(said["name"])[:_MAX_CHANNEL_NAME], int(said.get("nth") or 0)
     mode, gamma, color = said.get("contrast"), said.get("gamma"), said.get("color")
     limits = said.get("limits")
     if limits is not None:

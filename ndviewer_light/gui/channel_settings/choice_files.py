@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .channel_controls import ChannelControls
 
 _FILTER = "Channel settings (*.json)"
-_MOST_BYTES = 1024**2
+_MOST_FILE_BYTES = 1024**2
 
 
 class ChoiceFiles(QObject):
@@ -98,7 +98,7 @@ class ChoiceFiles(QObject):
         name = os.path.basename(path)
         try:
             with open(path, "rb") as file:
-                document = json.loads(file.read(_MOST_BYTES))
+                document = json.loads(file.read(_MOST_FILE_BYTES))
         except OSError as error:
             reason = error.strerror or str(error)
             self._done.append(partial(self._say, f"{name} could not be read: {reason}", path))

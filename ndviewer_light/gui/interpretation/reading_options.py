@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 READING = ("axes", "pattern", "format")
 """The options that say how a dataset is understood."""
 PERMISSIONS = (ALLOW_OUTSIDE, FOLLOW_LINKS)
-_LONGEST = 1000
+_LONGEST_OPTION = 1000
 
 
 def reading_of(options: Mapping[str, str]) -> dict[str, str]:
@@ -32,7 +32,7 @@ def checked_reading(document: object) -> dict[str, str]:
     return {
         name: value
         for name in READING
-        if isinstance(value := document.get(name), str) and 0 < len(value) <= _LONGEST
+        if isinstance(value := document.get(name), str) and 0 < len(value) <= _LONGEST_OPTION
     }
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ALL_OF_IT = PictureArea(0.0, 0.0, 1.0, 1.0)
 _ALSO_LOOKED_AT = 16
 """For the overview, the names of labels come from so many positions at most, if that in view has none."""
-_AGAIN_SECONDS = 5.0
+_LABELS_AGAIN_SECONDS = 5.0
 """How often a run is asked for labels as long as it has none."""
 
 
@@ -183,7 +183,7 @@ class LabelControls(QObject):
     def _may_come(self, dataset: Dataset) -> bool:
         """Whether it is time to ask again for labels of a run that had none."""
         has_any = self._shown is not None and bool(self._shown.names)
-        return dataset.live and not has_any and time.monotonic() - self._asked_at >= _AGAIN_SECONDS
+        return dataset.live and not has_any and time.monotonic() - self._asked_at >= _LABELS_AGAIN_SECONDS
 
     def _ask(self, *, again: bool = False) -> None:
         if self._has_nothing_to_do():

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LEAST_SECONDS = 0.1
+_MEASURE_EVERY_SECONDS = 0.1
 """The shortest time between two readings of what changes all the time."""
 _GAPS_SECONDS = 1.0
 """How soon gaps in a dataset that is being written are looked at again."""
@@ -270,7 +270,7 @@ class Measuring(QObject):
         now = time.monotonic()
         frame = self._stage.canvas.frame if self._stage.canvas is not None else None
         seen = (id(frame), wanted.dataset.announced[0], wanted.dataset.info)
-        is_due = seen != self._seen and now - self._read_at >= _LEAST_SECONDS
+        is_due = seen != self._seen and now - self._read_at >= _MEASURE_EVERY_SECONDS
         measured = self.panel.measured
         has_gaps = measured is not None and measured.n_gaps > 0 and wanted.along != "line"
         is_due |= has_gaps and wanted.dataset.is_being_written and now - self._read_at >= _GAPS_SECONDS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _THREADS = 2  # of the four that the reader process has
-_BATCH = 4
+_MEASURED_BATCH = 4
 _MORE_SECONDS = 1.0
 _LEFT = (PlaneState.PRESENT, PlaneState.FILLED)
 
@@ -127,7 +127,7 @@ class NumberJob:
 
 def _batched(keys: Sequence[PlaneKey]) -> Iterator[list[PlaneKey]]:
     of = iter(keys)
-    while batch := list(itertools.islice(of, _BATCH)):
+    while batch := list(itertools.islice(of, _MEASURED_BATCH)):
         yield batch
 
 

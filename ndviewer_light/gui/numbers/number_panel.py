@@ -24,7 +24,7 @@ from .number_plot import NumberPlot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BAR_PX = 96
+_NUMBERS_BAR_PX = 96
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
 
@@ -47,7 +47,7 @@ class ColorLegend(QWidget):
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()
         texts = sum(metrics.horizontalAdvance(text) for text in self.texts)
-        return QSize(_BAR_PX + texts + 14, metrics.height() + 4) if self.texts[0] else QSize(0, 0)
+        return QSize(_NUMBERS_BAR_PX + texts + 14, metrics.height() + 4) if self.texts[0] else QSize(0, 0)
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
@@ -55,7 +55,7 @@ class ColorLegend(QWidget):
             return
         painter = QPainter(self)
         left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
-        bar = QRectF(left, 4, _BAR_PX, self.height() - 8)
+        bar = QRectF(left, 4, _NUMBERS_BAR_PX, self.height() - 8)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         table = color_table()
         for i in range(0, 256, 15):

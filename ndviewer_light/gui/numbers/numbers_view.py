@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LEAST_SECONDS = 0.5
+_NUMBERS_EVERY_SECONDS = 0.5
 """Between two drawings of numbers that keep arriving."""
 
 _WORDS = {
@@ -190,7 +190,7 @@ class NumbersView(QObject):
             self._state_of_job(),
         )
         state = (*seen, dataset.numbers.changes)
-        is_due = seen != self._shown[:-1] or now - self._drawn_at >= _LEAST_SECONDS
+        is_due = seen != self._shown[:-1] or now - self._drawn_at >= _NUMBERS_EVERY_SECONDS
         if state != self._shown and is_due:
             self._shown, self._drawn_at = state, now
             self._show(dataset, info, c)

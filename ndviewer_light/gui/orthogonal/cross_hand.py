@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..canvas.display import Canvas
     from .cross_layer import CrossLayer
 
-_GRAB_PX = 5.0
+_CROSS_GRAB_PX = 5.0
 """How near to a line one takes it."""
 _CLICK_PX = 3.0
 """A button that is let go within so many pixels was a click; more moves the picture."""
@@ -99,7 +99,7 @@ class CrossHand(QObject):
         cross = self._layer.at
         if cross is None:
             return None
-        near = abs(at.x() - cross.x()) <= _GRAB_PX, abs(at.y() - cross.y()) <= _GRAB_PX
+        near = abs(at.x() - cross.x()) <= _CROSS_GRAB_PX, abs(at.y() - cross.y()) <= _CROSS_GRAB_PX
         return near if any(near) else None
 
     def _show_cursor(self, lines: tuple[bool, bool] | None) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CROSS = QColor(255, 214, 64)
 _HALO = QColor(0, 0, 0, 120)
-_GAP_PX = 9.0
+_CROSS_GAP_PX = 9.0
 """What is left free around its middle, so that what one looks at is seen."""
 
 
@@ -22,10 +22,10 @@ def draw_cross(painter: QPainter, at: QPointF, width: int, height: int) -> None:
     """Draw the lines through a point over a widget of that size."""
     x, y = at.x(), at.y()
     lines = [
-        QLineF(0, y, x - _GAP_PX, y),
-        QLineF(x + _GAP_PX, y, width, y),
-        QLineF(x, 0, x, y - _GAP_PX),
-        QLineF(x, y + _GAP_PX, x, height),
+        QLineF(0, y, x - _CROSS_GAP_PX, y),
+        QLineF(x + _CROSS_GAP_PX, y, width, y),
+        QLineF(x, 0, x, y - _CROSS_GAP_PX),
+        QLineF(x, y + _CROSS_GAP_PX, x, height),
     ]
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     for color, thickness in ((_HALO, 3), (CROSS, 1)):

@@ -25,7 +25,7 @@ _WORDS = {
     PlaneState.ABSENT: "nothing stored",
     PlaneState.FILLED: "fill value",
 }
-_MARGIN = 8
+_READOUT_MARGIN = 8
 
 
 class CrossReadout(QWidget):
@@ -51,14 +51,14 @@ class CrossReadout(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), PLOT_BACKGROUND)
         metrics = painter.fontMetrics()
-        room = self.width() - 2 * _MARGIN
+        room = self.width() - 2 * _READOUT_MARGIN
         for i, line in enumerate(self.lines):
-            top = _MARGIN + i * metrics.height()
+            top = _READOUT_MARGIN + i * metrics.height()
             if top + metrics.height() > self.height():
                 break
             painter.setPen(INK if i < self.n_bright else mix(INK, PLOT_BACKGROUND, 0.36))
             text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
-            painter.drawText(QRectF(_MARGIN, top, room + 4, metrics.height()), text)
+            painter.drawText(QRectF(_READOUT_MARGIN, top, room + 4, metrics.height()), text)
         painter.end()
 
 

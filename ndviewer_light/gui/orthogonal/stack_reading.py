@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WAIT_SECONDS = 0.2
+_STACK_WAIT_SECONDS = 0.2
 """How long planes are waited for until what is there is shown."""
 
 
@@ -82,7 +82,7 @@ class StackReading:
         dataset, t, p, channels, room = self.wanted
         grid = dataset.stack_grid(t, p, room)
         while True:
-            stack = dataset.stack(grid, channels, _WAIT_SECONDS)
+            stack = dataset.stack(grid, channels, _STACK_WAIT_SECONDS)
             if self.cancelled.is_set():
                 return
             self._seen(self, stack)

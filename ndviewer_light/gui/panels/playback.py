@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SPEEDS = (1, 2, 5, 10, 15, 20, 30, 60)
 """Pictures per second that can be chosen."""
 _BUSY_MS = 4
-_RATE_SECONDS = 2.0
+_PLAYED_SECONDS = 2.0
 """Over how long the real rate is measured."""
 _SAY_SECONDS = 0.5
 _SLOW_SHARE = 0.93
@@ -175,7 +175,7 @@ class Playback(QObject):
             if row.play.isChecked():
                 self._step(row)
         self._steps.append(now)
-        while now - self._steps[0] > _RATE_SECONDS:
+        while now - self._steps[0] > _PLAYED_SECONDS:
             self._steps.popleft()
         if now - self._said_at >= _SAY_SECONDS:
             self._said_at = now

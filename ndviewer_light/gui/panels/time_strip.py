@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..look.theme import PanelColors
 
 HEIGHT = 6
-_LEAST_PX = 3.0
+_LEAST_CELL_PX = 3.0
 """However many time points there are, one that is not wholly there can be seen."""
 _ORDER = (
     TimeState.UNKNOWN,
@@ -111,9 +111,9 @@ class TimeStrip(QWidget):
         cell = self._cell()
         left = max(self.margin + (first - 0.5) * cell, 0.0)
         right = min(self.margin + (last + 0.5) * cell, float(self.width()))
-        if state in _MARKED and right - left < _LEAST_PX:
+        if state in _MARKED and right - left < _LEAST_CELL_PX:
             middle = (left + right) / 2
-            left, right = middle - _LEAST_PX / 2, middle + _LEAST_PX / 2
+            left, right = middle - _LEAST_CELL_PX / 2, middle + _LEAST_CELL_PX / 2
         return QRectF(left, 0, max(right - left, 0.0), HEIGHT)
 
     # ---- events ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from .run_progress import RunState
 if TYPE_CHECKING:
     from .run_progress import RunNews
 
-_BAR_PX = 150
+_RUN_BAR_PX = 150
 _LEAST_BAR_PX = 60
 _BAR_HEIGHT_PX = 12
 _MOST_HEADLINE_PX = 210
@@ -85,7 +85,7 @@ class RunBar(QWidget):
                 break
             n += 1
             room -= width + GAP_PX
-        bar = min(_BAR_PX, room - GAP_PX) if wants_bar else 0
+        bar = min(_RUN_BAR_PX, room - GAP_PX) if wants_bar else 0
         return texts[:n], widths[:n], bar if bar >= _LEAST_BAR_PX else 0
 
     @safe_slot

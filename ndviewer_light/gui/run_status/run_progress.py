@@ -25,7 +25,7 @@ _STEADY_SECONDS = 10.0
 tells that a writer died."""
 _QUIET_GAPS = 1.5
 """After so many times the longest gap so far without a plane, that is said instead of the time left."""
-_QUIET_SECONDS = 3.0
+_STOPPED_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.5
 
 
@@ -217,7 +217,7 @@ class RunProgress:
         return self._n_gaps >= _STEADY_GAPS or is_watched
 
     def _is_quiet(self, info: DatasetInfo, written: int) -> bool:
-        return self._n_gaps > 0 and self._is_silent(info, written, _QUIET_GAPS, _QUIET_SECONDS)
+        return self._n_gaps > 0 and self._is_silent(info, written, _QUIET_GAPS, _STOPPED_SECONDS)
 
     def _is_silent(self, info: DatasetInfo, written: int, gaps: float, least: float) -> bool:
         """Whether nothing came for `gaps` times the longest gap so far, and at least for `least` seconds.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..sessions import Session
     from .run_bar import RunBar
 
-_SECONDS = 0.25
+_WATCH_SECONDS = 0.25
 _COUNT_SECONDS = 2.0
 _COUNT_SHARE = 20
 """Counting again waits this many times as long as the last count computed: at most 5 % of a core."""
@@ -64,7 +64,7 @@ class RunWatch:
             self._start_over(session)
         if session is None or now < self._due:
             return
-        self._due = now + _SECONDS
+        self._due = now + _WATCH_SECONDS
         dataset = session.dataset
         if session.acquisition is not None:
             written, last = dataset.announced

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 MOST_SAVED_CHANNELS = 64
-_MOST_LETTERS = 1000
+_MOST_SAVED_LETTERS = 1000
 
 
 class SavedView(NamedTuple):
@@ -102,7 +102,7 @@ def subject_of(info: DatasetInfo) -> str:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > _MOST_LETTERS:
+    if not isinstance(value, str) or len(value) > _MOST_SAVED_LETTERS:
         raise ValueError("not a text")
     return value
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _CHOICES = "choices for channels"  # no path
 _READING = "reading of "  # and the path
-_SECONDS = 1.0
+_SAVE_SECONDS = 1.0
 """How often a view that changes is written at most; what a killed viewer may forget."""
 
 
@@ -110,7 +110,7 @@ class ViewMemory:
         now = time.monotonic()
         if not self.enabled or session.acquisition is not None or stage.dataset is not session.dataset:
             return
-        if now - self._looked < _SECONDS and not at_once:
+        if now - self._looked < _SAVE_SECONDS and not at_once:
             return
         self._looked = now
         documents = self._new_choices(stage)

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 PICTURES_BYTES = 128 * 1024**2
 """Of small planes in memory; those that arrived longest ago are made smaller first, then they go."""
-_KEPT_EDGE = 64
+_PICTURE_EDGE = 64
 """To so many pixels and up to twice that along the longest edge."""
 
-_AT_ONCE = 96
+_PICTURES_AT_ONCE = 96
 _PIXELS_TOGETHER = 2**18
 """Of the pictures that are made together: what they are made of takes a few megabytes for a moment."""
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
@@ -253,7 +253,7 @@ class FieldPictures:
         """Positions whose pictures are made together; with the lock held."""
         batch: list[int] = []
         n_pixels = 0
-        while self._dirty and len(batch) < _AT_ONCE and n_pixels < _PIXELS_TOGETHER:
+        while self._dirty and len(batch) < _PICTURES_AT_ONCE and n_pixels < _PIXELS_TOGETHER:
             p, _ = self._dirty.popitem(last=False)
             batch.append(p)
             of_field = self._planes.get(p, {}).values()
@@ -311,10 +311,10 @@ class FieldPictures:
 
 def _made_smaller(plane: Plane, edge: int) -> tuple[Plane, int]:
     """A plane as it is kept when others need its room, and the edge that it is then good for."""
-    if plane.pixels is None or max(plane.pixels.shape) < 2 * _KEPT_EDGE:
+    if plane.pixels is None or max(plane.pixels.shape) < 2 * _PICTURE_EDGE:
         return plane, edge
-    step = step_for(max(plane.pixels.shape), _KEPT_EDGE)
-    return plane._replace(pixels=shrunk(plane.pixels, step)), min(edge, _KEPT_EDGE)
+    step = step_for(max(plane.pixels.shape), _PICTURE_EDGE)
+    return plane._replace(pixels=shrunk(plane.pixels, step)), min(edge, _PICTURE_EDGE)
 
 
 def _nbytes(plane: Plane) -> int:

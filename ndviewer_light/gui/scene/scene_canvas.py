@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PAINT_SECONDS = 0.04
 """While fields arrive, the widget is painted so often at most."""
-_MARGIN_PX = 26
+_CANVAS_MARGIN_PX = 26
 _CLOSEST_PX = 40.0
 """One pixel of the data is drawn at most so large."""
 _ZOOM_PER_NOTCH = 1.25
@@ -198,7 +198,7 @@ class SceneCanvas(QWidget):
         """Show all of it."""
         if self._scene is not None and self.width() > 0 and self.height() > 0:
             width, height = self._size()
-            margin = round(_MARGIN_PX * self.devicePixelRatioF())
+            margin = round(_CANVAS_MARGIN_PX * self.devicePixelRatioF())
             self._look_at(self._scene.fitting(width, height, margin))
             self._is_fitting = True
 

@@ -35,11 +35,11 @@ LABELS_BYTES = 96 * 1024**2
 """Of labels in memory, as numbers and as pictures."""
 _LARGEST_PART_PX = 1024
 """A field that is drawn larger is read in parts."""
-_LEAST_PX = 16
+_LEAST_LABELS_EDGE = 16
 _INNER = slice(OUTLINE, -OUTLINE)
 """Of the rows and columns of a part, which is read with a margin as wide as outlines are."""
 _PIXELS_AT_ONCE = 2**20
-_FIELDS_AT_ONCE = 32
+_LABEL_FIELDS_AT_ONCE = 32
 
 
 class SceneLabelsWanted(NamedTuple):
@@ -253,7 +253,7 @@ def _batches(wanted: SceneLabelsWanted) -> Iterator[list[tuple[PlacedImage, int,
     for image, height, width in wanted.fields:
         parts = list(_parts(wanted.viewport, image, height, width))
         of_field = sum(part.rows * part.columns for part in parts)
-        if batch and (pixels + of_field > _PIXELS_AT_ONCE or len(batch) >= _FIELDS_AT_ONCE):
+        if batch and (pixels + of_field > _PIXELS_AT_ONCE or len(batch) >= _LABEL_FIELDS_AT_ONCE):
             yield batch
             batch, pixels = [], 0
         batch += [(image, height, width, part) for part in parts]
@@ -268,7 +268,7 @@ def _parts(viewport: Viewport, image: PlacedImage, height: int, width: int) -> I
     n = 1
     while drawn / n > _LARGEST_PART_PX:
         n *= 2
-    edge = _LEAST_PX
+    edge = _LEAST_LABELS_EDGE
     while edge < drawn / n:
         edge *= 2
     longest = max(height, width, 1)

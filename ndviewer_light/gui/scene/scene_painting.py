@@ -35,7 +35,7 @@ _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 _LEGEND_PX = 110
 _LEAST_HATCHED_PX = 7
 _LEAST_NAMED_PX = 64
-_MOST_NAMES = 400
+_MOST_NAMES_PAINTED = 400
 
 
 class ValueLegend(NamedTuple):
@@ -237,7 +237,7 @@ def draw_labels(
         and well.edges[1] < bottom
         and well.edges[3] > top
     ]
-    for well in shown[:_MOST_NAMES]:
+    for well in shown[:_MOST_NAMES_PAINTED]:
         if (min(well.edges[2], right) - max(well.edges[0], left)) / own.um_per_px < _LEAST_NAMED_PX:
             continue  # what is left of it at the edge has no room
         x, y = own.to_screen(max(well.edges[0], left), max(well.edges[1], top))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ...storage.cancellation import CancelScope
 
 AUTOMATICALLY = "recognised automatically"
-_LOOK_MS = 40
+_TYPED_LOOK_MS = 40
 """How often to check for completions, which are found in a thread."""
 _WIDTH_PX = 620
 _RECENT_IN_SIGHT = 8
@@ -92,7 +92,7 @@ class OpenDialog(QDialog):
         self._lay_out()
         self._connect()
         self._timer = QTimer(self)
-        self._timer.setInterval(_LOOK_MS)
+        self._timer.setInterval(_TYPED_LOOK_MS)
         self._timer.timeout.connect(self._on_look)
         self._timer.start()
         with contextlib.suppress(RuntimeError):  # no more threads: none is offered

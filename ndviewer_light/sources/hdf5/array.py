@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from .file import HDF5File
     from .plane_reader import BlockCache, DatasetPixels
 
-_BLOCK_BYTES = 64 * 1024**2
+_MOST_TILE_BYTES = 64 * 1024**2
 _BAND_BYTES = 16 * 1024**2
 _MAX_VIRTUAL_SOURCES = 10_000
-_MAX_CHUNKS = 2**40
+_MAX_CHUNKS_INDEXED = 2**40
 _CORNERS = 81
 _NO_NUMBERS = {
     **{"STRING": "text", "COMPOUND": "records with several fields", "OPAQUE": "opaque bytes"},
@@ -153,9 +153,9 @@ def opened(
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
     """Refuse chunks so small that nobody can have written all of them."""
     count = math.prod(-(-whole // part) for whole, part in zip(known.shape, chunk, strict=True))
-    if count > _MAX_CHUNKS:
+    if count > _MAX_CHUNKS_INDEXED:
         raise LimitExceededError(
-            f"{where}: {count} chunks; at most {_MAX_CHUNKS} are supported: store it in larger chunks"
+            f"{where}: {count} chunks; at most {_MAX_CHUNKS_INDEXED} are supported: store it in larger chunks"
         )
 
 
@@ -258,7 +258,7 @@ def _block_of(known: DatasetFacts, roles: Sequence[str]) -> tuple[int, ...]:
     inner = known.shape[first:]
     block_bytes = math.prod(inner) * known.dtype.itemsize
     rows = inner[0]
-    if block_bytes > _BLOCK_BYTES:
+    if block_bytes > _MOST_TILE_BYTES:
         rows = max(1, rows * _BAND_BYTES // block_bytes)
     return (1,) * first + (rows, *inner[1:])
 

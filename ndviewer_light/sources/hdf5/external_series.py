@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .file import HDF5File
     from .snapshot import OpenRequest
 
-_MOST_FRAMES = 10_000_000
+_MOST_EXTERNAL_FRAMES = 10_000_000
 
 
 class ExternalSeriesSnapshot(Snapshot):
@@ -159,6 +159,6 @@ class ExternalSeriesSnapshot(Snapshot):
 def _count(source: Source, where: str) -> int:
     """How many frames a file has, along t and z: pages need not say which they are."""
     info = source.info
-    if len(info.positions) > 1 or not 0 < info.n_t * info.n_z <= _MOST_FRAMES:
+    if len(info.positions) > 1 or not 0 < info.n_t * info.n_z <= _MOST_EXTERNAL_FRAMES:
         raise UnsupportedError(f"{where}: {info.name} is not a series of frames: {info.summary()}")
     return info.n_t * info.n_z

@@ -52,7 +52,7 @@ MAX_OBJECTS = 20_000
 _LEAST_OBJECTS = 50  # searched however long it takes
 _MAX_SOFT_LINKS = 32
 _MOST_OTHERS = 64
-_TICK_SECONDS = 0.25
+_CLOCK_TICK_SECONDS = 0.25
 _SKEW_SECONDS = 60.0  # between our clock and the file server's
 _MAX_ATTRIBUTE_BYTES = 64 * 1024
 _CHUNK_CACHE_BYTES = 64 * 1024**2
@@ -428,4 +428,4 @@ def file_version(path: str) -> tuple[int, ...]:
 
 def _was_just_written(version: tuple[int, ...]) -> bool:
     """Whether more may be written without changing the coarse modification time."""
-    return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _TICK_SECONDS
+    return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _CLOCK_TICK_SECONDS

@@ -40,8 +40,8 @@ SERIES_GROUPS = tuple(f"/{name}" for name in PLACES)
 """Where NWB files have their images."""
 
 _MAX_NAME = 200
-_MAX_FILES = 10_000
-_MOST_FRAMES = 2_000_000
+_MAX_LINKED_FILES = 10_000
+_MOST_SERIES_FRAMES = 2_000_000
 """Of more frames, times are not read."""
 
 
@@ -109,7 +109,7 @@ def _external_names(file: HDF5File, node: h5py.Group) -> tuple[str, ...]:
     import h5py
 
     names = _inside(file, node, "external_file")
-    if not isinstance(names, h5py.Dataset) or names.ndim != 1 or not 0 < names.shape[0] <= _MAX_FILES:
+    if not isinstance(names, h5py.Dataset) or names.ndim != 1 or not 0 < names.shape[0] <= _MAX_LINKED_FILES:
         return ()
     if names.id.get_type().get_class() != h5py.h5t.STRING:
         return ()
@@ -203,7 +203,7 @@ def frame_times(file: HDF5File, path: str, n: int) -> np.ndarray | None:
     import h5py
 
     node = file.node(path)
-    if not isinstance(node, h5py.Group) or not 0 < n <= _MOST_FRAMES:
+    if not isinstance(node, h5py.Group) or not 0 < n <= _MOST_SERIES_FRAMES:
         return None
     times = _inside(file, node, "timestamps")
     if isinstance(times, h5py.Dataset) and times.shape == (n,) and times.dtype.kind in "iuf":

@@ -34,7 +34,7 @@ LISTS = {"pixel_mask": "xy", "voxel_mask": "xyz"}
 _SERIES_SECONDS = 1.0
 """How long the series is searched that masks belong to."""
 _READ_AT_ONCE = 1_000_000
-_MOST_PIXELS = 2**28
+_MOST_MASK_PIXELS = 2**28
 """Of the list of all regions, where it alone tells how large the pictures are."""
 
 
@@ -125,7 +125,7 @@ def _groups(file: HDF5File, group: h5py.Group) -> Iterator[tuple[str, h5py.Group
 def _sizes_of_pixels(file: HDF5File, path: str, node: h5py.Dataset, coordinates: str) -> tuple[int, ...]:
     """The least sizes that hold all pixels."""
     n = int(node.shape[0])
-    if n > _MOST_PIXELS:
+    if n > _MOST_MASK_PIXELS:
         raise LimitExceededError(f"{file.name}::{path} has {n} pixels: too many to tell how large masks are")
     most = dict.fromkeys(coordinates, 0)
     for start in range(0, n, _READ_AT_ONCE):

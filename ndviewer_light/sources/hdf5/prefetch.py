@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
     from .chunk_index.structures import Superblock
 
-_MAX_LEVELS = 24
-_MAX_PARTS = 4096  # looked at, in all
+_MAX_TREE_LEVELS = 24
+_MAX_PARTS_FETCHED = 4096  # looked at, in all
 _MAX_AT_ONCE = 1024
 _PAGE = 4096
-_HEAD = 128 * 1024  # what opening a file has brought
+_FIRST_FETCH_BYTES = 128 * 1024  # what opening a file has brought
 _LEAST = 512  # enough to go on with, of a part that was fetched beside another
 _BEFORE, _WINDOW = 4 * 1024, 12 * 1024
 """Bytes fetched before and from each address: what belongs to an object mostly lies beside it."""
@@ -79,12 +79,12 @@ class _StructureWalk:
         }
 
     def run(self, parts: list[_StructurePart]) -> None:
-        if not self._fetch([(0, min(_HEAD, self._source.size))]):
+        if not self._fetch([(0, min(_FIRST_FETCH_BYTES, self._source.size))]):
             return
-        for _ in range(_MAX_LEVELS):
+        for _ in range(_MAX_TREE_LEVELS):
             unseen = (each for each in dict.fromkeys(parts) if each not in self._seen)
             parts = [each for each in unseen if self._is_inside(each)]
-            if not parts or len(self._seen) + len(parts) > _MAX_PARTS or len(parts) > _MAX_AT_ONCE:
+            if not parts or len(self._seen) + len(parts) > _MAX_PARTS_FETCHED or len(parts) > _MAX_AT_ONCE:
                 return
             self._seen.update(parts)
             missing = [each for each in parts if self._at_hand(each) < (each.length or _LEAST)]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from .file import HDF5File
 
-_MOST_NAMES = 1024
-_LONGEST_NAME = 256  # bytes of a fixed length, and characters shown
+_MOST_SCALE_NAMES = 1024
+_LONGEST_SCALE_NAME = 256  # bytes of a fixed length, and characters shown
 
 
 def dimension_notes(file: HDF5File, dataset: h5py.Dataset) -> AxisNotes:
@@ -46,17 +46,17 @@ def _scale_texts(file: HDF5File, scale: h5py.Dataset, n: int) -> tuple[str, ...]
     """The texts that name the samples of an axis; () if there are none."""
     import h5py
 
-    if scale.shape != (n,) or not 0 < n <= _MOST_NAMES:
+    if scale.shape != (n,) or not 0 < n <= _MOST_SCALE_NAMES:
         return ()
     kind = scale.id.get_type()
-    if kind.get_class() != h5py.h5t.STRING or kind.get_size() > _LONGEST_NAME:
+    if kind.get_class() != h5py.h5t.STRING or kind.get_size() > _LONGEST_SCALE_NAME:
         return ()
     try:
         refuse_outside(file, scale, f"{file.name}::{scale.name}", virtual=False)
     except (UnsupportedError, UntrustedReferenceError):  # it is only metadata
         return ()
     texts = (value.decode("utf-8", "replace") if isinstance(value, bytes) else "" for value in scale[()])
-    return tuple(" ".join(text.split())[:_LONGEST_NAME] for text in texts)
+    return tuple(" ".join(text.split())[:_LONGEST_SCALE_NAME] for text in texts)
 
 
 def scale_step(

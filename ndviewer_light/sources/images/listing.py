@@ -38,7 +38,7 @@ MAX_BELOW = 100_000
 """The maximum number of images in subfolders of a folder that contains images itself; more are left out."""
 _MAX_SAID = 5
 _MAX_EVIDENCE = 5
-_MAX_OTHERS = 8
+_MAX_OTHER_WAYS = 8
 PATTERN = "pattern"
 """The storage option that says how files are named."""
 
@@ -265,7 +265,7 @@ def _others(found: Understanding, names: list[str]) -> tuple[Interpretation, ...
     patterns = [Pattern(text) for text in dict.fromkeys(texts) if text and text != chosen.pattern.text]
     return tuple(
         Interpretation(f"{_in_words(layout_sizes(each, names))}   {each.text}", ((PATTERN, each.text),))
-        for each in patterns[:_MAX_OTHERS]
+        for each in patterns[:_MAX_OTHER_WAYS]
     )
 
 

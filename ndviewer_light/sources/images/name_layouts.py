@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_SAMPLE = 5_000
 """Names from which drafts are made; all are checked against them."""
-_FEW = 200
-_MANY = 50_000
+_FEW_NAMES = 200
+_MANY_NAMES = 50_000
 _MAX_CHECKED = 6
 """Of very many names, how many layouts are compared once one holds."""
 _LEAST_EXPLAINED, _LEAST_EXPLAINED_BY_GUESS = 1 / 3, 0.8
@@ -77,7 +77,7 @@ def understood(names: Sequence[str]) -> Understanding:
     if len(names) < 2:
         return Understanding(None)
     sample = _sample(names, _MAX_SAMPLE)
-    few = _sample(names, _FEW)
+    few = _sample(names, _FEW_NAMES)
     held: list[Layout] = []
     refused: list[str] = []
     seen: set[str] = set()
@@ -93,7 +93,7 @@ def understood(names: Sequence[str]) -> Understanding:
             refused.append(f"{pattern.text!r}: {layout}")
         else:
             held.append(layout)
-            if _is_perfect(layout) or (len(names) > _MANY and len(held) >= _MAX_CHECKED):
+            if _is_perfect(layout) or (len(names) > _MANY_NAMES and len(held) >= _MAX_CHECKED):
                 break
     if not held:
         return Understanding(None, (), tuple(refused))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COUNTED = {"t": "t", "p": "fov", "z": "z"}
 """The role of each axis whose next value follows from the last ones."""
-_MAX_DIGITS = 18
+_MAX_DIGITS_NEXT = 18
 
 
 class NextNames:
@@ -93,4 +93,4 @@ def _following(spelt: Sequence[Fields], role: str) -> list[Fields]:
 
 def _number(spelt: Fields, role: str) -> int | None:
     text = spelt.get(role, "")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS else None
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS_NEXT else None

@@ -23,7 +23,7 @@ HEADER_BYTES = 1024
 _AXES = {1: "x", 2: "y", 3: "z"}
 _UM_PER_ANGSTROM = 1e-4
 _STACK_OF_IMAGES = 0
-_MOST = 2**31
+_MOST_ALONG_AXIS = 2**31
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
         raise UnsupportedError(f"{where} contains {dtype.name}; only real numbers can be shown")
     sizes = [int(header[name]) for name in ("nz", "ny", "nx")]
     extended, mz = int(header.nsymbt), int(header.mz)
-    if min(sizes) < 1 or max(sizes) >= _MOST or not 0 <= extended < _MOST:
+    if min(sizes) < 1 or max(sizes) >= _MOST_ALONG_AXIS or not 0 <= extended < _MOST_ALONG_AXIS:
         raise MetadataError(f"{where} declares invalid sizes: {sizes} sections, rows and columns")
     roles, shape = _axes(header, sizes, mz, utils.spacegroup_is_volume_stack(header.ispg), where)
     if shape[roles.index("p")] > MAX_POSITIONS if "p" in roles else sizes[0] > MAX_T:

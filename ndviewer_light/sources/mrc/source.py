@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
     from ..source import StorageOptions
 
-_MOST_AT_ONCE = 512 * 1024**2
+_MOST_BYTES_AT_ONCE = 512 * 1024**2
 """Of a volume whose planes are scattered over the file."""
 
 
@@ -180,10 +180,10 @@ class _OpenMrc(NamedTuple):
         layout, n_roles = self.layout, len(self.layout.roles)
         volume = layout.shape[n_roles - 3 :]
         n_bytes = math.prod(volume) * layout.dtype.itemsize
-        if n_bytes > _MOST_AT_ONCE:
+        if n_bytes > _MOST_BYTES_AT_ONCE:
             raise UnsupportedError(
                 f"{self.source.name} is stored along {' '.join(layout.roles)}, so that a plane is scattered "
-                f"over all of its {n_bytes} bytes, more than {_MOST_AT_ONCE}: store it as z, y, x"
+                f"over all of its {n_bytes} bytes, more than {_MOST_BYTES_AT_ONCE}: store it as z, y, x"
             )
 
         def read(numbers: Sequence[int]) -> list[tuple[int, np.ndarray]]:
@@ -222,4 +222,4 @@ def _open(path: str, options: StorageOptions) -> _OpenMrc:
         z_step_um=layout.steps.get("z") if "z" in layout.roles else None,
         name=name_of(path),
     )
-    return _OpenMrc(source, layout, info, version, MemoryCache(_MOST_AT_ONCE, nbytes))
+    return _OpenMrc(source, layout, info, version, MemoryCache(_MOST_BYTES_AT_ONCE, nbytes))

@@ -23,7 +23,7 @@ LEGACY = b"\x00\x00\x00\x0cjP  "
 _SIGNATURE = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 _END_BYTES = len(_SIGNATURE) + 8  # at the end of the file: the signature, and the offset of the map
 _HEADER = struct.Struct("<4sIQ")  # magic number, length of the name, length of the data
-_ALIGNMENT = 4096
+_CHUNK_ALIGNMENT = 4096
 _MAX_NAME_BYTES = 64 * 1024
 
 _HEAD_BYTES = 128 * 1024
@@ -70,7 +70,7 @@ def find_data(source: Bytes | CachedBytes, name: bytes, offset: int) -> tuple[in
 def chunk_range(source: Bytes | CachedBytes, offset: int, expected: int, limit: int) -> Range:
     """The range that `read_chunk` reads first, clipped to the file."""
     left = max(0, source.size - offset)
-    return offset, min(_ALIGNMENT + min(max(expected, 0), limit), left)
+    return offset, min(_CHUNK_ALIGNMENT + min(max(expected, 0), limit), left)
 
 
 def _begin(source: Bytes | CachedBytes, name: bytes, offset: int, expected: int) -> tuple[bytes, int, int]:

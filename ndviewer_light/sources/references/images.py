@@ -49,8 +49,8 @@ _CHANNELS = ("c", "channel", "channels")
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _SAMPLE = "s"
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
-_MAX_SAID = 20
-_MAX_OTHERS = 1000
+_MAX_IMAGES_SAID = 20
+_MAX_OTHER_IMAGES = 1000
 
 LINK = "_EXTERNAL_ARRAY_LINK"
 
@@ -186,7 +186,7 @@ def find(references: References, path: str) -> ImageChoice:
     if not path and not shown:
         raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
-    paths = (at, *[other for other in shown if other != at][:_MAX_OTHERS])
+    paths = (at, *[other for other in shown if other != at][:_MAX_OTHER_IMAGES])
     if at in images:
         return ImageChoice(_multiscale_image(references, at), None, paths)
     group = at if at in series else at.rpartition("/")[0]
@@ -202,18 +202,18 @@ def find(references: References, path: str) -> ImageChoice:
 
 def others_said(paths: tuple[str, ...], where: str) -> str:
     """A message about the arrays that are not shown."""
-    n_more = len(paths) - 1 - _MAX_SAID
-    least = "at least " if len(paths) > _MAX_OTHERS else ""
+    n_more = len(paths) - 1 - _MAX_IMAGES_SAID
+    least = "at least " if len(paths) > _MAX_OTHER_IMAGES else ""
     more = f" and {least}{n_more} more" if n_more > 0 else ""
-    names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_SAID])
+    names = ", ".join(f"::/{path}" for path in paths[1 : 1 + _MAX_IMAGES_SAID])
     return f"{where} also contains {names}{more}; append one of these to its name to open it"
 
 
 def _said(arrays: list[str]) -> str:
     if not arrays:
         return "it contains no arrays"
-    more = f" and {len(arrays) - _MAX_SAID} more" if len(arrays) > _MAX_SAID else ""
-    return "its arrays are " + ", ".join(f"/{path}" for path in arrays[:_MAX_SAID]) + more
+    more = f" and {len(arrays) - _MAX_IMAGES_SAID} more" if len(arrays) > _MAX_IMAGES_SAID else ""
+    return "its arrays are " + ", ".join(f"/{path}" for path in arrays[:_MAX_IMAGES_SAID]) + more
 
 
 def _by_size(references: References, arrays: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ BEGINNING = b".tar_entry.json\0"
 LINDI_TAR = ".lindi.tar"
 _CONTENT = "lindi.json"
 _ENTRY = 512, 1024  # offset and length
-_MAX_INDEX_BYTES = 64 * 1024**2
+_MAX_TAR_INDEX_BYTES = 64 * 1024**2
 
 
 class Member(NamedTuple):
@@ -44,7 +44,7 @@ def members_of(source: Bytes) -> dict[str, Member]:
     try:
         entry = json.loads(source.read(*_ENTRY))
         index = _member(entry["index"], source, where)
-        if index.size > _MAX_INDEX_BYTES:
+        if index.size > _MAX_TAR_INDEX_BYTES:
             raise LimitExceededError(f"{where} has {index.size} bytes: too large")
         files = json.loads(source.read(index.offset, index.size))["files"]
         return {str(each["n"]): _member(each, source, where) for each in files}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_TIMES = 1_000_000
 """Time points of which the times are looked at."""
-_MAX_TEXT = 4096
+_MAX_NWB_TEXT = 4096
 _MAX_LINKS = 8
 _UM_PER_UNIT = {
     **{"meters": 1e6, "meter": 1e6, "millimeters": 1e3, "micrometers": 1.0, "nanometers": 1e-3},
@@ -178,7 +178,7 @@ def _text(references: References, path: str) -> str:
         if said == "|O":
             return _text_in_json(references, path)
         dtype = np.dtype(said)
-        if dtype.kind not in "US" or document.get("shape") not in ([], [1]) or dtype.itemsize > _MAX_TEXT:
+        if dtype.kind not in "US" or document.get("shape") not in ([], [1]) or dtype.itemsize > _MAX_NWB_TEXT:
             return ""
         size = [dtype.itemsize]
         as_bytes = {**document, "dtype": "|u1", "shape": size, "chunks": size, "fill_value": None}
@@ -191,7 +191,7 @@ def _text(references: References, path: str) -> str:
 
 def _text_in_json(references: References, path: str) -> str:
     keys = [i for i, key in enumerate(references.keys) if key.startswith(f"{path}/")]
-    if len(keys) != 1 or references.location[keys[0]] != INLINE or references.length[keys[0]] > _MAX_TEXT:
+    if len(keys) != 1 or references.location[keys[0]] != INLINE or references.length[keys[0]] > _MAX_NWB_TEXT:
         return ""
     found = json.loads(inline_bytes(references.inline[references.offset[keys[0]]], path))
     text = found[0] if isinstance(found, list) and found else ""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .places import ReferencePolicy
     from .reference_file import References
 
-_KEPT_BYTES = 256 * 1024**2
+_KEPT_CHUNKS_BYTES = 256 * 1024**2
 _MAX_THREADS = 16
 
 ChunkKey = tuple[str, int]
@@ -139,7 +139,7 @@ class PlaneReader:
 
     def __init__(self, fetcher: ReferencedBytesReader) -> None:
         self._fetcher = fetcher
-        self._kept: MemoryCache[ChunkKey, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self._kept: MemoryCache[ChunkKey, np.ndarray] = MemoryCache(_KEPT_CHUNKS_BYTES, nbytes)
 
     def read(
         self,

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _MAX_KEPT_BYTES = 8 * 1024**2
 """Of a file of references, on disk for the next time."""
-_MAX_ASKED = 8
+_MAX_FILES_ASKED = 8
 """Files whose identity is asked for: one request each."""
 
 
@@ -114,7 +114,7 @@ class ReferencesSource(Source):
         if self._own_identity is None:
             return None
         locations = {int(each) for level in self._image.levels for each in np.unique(level.location)}
-        if len(locations) > _MAX_ASKED:
+        if len(locations) > _MAX_FILES_ASKED:
             return None
         try:
             names = [self._own_identity, *map(self._fetcher.identity, sorted(locations - {INLINE}))]

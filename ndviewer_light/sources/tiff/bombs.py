@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tifffile import TiffPage
 
-_MAX_PARTS = 10_000_000
+_MAX_PARTS_OF_FILE = 10_000_000
 
 
 def refuse_bombs(page: TiffPage, file: BufferedReader, path: str, parts: Sequence[int] | None = None) -> None:
@@ -25,7 +25,7 @@ def refuse_bombs(page: TiffPage, file: BufferedReader, path: str, parts: Sequenc
     """
     counts = page.databytecounts if parts is None else [page.databytecounts[i] for i in parts]
     offsets = page.dataoffsets if parts is None else [page.dataoffsets[i] for i in parts]
-    if len(counts) > _MAX_PARTS or max(counts, default=0) > MAX_PLANE_BYTES:
+    if len(counts) > _MAX_PARTS_OF_FILE or max(counts, default=0) > MAX_PLANE_BYTES:
         raise LimitExceededError(
             f"{path} is damaged: {len(counts)} strips or tiles of up to {max(counts)} bytes"
         )

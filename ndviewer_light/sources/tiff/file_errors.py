@@ -19,7 +19,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...storage.decoding.ifd_chain import TYPE_SIZES
+from ...storage.decoding.ifd_chain import MAX_TAGS, TYPE_SIZES
 from ...storage.decoding.pictures import PNG_SIGNATURE
 from ...storage.file_clock import FILE_CLOCK
 from ...storage.limits import error_of_os
@@ -135,7 +135,7 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
 
 def _of(there: int, expected: int) -> str:
     """The actual size of a file; `expected` is the known minimum, perhaps only its header."""
-    if expected <= _HEADER_BYTES:
+    if expected <= _TIFF_HEADER_BYTES:
         return f"{there} bytes are less than the header of an image"
     return f"{there:,} of at least {expected:,} bytes"
 
@@ -148,11 +148,10 @@ def _empty(path: str) -> DatasetError:
 
 # ---- the size a file should have, by its own header ----------------------------------------------
 
-_HEADER_BYTES = 16
+_TIFF_HEADER_BYTES = 16
 _OFFSETS, _BYTE_COUNTS = (273, 324), (279, 325)
-_MAX_ENTRIES = 4096
-_MAX_PARTS = 1_000_000
-_MAX_CHUNKS = 100_000
+_MAX_PARTS_CHECKED = 1_000_000
+_MAX_CHUNKS_CHECKED = 100_000
 
 
 class FileSize(NamedTuple):
@@ -217,11 +216,11 @@ class _Directory:
         if n == 0:
             return None
         size = struct.calcsize(f"<{self._entry}{self._value}")
-        end = offset + count_size + min(n, _MAX_ENTRIES) * size + struct.calcsize(f"<{self._value}")
+        end = offset + count_size + min(n, MAX_TAGS) * size + struct.calcsize(f"<{self._value}")
         if end > self._there:
             return end
         parts: dict[int, tuple[int, ...]] = {}
-        for i in range(min(n, _MAX_ENTRIES)):
+        for i in range(min(n, MAX_TAGS)):
             end = max(end, self._entry_end(offset + count_size + i * size, parts))
         if end > self._there:
             return end
@@ -238,7 +237,7 @@ class _Directory:
         if size > inline:
             (where,) = self._unpack(self._value, where)
         end = int(where + size)
-        if tag in (*_OFFSETS, *_BYTE_COUNTS) and end <= self._there and n <= _MAX_PARTS:
+        if tag in (*_OFFSETS, *_BYTE_COUNTS) and end <= self._there and n <= _MAX_PARTS_CHECKED:
             parts[tag] = self._unpack(f"{n}{ {3: 'H', 4: 'I', 16: 'Q'}.get(kind, 'I') }", where)
         return end
 
@@ -250,7 +249,7 @@ class _Directory:
 
 def _expected_of_png(file: BinaryIO, there: int) -> int:
     at = len(PNG_SIGNATURE)
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(_MAX_CHUNKS_CHECKED):
         file.seek(at)
         head = file.read(8)
         if len(head) < 8:

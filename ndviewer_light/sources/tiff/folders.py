@@ -44,7 +44,7 @@ IMAGES, STACKS, OME = "images", "stacks", "ome"
 MAX_TIFFS = 5_000_000
 """More names than any acquisition puts into one folder."""
 
-_MAX_DIGITS = 10
+_LONG_NUMBER = 10
 _MAX_LOOKED_AT = 10_000
 _SETTLED_NS = 2_000_000_000
 """Of a folder that changed less long ago, its time of change does not tell every change."""
@@ -87,7 +87,7 @@ def kind_of(path: str) -> FolderKind | None:
     form = _form_of_squid(path) or ""
     name = os.path.basename(path)
     is_part = is_number(name) or name == OME_FOLDER
-    number = int(name) if is_number(name) and len(name) < _MAX_DIGITS else 0
+    number = int(name) if is_number(name) and len(name) < _LONG_NUMBER else 0
     return FolderKind(form, os.path.dirname(path) if is_part else path, path, number) if form else None
 
 
@@ -108,7 +108,7 @@ def _numbers_in(path: str) -> list[str]:
             names = [entry.name for entry in islice(entries, MAX_TIFFS) if is_number(entry.name)]
     except OSError:
         return []
-    return sorted((name for name in names if len(name) < _MAX_DIGITS), key=lambda name: (int(name), name))
+    return sorted((name for name in names if len(name) < _LONG_NUMBER), key=lambda name: (int(name), name))
 
 
 def _form_in(folder: str) -> str | None:

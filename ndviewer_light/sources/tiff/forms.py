@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MAX_INDEX = 1_000_000
 MAX_REGISTERED = 200_000
-_MAX_DESCRIPTION = 1024**2
+_MAX_FORM_BYTES = 1024**2
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,7 @@ def _stack_page(tiff: OpenTiff, index: int) -> StackPage:
 
 
 def _json_object(text: object) -> dict[str, Any]:
-    if not isinstance(text, str) or len(text) > _MAX_DESCRIPTION:
+    if not isinstance(text, str) or len(text) > _MAX_FORM_BYTES:
         return {}
     try:
         value = json.loads(text)

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .file_pool import OpenTiff, TiffPool
     from .folders import FolderContents
 
-_MAX_UNREADABLE = 8
+_MAX_UNREADABLE_PAGES = 8
 """How many files that cannot be read are passed over, at open, in search of one that can."""
 
 _MAX_SAID = 5
@@ -213,7 +213,7 @@ class OpenedFolder:
                 continue
             except DatasetError as error:
                 errors.append(error)
-                if len(errors) == _MAX_UNREADABLE:
+                if len(errors) == _MAX_UNREADABLE_PAGES:
                     break
                 continue
             self._sample = path, key

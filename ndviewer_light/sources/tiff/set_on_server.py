@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
     from .sets import TiffSet
 
-_LOOKED_AT = 4
+_BESIDE_LOOKED_AT = 4
 """How many companion files are opened in search of one that describes images."""
 
 
@@ -42,7 +42,7 @@ def set_in_folder(folder: FolderOnServer, options: StorageOptions) -> tuple[str,
     files = TiffFiles(options)
     try:
         companions = sorted(name for name in names.files if name.lower().endswith(COMPANIONS))
-        for name in companions[:_LOOKED_AT]:
+        for name in companions[:_BESIDE_LOOKED_AT]:
             if _is_set(url := folder.address + folder.end_of_address(name), files):
                 return url, urls
         if urls and _is_of_a_set(urls[0], files):

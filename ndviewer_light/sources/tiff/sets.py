@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .stack_files import StackFiles
 
 COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
-_LOOKED_AT = 8
+_FILES_LOOKED_AT = 8
 """How many files of a folder are opened to see whether it contains a set."""
 _MAX_UNCLOSED = 64
 """How many files of a set are opened to see whether they are still written."""
@@ -183,7 +183,7 @@ def _with_uuid(path: str, uuid: str, files: TiffFiles) -> list[str]:
     if "://" in folder or not uuid:
         return []
     found = []
-    for other in list(tiffs_in(folder))[:_LOOKED_AT]:
+    for other in list(tiffs_in(folder))[:_FILES_LOOKED_AT]:
         document = document_of(other, files)
         if document is not None and document.uuid == uuid:
             found.append(other)
@@ -262,7 +262,7 @@ def _n_unclosed(image: TiffImage, resolver: SetFiles, keys: Mapping[str, FileId]
 
 def _pages_of_first(resolver: SetFiles, files: TiffFiles) -> Sequence[PageFacts] | None:
     """The first page of the first file that is there."""
-    for file in resolver.document.files[:_LOOKED_AT]:
+    for file in resolver.document.files[:_FILES_LOOKED_AT]:
         try:
             with files.opened(resolver.path_of(file)) as tiff:
                 return tiff.pages.facts[:1]
@@ -316,14 +316,14 @@ def begins_set(folder: str, files: TiffFiles) -> str | None:
             companions = sorted(entry.name for entry in entries if entry.name.lower().endswith(COMPANIONS))
     except OSError:
         return None
-    for name in companions[:_LOOKED_AT]:
+    for name in companions[:_FILES_LOOKED_AT]:
         try:
             open_set(os.path.join(folder, name), files)
         except DatasetError:
             continue
         return os.path.join(folder, name)
     for i, path in enumerate(tiffs_in(folder)):
-        if i == _LOOKED_AT:
+        if i == _FILES_LOOKED_AT:
             break
         document = document_of(path, files)
         if document is None and begins_stacks(path, files):

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ..tiff_files import TiffFiles
 
 _NAME = re.compile(r"(?P<run>.+_MMStack)(?:_(?P<which>.+))?(?<!\.ome)\.tiff?", re.IGNORECASE)
-_MAX_FILES = 512
+_MAX_STACK_FILES = 512
 """How many files of a set are opened for their index maps."""
-_AT_ONCE = 16
+_FILES_AT_ONCE = 16
 """Files on a server that are opened at the same time."""
 _NEXT = re.compile(r"(?:(?P<position>.+)_)?[1-9]\d?")
 """Of a file that continues where another was full: ``Pos0_1``, ``1``."""
@@ -62,8 +62,10 @@ def stacks_of(path: str, files: TiffFiles) -> StackFiles | None:
         names = _files_of_run(path)
         if len(names) < 2 or _stack(path, files) is None:
             return None
-        found = [_stack(folder + name, files) for name in names[:_MAX_FILES]]
-        left = [name for name, stack in zip(names, found, strict=False) if stack is None] + names[_MAX_FILES:]
+        found = [_stack(folder + name, files) for name in names[:_MAX_STACK_FILES]]
+        left = [name for name, stack in zip(names, found, strict=False) if stack is None] + names[
+            _MAX_STACK_FILES:
+        ]
         stacks = [stack for stack in found if stack is not None]
     images = micromanager_stacks(stacks, path)
     if own_name not in {file for image in images for file in image.files}:
@@ -98,7 +100,7 @@ def _stacks_on_server(path: str, files: TiffFiles) -> list[StackFile]:
 
     def of_position(position: str) -> list[StackFile]:
         found: list[StackFile] = []
-        while len(found) < _MAX_FILES:
+        while len(found) < _MAX_STACK_FILES:
             part = name_of(position, len(found))
             each = stack if part == name else _stack(folder + part, files)
             if each is None:
@@ -110,7 +112,7 @@ def _stacks_on_server(path: str, files: TiffFiles) -> list[StackFile]:
 
     positions = _positions(own, _summary(stack))
 
-    with ThreadPoolExecutor(min(len(positions), _AT_ONCE), "ndviewer-stacks") as pool:
+    with ThreadPoolExecutor(min(len(positions), _FILES_AT_ONCE), "ndviewer-stacks") as pool:
         return [part for found in pool.map(of_position, positions) for part in found]
 
 
@@ -137,11 +139,11 @@ def _positions(own: str, summary: dict[str, Any]) -> list[str]:
         labels = [each.get("Label") for each in stages if isinstance(each, dict)]
         told = [each for each in labels if isinstance(each, str) and "/" not in each]
         if own in told:
-            return list(dict.fromkeys(told))[:_MAX_FILES]
+            return list(dict.fromkeys(told))[:_MAX_STACK_FILES]
     n, numbered = summary.get("Positions"), _NUMBERED.fullmatch(own)
     if isinstance(n, int) and _is_size(n) and numbered is not None and int(numbered["n"]) < n:
         digits = len(numbered["n"])
-        return [f"{numbered['before']}{i:0{digits}d}" for i in range(min(n, _MAX_FILES))]
+        return [f"{numbered['before']}{i:0{digits}d}" for i in range(min(n, _MAX_STACK_FILES))]
     return [own]
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from .nodes import ZarrImage
 
-_MAX_FILES = 256
+_MAX_FILES_OF_PLANE = 256
 """Of a plane of more chunks, so many, evenly spread, stand for all."""
 
 
 def files_of(
-    selection: Sequence[int | slice], image: ZarrImage, most: int = _MAX_FILES, sep: str = os.sep
+    selection: Sequence[int | slice], image: ZarrImage, most: int = _MAX_FILES_OF_PLANE, sep: str = os.sep
 ) -> Iterator[str]:
     """The files of the chunks, or shards, that a selection of an array intersects, or `most` of them."""
     grid = stored_grid(image)

@@ -36,7 +36,7 @@ _ODD = (errno.ELOOP, errno.EMLINK, errno.ENXIO)  # a link, a socket
 _KEEP_LENGTH = ("bytes", "transpose", "sharding_indexed")
 _CHECKSUM = "crc32c"
 _CHECKSUM_BYTES = 4
-_ENTRIES_AT_ONCE = 1024
+_SHARD_ENTRIES_AT_ONCE = 1024
 
 
 class BloscRule(NamedTuple):
@@ -203,7 +203,7 @@ def _spans(entries: Sequence[int]) -> Iterator[Sequence[int]]:
     """Ascending entries read at once: one stretch of the index."""
     start = 0
     for i in range(1, len(entries) + 1):
-        if i == len(entries) or entries[i] - entries[start] >= _ENTRIES_AT_ONCE:
+        if i == len(entries) or entries[i] - entries[start] >= _SHARD_ENTRIES_AT_ONCE:
             yield entries[start:i]
             start = i
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Selection = tuple[int | slice, ...]
 
-_AT_ONCE = 64
+_CHUNKS_AT_ONCE = 64
 """How many stored objects are in memory at once while a plane is put together."""
 
 
@@ -84,8 +84,8 @@ class DecodedArray(OpenArray):
         shape = [at.stop - at.start for at in selection if isinstance(at, slice)]
         pixels = np.full(shape, self.image.fill_value, self.image.facts.dtype)
         n_missing, is_stored = 0, False
-        for start in range(0, len(wanted), _AT_ONCE):
-            batch = wanted[start : start + _AT_ONCE]
+        for start in range(0, len(wanted), _CHUNKS_AT_ONCE):
+            batch = wanted[start : start + _CHUNKS_AT_ONCE]
             for at, opened in zip(batch, self._opened(batch), strict=True):
                 if opened is None:
                     n_missing += 1

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .image_locations import DatasetLayout
     from .nodes import ZarrImage
 
-_MAX_UNREADABLE = 16
+_MAX_UNREADABLE_IMAGES = 16
 """How many images that cannot be shown are passed over in search of one that can."""
 
 
@@ -36,7 +36,7 @@ def first_image(layout: DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
             continue  # planned, not written yet
         except DatasetError as error:
             errors.append(error)
-            if len(errors) == _MAX_UNREADABLE:
+            if len(errors) == _MAX_UNREADABLE_IMAGES:
                 break
     if errors:
         raise errors[0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
 
 _MAX_GROUPS = 20_000
-_MAX_DEPTH = 6
+_MAX_GROUP_DEPTH = 6
 _MAX_ARRAYS, _MAX_ARRAYS_DEPTH, _MAX_AXES = 200, 2, 5
 _NUMBERS = re.compile(r"[<>|]?[biuf][0-9]+|bool|u?int[0-9]+|float[0-9]+")
 
@@ -184,7 +184,7 @@ class _GroupSearch:
         self.found: list[tuple[str, ...]] = []
 
     def look(self, path: str, names: tuple[str, ...]) -> None:
-        below = self._tree.groups(path)[: self._left] if len(names) < _MAX_DEPTH else []
+        below = self._tree.groups(path)[: self._left] if len(names) < _MAX_GROUP_DEPTH else []
         _expect(path, below, ".zattrs", self._tree)
         for name in below:
             self._left -= 1

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Selection = Sequence[int | slice]
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
-_SAMPLES = 64
+_ROWS_COMPARED = 64
 """How many rows and columns of the other planes in a chunk are looked at."""
 
 
@@ -116,7 +116,7 @@ def _has_later(
         selection, chunks_of(image).decoded, image.facts.shape, image.axes, strict=True
     ):
         if isinstance(at, slice):
-            wanted.append(slice(at.start, at.stop, max(1, (at.stop - at.start) // _SAMPLES)))
+            wanted.append(slice(at.start, at.stop, max(1, (at.stop - at.start) // _ROWS_COMPARED)))
         elif axis.role == "p":
             wanted.append(at)
         else:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MAX_CHUNKS = 64
+_MAX_CHUNKS_OF_PLANE = 64
 """How many chunks of a plane are looked for, to see whether anything of it is stored."""
 _MAX_LOOKED_FOR = 1024
 """How many chunks are looked for in all."""
 MAX_ASKED = 64
 """How many chunks are asked for on a server, to see whether anything of some planes is stored."""
-_ASKED_AT_ONCE = 8
-_MAX_DIGITS = 19
+_CHUNKS_ASKED_AT_ONCE = 8
+_CHUNK_DIGITS = 19
 
 
 class Looked(NamedTuple):
@@ -84,7 +84,7 @@ class MissingPlanes:
             self.note(index)
             return True
         if looked.n_asked:
-            if len(self._in_vain) >= _MAX_CHUNKS:
+            if len(self._in_vain) >= _MAX_CHUNKS_OF_PLANE:
                 self._in_vain.clear()
             self._in_vain[index] = looked
         return False
@@ -144,7 +144,7 @@ def first_in_folder(
             is_shared and native.is_empty(store[selection], image)
         ):
             return Looked(i)
-        looked += min(math.prod(map(len, wanted)), _MAX_CHUNKS)
+        looked += min(math.prod(map(len, wanted)), _MAX_CHUNKS_OF_PLANE)
         if looked >= _MAX_LOOKED_FOR:
             break
     return Looked(None)
@@ -157,7 +157,7 @@ def is_any_in_folder(selection: Sequence[int | slice], image: ZarrImage) -> bool
     """
     grid = stored_grid(image)
     wanted = chunk_ranges(selection, grid.chunk, image.facts.shape)
-    if math.prod(map(len, wanted)) <= _MAX_CHUNKS:
+    if math.prod(map(len, wanted)) <= _MAX_CHUNKS_OF_PLANE:
         names = (grid.name(at).split("/") for at in itertools.product(*wanted))
         return any(os.path.lexists(os.path.join(image.array, *name)) for name in names)
     if grid.separator == "/":
@@ -183,7 +183,7 @@ def _is_within(name: str, grid: StoredGrid, wanted: Sequence[range]) -> bool:
 
 
 def _is_in(number: str, wanted: range) -> bool:
-    return number.isascii() and number.isdecimal() and len(number) < _MAX_DIGITS and int(number) in wanted
+    return number.isascii() and number.isdecimal() and len(number) < _CHUNK_DIGITS and int(number) in wanted
 
 
 def _names_in(folder: str) -> Iterator[str]:
@@ -210,8 +210,8 @@ def first_on_server(
     )
     others = ((i, part) for i, of_plane in enumerate(parts) for part in of_plane)
     asked = list(itertools.islice(itertools.chain(in_turn, others), MAX_ASKED))
-    for start in range(0, len(asked), _ASKED_AT_ONCE):
-        batch = asked[start : start + _ASKED_AT_ONCE]
+    for start in range(0, len(asked), _CHUNKS_ASKED_AT_ONCE):
+        batch = asked[start : start + _CHUNKS_ASKED_AT_ONCE]
         answers = [(i, store[part], native.begin_query(store[part])) for i, part in batch]
         found = [i for i, view, answer in answers if _is_there(view, answer, image, native)]
         if found:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .chunk_grid import Coordinates, Shards, StoredGrid
     from .nodes import ZarrImage
 
-_KEPT_BYTES = 16 * 1024**2
+_KEPT_INDEX_BYTES = 16 * 1024**2
 _MAX_SHARDS = 256
 """Of a plane in more shards, so many, evenly spread, stand for all."""
 
@@ -41,7 +41,7 @@ class ShardIndexes:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._kept: MemoryCache[tuple[str, str], np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self._kept: MemoryCache[tuple[str, str], np.ndarray] = MemoryCache(_KEPT_INDEX_BYTES, nbytes)
 
     def are_stored(self, image: ZarrImage, indices: Sequence[tuple[int, ...]]) -> list[bool | None] | None:
         """`Source.are_stored` of the planes at these (t, p, c, z); None for images without such shards.

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST_BYTES = 8 * 1024**2
+_MOST_SMALL_BYTES = 8 * 1024**2
 """Larger chunks take so long to read that what comes before does not matter."""
 _MOST_CHUNKS = 16
 _MOST_KINDS = 64
@@ -170,7 +170,7 @@ class SmallPlanes:
             and not image.provisional
             and planes_per_chunk(image) == 1
             and n_chunks <= _MOST_CHUNKS
-            and math.prod(grid.chunk) * image.facts.dtype.itemsize <= _MOST_BYTES
+            and math.prod(grid.chunk) * image.facts.dtype.itemsize <= _MOST_SMALL_BYTES
         )
         guard = self._native.guard(image) if is_simple else None
         decoder = _decoder_of(image) if guard is not None and n_chunks == 1 else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..bytes import Bytes
 
-_MOST_BYTES = 64 * 1024**2
+_MOST_BYTES_AHEAD = 64 * 1024**2
 """Of pieces in memory: 16,384 of the usual length."""
 
 
@@ -33,7 +33,7 @@ class AheadFile(SeekableFile):
     def fetch(self, offsets: Sequence[int], length: int = PIECE) -> None:
         """Read a piece of `length` bytes at each of these offsets, all at once."""
         wanted = [at for at in offsets if at not in self._pieces and 0 <= at < self._size]
-        if self._bytes + len(wanted) * length > _MOST_BYTES:
+        if self._bytes + len(wanted) * length > _MOST_BYTES_AHEAD:
             return
         self._bytes += len(wanted) * length
         ranges = [(at, min(length, self._size - at)) for at in wanted]

@@ -17,7 +17,7 @@ from ...errors import MetadataError
 from ..printable import brief
 
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_LONGEST = 400  # characters; the digits of any number
+_LONGEST_FILL = 400  # characters; the digits of any number
 
 
 def fill_value(value: object, dtype: np.dtype[Any], where: str) -> np.generic:
@@ -73,7 +73,7 @@ def _number(value: object, dtype: np.dtype[Any]) -> Any:
 def _from_text(text: str, dtype: np.dtype[Any]) -> Any:
     if text in _WORDS:
         return _WORDS[text]
-    if len(text) > _LONGEST:
+    if len(text) > _LONGEST_FILL:
         raise ValueError("too long")
     if text.startswith("0x") and dtype.kind == "f":
         raw = bytes.fromhex(text[2:].rjust(2 * dtype.itemsize, "0"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .codec import Buffer
 
 
-_MAX_SAMPLES = 64  # of one pixel
+_MAX_SAMPLES_OF_PIXEL = 64  # of one pixel
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Pixels(Codec):
         """See `Codec.undo`."""
         if self.measure is not None:
             declared, wanted = self.measure(data), n // self.dtype.itemsize
-            if wanted % declared or wanted // declared > _MAX_SAMPLES:
+            if wanted % declared or wanted // declared > _MAX_SAMPLES_OF_PIXEL:
                 raise DamagedError(f"its header declares {declared} pixels, but a chunk has {wanted} numbers")
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):

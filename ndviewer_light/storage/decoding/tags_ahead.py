@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_MOST_AHEAD = 64
+_MOST_PAGES_AHEAD = 64
 _STRIDES = 6
 """How many pages tell how far apart the following ones will be."""
 _WIDEST = 128 * 1024
 PIECE = 4096
 """Enough for the tags of a page and their values; the rest of longer ones is read when it is needed."""
-_BLOCK_BYTES = 4 * 1024**2
+_TAGS_BLOCK_BYTES = 4 * 1024**2
 """What is read at once where nothing tells where the next pages begin."""
 _FROM_MEMORY_SECONDS = 0.002
 _LEAST_IN_BLOCK = 8
@@ -59,7 +59,7 @@ class TagsAhead:
             return
         if at < self._fetched:
             return
-        self._ahead = min(2 * self._ahead, _MOST_AHEAD)
+        self._ahead = min(2 * self._ahead, _MOST_PAGES_AHEAD)
         following = range(at + stride, min(at + stride * (self._ahead + 1), self._size), stride)
         self._fetched = following[-1] if following else self._size
         self._fetch([at, *following], PIECE)
@@ -75,7 +75,7 @@ class TagsAhead:
             return
         mean, spread = sum(strides) / len(strides), max(strides) - min(strides)
         widest = min(_WIDEST, int(mean) // 2) - PIECE
-        n = min(int((widest / (2 * spread)) ** 2) if widest > 0 else 0, _MOST_AHEAD)
+        n = min(int((widest / (2 * spread)) ** 2) if widest > 0 else 0, _MOST_PAGES_AHEAD)
         if n < 2:
             self._begin_block(at, mean)
             return
@@ -93,9 +93,9 @@ class TagsAhead:
             self._in_block.append(at)
             return
         self.end_block()
-        if self._by_blocks and mean * _LEAST_IN_BLOCK <= _BLOCK_BYTES:
+        if self._by_blocks and mean * _LEAST_IN_BLOCK <= _TAGS_BLOCK_BYTES:
             self._block_began = time.monotonic()
-            self._block = at, self._read(at, min(_BLOCK_BYTES, self._size - at))
+            self._block = at, self._read(at, min(_TAGS_BLOCK_BYTES, self._size - at))
             self._in_block = [at]
 
     def end_block(self) -> None:

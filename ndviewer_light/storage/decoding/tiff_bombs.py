@@ -29,7 +29,7 @@ side."""
 
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
-_HEAD = 4096
+_TIFF_HEAD_BYTES = 4096
 
 
 def check_part(compression: int, peek: Peek, count: int, declared: int, path: str) -> None:
@@ -129,7 +129,7 @@ def _jpeg_size(peek: Peek, count: int) -> int | None:
 
 def _jpeg_2000_size(peek: Peek, count: int) -> int | None:
     """Of a JPEG 2000 image, bare or in a JP2."""
-    head = peek(0, min(count, _HEAD))
+    head = peek(0, min(count, _TIFF_HEAD_BYTES))
     start = head.find(_JPEG_2000_START)
     if start < 0 or start + 42 > len(head):
         return None
@@ -161,7 +161,7 @@ def _lerc_size(peek: Peek, count: int) -> int | None:
 
 def _jpeg_xl_size(peek: Peek, count: int) -> int | None:
     """By the SizeHeader of a JPEG XL codestream (ISO/IEC 18181-1), bare or in its container."""
-    head = peek(0, min(count, _HEAD))
+    head = peek(0, min(count, _TIFF_HEAD_BYTES))
     if head.startswith(_JXL_STARTS[1]):
         at = next((at for box in (b"jxlc", b"jxlp") if (at := head.find(box)) > 0), -1)
         start = head.find(_JXL_STARTS[0], at) if at > 0 else -1

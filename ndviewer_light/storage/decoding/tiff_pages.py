@@ -48,10 +48,10 @@ TIFF_KINDS = (
 """Extensions of programs whose files are TIFF inside."""
 FIRST = PageAt()
 
-_MAX_PARTS = 4_000_000
+_MAX_PARTS_OF_PAGE = 4_000_000
 _MAX_TAGS_BYTES = 4096  # of a page without those that are shared
-_MAX_DESCRIPTION = 64 * 1024**2
-_BLOCK = 64 * 1024
+_MAX_DESCRIPTION_BYTES = 64 * 1024**2
+_READ_AHEAD_BYTES = 64 * 1024
 
 
 class Extent(NamedTuple):
@@ -87,7 +87,7 @@ class TiffPages:
         self._source = source
         self.name = source.name
         self._lock = threading.Lock()
-        self._file = AheadFile(source, _BLOCK)
+        self._file = AheadFile(source, _READ_AHEAD_BYTES)
         self._facts: list[PageFacts] | None = None
         self._shaped: dict[int, str] = {}  # of pages asked for: kept as a file grows, as the next
         self._sub_levels: dict[int, tuple[int, ...]] = {}
@@ -150,7 +150,7 @@ class TiffPages:
         """The first ImageDescription of a page, "" if it has none; see `description_of`."""
         with self._lock, damage_is_named(self.name):
             text = description_of(self._page(PageAt(page)), self._read_bytes, self._source.size)
-            return text if len(text) <= _MAX_DESCRIPTION else ""
+            return text if len(text) <= _MAX_DESCRIPTION_BYTES else ""
 
     def orientation(self, page: int = 0) -> object:
         """The value of the tag "Orientation" of a page, 1 if it has none; see `orientation_said`."""
@@ -367,7 +367,7 @@ class TiffPages:
         parts = touched_parts(page, picture, region, self.name)
         places = [(int(page.dataoffsets[i]), int(page.databytecounts[i])) for i in parts]
         most = 2 * region.height * region.width * picture.samples * picture.dtype.itemsize + MAX_CHUNK_BYTES
-        if len(parts) > _MAX_PARTS or sum(count for _, count in places) > most:
+        if len(parts) > _MAX_PARTS_OF_PAGE or sum(count for _, count in places) > most:
             raise LimitExceededError(
                 f"{self.name}: page {number} has too many strips or tiles ({len(parts)})"
             )

@@ -32,7 +32,7 @@ _HOST = re.compile(r"[a-z0-9._~!$&'()*+,;=-]+")
 _INSIDE_NAMES = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa", ".corp", ".home")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
-_KEPT_SECONDS = 60.0
+_RESOLVED_SECONDS = 60.0
 
 
 def host_as_clients_read_it(url: str) -> str:
@@ -133,7 +133,7 @@ class HostJudge:
         if _literal(host) is not None:
             return False
         at, inside = self._known.get(host, (0.0, False))
-        if not at or time.monotonic() - at > _KEPT_SECONDS:
+        if not at or time.monotonic() - at > _RESOLVED_SECONDS:
             inside = any(map(is_inside_address, self._resolve(host)))
             self._known[host] = time.monotonic(), inside
         return inside

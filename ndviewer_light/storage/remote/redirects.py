@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 _LOOKED_AT_SECONDS = 600.0
-_MAX_FOLDERS = 1000
+_MAX_FOLDERS_KEPT = 1000
 
 
 class _AstrayError(Exception):
@@ -120,6 +120,6 @@ def refuse_redirects_inside(url: str, login: str, timeout_s: float) -> None:
     except DatasetError:
         return
     if is_plain and end.partition("#")[0] == parts._replace(netloc=urlsplit(folder).netloc).geturl():
-        if len(_lately) >= _MAX_FOLDERS:
+        if len(_lately) >= _MAX_FOLDERS_KEPT:
             _lately.clear()
         _lately[folder] = time.monotonic()

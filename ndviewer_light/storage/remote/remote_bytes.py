@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteBytes", "open_remote", "set_in_flight"]
 
-_WAYS = 4  # plain, with region, with credentials, and the last one to fail
+_WAYS_OF_FILE = 4  # plain, with region, with credentials, and the last one to fail
 
 
 def set_in_flight(requests: int) -> None:
@@ -66,7 +66,7 @@ def _opened(place: RemoteFile, whole: bool, kept: KeptBlocks | None) -> Bytes:
     refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
     if place.settings.key or place.settings.credentials or place.settings.token:
         place = place.with_credentials() or place
-    for _ in range(_WAYS):
+    for _ in range(_WAYS_OF_FILE):
         try:
             return opened_at(place, whole=whole, kept=kept)
         except Failure as failure:

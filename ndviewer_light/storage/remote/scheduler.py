@@ -41,8 +41,8 @@ GATHER_AT_MOST_SECONDS = 0.012
 """How long the first of them waits: many threads that start at once take about that long to get here."""
 LARGE_BYTES = 512 * 1024
 """Larger ranges are sent at once: a request of their own costs nothing but a little of the server's time."""
-_IDLE_SECONDS = 0.25
-_SETTLING_SECONDS = 0.05
+_THREAD_IDLE_SECONDS = 0.25
+_MERGE_SECONDS = 0.05
 _BACKGROUND_RESERVE = 4  # requests reserved for foreground reads
 
 
@@ -117,7 +117,7 @@ class RequestScheduler:
         if has_sent_lately:
             # obstore's own threads come back to Python for a moment after they have handed over an answer, or
             # when a request was cancelled; if Python has begun to shut down by then, they crash the process
-            time.sleep(_SETTLING_SECONDS)
+            time.sleep(_MERGE_SECONDS)
 
     def renew(self) -> list[object]:
         """For a forked process: start afresh; returns the parent's objects."""
@@ -165,7 +165,7 @@ class RequestScheduler:
 
     def _ends_if_idle(self, sender: _Sender) -> bool:
         with self._lock:
-            is_idle = sender.calls == 0 and time.monotonic() - sender.called >= _IDLE_SECONDS
+            is_idle = sender.calls == 0 and time.monotonic() - sender.called >= _THREAD_IDLE_SECONDS
             if is_idle and sender is self._sender:
                 self._sender = None
             return is_idle
@@ -226,7 +226,7 @@ class _Sender:
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+        self.loop.call_later(_THREAD_IDLE_SECONDS, self._end_if_idle)
         try:
             self.loop.run_forever()
         finally:
@@ -243,7 +243,7 @@ class _Sender:
         if self._scheduler._ends_if_idle(self):
             self.loop.stop()
         else:
-            self.loop.call_later(_IDLE_SECONDS, self._end_if_idle)
+            self.loop.call_later(_THREAD_IDLE_SECONDS, self._end_if_idle)
 
     async def _end(self) -> None:
         for job in self._waiting():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CONSOLIDATED = ".zmetadata"
 _V2_NAMES = (".zarray", ".zattrs", ".zgroup")
-_MAX_NODES = 200_000
+_MAX_CONSOLIDATED_NODES = 200_000
 
 
 def consolidated_files(document: JsonObject, where: str) -> dict[str, JsonObject]:
@@ -45,7 +45,7 @@ def _files_of(told: JsonObject, where: str, *, v3: bool) -> dict[str, JsonObject
         if not isinstance(value, dict) or (not v3 and path.rpartition("/")[2] not in _V2_NAMES):
             continue
         found[f"{path}/zarr.json" if v3 else path] = value
-        if len(found) == _MAX_NODES:
+        if len(found) == _MAX_CONSOLIDATED_NODES:
             break
     return found
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .folder_pages import NamesInFolder
 
-_AT_ONCE = 32
+_LISTED_AT_ONCE = 32
 
 
 class FolderOnServer:
@@ -49,7 +49,7 @@ class FolderOnServer:
         """What is in each of several folders, which are asked for together."""
         if not folders:
             return []
-        with ThreadPoolExecutor(min(_AT_ONCE, len(folders)), "ndviewer-folders") as pool:
+        with ThreadPoolExecutor(min(_LISTED_AT_ONCE, len(folders)), "ndviewer-folders") as pool:
             return list(pool.map(self.names, folders))
 
     def end_of_address(self, name: str) -> str:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from ..remote.client import Version
 
-_MAX_BYTES = 32 * 1024**2
-_MAX_FILES = 20_000
+_MAX_REMEMBERED_BYTES = 32 * 1024**2
+_MAX_REMEMBERED_FILES = 20_000
 
 
 class ReadFile(NamedTuple):
@@ -57,7 +57,7 @@ class RememberedFiles:
             if version is not None:
                 self._versions[path] = version
             self._bytes += _size(data)
-            while self._bytes > _MAX_BYTES or len(self._known) > _MAX_FILES:
+            while self._bytes > _MAX_REMEMBERED_BYTES or len(self._known) > _MAX_REMEMBERED_FILES:
                 self._drop(next(iter(self._known)))
 
     def _drop(self, path: str) -> None:
@@ -80,7 +80,7 @@ class RememberedFiles:
         read = {each.path: each for each in self.read() if each.version is not None}
         with self._lock:
             kept = {**self._before, **read}
-            is_too_much = sum(len(each.data) for each in kept.values()) > _MAX_BYTES
+            is_too_much = sum(len(each.data) for each in kept.values()) > _MAX_REMEMBERED_BYTES
             self._before = read if is_too_much else kept
             self._known.clear()
             self._versions.clear()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..remote.client import Answer, RemoteFile
 
-_MAX_PARTS = 100
+_MAX_LIST_PARTS = 100
 """Of the list of one folder; each has a thousand names."""
 
 
@@ -78,7 +78,7 @@ class ServerFolders:
         prefix = f"{prefix}/" if prefix else ""
         files, folders, is_cut = list[str](), list[str](), False
         asked = {"list-type": "2", "delimiter": "/", "prefix": prefix}
-        for _ in range(_MAX_PARTS):
+        for _ in range(_MAX_LIST_PARTS):
             try:
                 answer = _page(self._bucket_at(f"{bucket}?{urlencode(asked, quote_via=quote)}"))
             except (Failure, DatasetError):

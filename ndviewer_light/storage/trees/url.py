@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ..remote.client import Settings, Version
 
 _PROBED_AT_ONCE = 8
-_WAYS = 3
+_WAYS_OF_TREE = 3
 """As it is, where the bucket lies, with credentials."""
 _SETTLED = timedelta(days=1)
 _MAX_VERSIONS = 4096
@@ -286,7 +286,7 @@ class UrlTree(Tree):
         version = before.version if before is not None else None
         if not self._any_read:
             refuse_redirects_inside(place.url, place.login, self.stall_s)
-        for _ in range(_WAYS):
+        for _ in range(_WAYS_OF_TREE):
             try:
                 answer = the_scheduler().run(partial(place.get_whole, version), place.name)
             except Failure as failure:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 500_000
 MAX_DIRECTORY_BYTES = 256 * 1024**2
-_KEPT_BYTES = 64 * 1024**2  # for files that are read in parts but stored compressed
+_KEPT_MEMBERS_BYTES = 64 * 1024**2  # for files that are read in parts but stored compressed
 
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _METHODS = {9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 99: "AES"}
@@ -206,7 +206,7 @@ class ZipTree(Tree):
             found[entry.name] = self._unpacked(entry, data)
         with self._lock:
             self._kept.update(found)
-            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _KEPT_BYTES:
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _KEPT_MEMBERS_BYTES:
                 self._kept.popitem(last=False)
         return found
 

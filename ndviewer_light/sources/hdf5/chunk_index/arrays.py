@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Run = tuple[Piece, int, int]  # of entries: their piece, offset, count
 
 _MAX_PIECE_BYTES = 64 * 1024**2
-_ENTRIES_AT_ONCE = 1 << 16
+_INDEX_ENTRIES_AT_ONCE = 1 << 16
 _PREFIX = 14  # signature, version, kind, address of the header
 _CHECKSUM = 4
 
@@ -106,10 +106,10 @@ class _Numbered(Lookup):
         count, parts = self._count(), []
         if count > MAX_TABLE_CHUNKS:
             return None
-        for start in range(0, count, _ENTRIES_AT_ONCE):
+        for start in range(0, count, _INDEX_ENTRIES_AT_ONCE):
             if is_over():
                 return None
-            numbers = np.arange(start, min(count, start + _ENTRIES_AT_ONCE), dtype=np.uint64)
+            numbers = np.arange(start, min(count, start + _INDEX_ENTRIES_AT_ONCE), dtype=np.uint64)
             parts.append(ChunkBatch(self._order.places(numbers), *self._entries(numbers)))
         return parts
 
