@@ -118,13 +118,17 @@ def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) 
     path = Path(folder) / COORDINATES_FILE
     if not path.exists():
         return Coordinates({})
-    text = _read_text(path, MAX_COORDINATES_BYTES, links)
+    return coordinates_in(_read_text(path, MAX_COORDINATES_BYTES, links), str(path))
+
+
+def coordinates_in(text: str | None, where: str) -> Coordinates:
+    """The coordinates in the text of such a file, None if it cannot be read; `where` it is. Never raises."""
     try:
         if text is None:
             raise ValueError("unreadable, too large, or a link that leads out of the dataset")
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
-        return Coordinates({}, f"{path} is ignored: {error}")
+        return Coordinates({}, f"{where} is ignored: {error}")
 
 
 def acquisition_times(

@@ -1,4 +1,7 @@
-"""What Micro-Manager writes beside separate images: ``metadata.txt``, with channels, steps and times."""
+"""What is written beside separate images: Micro-Manager's ``metadata.txt``, with channels, steps and times.
+
+On servers also where fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ...errors import DatasetError, LimitExceededError
 from ...metadata.micromanager import summary_channels, summary_steps
 from ...metadata.recorded_times import elapsed_of_files
+from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
+from ...model import natural_key
 from ...storage.bytes import is_url
 from ...storage.file_versions import version_of
 from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
+from ...storage.presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
 
 METADATA_TEXT = "metadata.txt"
+READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE)
+"""What is read of the files beside images."""
 _MOST_FOLDERS = 64  # whose times are kept
 
 
@@ -50,19 +58,38 @@ class Beside:
         except DatasetError:
             return None
 
+    def coordinates(self) -> Coordinates:
+        """Where Squid's fields are on the stage, by a file that the server lists; never raises.
+
+        Of several, that of the outermost folder, which is of the whole run, else of the first time point.
+        """
+        files = [url for url in self._there if url.rpartition("/")[2] == COORDINATES_FILE]
+        if not files:
+            return Coordinates({})
+        url = min(files, key=lambda each: (each.count("/"), natural_key(each)))
+        try:
+            text = self._fetched_from(url)[0].decode("utf-8-sig", "replace")
+        except DatasetError:
+            text = None
+        return coordinates_in(text, presentable(url))
+
     def _on_server(self, url: str) -> dict[str, Any]:
         if (known := self._fetched.get(url)) is not None:
             return known
+        said = parse_json(*self._fetched_from(url))
+        if len(self._fetched) < _MOST_FOLDERS:
+            self._fetched[url] = said
+        return said
+
+    def _fetched_from(self, url: str) -> tuple[bytes, str]:
+        """The bytes of a small file, and its name in messages. Raises a `DatasetError`."""
         file = open_bytes(url, self._options)
         try:
             if file.size > MAX_METADATA_BYTES:
                 raise LimitExceededError(f"{file.name} has {file.size} bytes")
-            said = parse_json(file.read(0, file.size), file.name)
+            return file.read(0, file.size), file.name
         finally:
             file.close()
-        if len(self._fetched) < _MOST_FOLDERS:
-            self._fetched[url] = said
-        return said
 
 
 def channels_and_steps(path: str, beside: Beside) -> tuple[tuple[Channel, ...], Mapping[str, float | None]]:

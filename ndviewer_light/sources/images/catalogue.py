@@ -15,7 +15,9 @@ from ...model import PlaneKey, Position, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    StageUm = tuple[float | None, float | None, float | None]  # x, y, z
 
 _T = TypeVar("_T")
 
@@ -62,14 +64,24 @@ class _ValuesAlong(Generic[_T]):
             self.spelt.append({role: new[value][role] for role in self.roles if role in new[value]})
 
 
+_NOWHERE: StageUm = (None, None, None)
+
+
 class FileCatalogue:
     """All files by content: the ordered values along each axis, and the name of each file by index.
 
-    Adding files costs what is added, however many there are. One thread at a time may add. `pattern` is that
-    of the names: what it has before the number of a field is a part of the field's name, "Pos0".
+    Adding files costs what is added, however many there are. One thread at a time may add.
     """
 
-    def __init__(self, pattern: str = "") -> None:
+    def __init__(
+        self,
+        pattern: str = "",
+        stage: Mapping[tuple[str, int], StageUm] | None = None,
+    ) -> None:
+        """`pattern` is that of the names: what it has before the number of a field is a part of the field's
+        name, "Pos0". `stage` is where fields are on the stage in µm (x, y, z), by region and number.
+        """
+        self._stage = stage or {}
         marked = _FIELD_MARK.search(pattern)
         self._mark = marked[1] if marked else ""
         self.files: dict[PlaneKey, str] = {}
@@ -157,7 +169,8 @@ class FileCatalogue:
                 Position(
                     (f"{at.plate} {at.region}".strip() if len(plates) > 1 else at.region) or "default",
                     at.fov,
-                    name=self._name_of(at),
+                    *self._stage.get((at.region, at.fov), _NOWHERE),
+                    self._name_of(at),
                 )
                 for at in new
             )

@@ -76,7 +76,8 @@ class ImageFiles:
     ) -> None:
         """`links` checks local files before they are opened; `beside` see `Beside`."""
         self._files = TiffFiles(options, links)
-        self._beside = Beside(links, options, beside)
+        self.beside = Beside(links, options, beside)
+        """What is written beside them."""
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
         self.n_planes: dict[str, int] = {}
         """How many planes are in the files that were read and have several; of some of very many."""
@@ -157,7 +158,7 @@ class ImageFiles:
     def sample(self, path: str) -> Sample:
         """What a file, and what is said beside it, reveals about others like it; raises like `read`."""
         found = self._sample(path)
-        channels, steps = channels_and_steps(path, self._beside)
+        channels, steps = channels_and_steps(path, self.beside)
         return replace(found, beside=channels, steps={**found.steps, **steps}) if channels or steps else found
 
     def _sample(self, path: str) -> Sample:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...errors import LimitExceededError
 from ...model import natural_sorted
 from ...storage.trees.folder_on_server import folder_on_server
-from .beside import METADATA_TEXT
+from .beside import READ_BESIDE
 from .growth import Grown
 from .listing import (
     MAX_BELOW,
@@ -153,7 +153,7 @@ def _names_below(folder: FolderOnServer, depth: int, warnings: list[str]) -> tup
                     f"{folder.shown}{inside} contains more files than can be listed: some are shown"
                 )
             names += [inside + name for name in found.files if is_wanted(name) and is_image(name)]
-            beside += [inside + METADATA_TEXT] * (METADATA_TEXT in found.files)
+            beside += [inside + name for name in READ_BESIDE if name in found.files]
             inner += [f"{inside}{name}/" for name in natural_sorted(found.folders) if is_wanted_folder(name)]
         if len(names) > MAX_BELOW:
             raise LimitExceededError(f"{folder.shown} contains more than {MAX_BELOW} images")

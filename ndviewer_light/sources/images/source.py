@@ -81,7 +81,10 @@ class ImagesSource(Source):
         self._listing = listing
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while reading a file
-        self._catalogue = FileCatalogue(listing.pattern)
+        stage = files.beside.coordinates()
+        if stage.warning:
+            listing = self._listing = listing._replace(warnings=(*listing.warnings, stage.warning))
+        self._catalogue = FileCatalogue(listing.pattern, stage.by_fov)
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._firsts = FirstFiles(self._catalogue, files, listing.root)

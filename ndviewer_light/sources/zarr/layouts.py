@@ -32,7 +32,6 @@ from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import ome_series
-from ...metadata.squid import acquisition_parameters, coordinates
 from ...model import Position, some_names
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
@@ -50,6 +49,7 @@ from .nodes import (
     read_node,
     region_names,
 )
+from .squids_files import with_what_squid_says
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,21 +113,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         raise LimitExceededError(
             f"{path} has {len(layout.places)} positions; at most {MAX_POSITIONS} can be shown"
         )
-    return layout if tree.remote or tree.packed else _with_what_squid_says(layout, path, tree)
-
-
-def _with_what_squid_says(layout: DatasetLayout, path: str, tree: Tree) -> DatasetLayout:
-    """The layout with the objective and stage coordinates written beside the stores of an experiment."""
-    layout = replace(layout, objective=acquisition_parameters(path, tree.links(path)).objective)
-    planned = coordinates(path, tree.links(path))
-    if not planned.by_fov:
-        return replace(layout, warnings=(*layout.warnings, planned.warning)) if planned.warning else layout
-    places = []
-    for place in layout.places:
-        region, fov, *_ = position = place.position
-        x, y, z = planned.by_fov.get((region, fov), (None, None, None))
-        places.append(place._replace(position=position._replace(x_um=x, y_um=y, z_um=z)))
-    return replace(layout, places=tuple(places))
+    return layout if tree.packed else with_what_squid_says(layout, path, tree)
 
 
 class _ImageFinder:
