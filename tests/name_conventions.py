@@ -798,6 +798,24 @@ CASES = (
         names_of("t{t:03}_z{z}_c{c}_s{s}", t=THREE, z=THREE, c=FIRST_TWO, s=FIRST_THREE),
         {"t": 3, "z": 3, "c": 2, "p": 3},
     ),
+    Case(
+        "marks in capitals that look like wells",
+        names_of("T{t:03}_Z{z}_C{c}_S{s}", t=THREE, z=THREE, c=FIRST_TWO, s=FIRST_THREE),
+        {"t": 3, "z": 3, "c": 2, "p": 3},
+    ),
+    Case(
+        "channels and sites in capitals, alone",
+        names_of("C{c}_s{s}", c=FIRST_THREE, s=FIRST_TWO),
+        {"c": 3, "p": 2},
+        is_doubtful=True,
+    ),
+    Case(
+        "wells of row C with sites and dyes",
+        names_of("exp_C{w}_s{s}_{c}", w=FIRST_THREE, s=FIRST_TWO, c=("GFP", "DAPI")),
+        {"p": 6, "c": 2},
+        positions=("C1:1", "C1:2", "C2:1"),
+        channels=("DAPI", "GFP"),
+    ),
     Case("a sequence called like a sample", names_of("cell{t:04}", t=range(12)), {"t": 12}),
     Case(
         "plants on days, from several sides",

@@ -165,7 +165,20 @@ def parts_of(columns: Sequence[Column]) -> list[Part]:
     for column in columns:
         parts += _parts_of(column, word)
         word = "" if column.varies else column.values[0].lower()
-    return _with_tiles(parts)
+    return _with_wells(_with_tiles(parts))
+
+
+def _with_wells(parts: list[Part]) -> list[Part]:
+    """``C1_GFP``: wells of row C rather than numbers of channels, where other words are channels."""
+    if not any(part.hint == "channel" for part in parts):
+        return parts
+    return [
+        part._replace(text="", kind="well", role="region", values=tuple(f"C{n}" for n in part.values))
+        if (part.text, part.kind, part.role) == ("C", "number", "c")
+        and min(map(int, map(str, part.values))) > 0
+        else part
+        for part in parts
+    ]
 
 
 def _with_tiles(parts: list[Part]) -> list[Part]:

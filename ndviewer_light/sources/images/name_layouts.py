@@ -11,7 +11,7 @@ import functools
 import math
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from .conventions import CONVENTIONS
@@ -39,6 +39,7 @@ _BEFORE_CUT = re.compile(r"[_\-. ]")
 _MARKED = re.compile(
     r"[cfmp][1-9][0-9]?"
 )  # "c1": of one letter, which marks another number, no row of a plate
+_MAY_BE_CHANNELS = "wells that may be channels"
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -98,7 +99,16 @@ def understood(names: Sequence[str]) -> Understanding:
     if not held:
         return Understanding(None, (), tuple(refused))
     ranked = sorted(held, key=lambda layout: -layout.score)
-    return Understanding(ranked[0], tuple(ranked[1:]), tuple(refused))
+    return Understanding(_with_doubt(ranked), tuple(ranked[1:]), tuple(refused))
+
+
+def _with_doubt(ranked: Sequence[Layout]) -> Layout:
+    """The best layout; in doubt if another has wells where it has channels, unless all marks are capitals."""
+    best = ranked[0]
+    rival = next((each for each in ranked[1:] if _MAY_BE_CHANNELS in each.evidence), None)
+    if rival is None or best.doubts or "c" not in best.pattern.roles or "S{" in best.pattern.text:
+        return best
+    return replace(best, doubts=("numbers after C",), other=rival.pattern.text)
 
 
 def _sample(names: Sequence[str], n: int) -> Sequence[str]:
@@ -210,11 +220,11 @@ def _checked(
             return f"{role} does not count from 0"
     against = _against(list(found.values()), filled)
     explains = f"explains {len(found)} of {len(names)} names, {filled:.0%} of its planes have a file"
-    score = 2 * explained + min(filled, 1.0) - 0.15 * guesses - 0.5 * len(against)
+    counted = _counted_channels(list(found.values()))
+    score = 2 * explained + min(filled, 1.0) - 0.15 * guesses - 0.5 * len(against) - 0.1 * len(counted)
     left_out = tuple(name for name in names if name not in found)
-    return Layout(
-        pattern, author, found, left_out, sizes, (explains, *against), score, draft.doubts, draft.other
-    )
+    evidence = (explains, *against, *counted)
+    return Layout(pattern, author, found, left_out, sizes, evidence, score, draft.doubts, draft.other)
 
 
 def _are_derived(names: Sequence[str], found: Mapping[str, Fields]) -> bool:
@@ -242,6 +252,15 @@ def _against(found: list[Fields], filled: float) -> list[str]:
     if len(stems) < len(channels) and not all(map(is_channel_word, channels)):
         against.append("channels that are only counted")
     return against
+
+
+def _counted_channels(found: list[Fields]) -> list[str]:
+    """Why wells may be channels: "C1", "C2", …, in one row from the first on, where there is no channel."""
+    wells = {fields["region"] for fields in found if "region" in fields}
+    numbers = {f"C{n}" for n in range(1, len(wells) + 1)}
+    if not 1 < len(wells) <= MAX_CHANNEL_WORDS or wells != numbers or any("c" in fields for fields in found):
+        return []
+    return [_MAY_BE_CHANNELS]
 
 
 def _planes(found: Sequence[Fields], roles: Sequence[str]) -> set[tuple[object, ...]]:
