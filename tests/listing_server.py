@@ -7,6 +7,7 @@ import functools
 import http.server
 import threading
 import urllib.parse
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class ListingHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files; of folders "pages" of links without hidden files, a bucket's "lists", or "nothing"."""
+    """Serves files; of folders "pages" of links without hidden files, a bucket's "lists", or "nothing".
+
+    Of pages, those that are "tagged" are not sent if they are the same.
+    """
 
     how = ""
     content_type = ""  # of all files, where it is not to be that of their names
     asked: list[str]  # for which paths
+    same: list[str]  # of which of these it was said that they are the same
 
     def do_GET(self) -> None:
         """Answer with a list, if that is asked of a bucket."""
@@ -40,7 +45,7 @@ class ListingHandler(http.server.SimpleHTTPRequestHandler):
 
     def list_directory(self, path: Any) -> None:
         """A page of links, as nginx gives it."""
-        if self.how != "pages":
+        if self.how not in ("pages", "tagged"):
             return self.send_error(403)
         names = sorted(
             each.name + "/" * each.is_dir() for each in Path(path).iterdir() if each.name[0] != "."
@@ -49,11 +54,19 @@ class ListingHandler(http.server.SimpleHTTPRequestHandler):
         return self._answer(f'<html><a href="../">../</a>{links}</html>', "text/html")
 
     def _answer(self, text: str, kind: str) -> None:
+        tag = f'"{zlib.crc32(text.encode()):x}"' if self.how == "tagged" else ""
+        if tag and self.headers["If-None-Match"] == tag:
+            self.same.append(self.path)
+            self.send_response(304)
+            return self.end_headers()
         self.send_response(200)
+        if tag:
+            self.send_header("ETag", tag)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
+        return None
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -83,7 +96,7 @@ def listing_server(folder: Path, how: str, **more: Any) -> Iterator[tuple[str, l
     """The address of ``folder/bucket``, and the paths that are asked for; the server lists folders `how`."""
     (folder / "bucket").mkdir(exist_ok=True)
     asked: list[str] = []
-    handler = type("OneHandler", (ListingHandler,), {"how": how, "asked": asked, **more})
+    handler = type("OneHandler", (ListingHandler,), {"how": how, "asked": asked, "same": [], **more})
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
     )

@@ -30,7 +30,10 @@ from .listing import (
 from .patterns import Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from ...storage.trees.folder_on_server import FolderOnServer
+    from ...storage.trees.folder_pages import NamesInFolder
     from ..source import StorageOptions
     from .catalogue import FileCatalogue
 
@@ -101,6 +104,13 @@ def grown_on_server(folder: FolderOnServer, listing: Listing, catalogue: FileCat
     """
     folder.forget()
     names, _ = _names_below(folder, MAX_DEPTH, [])
+    return with_added(folder, names, listing, catalogue)
+
+
+def with_added(
+    folder: FolderOnServer, names: Iterable[str], listing: Listing, catalogue: FileCatalogue
+) -> Grown | None:
+    """Add those of the images in a folder that are new, and named like the others; None if there are none."""
     known = {name for _, name in listing.files}
     ending = os.path.splitext(listing.files[0][1])[1].lower()
     new = [
@@ -136,13 +146,25 @@ def holds_images_on_server(folder: FolderOnServer) -> bool:
     return False
 
 
-def _names_below(folder: FolderOnServer, depth: int, warnings: list[str]) -> tuple[list[str], list[str]]:
-    """The images in a folder and its subfolders, level by level, and what describes them.
+def images_added(folder: FolderOnServer, inside: str, before: NamesInFolder, now: NamesInFolder) -> list[str]:
+    """The images that have come into the folder `inside`, also in new folders. Blocks on the network."""
+    files = sorted(set(now.files) - set(before.files))
+    folders = natural_sorted(set(now.folders) - set(before.folders))
+    names = [inside + name for name in files if is_wanted(name) and is_image(name)]
+    level = [f"{inside}{name}/" for name in folders if is_wanted_folder(name)]
+    depth = MAX_DEPTH - inside.count("/") - 1
+    return names + _names_below(folder, depth, [], level)[0] if level and depth >= 0 else names
+
+
+def _names_below(
+    folder: FolderOnServer, depth: int, warnings: list[str], level: Sequence[str] = ("",)
+) -> tuple[list[str], list[str]]:
+    """The images in the folders `level` and below, level by level, and what describes them.
 
     What is left out is said in a warning.
     """
     names, beside = list[str](), list[str]()
-    level, n_listed = [""], 0
+    n_listed = 0
     for _ in range(depth + 1):
         listed = level[: MAX_LISTED - n_listed]
         n_listed += len(listed)

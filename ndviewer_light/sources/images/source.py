@@ -39,6 +39,7 @@ from .on_server import grown_on_server, listed_at_url
 from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
+from .server_growth import ServerGrowth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,7 @@ class ImagesSource(Source):
         self._folder = folder
         is_folder = not is_url(path) and (os.path.isdir(path) or is_pattern(path))
         self._growth = FolderGrowth(listing, by_user=by_user) if is_folder else None
+        self._server_growth = None if folder is None else ServerGrowth(folder)
         self._growing = threading.Lock()  # held while the folder is listed
         self._listing = listing
         self._files = files
@@ -260,7 +262,12 @@ class ImagesSource(Source):
         return self._look(all_of_it=True)
 
     def look(self) -> DatasetInfo:
-        """See `Source.look`: what it costs is said with `FolderGrowth`."""
+        """See `Source.look`: what it costs is said with `FolderGrowth`, and with `ServerGrowth`."""
+        if self._server_growth is not None:
+            with self._growing:
+                grown = self._server_growth.look(self._listing, self._catalogue)
+                if grown is not None:
+                    self._take(grown)
         return self._look(all_of_it=False)
 
     def _look(self, *, all_of_it: bool) -> DatasetInfo:

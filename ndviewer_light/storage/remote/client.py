@@ -240,9 +240,9 @@ class RemoteFile:
         """
         return await self._get_whole(known, self._path.endswith((".html", ".htm")))
 
-    async def get_page(self) -> Answer:
+    async def get_page(self, known: Version | None = None) -> Answer:
         """The same for a page that is meant to be one; raises `Failure`."""
-        return await self._get_whole(None, may_be_page=True)
+        return await self._get_whole(known, may_be_page=True)
 
     async def list_folder(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of files and of folders in this folder of a bucket; raises `Failure`."""

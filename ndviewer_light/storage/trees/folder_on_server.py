@@ -39,18 +39,25 @@ class FolderOnServer:
 
     def names(self, folder: str = "") -> NamesInFolder:
         """What is in a folder; nothing if the server does not say. Raises nothing."""
-        return self.tree.listed("/".join((self.tree.root, *folder.split("/")[:-1])))
+        return self.tree.listed(self._path(folder))
+
+    def names_again(self, folder: str = "") -> NamesInFolder:
+        """`names`, asked again; as before if the server does not answer. Raises nothing."""
+        return self.tree.listed_again(self._path(folder))
+
+    def _path(self, folder: str) -> str:
+        return "/".join((self.tree.root, *folder.split("/")[:-1]))
 
     def forget(self) -> None:
         """Ask anew from now on."""
         self.tree.forget()
 
-    def names_of_all(self, folders: Sequence[str]) -> list[NamesInFolder]:
-        """What is in each of several folders, which are asked for together."""
+    def names_of_all(self, folders: Sequence[str], *, again: bool = False) -> list[NamesInFolder]:
+        """What is in each of several folders, which are asked for together; `again`, see `names_again`."""
         if not folders:
             return []
         with ThreadPoolExecutor(min(_LISTED_AT_ONCE, len(folders)), "ndviewer-folders") as pool:
-            return list(pool.map(self.names, folders))
+            return list(pool.map(self.names_again if again else self.names, folders))
 
     def end_of_address(self, name: str) -> str:
         """What is appended to `address` for a file "a/b.png"; keys in buckets are not quoted."""

@@ -15,7 +15,7 @@ from .folder_pages import MAX_NAMES, NamesInFolder, names_in_list, names_in_page
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..remote.client import Answer, RemoteFile
+    from ..remote.client import Answer, RemoteFile, Version
 
 _MAX_LIST_PARTS = 100
 """Of the list of one folder; each has a thousand names."""
@@ -34,6 +34,7 @@ class ServerFolders:
         self._bucket_at = bucket
         self._lock = threading.Lock()  # guards `_known`; never held while requesting
         self._known: dict[str, NamesInFolder] = {}
+        self._pages: dict[str, Version] = {}  # which pages those of web servers are by
         self._bucket: str | None = None  # the address of the bucket, once one has answered
 
     def names(self, path: str) -> NamesInFolder:
@@ -46,10 +47,30 @@ class ServerFolders:
                 self._known[path] = known
         return known
 
+    def names_again(self, path: str) -> NamesInFolder:
+        """`names`, asked again: a page is not sent if the server says that it is the same.
+
+        As before if the server does not answer.
+        """
+        with self._lock:
+            before, page = self._known.get(path), self._pages.get(path)
+        if page is None or before is None:
+            found = self._asked(path)
+        else:
+            try:
+                found = self._in_page(path, self._folder(path.rstrip("/") + "/"), page)
+            except DatasetError:
+                found = NamesInFolder()
+        if found.is_empty and before is not None:
+            return before
+        with self._lock:
+            self._known[path] = found
+        return found
+
     def forget(self) -> None:
         """Ask anew from now on."""
         with self._lock:
-            self._known = {}
+            self._known, self._pages = {}, {}
 
     def _asked(self, path: str) -> NamesInFolder:
         place = self._folder(path.rstrip("/") + "/")
@@ -60,7 +81,7 @@ class ServerFolders:
                 return NamesInFolder(files[:MAX_NAMES], folders[:MAX_NAMES], is_cut=is_cut)
             if self._bucket is not None:
                 return self._in_bucket(self._bucket, place.url) or NamesInFolder()
-            found = _in_page(place)
+            found = self._in_page(path, place)
         except (Failure, DatasetError):
             return NamesInFolder()
         if not found.is_empty:
@@ -71,6 +92,20 @@ class ServerFolders:
                 self._bucket = bucket
                 return listed
         return NamesInFolder()
+
+    def _in_page(self, path: str, place: RemoteFile, known: Version | None = None) -> NamesInFolder:
+        """What is in a folder by its page; empty if there is none, or none but the one that is `known`."""
+        try:
+            answer = _page(place, known)
+        except Failure:
+            return NamesInFolder()
+        if not answer.content_type.startswith("text/html"):
+            return NamesInFolder()
+        found = names_in_page(answer.data.decode("utf-8", "replace"), place.url)
+        if not found.is_empty:
+            with self._lock:
+                self._pages[path] = answer.version
+        return found
 
     def _in_bucket(self, bucket: str, url: str) -> NamesInFolder | None:
         """What is in the folder at `url` by the list of a bucket; None if it does not answer with one."""
@@ -95,19 +130,9 @@ class ServerFolders:
         return NamesInFolder(tuple(files), tuple(folders), is_cut=is_cut)
 
 
-def _in_page(place: RemoteFile) -> NamesInFolder:
-    try:
-        answer = _page(place)
-    except Failure:
-        return NamesInFolder()
-    if not answer.content_type.startswith("text/html"):
-        return NamesInFolder()
-    return names_in_page(answer.data.decode("utf-8", "replace"), place.url)
-
-
-def _page(place: RemoteFile) -> Answer:
+def _page(place: RemoteFile, known: Version | None = None) -> Answer:
     refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
-    return the_scheduler().run(place.get_page, place.name)
+    return the_scheduler().run(lambda: place.get_page(known), place.name)
 
 
 def _possible_buckets(url: str) -> list[str]:

@@ -192,6 +192,10 @@ class UrlTree(Tree):
         """What the server says is in a folder, after `begin_listing`; nothing if it is not there."""
         return self._server_folders.names(path) if self.is_folder(path) else NamesInFolder()
 
+    def listed_again(self, path: str) -> NamesInFolder:
+        """`listed`, asked again; as before if the server does not answer."""
+        return self._server_folders.names_again(path)
+
     def _bucket_at(self, url: str) -> RemoteFile:
         settings, signed = self._way
         return RemoteFile(url, settings, signed=signed)
