@@ -13,26 +13,13 @@ import numpy as np
 
 from ..model import Channel
 from .display_window import useful_window
+from .written_units import SECONDS_PER_UNIT, UM_PER_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_UM_PER_UNIT = {
-    **dict.fromkeys(("um", "µm", "μm", "\\u00b5m", "micron", "microns", "micrometer", "micrometers"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter", "millimeters"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimeters"), 1e4),
-    **dict.fromkeys(("m", "meter", "meters"), 1e6),
-    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
-}
-_SECONDS_PER_UNIT = {
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds"), 1e-6),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86_400.0),
-}
+_LENGTHS_UM = {**UM_PER_UNIT, "\\u00b5m": 1.0}
+_TIMES_S = {**SECONDS_PER_UNIT, "": 1.0}
 _ORDERS = {"czt", "ctz", "zct", "ztc", "tcz", "tzc"}
 _MOST_IMAGES = 10_000_000
 
@@ -84,14 +71,14 @@ def steps(
     found: dict[str, float] = {}
     unit = _unit(metadata.get("unit"))
     for role, per_unit in (("y", per_unit_y), ("x", per_unit_x)):
-        um = _UM_PER_UNIT.get(_unit(metadata.get(f"{role}unit")) or unit)
+        um = _LENGTHS_UM.get(_unit(metadata.get(f"{role}unit")) or unit)
         if um is not None and per_unit:
             found[role] = um / per_unit
     spacing, interval = _step(metadata.get("spacing")), _step(metadata.get("finterval"))
-    um = _UM_PER_UNIT.get(_unit(metadata.get("zunit")) or unit)
+    um = _LENGTHS_UM.get(_unit(metadata.get("zunit")) or unit)
     if um is not None and spacing:
         found["z"] = um * spacing
-    seconds = _SECONDS_PER_UNIT.get(_unit(metadata.get("tunit")))
+    seconds = _TIMES_S.get(_unit(metadata.get("tunit")))
     if seconds is not None and interval:
         found["t"] = seconds * interval
     return found

@@ -15,7 +15,8 @@ from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
 from ..model import Channel
-from .recorded_times import NOT_SAID, SECONDS_PER_UNIT, RecordedTimes, exposures_ms, plane_times
+from .recorded_times import NOT_SAID, RecordedTimes, exposures_ms, plane_times
+from .written_units import SECONDS_PER_UNIT, UM_PER_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,9 @@ _NAMESPACES = tuple(
     f"http://www.openmicroscopy.org/Schemas/OME/{schema}" for schema in ("2016-06", "2015-01", "2013-06")
 )
 
-_UM_PER_UNIT = {
+_LENGTHS_UM = {
+    **UM_PER_UNIT,
     "": 1.0,
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometers", "micrometre"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre"), 1e4),
-    **dict.fromkeys(("m", "meter", "meters", "metre"), 1e6),
-    **dict.fromkeys(("in", "inch", "inches"), 25_400.0),
     "å": 1e-4,
     "pm": 1e-6,
     "fm": 1e-9,
@@ -225,7 +221,7 @@ def _color(text: str | None) -> str:
 
 def _wavelength_nm(channel: Element, kind: str) -> float | None:
     unit = channel.get(f"{kind}WavelengthUnit", "nm").strip().lower()
-    factor = 1e3 if unit in ("µm", "μm") else _UM_PER_UNIT.get(unit, 0.0) * 1e3
+    factor = 1e3 if unit in ("µm", "μm") else _LENGTHS_UM.get(unit, 0.0) * 1e3
     nanometres = _float(channel.get(f"{kind}Wavelength"))
     return nanometres * factor if nanometres is not None and 1 <= nanometres * factor <= 1e6 else None
 
@@ -242,7 +238,7 @@ def first_position_um(pixels: Element) -> tuple[float | None, float | None, floa
 def _length_um(plane: Element, name: str) -> float | None:
     unit = plane.get(f"{name}Unit", "µm").strip().lower()
     value = _float(plane.get(name))
-    return None if value is None or unit not in _UM_PER_UNIT else value * _UM_PER_UNIT[unit]
+    return None if value is None or unit not in _LENGTHS_UM else value * _LENGTHS_UM[unit]
 
 
 def _float(text: str | None) -> float | None:
@@ -409,7 +405,7 @@ def _first_pixels(root: Element) -> Element | None:
 def size_um(pixels: Element, axis: str) -> float | None:
     unit = pixels.get(f"PhysicalSize{axis}Unit", "µm").strip().lower()
     try:
-        size = float(pixels.get(f"PhysicalSize{axis}", "")) * _UM_PER_UNIT.get(unit, math.nan)
+        size = float(pixels.get(f"PhysicalSize{axis}", "")) * _LENGTHS_UM.get(unit, math.nan)
     except ValueError:
         return None
     return size if math.isfinite(size) and size > 0 else None

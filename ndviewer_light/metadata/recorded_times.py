@@ -9,21 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .written_units import SECONDS_PER_UNIT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from xml.etree.ElementTree import Element
 
-SECONDS_PER_UNIT = {
-    "s": 1.0,
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "μs": 1e-6,
-    "ms": 1e-3,
-    "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-}
 _MOST_JSON_LETTERS = 1024**2
 """Of what is said of one plane."""
 _SQUIDS_FORMAT = "%Y-%m-%d_%H-%M-%S.%f"

@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import LimitExceededError, UnsupportedError
 from ...metadata.guessed_axes import SAMPLES, axes_given, other_axes
 from ...metadata.ngff import SANE_STEP
-from ...metadata.recorded_times import SECONDS_PER_UNIT
+from ...metadata.written_units import SECONDS_PER_UNIT, UM_PER_UNIT
 from ...model import (
     RGB_COLORS,
     Channel,
@@ -38,16 +38,6 @@ if TYPE_CHECKING:
     from .array import DatasetFacts
     from .file import HDF5File
 
-
-UM_PER_UNIT = {
-    **{"nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6},
-    **{"nanometer": 1e-3, "micrometer": 1.0, "micron": 1.0, "millimeter": 1e3, "centimeter": 1e4},
-    "meter": 1e6,
-}
-_SECONDS_PER_WORD = {
-    **SECONDS_PER_UNIT,
-    **{"sec": 1.0, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0},
-}
 
 _IMAGE_SPECIFICATION = "HDF5's image specification"
 _INTERLACED = {"INTERLACE_PIXEL": "yxc", "INTERLACE_LINE": "ycx", "INTERLACE_PLANE": "cyx"}
@@ -135,7 +125,7 @@ def sane_steps(steps: Mapping[str, float | None]) -> dict[str, float]:
 
 def unit_factor(unit: object, role: str) -> float | None:
     """The factor from `unit` to µm, or s along t; None for an unknown unit."""
-    table = _SECONDS_PER_WORD if role == "t" else UM_PER_UNIT
+    table = SECONDS_PER_UNIT if role == "t" else UM_PER_UNIT
     if not isinstance(unit, str):
         return None
     name = unit.strip()

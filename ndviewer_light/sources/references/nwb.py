@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
+from ...metadata.written_units import UM_PER_UNIT
 from ...model import Channel
 from .array_chunks import referenced_array
 from .reference_file import INLINE, inline_bytes
@@ -29,10 +30,6 @@ MAX_TIMES = 1_000_000
 """Time points of which the times are looked at."""
 _MAX_NWB_TEXT = 4096
 _MAX_LINKS = 8
-_UM_PER_UNIT = {
-    **{"meters": 1e6, "meter": 1e6, "millimeters": 1e3, "micrometers": 1.0, "nanometers": 1e-3},
-    **{"m": 1e6, "mm": 1e3, "um": 1.0, "nm": 1e-3},
-}
 
 
 class SeriesImage(NamedTuple):
@@ -154,7 +151,7 @@ def _grid_um(
 
 def _numbers(references: References, path: str) -> list[float]:
     """A few numbers stored inline in the reference file, converted to µm; else none."""
-    factor = _UM_PER_UNIT.get(str(references.attributes(path).get("unit", "meters")).lower(), 0.0)
+    factor = UM_PER_UNIT.get(str(references.attributes(path).get("unit", "meters")).lower(), 0.0)
     return [value * factor for value in _values(references, path)]
 
 
