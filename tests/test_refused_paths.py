@@ -121,3 +121,19 @@ def test_a_series_with_an_invalid_path_cannot_be_read_and_the_others_can(
         np.testing.assert_array_equal(dataset.plane(p=2), stores.plane(p=2))
         with pytest.raises(DatasetError, match="leads out of the dataset"):
             dataset.plane(p=1)
+
+
+def test_an_image_of_a_scene_with_an_invalid_path_is_left_out_with_a_sentence(tmp_path: Path) -> None:
+    ways = [
+        {"type": "identity", "input": {"path": path, "name": "own"}, "output": {"name": "world"}}
+        for path in ("a", "../other.zarr", "b")
+    ]
+    scene = {"coordinateSystems": [{"name": "world", "axes": []}], "coordinateTransformations": ways}
+    stores.write_group(tmp_path / "s.zarr", {"version": "0.6", "scene": scene})
+    for i, name in enumerate("ab"):
+        stores.write_image(tmp_path / "s.zarr" / name, p=i)
+    stores.write_image(tmp_path / "other.zarr", p=2)
+    with open_dataset(tmp_path / "s.zarr") as dataset:
+        assert [position.name for position in dataset.info.positions] == ["a", "b"]
+        assert any("leads out of the dataset" in warning for warning in dataset.info.warnings)
+        np.testing.assert_array_equal(dataset.plane(p=1), stores.plane(p=1))

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from ..storage.limits import JsonObject
 
-_MAX_REFUSED = 8
-"""Of the images of a well that are left out, it is said why of so many."""
+MAX_REFUSED = 8
+"""Of the images of a well or a scene that are left out, it is said why of so many."""
 
 
 class Well(NamedTuple):
@@ -127,7 +127,7 @@ def well_images(attributes: JsonObject, where: str) -> WellImages | None:
         except DatasetError as error:
             refused.append(str(error))
     paths = sorted(found, key=natural_key)
-    return WellImages(tuple(paths), tuple(found[path] for path in paths), tuple(refused[:_MAX_REFUSED]))
+    return WellImages(tuple(paths), tuple(found[path] for path in paths), tuple(refused[:MAX_REFUSED]))
 
 
 def plate_acquisitions(attributes: JsonObject) -> dict[str, str]:

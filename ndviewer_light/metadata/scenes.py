@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 
 class SceneImages(NamedTuple):
-    """The images of a scene in the order in which they are mentioned; the axes of its system, if any."""
+    """The images of a scene in the order in which they are mentioned; the axes of its system, if any.
+
+    `refused` is why others are left out: they have invalid paths.
+    """
 
     images: tuple[ImageInScene, ...]
     axes: tuple[Axis, ...]
+    refused: tuple[str, ...] = ()
 
 
 class ImageInScene(NamedTuple):
@@ -46,17 +50,22 @@ def is_scene(attributes: JsonObject) -> bool:
 
 
 def scene(attributes: JsonObject, where: str) -> SceneImages:
-    """The images of a scene and how they lie. Raises `UntrustedReferenceError` for one that lies outside."""
+    """The images of a scene and how they lie; one that lies outside is left out. Raises nothing."""
     told = find(attributes, ("scene",))
     told = told if isinstance(told, dict) else {}
     systems = [each for each in listed(told.get("coordinateSystems")) if isinstance(each, dict)]
     ways: dict[System, list[tuple[System, TransformationStep]]] = defaultdict(list)
     images: dict[str, None] = {}
     ends: list[System] = []
+    refused: dict[str, None] = {}
     for transform in listed(told.get("coordinateTransformations"))[:MAX_POSITIONS]:
         if not isinstance(transform, dict):
             continue
-        start, end = (_system(transform.get(key), where) for key in ("input", "output"))
+        try:
+            start, end = (_system(transform.get(key), where) for key in ("input", "output"))
+        except DatasetError as error:
+            refused[str(error)] = None
+            continue
         ends.append(end)
         ways[start].append((end, TransformationStep(transform, False)))
         ways[end].append((start, TransformationStep(transform, True)))
@@ -66,6 +75,7 @@ def scene(attributes: JsonObject, where: str) -> SceneImages:
     return SceneImages(
         tuple(ImageInScene(path, _way_from(path, found)) for path in images),
         _axes_of(systems, where),
+        tuple(refused),
     )
 
 

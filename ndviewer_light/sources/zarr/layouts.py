@@ -263,6 +263,7 @@ class _ImageFinder:
 
     def _scene_places(self, node: Node) -> list[ImageLocation]:
         found = scenes.scene(node.attributes, node.file)
+        self.warnings += found.refused[: plates.MAX_REFUSED]
         places = []
         for i, image in enumerate(found.images):
             if image.way is None:
