@@ -60,6 +60,17 @@ def test_a_large_plane_is_drawn_from_the_finest_level_that_was_filled(
 
 
 @pytest.mark.parametrize("version", [2, 3])
+def test_levels_in_an_archive(tmp_path: Path, version: int) -> None:
+    for empty, level in (((), 2), ((2,), 1), ((1, 2), 0)):
+        path = tmp_path / f"{len(empty)}.zarr"
+        write(path, large(), version, empty)
+        archive = shutil.make_archive(str(path), "zip", path)
+        with open_dataset(archive) as dataset:
+            assert dataset.drawn_level(0, 900, 900).level == level, empty
+            assert len(dataset.drawn_levels(0)) == 3 - len(empty)
+
+
+@pytest.mark.parametrize("version", [2, 3])
 def test_small_planes_have_small_pictures(tmp_path: Path, version: int) -> None:
     pixels = np.full((1, 1, 1, 700, 800), 9, np.uint16)
     write(tmp_path / "i.zarr", pixels, version, (1, 2))

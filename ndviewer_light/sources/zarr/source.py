@@ -97,7 +97,7 @@ class ZarrSource(Source):
         self._shards = ShardIndexes(tree)
         self._many = MissingPlanesOfMany(self.are_stored)
         self._frame_times = FrameTimes(tree)
-        self._filled = FilledLevels()
+        self._filled = FilledLevels(tree)
 
     # ---- opening ---------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class ZarrSource(Source):
     def level_for(self, p: int, height: int, width: int) -> int:
         """See `Source.level_for`; by the scales in the metadata, so that no other level is opened.
 
-        In local folders, a finer one instead of one that was made and never filled.
+        In local folders and archives, a finer one instead of one that was made and never filled.
         """
         store = self._planes.place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
@@ -188,7 +188,7 @@ class ZarrSource(Source):
         level = level_that_fits(image, height, width)
         if level is None:
             level = super().level_for(p, height, width)
-        return self._filled.at_least_as_fine(image, level) if is_folder else level
+        return self._filled.at_least_as_fine(image, level)
 
     def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`: of local images in a dataset that was opened by its path."""
