@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,17 @@ import numpy as np
 import pytest
 from hdf5_files import IMAGING_PLANE, volume, write_nwb
 from stores import needs_zarr_3
-from written import NWB_MASKS
+from written import NWB_LISTS, NWB_MASKS
 
 from ndviewer_light import open_dataset
-from ndviewer_light.errors import CorruptDataError, UnsupportedError
-from ndviewer_light.model import PlaneKey, Region
+from ndviewer_light.errors import (
+    CorruptDataError,
+    DatasetError,
+    LimitExceededError,
+    MetadataError,
+    UnsupportedError,
+)
+from ndviewer_light.model import PlaneKey, PlaneState, Region
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.source import LabelPart
 from tests.range_server import RangeServer
@@ -206,3 +213,113 @@ def test_masks_in_zarr_on_a_server(tmp_path: Path) -> None:
             assert dataset.labels(0) == ()
             (seen,) = dataset.label_parts("Cells", [LabelPart(1, 0, 0, (0, 0, 20, 12), 12, 20)])
             np.testing.assert_array_equal(seen.values, regions_written())
+
+
+_CELLS, _SOMATA = (f"processing/ophys/ImageSegmentation/{name}" for name in ("Cells", "Somata"))
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    """`write_hdmf_zarr.lists`."""
+    with zipfile.ZipFile(NWB_LISTS) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path / "lists.nwb.zarr"
+
+
+def check_lists(store: Path | str, **options: str) -> None:
+    """The lists of pixels and voxels are the masks of their series."""
+    with open_dataset(str(store), storage_options=options) as dataset:
+        named = {position.name: p for p, position in enumerate(dataset.info.positions)}
+        (seen,) = dataset.label_parts("Cells", [LabelPart(named["two photon"], 0, 0, (0, 0, 20, 12), 12, 20)])
+        np.testing.assert_array_equal(seen.values, regions_written())
+    with open_dataset(f"{store}::{_CELLS}", storage_options=options) as masks:
+        assert [position.name for position in masks.info.positions] == ["ROI 7", "ROI 8", "ROI 9"]
+        for p in range(3):
+            np.testing.assert_array_equal(masks.plane(p=p), 0.5 * (regions_written() == p + 1))
+        assert masks.state(PlaneKey(p=2)) is PlaneState.PRESENT
+        part = masks.plane(p=1, region=(2, 3, 4, 9))
+        np.testing.assert_array_equal(part, 0.5 * (regions_written() == 2)[2:6, 3:12])
+    with open_dataset(f"{store}::{_SOMATA}", storage_options=options) as masks:
+        assert masks.sizes["z"] == 5
+        for z in range(5):
+            wanted = 0.5 * (regions_written() == 3) * (z in (1, 3))
+            np.testing.assert_array_equal(masks.plane(p=2, z=z), wanted)
+
+
+def test_lists_in_zarr_are_read_like_pictures_of_masks(lists: Path) -> None:
+    check_lists(lists)
+
+
+def test_lists_in_zarr_on_a_server(lists: Path) -> None:
+    pytest.importorskip("obstore")
+    with RangeServer(lists.parent) as server:
+        check_lists(server.url(lists.name), disk_cache="no")
+
+
+def rewrite(folder: Path, **fields: object) -> None:
+    """Change the metadata of an array."""
+    file = folder / ".zarray"
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def in_small_chunks(folder: Path) -> None:
+    """Store a list as it is, in chunks of 7 records that are not compressed; the third one is missing."""
+    import tensorstore as ts
+
+    spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder)}}
+    fields = {name: ts.open(spec | {"field": name}).result().read().result() for name in ("x", "y", "weight")}
+    records = np.zeros(len(fields["x"]), _PIXEL)
+    for name, values in fields.items():
+        records[name] = values
+    (folder / "0").unlink()
+    rewrite(folder, chunks=[7], compressor=None)
+    padded = np.concatenate([records, np.zeros(-len(records) % 7, _PIXEL)])
+    for i in range(len(padded) // 7):
+        if i != 2:
+            (folder / str(i)).write_bytes(padded[7 * i : 7 * i + 7].tobytes())
+
+
+def test_a_list_in_several_chunks(lists: Path) -> None:
+    in_small_chunks(lists / _CELLS / "pixel_mask")
+    with open_dataset(f"{lists}::{_CELLS}") as masks:
+        whole = 0.5 * (regions_written() == 1)
+        assert 0 < (masks.plane(p=0) != whole).sum() <= 7  # what was in the missing chunk
+        np.testing.assert_array_equal(masks.plane(p=2), 0.5 * (regions_written() == 3))
+
+
+def test_without_a_series_lists_in_zarr_are_as_large_as_their_pixels_need(lists: Path) -> None:
+    (lists / ".zmetadata").unlink()
+    for name in ("two photon", "stack"):
+        (lists / "acquisition" / name).rename(lists.parent / name)
+    with open_dataset(f"{lists}::{_CELLS}") as masks:
+        labels = regions_written()
+        rows, columns = (int(at.max()) + 1 for at in np.nonzero(labels))
+        np.testing.assert_array_equal(masks.plane(p=0), 0.5 * (labels == 1)[:rows, :columns])
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"dtype": [["x", "<u4"], ["weight", "<f4"]]}, UnsupportedError),
+        ({"dtype": [["x", "<u4"], ["y", "|S4"]]}, UnsupportedError),
+        ({"dtype": [["x", "<u4"], ["y", "<u4", [100]]]}, UnsupportedError),
+        ({"dtype": "|O", "filters": [{"id": "pickle"}]}, UnsupportedError),
+        ({"chunks": [2**40]}, LimitExceededError),
+        ({"chunks": [0]}, MetadataError),
+        ({"shape": [44]}, CorruptDataError),
+    ],
+    ids=["no y", "texts", "lists", "objects", "huge chunks", "no chunks", "too short"],
+)
+def test_lists_in_zarr_that_are_damaged(
+    lists: Path, fields: dict[str, object], error: type[DatasetError]
+) -> None:
+    rewrite(lists / _CELLS / "pixel_mask", **fields)
+    with pytest.raises(error, match="pixel_mask"):
+        open_dataset(f"{lists}::{_CELLS}")
+
+
+def test_a_damaged_chunk_of_a_list_is_said(lists: Path) -> None:
+    file = lists / _CELLS / "pixel_mask" / "0"
+    file.write_bytes(file.read_bytes()[:40])
+    with open_dataset(f"{lists}::{_CELLS}") as masks, pytest.raises(DatasetError, match="pixel_mask"):
+        masks.plane()

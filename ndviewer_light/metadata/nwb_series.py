@@ -69,8 +69,7 @@ def masks_meta(name: str, attributes: JsonObject, shape: Sequence[int], look: Lo
     if len(shape) not in (3, 4):
         raise UnsupportedError(f"{where} has {len(shape)} dimensions; masks have (region, x, y[, z])")
     roles = "pxyz"[: len(shape)]
-    plane = _linked(attributes, "imaging_plane")
-    steps = _grid_um(look, plane, dict(zip(roles, shape, strict=True)))
+    steps = _grid_um(look, imaging_plane(attributes), dict(zip(roles, shape, strict=True)))
     return ImageMeta(
         axes=tuple(Axis(role, role, "micrometer" if role != "p" else None) for role in roles),
         paths=(MASKS,),
@@ -95,7 +94,7 @@ def series_meta(
     is_rgb = is_camera and rank == 4 and shape[-1] == len(_RGB) and str(dtype) == "uint8"
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     units = {"t": "second", **dict.fromkeys("xyz", "micrometer")}
-    plane = _linked(attributes, "imaging_plane")
+    plane = imaging_plane(attributes)
     steps = {
         "t": _frame_seconds(look, shape[0]),
         **_grid_um(look, plane, dict(zip(roles, shape, strict=True))),
@@ -108,6 +107,11 @@ def series_meta(
         channels=_RGB if is_rgb else (_channel(name, plane, look),),
         name=name,
     )
+
+
+def imaging_plane(attributes: JsonObject) -> str:
+    """The path of the imaging plane in the file that a series or a table of regions names; "" if none."""
+    return _linked(attributes, "imaging_plane")
 
 
 def _linked(attributes: JsonObject, name: str) -> str:

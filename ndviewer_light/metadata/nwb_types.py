@@ -13,5 +13,8 @@ REGIONS = "PlaneSegmentation"
 MASKS = "image_mask"
 """What they are called in such a table, unless they are lists of pixels."""
 
+LISTS = {"pixel_mask": "xy", "voxel_mask": "xyz"}
+"""What masks that are lists of pixels are called, and the coordinates in their records."""
+
 MAX_SHORT = 16
 """The maximum number of values in image metadata; more are data."""

@@ -1,5 +1,5 @@
 """NWB files in Zarr as hdmf-zarr writes them: a two-photon series with its imaging plane, and a camera's; the
-same with the masks of three regions.
+same with the masks of three regions, as pictures, lists of pixels, and lists of voxels.
 
 pip install hdmf-zarr==0.13.0 pynwb==4.2.0
 python tests/data/write_hdmf_zarr.py
@@ -42,14 +42,37 @@ def masks(path: Path) -> None:
         io.write(file, cache_spec=False)
 
 
-def imaging_plane(file: NWBFile) -> ImagingPlane:
+def lists(path: Path) -> None:
+    """The regions of `masks` as lists of pixels; in a stack of such frames, as voxels at z 1 and 3."""
+    file = NWBFile("test", "lists", datetime(2026, 1, 1, tzinfo=timezone.utc))
+    plane = imaging_plane(file)
+    photons = {"rate": 10.0, "unit": "n.a."}
+    data = coded("txy", (2, 20, 12))
+    file.add_acquisition(TwoPhotonSeries(name="two photon", data=data, imaging_plane=plane, **photons))
+    other = imaging_plane(file, "Volume")
+    stack = np.stack([data] * 5, -1)
+    file.add_acquisition(TwoPhotonSeries(name="stack", data=stack, imaging_plane=other, **photons))
+    segmentation = ImageSegmentation()
+    file.create_processing_module("ophys", "").add(segmentation)
+    make = segmentation.create_plane_segmentation
+    cells = make(name="Cells", description="", imaging_plane=plane)
+    somata = make(name="Somata", description="", imaging_plane=other)
+    for i in range(3):
+        pixels = [(x, y, 0.5) for x in range(4 * i, 4 * i + 3) for y in range(i, i + 5)]
+        cells.add_roi(pixel_mask=pixels, id=7 + i)
+        somata.add_roi(voxel_mask=[(x, y, z, w) for x, y, w in pixels for z in (1, 3)], id=i)
+    with NWBZarrIO(str(path), mode="w") as io:
+        io.write(file, cache_spec=False)
+
+
+def imaging_plane(file: NWBFile, name: str = "ImagingPlane") -> ImagingPlane:
     """With 0.5 µm a pixel along x, and 0.25 µm along y."""
     channel = OpticalChannel(name="green", description="", emission_lambda=520.0)
     return file.create_imaging_plane(
-        name="ImagingPlane",
+        name=name,
         optical_channel=channel,
         description="",
-        device=file.create_device("microscope"),
+        device=file.devices.get("microscope") or file.create_device("microscope"),
         excitation_lambda=920.0,
         indicator="GCaMP6f",
         location="V1",
@@ -74,3 +97,4 @@ def series(path: Path) -> None:
 if __name__ == "__main__":
     keep("hdmf-zarr", "series", series, "series.nwb.zarr")
     keep("hdmf-zarr", "masks", masks, "masks.nwb.zarr")
+    keep("hdmf-zarr", "lists", lists, "lists.nwb.zarr")

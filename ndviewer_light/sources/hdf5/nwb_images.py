@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...metadata.nwb_types import MASKS, REGIONS
+from ...metadata.nwb_types import LISTS, MASKS, REGIONS
 from ...model import Channel
 from ...storage.limits import MAX_POSITIONS
 from . import nwb
 from .array import facts, refuse_outside
 from .images import HDF5Image, rgb_channels, sane_steps
-from .nwb_pixel_masks import LISTS, facts_of_list, is_list_of_pixels
+from .nwb_pixel_masks import facts_of_list, is_list_of_pixels
 
 if TYPE_CHECKING:
     import h5py

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, LimitExceededError, UnsupportedError
-from ...metadata.nwb_types import MAX_SHORT
+from ...metadata.nwb_types import LISTS, MAX_SHORT
 from ...storage.limits import MAX_CHUNK_BYTES, MAX_POSITIONS
 from . import nwb
 from .array import DatasetFacts, Opened, refuse_outside
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     import h5py
 
     from .file import HDF5File
-
-LISTS = {"pixel_mask": "xy", "voxel_mask": "xyz"}
-"""What lists of pixels are called, and the coordinates in their records."""
 
 _SERIES_SECONDS = 1.0
 """How long the series is searched that masks belong to."""

@@ -33,6 +33,7 @@ from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, MOST_LEVELS, is_plain
 from ...storage.printable import brief
 from ...storage.trees.consolidated import CONSOLIDATED
 from ...storage.trees.tree import LOCAL
+from .pixel_lists import MasksOfLists, PixelList, masks_of_lists
 from .small_arrays import numbers_of, text_of
 
 if TYPE_CHECKING:
@@ -84,13 +85,19 @@ def _own_node(path: str, tree: Tree, version: int | None, kind: str) -> Node | N
     return None
 
 
-def learn_consolidated(tree: Tree, names: Sequence[str] = (CONSOLIDATED, "zarr.json")) -> None:
-    """Read the consolidated metadata at the root of a dataset, if there is any and it has changed."""
-    for name in names if tree.root else ():
-        file = tree.join(tree.root, name)
+def learn_consolidated(
+    tree: Tree, names: Sequence[str] = (CONSOLIDATED, "zarr.json"), folder: str = ""
+) -> None:
+    """Read the consolidated metadata at the root of a dataset, if there is any and it has changed.
+
+    `folder` is another one than the root.
+    """
+    folder = folder or tree.root
+    for name in names if folder else ():
+        file = tree.join(folder, name)
         raw = tree.read_small(file)
         if raw is not None:
-            tree.consolidated.learn(tree.root, raw, file)
+            tree.consolidated.learn(folder, raw, file)
 
 
 def _copied_node(path: str, tree: Tree) -> Node | None:
@@ -176,6 +183,8 @@ class ZarrImage:
     """What its axes are taken for by their number, if its metadata do not say it."""
     is_native: bool = True
     """Whether tensorstore knows its codecs."""
+    pixels: PixelList | None = None
+    """The list of pixels that it is made from, if it is."""
 
     def has(self, role: str) -> bool:
         """Whether the array has this axis."""
@@ -270,10 +279,40 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
 def _image_of_masks(group: Node, level: int, tree: Tree) -> ZarrImage:
     """The masks of a table of regions of NWB, a position each."""
     _check_level(level, 1, group.path)
-    array, facts = _array_in(group, MASKS, tree)
     name, look = tree.name(group.path), _looking(group, tree)
+    node = read_node(tree.join(group.path, MASKS), tree, group.version, "array")
+    if node is None:
+        learn_consolidated(tree, folder=tree.top)  # which names the series
+    listed = masks_of_lists(group, read_node, tree) if node is None else None
+    if listed is not None:
+        meta = nwb_series.masks_meta(name, group.attributes, listed.shape, look, group.path)
+        return _image_of_lists(group, listed, meta)
+    array, facts = _array_in(group, MASKS, tree)
     meta = nwb_series.masks_meta(name, group.attributes, facts.shape, look, group.path)
     return _image(array, meta, 0, 1, provisional=False)
+
+
+def _image_of_lists(group: Node, masks: MasksOfLists, meta: ngff.ImageMeta) -> ZarrImage:
+    """The image of masks that are lists, as if each were a chunk."""
+    axes, _ = ngff.resolve_axes(meta, masks.shape, None, group.file)
+    document = {
+        **{"zarr_format": 2, "shape": list(masks.shape), "chunks": [1, *masks.shape[1:]], "dtype": "<f4"},
+        **{"order": "C", "compressor": None, "filters": None, "fill_value": 0},
+    }
+    return ZarrImage(
+        array=masks.pixels.folder,
+        level=0,
+        n_levels=1,
+        meta=meta,
+        facts=ArrayFacts(2, masks.shape, np.dtype(np.float32)),
+        axes=axes,
+        document=document,
+        provisional=False,
+        warnings=meta.warnings,
+        is_as_written=False,
+        is_native=False,
+        pixels=masks.pixels,
+    )
 
 
 def region_names(group: str, n: int, tree: Tree) -> list[str]:

@@ -186,6 +186,10 @@ class OpenArrays:
         return array
 
     def _opened(self, image: ZarrImage) -> OpenArray:
+        if image.pixels is not None:
+            from .listed_masks import ListedMasks
+
+            return ListedMasks(image, image.pixels, self._tree, self._native)
         if not image.is_native:
             from .decoded import DecodedArray
 

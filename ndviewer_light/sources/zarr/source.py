@@ -444,6 +444,8 @@ class ZarrSource(Source):
             if not all(is_inside) and self._arrays.if_open(place.store, 0) is not None:
                 image = self._arrays.get(place.store, 0, again=True).image  # it may have grown since
                 is_inside = [image.holds(key, place.p_index) for key in own]
+            if image.pixels is not None:  # a region without a pixel has a mask as well
+                return list(is_inside)
             told = stored_in_files(image, list(compress(own, is_inside)), place.p_index, self._shards)
         except (DatasetError, IndexError):
             return super().are_stored(keys)

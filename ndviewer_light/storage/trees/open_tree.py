@@ -34,7 +34,11 @@ def open_tree(path: str, options: Mapping[str, str] | None = None) -> Tree:
     if is_url(path):
         from .url import UrlTree  # most datasets are local
 
-        return UrlTree(_joined(file, safe_node(inner, file), "/"), options)
+        names = safe_node(inner, file)
+        tree = UrlTree(_joined(file, names, "/"), options)
+        if names and tree.root.endswith(f"/{names}"):
+            tree.top = tree.root[: -len(names) - 1]
+        return tree
     return LocalTree(_joined(file, safe_node(inner, file), os.sep), options, file if inner else "")
 
 

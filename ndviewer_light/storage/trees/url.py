@@ -327,13 +327,15 @@ class UrlTree(Tree):
 
     def _place(self, path: str, *, is_folder: bool = False) -> RemoteFile:
         settings, signed = self._way
-        relative = self._relative(path)
+        base, relative = self._base, self._relative(path)
+        if self.top and not f"{path}/".startswith(f"{self.root}/"):  # elsewhere in the store
+            base, relative = base.removesuffix(self.root[len(self.top) :]), path[len(self.top) :]
         if self._scheme in ("s3", "gs"):
-            return RemoteFile(self._base + relative, settings, signed=signed, is_folder=is_folder)
-        return RemoteFile(self._base + quote(relative) + self._query, settings, signed=signed)
+            return RemoteFile(base + relative, settings, signed=signed, is_folder=is_folder)
+        return RemoteFile(base + quote(relative) + self._query, settings, signed=signed)
 
     def _relative(self, path: str) -> str:
-        """`path` relative to the root, with leading slash."""
+        """`path` below the root relative to it, with leading slash."""
         return path[len(self.root) :]
 
     # ---- arrays --------------------------------------------------------------------------------
