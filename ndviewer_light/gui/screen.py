@@ -21,11 +21,13 @@ from .interpretation.read_as import ReadAs
 from .opener import Refresher
 from .openings import Openings
 from .places.place_wanted import PlaceWanted
+from .places.way_to_planes import WayToPlanes
 from .poll import Poll
 from .run_status.dataset_status import DatasetStatus
 from .run_status.latency_view import LatencyView
 from .run_status.run_watch import RunWatch
 from .run_status.status_row import StatusRow
+from .run_status.warning_ways import WarningWays
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
 from .saved_views.other_views import OtherViews
@@ -45,15 +47,12 @@ from .windows.dataset_choices import DatasetChoices
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ..engine.dataset import Dataset
     from .canvas.display import Canvas
-    from .look.texts_in_place import Piece
 
 logger = logging.getLogger(__name__)
-
-_OF_OVERVIEW = "Overview: "
 
 
 class Screen(QWidget):
@@ -113,18 +112,20 @@ class Screen(QWidget):
         self.latency = LatencyView(self.stage.overlay)
         self.follower = ViewFollower(self.stage, self._row)
         self._wanted = PlaceWanted(self.stage, self.follower)
-        self.finder = PlaneFinder(self.stage, self._row, self.follower, self._background, self.poll)
+        way = WayToPlanes(self.stage, self.follower)
+        self.finder = PlaneFinder(self.stage, self._row, way, self._background, self.poll)
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
         self.tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
-        self.tools.scene.said.connect(self._on_hover_text)
-        self.tools.scene.noted.connect(self._on_noted)
+        self.warnings = WarningWays(self._row, way, self.tools.scene.leave, self._background, self.poll)
+        self.tools.scene.said.connect(self._dataset_status.say_under_mouse)
+        self.tools.scene.noted.connect(self._dataset_status.say_of_overview)
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)
         self.views.others = self.links.others = OtherViews(self.tools.orthogonal, self.tools.split)
         if self._with_panels:
             self.side = SidePanels(
                 self.stage, self, lambda p: self.move_along(p=p), self._path_of, self.tools.show_on_maps
             )
-        self.stage.hover_text.connect(self._on_hover_text)
+        self.stage.hover_text.connect(self._dataset_status.say_under_mouse)
         self.pages = ScreenPages(self.stage)
         self.pages.currentChanged.connect(self._on_page_changed)
         self.message = self.pages.message
@@ -419,6 +420,7 @@ class Screen(QWidget):
         frame = canvas.frame if canvas is not None else None
         if session is not None and session.dataset is self.stage.dataset and frame is not None:
             self.latency.take_frame(session.dataset, frame)
+            self.warnings.take_frame(session.dataset, frame)
             self.read_as.note_failures(plane.reason for plane in frame.planes.values() if plane.reason)
         # after a slow frame, the next one need not wait for the timer as well
         self.poll.step_if_due()
@@ -474,14 +476,6 @@ class Screen(QWidget):
         if self.sessions.shown is not None:
             self.stage.refresh()  # changes that happened meanwhile
 
-    @safe_slot
-    def _on_hover_text(self, text: str, choices: Sequence[Sequence[Piece]] = ()) -> None:
-        self.status.say("pointer", text, choices=choices)
-
-    @safe_slot
-    def _on_noted(self, text: str) -> None:
-        if text or self.status.said("message").startswith(_OF_OVERVIEW):
-            self._say(f"{_OF_OVERVIEW}{text}" if text else "")
 
     @safe_slot
     def _on_chosen(self, path: str) -> None:

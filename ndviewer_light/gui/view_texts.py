@@ -64,6 +64,20 @@ def projection_text(projection: StackProjection, n_z: int) -> str:
     return f"{projection.how} of z {planes[0] + 1}–{planes[-1] + 1}"
 
 
+def plane_words(info: DatasetInfo, t: int | None, p: int | None, c: int | None, z: int | None) -> list[str]:
+    """What is said of the indices of a plane, as on the sliders; without None and axes of size 1."""
+    parts = []
+    if p is not None and 1 < len(info.positions) > p:
+        parts.append(info.positions[p].title)
+    if t is not None and info.n_t > 1:
+        parts.append(f"t {t + 1}")
+    if z is not None and info.n_z > 1:
+        parts.append(f"z {z + 1}")
+    if c is not None and c < len(info.channels) and info.channels[c].name:
+        parts.append(info.channels[c].name)
+    return parts
+
+
 def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: str) -> str:
     """Where a view is: position, time point and plane, as far as there are several.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..model import PlaneKey, PlaneState
 from .given_paths import short_name
+from .view_texts import plane_words
 
 if TYPE_CHECKING:
     from ..engine.dataset import Dataset
@@ -90,16 +91,8 @@ class ViewWaits:
 
 def plane_name(key: PlaneKey, info: DatasetInfo) -> str:
     """The plane's indices as on the sliders; axes with a single value are omitted."""
-    parts = []
-    if len(info.positions) > 1 and key.p < len(info.positions):
-        parts.append(info.positions[key.p].title)
-    if info.n_t > 1:
-        parts.append(f"t {key.t + 1}")
-    if info.n_z > 1:
-        parts.append(f"z {key.z + 1}")
-    if key.c < len(info.channels) and info.channels[key.c].name:
-        parts.append(info.channels[key.c].name)
-    return "plane " + ", ".join(parts) if parts else "the plane"
+    words = plane_words(info, *key)
+    return "plane " + ", ".join(words) if words else "the plane"
 
 
 def short_path(path: str) -> str:

@@ -27,12 +27,15 @@ from ..model import (
     LabelFacts,
     Level,
     Offset,
+    PlacedWarning,
     PlaneKey,
     PlaneNumbers,
     Position,
     Scale,
     Sizes,
+    WarningPlace,
     channel_name,
+    place_of,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +128,7 @@ def info_to_json(info: DatasetInfo, before: DatasetInfo | None = None) -> Messag
     different = list(dict.fromkeys((*filter(None, (info.common,)), *info.images.values())))
     message["common"] = None if info.common is None else 0
     message["assumed"] = sorted(info.assumed)
+    message["warnings"] = [[text, place_of(text)] for text in info.warnings]
     message["images"] = [[p, different.index(image)] for p, image in info.images.items()]
     return {**message, "different": [_image_to_json(image) for image in different]}
 
@@ -159,7 +163,10 @@ def info_from_json(message: Message) -> DatasetInfo:
     fields["images"] = {p: different[i] for p, i in message["images"]}
     if not isinstance(message["positions"], tuple):
         fields["positions"] = with_known_positions(message, ())["positions"]
-    fields["warnings"] = tuple(message["warnings"])
+    fields["warnings"] = tuple(
+        text if place is None else PlacedWarning(text, WarningPlace(*place))
+        for text, place in message["warnings"]
+    )
     fields["choices"] = tuple(message["choices"])
     fields["labels"] = tuple(message["labels"])
     fields["empty_wells"] = tuple(message["empty_wells"])

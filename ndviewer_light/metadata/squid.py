@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError
+from ..storage.about_files import about_file
 from ..storage.local_files import open_regular
 from .recorded_times import squids_times
 
@@ -128,7 +129,7 @@ def coordinates_in(text: str | None, where: str) -> Coordinates:
             raise ValueError("unreadable, too large, or a link that leads out of the dataset")
         return Coordinates(_by_fov(text))
     except (ValueError, csv.Error) as error:
-        return Coordinates({}, f"{where} is ignored: {error}")
+        return Coordinates({}, about_file(f"{where} is ignored: {error}", where))
 
 
 def acquisition_times(

@@ -22,6 +22,7 @@ from .interpretation import Interpretation
 from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
+from .placed_warning import PlacedWarning, WarningPlace, place_of
 from .plane import AXES, Plane, PlaneKey, PlaneState, Region, StackKey
 from .plane_numbers import PERCENTILES, PlaneNumbers, detector_top, saturated_fraction
 from .position import Position
@@ -40,6 +41,7 @@ __all__ = [
     "LabelFacts",
     "Level",
     "Offset",
+    "PlacedWarning",
     "Plane",
     "PlaneKey",
     "PlaneNumbers",
@@ -50,6 +52,7 @@ __all__ = [
     "Scale",
     "Sizes",
     "StackKey",
+    "WarningPlace",
     "all_channels",
     "announced_info",
     "channel_in",
@@ -61,6 +64,7 @@ __all__ = [
     "find_channel",
     "natural_key",
     "natural_sorted",
+    "place_of",
     "saturated_fraction",
     "some_names",
 ]

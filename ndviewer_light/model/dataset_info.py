@@ -88,6 +88,7 @@ class DatasetInfo:
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     `empty_wells` are those that a plate lists and in which no image was found, by their names.
     `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.
+    `warnings` are for users, in plain words; a `PlacedWarning` leads to what it is about.
     """
 
     format: str

@@ -17,7 +17,6 @@ from ...model import PlaneKey, PlaneState
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..slots import safe_slot
 from ..words import explain
-from .follow import FOLLOWED_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...engine.time_line import TimeStates
     from ..background import Background
+    from ..places.way_to_planes import WayToPlanes
     from ..poll import Poll
     from ..run_status.status_row import StatusRow
     from ..stage import Stage
-    from .view_follower import ViewFollower
 
 _NOT_THERE = (TimeState.MISSING, TimeState.PARTLY, TimeState.UNREADABLE)
 _SAID_EVERY_SECONDS = 0.2
@@ -43,12 +42,12 @@ class PlaneFinder(QObject):
     """For one stage. `step` whenever the dataset is polled."""
 
     def __init__(
-        self, stage: Stage, row: StatusRow, follower: ViewFollower, background: Background, poll: Poll
+        self, stage: Stage, row: StatusRow, way: WayToPlanes, background: Background, poll: Poll
     ) -> None:
         super().__init__(stage)
         self._stage = stage
         self._row = row
-        self._follower = follower
+        self._way = way
         self._background = background
         self._poll = poll
         self._shown: tuple[TimeStates | None, int, bool] = None, 0, False
@@ -147,23 +146,9 @@ class PlaneFinder(QObject):
             self._row.line.say("message", search.problem or f"No {search.name} planes")
             return
         key, state = search.found
-        self._go_to(key)
-        self._row.line.say("message", f"{self._name_of(key)}: {_WORDS_OF[state]}")
-
-    def _go_to(self, key: PlaneKey) -> None:
         self._found = key
-        self._stage.show_projection(None)
-        self._stage.go_to(t=key.t, p=key.p, z=key.z)
-        if key.c < MAX_CHANNELS_SHOWN:
-            self._stage.show_channel(key.c)
-        self._follower.pin(FOLLOWED_AXES)
-
-    def _name_of(self, key: PlaneKey) -> str:
-        info = self._stage.dataset.info
-        parts = [info.positions[key.p].title] if len(info.positions) > 1 else []
-        parts += [f"t {key.t + 1}"] if info.n_t > 1 else []
-        parts += [f"z {key.z + 1}"] if info.n_z > 1 else []
-        return " · ".join([*parts, info.channels[key.c].name])
+        self._way.go(*key)
+        self._row.line.say("message", f"{self._way.name_of(*key)}: {_WORDS_OF[state]}")
 
     # ---- slots -----------------------------------------------------------------------------
 

@@ -78,6 +78,7 @@ class Actions:
             "orthogonal": lambda: tools.orthogonal.toggle(),
             "overview": lambda: tools.scene.toggle(),
             "labels": lambda: tools.labels.toggle(),
+            "warnings": lambda: screen.warnings.list_all(),
             "latency": lambda: screen.latency.toggle(),
             "go_to": self._ask_where,
             "measures": lambda: tools.measuring.show_menu(),

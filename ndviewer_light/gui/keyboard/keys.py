@@ -79,6 +79,7 @@ KEYS: tuple[Key, ...] = (
     Key("follow", ("F",), "follow the newest time point and position of a run again"),
     Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
     Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),
+    Key("warnings", ("Shift+W",), "list the warnings; Enter shows what the selected one is about"),
     Key("latency", ("L",), "show or hide the latency of frames, from the disk to the screen"),
     Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
     Key("panels", ("P",), "show the panels on the left, or not"),

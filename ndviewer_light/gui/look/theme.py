@@ -163,7 +163,7 @@ QScrollBar::handle:vertical {{ background: {groove}; border-radius: 3px; min-hei
 QScrollBar::handle:vertical:hover {{ background: {dim}; }}
 QScrollBar::add-line:vertical, QScrollBar::sub-line:vertical {{ height: 0; }}
 QScrollBar::add-page:vertical, QScrollBar::sub-page:vertical {{ background: transparent; }}
-QListView {{
+QListView, QTableView {{
     background: {card}; color: {text}; border: 1px solid {border}; border-radius: 4px;
     selection-background-color: {accent}; selection-color: {window}; outline: none;
 }}

@@ -6,10 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from ...storage.presentable import presentable
+from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from ..sessions import Session
+    from .status_line import Choices
     from .status_row import StatusRow
+
+_OF_OVERVIEW = "Overview: "
 
 
 class DatasetStatus:
@@ -33,6 +37,17 @@ class DatasetStatus:
         restored = ", shown as it was left" if self.is_restored else ""
         self._row.line.say("message", f"Loaded: {name}{restored}" if name else "", place)
         self.say_warnings(session)
+
+    @safe_slot
+    def say_under_mouse(self, text: str, choices: Choices = ()) -> None:
+        """What is under the mouse; "" for nothing. `choices` as in `StatusLine.say`."""
+        self._row.line.say("pointer", text, choices=choices)
+
+    @safe_slot
+    def say_of_overview(self, text: str) -> None:
+        """Something about the overview of all fields; "" if that is no longer so."""
+        if text or self._row.line.said("message").startswith(_OF_OVERVIEW):
+            self._row.line.say("message", f"{_OF_OVERVIEW}{text}" if text else "")
 
     def say_warnings(self, session: Session) -> None:
         """More is known of the dataset."""

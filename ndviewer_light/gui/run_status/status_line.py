@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import QRectF, Qt
+from qtpy.QtCore import QRectF, Qt, Signal
 from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
@@ -14,6 +14,8 @@ from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qtpy.QtGui import QMouseEvent
 
     from ..look.texts_in_place import Piece
 
@@ -26,7 +28,12 @@ _ORDER: tuple[Topic, ...] = ("pointer", "trouble", "waiting", "message")
 
 
 class StatusLine(QLabel):
-    """One text per topic; the first non-empty one is shown, literally, cut at its end. GUI thread only."""
+    """One text per topic; the first non-empty one is shown, literally, cut at its end. GUI thread only.
+
+    `clicked` whenever it is clicked.
+    """
+
+    clicked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,6 +72,12 @@ class StatusLine(QLabel):
         place = QRectF(self.contentsRect())
         self._in_place.paint(painter, place, choices or [[(self.text(), "")]], colors_of(self).text)
         painter.end()
+
+    @safe_slot
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        super().mouseReleaseEvent(event)
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit()
 
     def said(self, topic: Topic) -> str:
         """The text of `topic`, shown or not."""

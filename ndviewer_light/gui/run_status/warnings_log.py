@@ -1,41 +1,45 @@
-"""The warnings of the dataset on screen: a button while there are any, and all of them in a panel."""
+"""The warnings of the dataset on screen: a button while there are any, which lists all of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import (
-    QApplication,
-    QDialog,
-    QHBoxLayout,
-    QPlainTextEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from ..look.icon_files import icon
-from ..look.theme import Panel, plain_tooltip, set_role
+from ..look.theme import plain_tooltip, set_role
 from ..slots import safe_slot
+from .warnings_panel import WarningsPanel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from ...model import WarningPlace
     from ..look.theme import PanelColors
 
 _MOST_KEPT = 1000
 
 
 class WarningsButton(QPushButton):
-    """Says how many warnings there are, the last one on hover; a click lists all. GUI thread only."""
+    """Says how many warnings there are, the last one on hover; a click lists all. GUI thread only.
+
+    `place_chosen` is where a warning leads (`WarningPlace`) that was clicked or chosen by keyboard.
+    """
+
+    place_chosen = Signal(object)
+    file_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._warnings: tuple[str, ...] = ()
+        self._of_dataset: tuple[str, ...] = ()
+        self._of_planes: tuple[str, ...] = ()
         self._noted: dict[str, str] = {}  # when each was first seen, in order
         self.panel: WarningsPanel | None = None
+        self.name_of: Callable[[WarningPlace], str] = lambda place: place.file
+        """What the place is called that a warning leads to."""
         self.setFlat(True)
         self.setIconSize(QSize(12, 12))
         set_role(self, "bar")
@@ -50,79 +54,58 @@ class WarningsButton(QPushButton):
     def start_over(self) -> None:
         """Another dataset is on screen."""
         self._noted.clear()
+        self._of_planes = ()
         self.show_warnings(())
 
     def show_warnings(self, warnings: Sequence[str]) -> None:
-        """These hold now."""
+        """These hold now of the dataset."""
+        self._of_dataset = tuple(warnings)
+        self._show()
+
+    def show_planes(self, warnings: Sequence[str]) -> None:
+        """These hold now of planes that were in view."""
+        self._of_planes = tuple(warnings)
+        self._show()
+
+    def _show(self) -> None:
+        warnings = (*self._of_planes, *self._of_dataset)
         now = datetime.now().astimezone().strftime("%H:%M:%S")
         for warning in warnings:
             if len(self._noted) < _MOST_KEPT:
                 self._noted.setdefault(warning, now)
-        if tuple(warnings) == self._warnings:
+        if warnings == self._warnings:
             return
-        self._warnings = tuple(warnings)
-        n = len(self._warnings)
+        self._warnings = warnings
+        n = len(warnings)
         self.setText(f"{n} warning{'s' if n > 1 else ''}")
-        self.setToolTip(plain_tooltip(f"{self._warnings[-1]}\nClick to see all" if n else ""))
+        self.setToolTip(plain_tooltip(f"{warnings[-1]}\nClick to see all" if n else ""))
         self.setVisible(n > 0)
         if self.panel is not None:
-            self.panel.show_lines(self._noted, self._warnings)
+            self.panel.show_warnings(self._noted, warnings)
 
     def draw(self, colors: PanelColors) -> None:
         """Draw its icon in these colours."""
         self.setIcon(icon("warning", colors.warning))
 
-    @safe_slot
-    def _on_clicked(self) -> None:
+    def list_all(self) -> None:
+        """Show the panel with all warnings, the last one selected; nothing if there never was one."""
+        if not self._noted:
+            return
         if self.panel is None:
-            self.panel = WarningsPanel(self.window() or self)
+            self.panel = WarningsPanel(self.window() or self, lambda place: self.name_of(place))
             self.panel.finished.connect(self._on_closed)
-        self.panel.show_lines(self._noted, self._warnings)
+            self.panel.place_chosen.connect(self.place_chosen)
+            self.panel.file_chosen.connect(self.file_chosen)
+        self.panel.show_warnings(self._noted, self._warnings)
         self.panel.show()
         self.panel.raise_()
+        self.panel.activateWindow()
+        self.panel.list.setFocus()
+
+    @safe_slot
+    def _on_clicked(self) -> None:
+        self.list_all()
 
     @safe_slot
     def _on_closed(self) -> None:
         self.panel = None
-
-
-class WarningsPanel(QDialog):
-    """All warnings of a dataset, with the time at which each was noticed. Does not block the window below."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Warnings")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setPalette(parent.palette())
-        page = Panel(self)
-        self.text = QPlainTextEdit()
-        self.text.setReadOnly(True)
-        self.text.setAccessibleName("Warnings")
-        copy = QPushButton("Copy")
-        copy.setAutoDefault(False)
-        copy.setToolTip("Copy all lines")
-        set_role(copy, "chip")
-        copy.clicked.connect(self._on_copy)
-        row = QHBoxLayout()
-        row.addStretch(1)
-        row.addWidget(copy)
-        column = QVBoxLayout(page)
-        column.addWidget(self.text)
-        column.addLayout(row)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(page)
-        room = parent.size()
-        self.resize(min(640, max(room.width() - 40, 240)), min(300, max(room.height() - 80, 160)))
-
-    def show_lines(self, noted: dict[str, str], current: Sequence[str]) -> None:
-        """Show these; those that are not `current` are marked as past."""
-        lines = [
-            f"{when}  {'' if warning in current else '(no longer)  '}{warning}"
-            for warning, when in noted.items()
-        ]
-        self.text.setPlainText("\n".join(lines))
-
-    @safe_slot
-    def _on_copy(self) -> None:
-        QApplication.clipboard().setText(self.text.toPlainText())

@@ -92,6 +92,7 @@ class HDF5File:
         self.links_out: list[str] = []
         self.others = OtherFiles(path, options)
         self._opened_others: dict[str, HDF5File] = {}
+        self.path = path
         self.is_remote = is_url(path)
         self.version = file_version(path)
         self.is_settled = not _was_just_written(self.version)

@@ -21,6 +21,7 @@ from ...errors import (
     MetadataError,
     UnsupportedError,
 )
+from ...model import PlacedWarning, WarningPlace
 from . import nexus
 from .array import facts
 from .composite import Composite, PlaneAddress
@@ -100,7 +101,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
     group = file.node(path or "/")
     names = _numbered(group)
     where = f"{file.name}::{path}"
-    pieces, first, missing = [], None, 0
+    pieces, first, missing, lacks = [], None, 0, None
     for name in names:
         address, known = _linked(file, f"{path}/{name}", where)
         if known is None:
@@ -108,6 +109,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
                 raise DatasetNotFoundError(
                     f"{where}: its frames are in {address.file}, which does not exist: copy it as well"
                 )
+            lacks = sum(piece.n for piece in pieces) if lacks is None else lacks
             n, missing = first.shape[0], missing + 1  # each but the last has as many
         else:
             first = first or known
@@ -118,6 +120,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
     if first is None:
         raise MetadataError(f"{where} has no frames")
     entry = path.rpartition("/")[0]
+    said = f"{where}: {missing} of {len(names)} files of frames do not exist"
     image = HDF5Image(
         format="hdf5",
         evidence=f"links of a detector's master file in {path}",
@@ -125,7 +128,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
         shape=(sum(piece.n for piece in pieces), *first.shape[1:]),
         dtype=first.dtype,
         steps=_detector_steps(file, f"{entry}/{_DETECTOR}"),
-        warnings=(f"{where}: {missing} of {len(names)} files of frames do not exist",) if missing else (),
+        warnings=() if lacks is None else (PlacedWarning(said, WarningPlace(t=lacks)),),
     )
     return PiecedImage(image, pieces, where)
 

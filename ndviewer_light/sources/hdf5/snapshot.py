@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import DatasetError, PlaneNotStoredError
 from ...metadata.guessed_axes import AXES_OPTION
 from ...model import PlaneKey
+from ...storage.about_files import about_file
 from ...storage.bytes import name_of
 from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
@@ -352,10 +353,11 @@ def unfinished(file: HDF5File) -> tuple[str, ...]:
     """A warning about a file that is open for writing, but not in SWMR mode, which is safe for readers."""
     if not file.superblock.is_open or file.superblock.is_growing:
         return ()
-    return (
+    said = (
         f"{file.name} is still being written, or was not closed by the program that wrote it: "
-        "what is shown may be incomplete",
+        "what is shown may be incomplete"
     )
+    return (about_file(said, file.path),)
 
 
 def _labels(path: str, shown: Candidate, known: Choices, info: DatasetInfo) -> tuple[str, ...]:

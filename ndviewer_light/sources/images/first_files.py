@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from ...storage.decoding.orientation import orientation_said
 from ...storage.presentable import presentable
@@ -110,4 +111,4 @@ def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> t
         )
     if said := orientation_said(sample.orientation):
         warnings.append(f"{root}: of the first file, {said}")
-    return tuple(warnings)
+    return tuple(about_file(warning, listing.root) for warning in warnings)

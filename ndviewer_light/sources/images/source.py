@@ -18,6 +18,7 @@ import numpy as np
 
 from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
 from ...model import PlaneKey, channel_in
+from ...storage.about_files import about_file
 from ...storage.bytes import check_address, check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_pages import Extent
@@ -201,11 +202,9 @@ class ImagesSource(Source):
             self._check_size(key, pixels.shape[:2], path, level)
         n, expected = self._files.n_planes.get(path, 1), math.prod(self._inner_at(key.p).sizes)
         if n > expected and self._listing.pattern:
-            self._warn(
-                f"{presentable(path)} has {n} planes, others of its series {expected}: so many are shown"
-            )
+            self._warn(path, key, f"has {n} planes, others of its series {expected}: so many are shown")
         if kind.in_colour and part.sample is None:
-            self._warn(f"{presentable(path)} is in colour, others of its series are not: it is shown in grey")
+            self._warn(path, key, "is in colour, others of its series are not: it is shown in grey")
         return one_sample(pixels, part.sample).astype(self._dtype_for(key.p, kind.dtype), copy=False)
 
     def _kind_of(self, part: ChannelPart) -> PixelKind:
@@ -223,7 +222,8 @@ class ImagesSource(Source):
             self._info = self._info.with_image(p, replace(image, dtype=holding))
         return holding
 
-    def _warn(self, warning: str) -> None:
+    def _warn(self, path: str, key: PlaneKey, what: str) -> None:
+        warning = about_file(f"{presentable(path)} {what}", path, **key._asdict())
         with self._lock:
             if warning not in self._info.warnings and len(self._info.warnings) < _MAX_WARNINGS:
                 self._info = replace(self._info, warnings=(*self._info.warnings, warning))

@@ -16,8 +16,10 @@ from ...errors import LimitExceededError, MetadataError, UnsupportedError
 from ...model import (
     RGB_COLORS,
     Channel,
+    PlacedWarning,
     PlaneKey,
     Position,
+    WarningPlace,
     colored,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
@@ -63,6 +65,12 @@ class Loops:
         for axis, count in zip(self.axes, self.counts, strict=True):
             number = number * count + getattr(key, axis)
         return number
+
+    def place(self, frame: int) -> WarningPlace:
+        """Where in the dataset the frame of that number is."""
+        indices = np.unravel_index(frame, self.counts) if self.counts else ()
+        at = {axis: int(i) for axis, i in zip(self.axes, indices, strict=True)}
+        return WarningPlace(at.get("t"), at.get("p"), None, at.get("z"))
 
 
 def loops(experiment: Sequence[ExpLoop], where: str) -> Loops:
@@ -140,11 +148,13 @@ def measured_time_step_s(times_ms: np.ndarray, found: Loops) -> float | None:
 def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
     """Warnings about a file whose frames do not match its experiment."""
     here = int((stored < found.n_frames).sum())
-    said = []
+    said = list[str]()
     if here < found.n_frames:
         is_end = not here or int(stored[here - 1]) == here - 1
         why = "the acquisition was probably stopped early" if is_end else "not all of them are the last ones"
-        said.append(f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: {why}")
+        text = f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: {why}"
+        first = next((i for i, frame in enumerate(stored[:here].tolist()) if i != frame), here)
+        said.append(PlacedWarning(text, found.place(first)))
     if here < len(stored):
         said.append(
             f"{len(stored) - here} frames in the file belong to no time, position or z and are not shown"

@@ -28,6 +28,7 @@ from ...model import (
     channels_shown,
     natural_sorted,
 )
+from ...storage.about_files import about_file
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.file_versions import versions_of
 from ...storage.local_files import LinkGuard
@@ -277,10 +278,11 @@ class OpenedFolder:
         warnings = [self._coordinates.warning] if self._coordinates.warning else []
         if found.others:
             few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
-            warnings.append(
+            said = (
                 f"{self._path} also contains {len(found.others)} images that are not named as by Squid, "
                 f"which are not shown: {few}"
             )
+            warnings.append(about_file(said, self._path))
         if before is None:
             before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
         return replace(

@@ -16,6 +16,7 @@ from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unliste
 from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
 from ...model import some_names
+from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 from ..tiff_files import is_tiff_file
@@ -99,8 +100,9 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
         if found is not None:
             return found
         where = document.metadata_file.name
-        missing = f"{presentable(path)} contains pixels only; {where}, which describes them, is missing"
-        return _alone(path, "tiff", reading.images, reading.evidence, (*reading.warnings, missing))
+        said = f"{presentable(path)} contains pixels only; {where}, which describes them, is missing"
+        missing = (*reading.warnings, about_file(said, path))
+        return _alone(path, "tiff", reading.images, reading.evidence, missing)
     if len(reading.images) == len(document.images) or not document.images:
         return _alone(path, "ome-tiff", reading.images, reading.evidence, reading.warnings)
     try:
@@ -230,7 +232,7 @@ def _by_document(
         f"{len(images)} images in {n_files} files by the OME-XML in {name_said(resolver.path)}",
         f"files told apart by {'name: all contain the same OME-XML' if resolver.names_decide else 'UUID'}",
     )
-    warnings = tuple(f"{presentable(opened)}: {each}" for each in refused)
+    warnings = tuple(about_file(f"{presentable(opened)}: {each}", opened) for each in refused)
     first = _index_of(opened, images, path_of)
     return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first, (resolver.path,))
 
@@ -366,7 +368,8 @@ def open_folder(folder: str, files: TiffFiles) -> TiffSet:
         sets.append(other)
     warnings = []
     if unread:
-        warnings.append(f"{folder} also contains files that are not shown: {', '.join(some_names(unread))}")
+        said = f"{folder} also contains files that are not shown: {', '.join(some_names(unread))}"
+        warnings.append(about_file(said, folder))
     return _joined(sets, tuple(warnings))
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 from ...errors import DatasetError
 from ...metadata.micromanager import StackFile, micromanager_stacks
 from ...model import some_names
+from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from .set_files import document_of, split_path, tiffs_in
 
@@ -70,10 +71,10 @@ def stacks_of(path: str, files: TiffFiles) -> StackFiles | None:
     images = micromanager_stacks(stacks, path)
     if own_name not in {file for image in images for file in image.files}:
         return None  # what is in this file is not understood together with the others
-    warnings = (f"{folder[:-1]} also contains files that are not shown: {', '.join(some_names(left))}",)
+    said = f"{folder[:-1]} also contains files that are not shown: {', '.join(some_names(left))}"
     shown = unquote if is_url(path) else str
     named = tuple(replace(image, name=_which(shown(image.name))) for image in images)
-    return StackFiles(named, warnings if left else ())
+    return StackFiles(named, (about_file(said, folder),) if left else ())
 
 
 def _which(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.guessed_axes import other_axes
 from ...model import DatasetInfo, Interpretation
+from ...storage.about_files import with_position
 from . import layouts
 from .image_facts import image_info, learned_info, names_said
 from .label_images import label_images
@@ -55,7 +56,8 @@ def opened_info(path: str, layout: DatasetLayout, p: int, image: ZarrImage, tree
     others: tuple[Interpretation, ...] = ()
     if image.guess is not None:
         others = other_axes(image.facts.shape, [axis.role for axis in image.guess])
-    info = dataclasses.replace(learned, warnings=layout.warnings + image.warnings, interpretations=others)
+    of_image = tuple(with_position(each, p if len(positions) > 1 else None) for each in image.warnings)
+    info = dataclasses.replace(learned, warnings=layout.warnings + of_image, interpretations=others)
     labels = label_images(path, layout.places[p].store, tree)
     choices = layout.choices or ((path, *labels) if labels else ())
     return dataclasses.replace(info, labels=labels, choices=choices, empty_wells=layout.empty_wells)

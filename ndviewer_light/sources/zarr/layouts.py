@@ -37,6 +37,7 @@ from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
 from .groups_below import arrays_below, images_below, series_below, setups_below
 from .image_locations import DatasetLayout, ImageLocation, PlaceInScene, new_location, new_position
+from .layout_warnings import LayoutWarnings
 from .listed_fields import Acquisitions, field_numbers
 from .nodes import (
     ACQUISITION,
@@ -121,7 +122,7 @@ class _ImageFinder:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self.warnings: list[str] = []
+        self.warnings = LayoutWarnings()
         self._empty_wells: list[str] = []
         self._images_of_well: dict[bytes, plates.WellImages | None] = {}
 
@@ -131,7 +132,8 @@ class _ImageFinder:
         return layout if layout is not None else self._by_folders(path, node)
 
     def _layout(self, name: str, places: list[ImageLocation]) -> DatasetLayout | None:
-        return DatasetLayout(name, tuple(places), tuple(self.warnings)) if places else None
+        warnings = self.warnings.placed((place.store for place in places), self._tree.sep)
+        return DatasetLayout(name, tuple(places), warnings) if places else None
 
     # ---- from metadata ---------------------------------------------------------------------
 
@@ -225,7 +227,7 @@ class _ImageFinder:
             node = read_node(path, self._tree, version, "group")
             return None if node is None else plates.well_images(node.attributes, node.file)
         except DatasetError as error:  # one broken well must not affect the plate
-            self.warnings.append(str(error))
+            self.warnings.add_about_images(str(error), path)
             return None
 
     def _images_listed_in(self, raw: bytes, file: str) -> plates.WellImages | None:
@@ -248,7 +250,7 @@ class _ImageFinder:
         places = []
         for i, name in enumerate(listed):
             if isinstance(name, DatasetError):
-                self.warnings.append(str(name))
+                self.warnings.add_about(str(name), path, i)
                 places.append(_refused_place(Position("series", i), path, i, name, self._tree))
                 continue
             series = said[i] if said else None
@@ -267,9 +269,8 @@ class _ImageFinder:
         places = []
         for i, image in enumerate(found.images):
             if image.way is None:
-                self.warnings.append(
-                    f"{node.file}: no transformation leads from {image.path!a} to the others"
-                )
+                said = f"{node.file}: no transformation leads from {image.path!a} to the others"
+                self.warnings.add_about(said, node.file, i)
             place = None if image.way is None else PlaceInScene(image.way, found.axes)
             position = _series_position(i, image.path)
             places.append(ImageLocation(position, self._tree.inside(node.path, image.path), scene=place))
@@ -280,7 +281,7 @@ class _ImageFinder:
         try:
             raw = self._tree.read_small(xml)
         except DatasetError as error:  # too large, or outside: the images can be shown without
-            self.warnings.append(f"{error}; series have the names in their own metadata")
+            self.warnings.add_about(f"{error}; series have the names in their own metadata", xml)
             return ()
         if raw is None:
             return ()
@@ -288,7 +289,7 @@ class _ImageFinder:
         if len(said) == n_series:
             return said
         what = f"describes {len(said)} images, not {n_series}" if said else "is not OME-XML"
-        self.warnings.append(f"{xml} {what}; series have the names in their own metadata")
+        self.warnings.add_about(f"{xml} {what}; series have the names in their own metadata", xml)
         return ()
 
     # ---- from folders ----------------------------------------------------------------------
@@ -348,7 +349,7 @@ class _ImageFinder:
         except PlaneNotStoredError:
             return []
         except DatasetError as error:  # one broken region must not affect the others
-            self.warnings.append(str(error))
+            self.warnings.add_about_images(str(error), store)
             return [ImageLocation(Position(region, 0), store, 0)]
         if not image.has("p"):
             return [ImageLocation(Position(region, 0), store)]

@@ -25,6 +25,7 @@ from ...metadata.named_axes import Axis
 from ...metadata.ngff_levels import finest_first, is_finest_first
 from ...metadata.nwb_types import MASKS
 from ...model import RGB_COLORS
+from ...storage.about_files import about_file
 from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
@@ -463,7 +464,7 @@ def _image(
         document=document,
         provisional=provisional and not given,
         guess=axes if warning else _guess(meta, facts.shape, names, node.file) if given else None,
-        warnings=meta.warnings + ((warning,) if warning else ()),
+        warnings=tuple(about_file(each, node.file) for each in (*meta.warnings, warning) if each),
         is_native=native,
         is_as_written=document is node.document and not node.is_copied and is_plain_json(document),
     )

@@ -1,0 +1,216 @@
+"""All warnings of a dataset in a list, from which each leads to what it is about."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...model import place_of
+from ..look.theme import Panel, set_role
+from ..slots import safe_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from qtpy.QtCore import QObject
+    from qtpy.QtGui import QResizeEvent
+
+    from ...model import WarningPlace
+
+_WHEN, _TEXT, _WHERE = range(3)
+_WIDEST_PLACE = 0.3  # of the list
+
+
+class WarningsPanel(QDialog):
+    """Lists warnings with the time at which each was noticed. Does not block the window below.
+
+    Enter, a double click, a click on the place or "Go there" lead to what the selected one is about, by
+    `place_chosen` (a `WarningPlace`); "Show file" by `file_chosen`.
+    """
+
+    place_chosen = Signal(object)
+    file_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget, name_of: Callable[[WarningPlace], str]) -> None:
+        super().__init__(parent)
+        self._name_of = name_of
+        self._texts: list[str] = []
+        self._lines: list[str] = []
+        self.setWindowTitle("Warnings")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setPalette(parent.palette())
+        page = Panel(self)
+        self.list = self._make_list()
+        self.go = self._make_button("Go there", "Show what this warning is about (Enter)", self._on_go)
+        self.show_file = self._make_button(
+            "Show file", "Show the folder of the file that this warning is about", self._on_show_file
+        )
+        copy = self._make_button("Copy all", "Copy all lines", self._on_copy)
+        row = QHBoxLayout()
+        row.addWidget(self.go)
+        row.addWidget(self.show_file)
+        row.addStretch(1)
+        row.addWidget(copy)
+        column = QVBoxLayout(page)
+        column.addWidget(self.list)
+        column.addLayout(row)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(page)
+        room = parent.size()
+        self.resize(min(720, max(room.width() - 40, 240)), min(300, max(room.height() - 80, 160)))
+
+    def _make_list(self) -> QTableWidget:
+        table = QTableWidget(0, 3)
+        table.setAccessibleName("Warnings")
+        table.setToolTip("A click on the underlined place, or Enter, shows it")
+        table.setFrameShape(QFrame.Shape.NoFrame)
+        table.setShowGrid(False)
+        table.horizontalHeader().hide()
+        table.verticalHeader().hide()
+        table.horizontalHeader().setSectionResizeMode(_TEXT, QHeaderView.ResizeMode.Stretch)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setTabKeyNavigation(False)  # Tab goes on to the buttons
+        table.setWordWrap(True)
+        table.installEventFilter(self)
+        table.currentCellChanged.connect(self._on_selected)
+        table.cellClicked.connect(self._on_clicked)
+        table.cellDoubleClicked.connect(self._on_double_clicked)
+        return table
+
+    def _make_button(self, text: str, tip: str, slot: Callable[[], None]) -> QPushButton:
+        button = QPushButton(text)
+        button.setAutoDefault(False)
+        button.setToolTip(tip)
+        set_role(button, "chip")
+        button.clicked.connect(slot)
+        return button
+
+    def show_warnings(self, noted: Mapping[str, str], current: Sequence[str]) -> None:
+        """Show these with their times; those that are not `current` are marked as past.
+
+        What is selected stays so; at first that is the last one.
+        """
+        holds = frozenset(current)
+        rows = [
+            (when, text if text in holds else f"(no longer)  {text}", text) for text, when in noted.items()
+        ]
+        selected = self.list.currentRow() if self._texts else -1
+        self._texts = [text for *_, text in rows]
+        self._lines = [f"{when}  {said}" for when, said, _ in rows]
+        self.list.setRowCount(len(rows))
+        for i, (when, said, text) in enumerate(rows):
+            place = place_of(text)
+            for column, shown in ((_WHEN, when), (_TEXT, said), (_WHERE, self._name(place))):
+                self.list.setItem(i, column, _item(shown, is_link=column == _WHERE))
+        if rows:
+            self.list.setCurrentCell(selected if 0 <= selected < len(rows) else len(rows) - 1, _TEXT)
+        self._fit_rows()
+        self._on_selected()
+
+    @property
+    def text(self) -> str:
+        """All lines, as they are copied."""
+        return "\n".join(self._lines)
+
+    def _name(self, place: WarningPlace | None) -> str:
+        if place is None:
+            return ""
+        named = self._name_of(place) if place.is_in_dataset else ""
+        return named or os.path.basename(place.file.rstrip("/" + os.sep))
+
+    def _fit_rows(self) -> None:
+        self.list.resizeColumnToContents(_WHEN)
+        self.list.resizeColumnToContents(_WHERE)
+        widest = round(self.list.viewport().width() * _WIDEST_PLACE)
+        self.list.setColumnWidth(_WHERE, min(self.list.columnWidth(_WHERE), widest))
+        self.list.resizeRowsToContents()
+
+    @safe_slot
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit_rows()
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Enter leads where the selected warning does; the list itself would do nothing."""
+        is_key = event is not None and event.type() == QEvent.Type.KeyPress
+        if is_key and _is_enter(event):
+            self._go_to(self.list.currentRow())
+            return True
+        return False
+
+    def _place(self, row: int) -> WarningPlace | None:
+        return place_of(self._texts[row]) if 0 <= row < len(self._texts) else None
+
+    def _go_to(self, row: int) -> None:
+        place = self._place(row)
+        if place is not None and place.is_in_dataset:
+            self.place_chosen.emit(place)
+        elif place is not None and place.file:
+            self.file_chosen.emit(place.file)
+
+    # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_selected(self, *_: int) -> None:
+        place = self._place(self.list.currentRow())
+        self.go.setEnabled(place is not None and place.is_in_dataset)
+        self.show_file.setEnabled(place is not None and bool(place.file))
+
+    @safe_slot
+    def _on_clicked(self, row: int, column: int) -> None:
+        if column == _WHERE:
+            self._go_to(row)
+
+    @safe_slot
+    def _on_double_clicked(self, row: int, column: int) -> None:
+        if column != _WHERE:
+            self._go_to(row)
+
+    @safe_slot
+    def _on_go(self) -> None:
+        self._go_to(self.list.currentRow())
+
+    @safe_slot
+    def _on_show_file(self) -> None:
+        place = self._place(self.list.currentRow())
+        if place is not None and place.file:
+            self.file_chosen.emit(place.file)
+
+    @safe_slot
+    def _on_copy(self) -> None:
+        QApplication.clipboard().setText(self.text)
+
+
+def _is_enter(event: Any) -> bool:
+    return event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+def _item(text: str, *, is_link: bool) -> QTableWidgetItem:
+    item = QTableWidgetItem(text)
+    item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+    if is_link and text:
+        font = item.font()
+        font.setUnderline(True)
+        item.setFont(font)
+    return item

@@ -1,0 +1,203 @@
+"""Warnings in the window: each leads to what it is about, with the mouse and with the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from memory_source import MemorySource, memory_info
+from PIL import Image, ImageColor
+from qtpy.QtCore import QObject, Qt, QUrl
+from qtpy.QtCore import Slot as QtSlot
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtTest import QTest
+from screen import activate, settle
+from test_report import every_key
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.run_status.warning_ways import folder_of
+from ndviewer_light.gui.sessions import Session
+from ndviewer_light.model import PlacedWarning, PlaneKey, WarningPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+    from qtpy.QtWidgets import QApplication
+
+    from ndviewer_light.gui.run_status.warnings_log import WarningsButton
+    from ndviewer_light.gui.run_status.warnings_panel import WarningsPanel
+    from ndviewer_light.gui.viewer import LightweightViewer
+
+pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+LEFT, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier
+ODD = PlacedWarning("A1:2 is odd at time point 2", WarningPlace(t=1, p=2, c=1, z=1))
+PLAIN = "Something is assumed"
+
+
+def show(qtbot: QtBot, viewer: LightweightViewer, *warnings: str) -> MemorySource:
+    source = MemorySource(memory_info(warnings=warnings))
+    for i, key in enumerate(every_key()):
+        source.write(key, 10 + i)
+    dataset = Dataset(source, path="/data/run")
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    return source
+
+
+def place(viewer: LightweightViewer) -> tuple[int, int, int]:
+    return viewer.stage.view[:3]
+
+
+def button_of(viewer: LightweightViewer) -> WarningsButton:
+    return viewer._screen._row.warnings
+
+
+def panel_of(qtbot: QtBot, viewer: LightweightViewer) -> WarningsPanel:
+    panel = button_of(viewer).panel
+    assert panel is not None
+    activate(qtbot, panel)
+    return panel
+
+
+@pytest.fixture
+def folders(qapp: QApplication) -> Iterator[list[str]]:
+    """The folders that are shown, instead of by a file manager."""
+
+    class Shown(QObject):
+        paths: list[str] = []  # noqa: RUF012
+
+        @QtSlot(QUrl)
+        def show(self, url: QUrl) -> None:
+            self.paths.append(url.toLocalFile())
+
+    shown = Shown()
+    shown.paths = []
+    QDesktopServices.setUrlHandler("file", shown, "show")
+    yield shown.paths
+    QDesktopServices.unsetUrlHandler("file")
+
+
+def test_a_click_on_where_a_warning_leads_goes_there(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, ODD, PLAIN)
+    viewer.stage.strips.set_visible_channel(1, False)
+    QTest.mouseClick(button_of(viewer), LEFT)
+    panel = panel_of(qtbot, viewer)
+    table = panel.list
+    assert [table.item(i, 2).text() for i in range(2)] == ["A1:2 · t 2 · z 2 · c1", ""]
+    QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(1, 1)).center())
+    assert not panel.go.isEnabled(), "it leads nowhere"
+    QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(0, 2)).center())
+    qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
+    assert viewer.stage.strips.is_channel_visible(1)
+    assert panel.go.isEnabled() and not panel.show_file.isEnabled()
+
+
+def test_keys_list_the_warnings_and_lead_to_one(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, PLAIN, ODD)
+    activate(qtbot, viewer)
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    panel = panel_of(qtbot, viewer)
+    qtbot.waitUntil(panel.list.hasFocus, timeout=20_000)
+    assert panel.list.currentRow() == 1, "the last one"
+    qtbot.keyClick(panel.list, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Up)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Return)
+    assert place(viewer) == (1, 2, 1), "it leads nowhere"
+    qtbot.keyClick(panel.list, Qt.Key.Key_Down)
+    viewer.set_current_index("t", 0)
+    qtbot.keyClick(panel.list, Qt.Key.Key_Tab)
+    assert panel.go.hasFocus()
+    qtbot.keyClick(panel.go, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
+    qtbot.keyClick(panel.go, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: button_of(viewer).panel is None, timeout=20_000)
+
+
+def test_the_way_leads_out_of_the_overview(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, ODD)
+    qtbot.keyClick(viewer, Qt.Key.Key_W)
+    scene = viewer._screen.tools.scene
+    qtbot.waitUntil(lambda: scene.is_shown, timeout=20_000)
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    qtbot.keyClick(panel_of(qtbot, viewer).list, Qt.Key.Key_Enter)
+    qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1) and not scene.is_shown, timeout=20_000)
+
+
+def test_without_warnings_the_key_does_nothing(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer)
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    assert button_of(viewer).panel is None
+
+
+def test_the_last_warning_in_the_status_line_opens_the_list(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, ODD)
+    line = viewer.status_label
+    assert line.text() == ODD
+    QTest.mouseClick(line, LEFT)
+    assert panel_of(qtbot, viewer).text.endswith(ODD)
+    panel_of(qtbot, viewer).close()
+    line.say("message", "Something else")
+    QTest.mouseClick(line, LEFT)
+    assert button_of(viewer).panel is None
+
+
+def test_a_plane_that_cannot_be_read_is_a_warning_until_it_can_be(
+    qtbot: QtBot, viewer: LightweightViewer
+) -> None:
+    source = show(qtbot, viewer)
+    source.errors[PlaneKey(1, 0, 1, 0)] = CorruptDataError("half a chunk")
+    viewer.set_current_index("t", 1)
+    button = button_of(viewer)
+    qtbot.waitUntil(lambda: button.text() == "1 warning", timeout=20_000)
+    viewer.set_current_index("t", 0)
+    settle(qtbot, viewer)
+    assert button.isVisible(), "it stays, though another plane is in view"
+    button.click()
+    panel = panel_of(qtbot, viewer)
+    assert panel.list.item(0, 2).text() == "A1:0 · t 2 · z 1 · c1"
+    qtbot.keyClick(panel.list, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: place(viewer) == (1, 0, 0), timeout=20_000)
+    source.errors.clear()
+    viewer.refresh()
+    qtbot.waitUntil(button.isHidden, timeout=20_000)
+    assert "(no longer)" in panel.text
+    panel.close()
+
+
+def test_a_file_is_shown_in_its_folder(
+    qtbot: QtBot, viewer: LightweightViewer, folders: list[str], tmp_path: Path
+) -> None:
+    Image.new("RGB", (4, 4), ImageColor.getrgb("red")).save(tmp_path / "a.png")
+    show(qtbot, viewer, PlacedWarning("a.png is in colour", WarningPlace(file=str(tmp_path / "a.png"))))
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    panel = panel_of(qtbot, viewer)
+    assert panel.list.item(0, 2).text() == "a.png"
+    qtbot.keyClick(panel.list, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: folders == [str(tmp_path)], timeout=20_000)
+    QTest.mouseClick(panel.show_file, LEFT)
+    qtbot.waitUntil(lambda: folders == [str(tmp_path)] * 2, timeout=20_000)
+
+
+@pytest.mark.parametrize(
+    ("inside", "shown"),
+    [("a.tif", "."), ("gone/b.tif", "."), ("folder", "folder"), ("x.app", "."), ("x.app/Contents/a", ".")],
+)
+def test_a_file_is_never_opened_itself(tmp_path: Path, inside: str, shown: str) -> None:
+    (tmp_path / "a.tif").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "x.app").mkdir()
+    assert Path(folder_of(str(tmp_path / inside))) == tmp_path / shown
+    assert folder_of("nowhere") == ""
+
+
+def test_a_place_outside_the_dataset_is_refused_in_words(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, PlacedWarning("It is odd", WarningPlace(t=7, p=99)))
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    qtbot.keyClick(panel_of(qtbot, viewer).list, Qt.Key.Key_Return)
+    assert place(viewer) == (0, 0, 0)
+    assert "not in the dataset" in viewer.status_label.said("message")
