@@ -30,9 +30,7 @@ pytestmark = pytest.mark.each_binding
 def in_docs(heading: str) -> list[tuple[str, str]]:
     table = PAGE.partition(f"| {heading} | does |\n| --- | --- |\n")[2].partition("\n\n")[0]
     cells = [tuple(cell.strip() for cell in line.strip("| ").split(" | ")) for line in table.splitlines()]
-    return [
-        (keys, re.sub(r" \(\[.*?\)\)| \(after a click in the picture\)", "", does)) for keys, does in cells
-    ]
+    return [(keys, re.sub(r" \(\[.*?\)\)| \(in the picture\)", "", does)) for keys, does in cells]
 
 
 def test_the_docs_list_the_keys_that_are_bound():

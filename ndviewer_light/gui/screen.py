@@ -476,7 +476,6 @@ class Screen(QWidget):
         if self.sessions.shown is not None:
             self.stage.refresh()  # changes that happened meanwhile
 
-
     @safe_slot
     def _on_chosen(self, path: str) -> None:
         self.links.forget()

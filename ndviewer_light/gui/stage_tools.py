@@ -108,9 +108,9 @@ class StageTools:
 
     def cancel(self) -> bool:
         """Escape: end what is being done, or uncover the picture; False if there is nothing to end."""
-        if self.measuring.cancel() or self.films.cancel() or self.scene.go_back():
+        if self.measuring.cancel() or self.films.cancel():
             return True
-        return not self.scene.is_shown and self.split.leave()
+        return (not self.scene.is_shown and self.split.leave()) or self.scene.go_back()
 
     def leave(self) -> None:
         """Nothing is on the stage any more."""

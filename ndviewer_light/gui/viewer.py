@@ -18,8 +18,10 @@ from .following.follow import Axis, FollowMode
 from .given_paths import is_view_link, not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
 from .keyboard.key_bindings import KeyBindings
+from .keyboard.tab_order import arrange_tabs
 from .saved_views.view_link import view_in
 from .screen import Screen
+from .slots import safe_slot
 from .words import Explanation
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class LightweightViewer(QWidget):
             self._actions = Actions(self._screen).by_name
             places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
             self._keys = KeyBindings(self, places, self._actions)
+            self._screen.loaded.connect(safe_slot(lambda: arrange_tabs(self)))  # a host's Tab leads in
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -175,6 +178,11 @@ class LightweightViewer(QWidget):
             return
         show(place, options)
         self._screen.links.expect(place, view)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab and Shift Tab go through the controls as they are on screen."""
+        arrange_tabs(self)
+        return bool(super().focusNextPrevChild(forward))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Keys that no widget in here has taken, or that a host passes on; Escape cancels an opening."""

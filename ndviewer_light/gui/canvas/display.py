@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..slots import safe_slot
 from .canvas_view import View
-from .hand import Hand
+from .hand import Hand, drag_by
 from .sight import Sight
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from .zoom import Projection, Scene, VisibleArea
 
 logger = logging.getLogger(__name__)
+
+_TURN_PX = 40
+"""So far a key drags a volume."""
 
 
 class Canvas(QWidget):
@@ -180,6 +183,15 @@ class Canvas(QWidget):
     def zoom(self, factor: float) -> None:
         """Enlarge what is in the middle of the canvas."""
         self._hand.zoom(factor)
+
+    def pan(self, right: int, down: int) -> None:
+        """Show what lies in that direction (-1, 0 or 1 along each); turn a volume that way."""
+        surface = self.surface
+        if self._wanted.is_volume and surface is not None:
+            self._sight.is_turned = True
+            drag_by(surface, right * _TURN_PX, down * _TURN_PX)
+        else:
+            self._hand.pan(right, down)
 
     def show_area(self, area: VisibleArea) -> None:
         """Show this part of the picture."""

@@ -15,6 +15,7 @@ from qtpy.QtCore import QEvent, QTimer
 
 from ...storage import collector
 from ..ends import Owner
+from ..look.tab_frame import TabFrame
 from ..slots import safe_slot
 from . import volume_visuals
 from .display import Canvas
@@ -265,6 +266,8 @@ class GlCanvas(Canvas):
         assert layout is not None
         layout.addWidget(widget)
         widget.installEventFilter(self)
+        widget.setAccessibleName("Picture")
+        TabFrame(widget)
         self._gl = widget if isinstance(widget, QOpenGLWidget) else None
         widget.setMouseTracking(True)
         arrays.screen = self._screen()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt
-from qtpy.QtWidgets import QRubberBand
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QRubberBand
 
 from .zoom import FURTHEST_OUT, VisibleArea, drag_factor, wheel_factor
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from .zoom import Scene
 
+PAN_SHARE = 1 / 8
+"""How much of the window a key moves the picture."""
 _LEAST_RECTANGLE_PX = 6
 """A smaller rectangle was a click."""
 
@@ -82,6 +85,13 @@ class Hand:
         if scene is not None and area is not None:
             place = area.center if at is None else _place(scene, area, at)
             self._picture.show_area(scene.zoomed(area, factor, place))
+
+    def pan(self, right: int, down: int) -> None:
+        """Show what lies in that direction (-1, 0 or 1 along each), an eighth of the window further."""
+        scene, area = self._picture.scene(), self._picture.visible_area()
+        if scene is not None and area is not None:
+            x, y = right * scene.columns * PAN_SHARE, down * scene.rows * PAN_SHARE
+            self._picture.show_area(scene.panned(area, -x, -y))
 
     def show_one_to_one(self, device_ratio: float) -> None:
         """Show one pixel of the data (of level 0) on one pixel of the screen; the centre stays."""
@@ -164,3 +174,19 @@ def _place(scene: Scene, area: VisibleArea, at: QPointF) -> tuple[float, float]:
 
 def _position(event: Any) -> QPointF:
     return event.position() if hasattr(event, "position") else QPointF(event.pos())
+
+
+def drag_by(widget: QWidget, right: float, down: float) -> None:
+    """Drag with the left button from the middle of a widget, by which volumes are turned."""
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    start = QPointF(widget.rect().center())
+    end = start + QPointF(right, down)
+    for kind, at, button, buttons in (
+        (QEvent.Type.MouseButtonPress, start, left, left),
+        (QEvent.Type.MouseMove, start, none, left),  # from where vispy measures
+        (QEvent.Type.MouseMove, end, none, left),
+        (QEvent.Type.MouseButtonRelease, end, left, none),
+    ):
+        on_screen = QPointF(widget.mapToGlobal(at.toPoint()))
+        event = QMouseEvent(kind, at, on_screen, button, buttons, Qt.KeyboardModifier.NoModifier)
+        QApplication.sendEvent(widget, event)

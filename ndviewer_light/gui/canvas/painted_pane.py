@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 
 from ...engine.label_planes import PictureArea
 from ...rendering.added_up import Layer, seen_composite
+from ..look.tab_frame import TabFrame
 from ..slots import safe_slot
 from ..widget_jobs import WidgetJobs
 from .flat_camera import FlatCamera
@@ -97,6 +98,7 @@ class PaintedPane(QWidget):
         self._unseen.timeout.connect(self._on_unseen)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        TabFrame(self)
         self.setMouseTracking(True)
 
     # ---- what is shown ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QCursor
+from qtpy.QtWidgets import QApplication, QPushButton
 
 from ..given_paths import is_view_link
 from ..look.theme import menu_of
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..split.channel_panes import ChannelPanes
 
 _ZOOM_STEP = 1.5
+_ARROWS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
+"""To the right and down."""
 
 
 class Actions:
@@ -51,6 +54,7 @@ class Actions:
             ),
             "zoom_in": lambda: self._zoom(_ZOOM_STEP),
             "zoom_out": lambda: self._zoom(1 / _ZOOM_STEP),
+            **{f"pan Alt+{key}": partial(self._pan, *way) for key, way in _ARROWS.items()},
             "previous_time": lambda: self._step("t", -1),
             "next_time": lambda: self._step("t", 1),
             "previous_z": lambda: self._step("z", -1),
@@ -83,6 +87,15 @@ class Actions:
             "go_to": self._ask_where,
             "measures": lambda: tools.measuring.show_menu(),
             **{action: partial(tools.measuring.begin, kind) for kind, action in MEASURE_ACTIONS.items()},
+            **{
+                f"measure_move Ctrl+{key}": partial(tools.measuring.nudge, *way)
+                for key, way in _ARROWS.items()
+            },
+            **{
+                f"measure_resize Ctrl+Shift+{key}": partial(tools.measuring.nudge, *way, end_only=True)
+                for key, way in _ARROWS.items()
+            },
+            "measure_next": lambda: tools.measuring.select_next(),
             "measure_remove": lambda: tools.measuring.remove_selected(),
             "numbers": lambda: tools.numbers.toggle(),
             "save": lambda: tools.snapshots.save(),
@@ -134,6 +147,9 @@ class Actions:
     def _zoom(self, factor: float) -> None:
         self._on_canvas(lambda canvas: canvas.zoom(factor), lambda overview: overview.zoom(factor))
 
+    def _pan(self, right: int, down: int) -> None:
+        self._on_canvas(lambda canvas: canvas.pan(right, down), lambda overview: overview.pan(right, down))
+
     def _toggle_split(self) -> None:
         tools = self._screen.tools
         if tools.scene.is_shown:
@@ -154,7 +170,7 @@ class Actions:
             act(canvas)
 
     def _show_save_menu(self) -> None:
-        """Offer all that can be saved or copied, at the mouse."""
+        """Offer all that can be saved or copied, below the button that was pressed, else at the mouse."""
         if self._save_menu is not None:
             self._save_menu.deleteLater()
         menu = self._save_menu = menu_of(self._screen)
@@ -167,7 +183,9 @@ class Actions:
             each = menu.addAction(f"{text}\t{keys_of(action)}")
             each.setEnabled(self._screen.sessions.shown is not None)
             each.triggered.connect(safe_slot(self.by_name[action]))
-        menu.popup(QCursor.pos())
+        button = QApplication.focusWidget()
+        is_button = isinstance(button, QPushButton) and button.window() is self._screen.window()
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()) if is_button else QCursor.pos())
 
     def _solo_channel(self, i: int) -> None:
         """Of the channels that the position in view has, the one at place `i`."""

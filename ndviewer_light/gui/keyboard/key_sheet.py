@@ -25,8 +25,9 @@ class KeySheet(QDialog):
         grid.setVerticalSpacing(5)
         grid.setColumnStretch(1, 1)
         self._heading(grid, "KEYS")
+        self._note(grid, "In the picture: after a click in it, or with Tab. Tab goes through all controls.")
         for key in KEYS:
-            in_picture = "  (after a click in the picture)" if key.place == "picture" else ""
+            in_picture = "  (in the picture)" if key.place == "picture" else ""
             self._line(grid, key.named, key.does + in_picture)
         self._heading(grid, "MOUSE")
         for what, does in MOUSE:
@@ -51,6 +52,11 @@ class KeySheet(QDialog):
         if row > 1:
             grid.setRowMinimumHeight(row, 30)
         grid.addWidget(label, row, 0, 1, 2, Qt.AlignmentFlag.AlignBottom)
+
+    def _note(self, grid: QGridLayout, words: str) -> None:
+        label = QLabel(words)
+        set_role(label, "dim")
+        grid.addWidget(label, grid.rowCount(), 0, 1, 2)
 
     def _line(self, grid: QGridLayout, keys: str, does: str) -> None:
         row = grid.rowCount()

@@ -116,6 +116,7 @@ QLabel[role="warning"] {{ color: {warning}; }}
 QFrame[role="card"] {{ background: {card}; border: 1px solid {border}; border-radius: 5px; }}
 QAbstractButton[role="chip"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 8px;
+    outline: none;
 }}
 QToolButton[role="chip"] {{ padding: 0; }}
 QToolButton[opens="menu"] {{ padding-right: 12px; }}
@@ -130,6 +131,7 @@ QAbstractButton[role="dot"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="dot"]:focus {{ border-color: {text}; }}
 QPushButton[role="bar"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 2px 8px;
+    outline: none;
 }}
 QPushButton[role="bar"]:flat {{ background: transparent; color: {dim}; border-color: transparent; }}
 QPushButton[role="bar"]:hover {{ border-color: {dim}; }}

@@ -107,6 +107,13 @@ class DrawnShapes:
         """Show the values of that shape."""
         self._selected = number if number in self._shapes else None
 
+    def select_next(self) -> None:
+        """Select the shape after the selected one, the first after the last."""
+        numbers = list(self._shapes)
+        if numbers:
+            at = numbers.index(self._selected) if self._selected in self._shapes else -1
+            self._selected = numbers[(at + 1) % len(numbers)]
+
     def add(self, kind: ShapeKind, a: Spot, b: Spot) -> DrawnShape:
         """A new shape, which is selected; the oldest of too many is dropped."""
         if len(self._shapes) >= MOST_SHAPES:

@@ -13,7 +13,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtpy.QtCore import QObject, QPoint
+from qtpy.QtCore import QObject, QPoint, Qt
 from qtpy.QtWidgets import QFileDialog, QMenu
 
 from ...engine.shape_values import box_series, length_of, line_profiles
@@ -133,9 +133,25 @@ class Measuring(QObject):
             how = self._stage.picture.way_back or "choose 2D"
             self._say(f"Shapes are drawn on a single plane: {how} first", "")
             return
+        surface = self._stage.plane_shown_by.surface
+        if self.hand.kind is kind and surface is not None:
+            self.hand.place_in_middle(surface.width(), surface.height())
+            return
         self.hand.begin(kind)
         how = "click in" if kind is ShapeKind.POINT else "drag over"
-        self._say(f"{kind.value}: {how} the picture (Esc cancels)", "")
+        again = f"{keys_of(MEASURE_ACTIONS[kind])} again: in its middle"
+        self._say(f"{kind.value}: {how} the picture ({again}; Esc cancels)", "")
+        if surface is not None:
+            surface.setFocus(Qt.FocusReason.ShortcutFocusReason)  # keys that move the shape work there
+
+    def nudge(self, right: int, down: int, *, end_only: bool = False) -> None:
+        """Move the selected shape a little in that direction (-1, 0 or 1 along each), or one end only."""
+        self.hand.nudge(right, down, end_only=end_only)
+
+    def select_next(self) -> None:
+        """Select the next shape, the first after the last."""
+        self.shapes.select_next()
+        self._on_changed()
 
     def cancel(self) -> bool:
         """Draw nothing after all; False if nothing was to be drawn."""

@@ -24,6 +24,9 @@ _MOUSE_EVENTS = (
     QEvent.Type.MouseMove,
     QEvent.Type.MouseButtonRelease,
 )
+_PLACED_SHARE = 0.15
+"""How far a shape in the middle of the picture reaches from there, of the shorter side."""
+_NUDGE_PX = 5.0
 _LEAST_DRAG_PX = 3.0
 """Less than this on screen is a click, by which no line or rectangle is meant."""
 
@@ -63,6 +66,30 @@ class ShapeHand(QObject):
         self._new = self._taken = None
         self._kind = kind
         self._show_cursor(Qt.CursorShape.CrossCursor if kind is not None else None)
+        self.changed.emit()
+
+    def place_in_middle(self, width: int, height: int) -> None:
+        """Have the shape that is to be drawn in the middle of the picture, `width` × `height` px."""
+        kind = self._kind
+        if kind is None or self._projection() is None:
+            return
+        x, y, reach = width / 2, height / 2, min(width, height) * _PLACED_SHARE
+        across = 0.0 if kind is ShapeKind.POINT else reach
+        along = reach if kind is ShapeKind.BOX else 0.0
+        a, b = QPointF(x - across, y - along), QPointF(x + across, y + along)
+        self.begin(None)
+        self._shapes.add(kind, self._spot(a), self._spot(b))
+        self.drawn.emit()
+
+    def nudge(self, right: int, down: int, *, end_only: bool) -> None:
+        """Move the selected shape by some pixels of the screen (times -1, 0 or 1), or one end of it only."""
+        shape, projection = self._shapes.selected, self._projection()
+        if shape is None or projection is None:
+            return
+        step = max(1.0, _NUDGE_PX * projection.scale / projection.um_x)  # at least a pixel of the data
+        by = Spot(down * step, right * step)
+        to = Spot(shape.b.y + by.y, shape.b.x + by.x)
+        self._shapes.replace(shape.moved(1 if end_only else None, to, by))
         self.changed.emit()
 
     def take(self, event: Any, widget: QWidget) -> bool:

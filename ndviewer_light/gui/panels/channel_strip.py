@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...rendering.contrast import ContrastMode
+from ..look.menu_key import MenuKey
 from ..look.theme import colors_of, digits_font, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .color_menu import color_menu, dot_color, is_choice, is_reversed
@@ -170,9 +171,12 @@ class ChannelStrip(QFrame):
         self.histogram = Histogram(self.values, self)
         self.histogram.setAccessibleName(f"Histogram of {name}")
         self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
+        self.histogram.setAccessibleDescription("Limits and gamma are set with the slider below")
         self.slider = WindowSlider(self.values, self)
         self.slider.setAccessibleName(f"Contrast window of {name}")
-        self.slider.setToolTip("Limits: drag an end, or what is between them; arrow keys move an end")
+        self.slider.setToolTip(
+            "Limits: drag an end, or what is between them; arrow keys move an end, with Ctrl ↑ ↓ change gamma"
+        )
         self.low = self._number_field(f"Low of {name}", "Lower limit: values up to it are black")
         self.high = self._number_field(f"High of {name}", "Upper limit: values from it on are brightest")
         self.high.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -232,8 +236,10 @@ class ChannelStrip(QFrame):
         self.dot.clicked.connect(self._on_dot_clicked)
         self.auto.clicked.connect(self._on_auto_clicked)
         self.auto.customContextMenuRequested.connect(self._on_mode_menu)
+        MenuKey(self.auto, lambda: self._on_mode_menu(self.auto.rect().bottomLeft()))
         self.histogram.moved.connect(self._on_slider_moved)
         self.histogram.gamma_moved.connect(self.gamma_changed)
+        self.slider.gamma_stepped.connect(self.histogram.step_gamma)
         self.on.clicked.connect(self._on_on_clicked)
         self.on.solo_clicked.connect(self.solo_clicked)
         self.slider.moved.connect(self._on_slider_moved)

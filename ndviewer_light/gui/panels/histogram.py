@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GAMMAS = (0.1, 5.0)
 """The exponents that can be chosen."""
+_GAMMA_STEP = 1.1
 _LOW, _HIGH, _GAMMA = 0, 1, 2
 _GRAB_PX = 7
 
@@ -140,6 +141,11 @@ class Histogram(QWidget):
         bottom, top = float(self.height() - 1), 2.0
         brightness = min(0.97, max(0.03, (bottom - y) / (bottom - top)))
         self._choose_gamma(round(math.log(brightness) / math.log(0.5), 2))
+
+    @safe_slot
+    def step_gamma(self, steps: int) -> None:
+        """The user makes the exponent larger, or smaller, in steps that look about equal."""
+        self._choose_gamma(round(self.gamma * _GAMMA_STEP**steps, 2))
 
     def _choose_gamma(self, gamma: float) -> None:
         gamma = min(GAMMAS[1], max(GAMMAS[0], gamma))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtCore import QRectF, QSize
 from qtpy.QtGui import QPainter
-from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from ...engine.state_codes import TimeState
 from ..look.one_line_label import OneLineLabel
+from ..look.scroll_area import ColumnScroll
 from ..look.theme import Panel, colors_of, heading_font, set_role
 from ..slots import safe_slot
 from .field_list import FieldList
@@ -141,16 +142,9 @@ class LeftPanels(Panel):
         ):
             column.addWidget(widget)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(page)
-        scroll.viewport().setAutoFillBackground(False)
-        page.setAutoFillBackground(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(ColumnScroll(page, "Plate, fields and acquisition"))
         self.setMinimumWidth(40)  # what is narrower than the window allows is hidden, see `Screen`
 
     def sizeHint(self) -> QSize:

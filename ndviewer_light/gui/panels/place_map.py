@@ -39,6 +39,8 @@ _STEPS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
 }
+_IN_ORDER = {Qt.Key.Key_PageUp: -1, Qt.Key.Key_PageDown: 1, Qt.Key.Key_Home: 0, Qt.Key.Key_End: 0}
+"""To the one before, the one after, the first and the last."""
 
 
 class PlaceMap(QWidget):
@@ -59,7 +61,9 @@ class PlaceMap(QWidget):
         self.text_of: Callable[[int], str] = lambda index: ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
-        self.setToolTip("Click, or use the arrow keys, to go there")  # where the mouse is beside all of them
+        self.setToolTip(
+            "Click, or use the arrow keys and Page Up and Down, to go there"
+        )  # where the mouse is beside all of them
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -115,6 +119,10 @@ class PlaceMap(QWidget):
         """The next one in a direction."""
         raise NotImplementedError
 
+    def every(self) -> Sequence[int]:
+        """All that there are, in order."""
+        raise NotImplementedError
+
     def paint(self, painter: QPainter, colors: PanelColors) -> None:
         """Draw everything but the ring."""
         raise NotImplementedError
@@ -150,13 +158,26 @@ class PlaceMap(QWidget):
 
     @safe_slot
     def keyPressEvent(self, event: Any) -> None:
-        step = _STEPS.get(event.key())
-        if step is None or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+        step, is_plain = _STEPS.get(event.key()), not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if is_plain and event.key() in _IN_ORDER:
+            index = self._in_order(event.key())
+        elif is_plain and step is not None:
+            index = self.beside(max(self.current, 0), *step)
+        else:
             super().keyPressEvent(event)
             return
-        index = self.beside(max(self.current, 0), *step)
         if index != self.current:
             self.picked.emit(index)
+
+    def _in_order(self, key: Qt.Key) -> int:
+        """Where a key leads that knows no directions: so all can be reached, whatever lies between them."""
+        every = self.every()
+        if not every:
+            return self.current
+        if key in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            return every[0] if key == Qt.Key.Key_Home else every[-1]
+        at = every.index(self.current) if self.current in every else 0
+        return every[min(max(at + _IN_ORDER[key], 0), len(every) - 1)]
 
     def event(self, event: QEvent | None) -> bool:
         if event is not None and event.type() == QEvent.Type.ToolTip:
@@ -227,6 +248,9 @@ class PlateMap(PlaceMap):
 
     def beside(self, index: int, down: int, right: int) -> int:
         return self._layout.beside(index, down, right)
+
+    def every(self) -> Sequence[int]:
+        return sorted(self._layout.wells.values())
 
     @staticmethod
     def _rect(geometry: PlateGeometry, row: int, column: int) -> QRectF:
@@ -319,6 +343,9 @@ class FieldMap(PlaceMap):
 
     def beside(self, index: int, down: int, right: int) -> int:
         return self._geometry.beside(index, down, right) if self._geometry is not None else index
+
+    def every(self) -> Sequence[int]:
+        return sorted(p for p, *_ in self._geometry.places) if self._geometry is not None else ()
 
     def _rect(self, x: float, y: float) -> QRectF:
         assert self._geometry is not None

@@ -8,6 +8,7 @@ from qtpy.QtCore import QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QPainter, QPolygonF
 from qtpy.QtWidgets import QToolButton, QWidget
 
+from ..look.menu_key import MenuKey
 from ..look.theme import colors_of, set_role
 from ..slots import safe_slot
 
@@ -15,7 +16,7 @@ _MENU_PX = 13
 
 
 class PlayButton(QToolButton):
-    """Checked while its axis is played. `menu_wanted`: also by the right button, and by the key for menus."""
+    """Checked while its axis is played. `menu_wanted`: also by the right button, and by keyboard."""
 
     menu_wanted = Signal()
 
@@ -25,7 +26,8 @@ class PlayButton(QToolButton):
         self.setIconSize(QSize(16, 16))
         self.setFixedSize(26 + _MENU_PX, 24)
         self.setAccessibleName(f"Play {spoken}")
-        self.setToolTip(f"Play {spoken}\nRight end: how fast, and what happens at the end")
+        self.setToolTip(f"Play {spoken}\nRight end, or ↓: how fast, and what happens at the end")
+        MenuKey(self, self.menu_wanted.emit)
         self.setProperty("opens", "menu")  # room for the arrow
         set_role(self, "chip")
 

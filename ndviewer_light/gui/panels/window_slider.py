@@ -132,6 +132,8 @@ class WindowSlider(QWidget):
 
     moved = Signal(float, float)
     """(low, high) chosen by the user."""
+    gamma_stepped = Signal(int)
+    """Ctrl and an arrow up (1) or down (-1) was pressed, which move no end."""
 
     def __init__(self, values: ValueRange, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -209,7 +211,10 @@ class WindowSlider(QWidget):
             key.Key_PageDown: -_STEPS / 10, key.Key_PageUp: _STEPS / 10,
             key.Key_Home: -math.inf, key.Key_End: math.inf,
         }.get(event.key())  # fmt: skip
-        if steps is None:
+        with_ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        if with_ctrl and event.key() in (key.Key_Up, key.Key_Down):
+            self.gamma_stepped.emit(1 if event.key() == key.Key_Up else -1)
+        elif steps is None:
             super().keyPressEvent(event)
         elif math.isinf(steps):
             self._move(self._active, self.values.bounds[steps > 0])

@@ -8,19 +8,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
-from qtpy.QtGui import QPainter
+from qtpy.QtCore import QPoint, QPointF, QRect, QRectF, Qt, QTimer, Signal
+from qtpy.QtGui import QCursor, QPainter
 from qtpy.QtWidgets import QWidget
 
 from ...engine.scene import FieldScene, Viewport
 from ...rendering.scale_bar import BarLook
+from ..canvas.hand import PAN_SHARE
+from ..look.tab_frame import TabFrame
 from ..slots import safe_slot
 from .field_images import FieldImages
 from .scene_drawing import SceneDrawing
 from .scene_painting import GROUND, Marks, ValueLegend, draw_labels, draw_legend, draw_scale_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from qtpy.QtGui import QColor, QImage
 
@@ -49,11 +51,12 @@ class SceneCanvas(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        TabFrame(self)
         self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMinimumSize(160, 120)
         self.setAccessibleName("Overview of all fields")
-        self.setAccessibleDescription("A double click, or Enter, opens the field under the mouse")
+        self.setAccessibleDescription("Enter opens the field that is marked, or the one under the mouse")
         self.images = FieldImages()
         """Pictures of fields, and what is known of them."""
         self._drawing = SceneDrawing(self.images, self)
@@ -64,6 +67,10 @@ class SceneCanvas(QWidget):
         self._um_per_pixel = 1.0  # of the data, the smallest
         self._bar_look = BarLook()
         self._current = -1
+        self.current_of: Callable[[], int] = lambda: self._current
+        """The field in view by now, which may not be marked yet."""
+        self._pointed: int | None = None  # the field under the mouse, until another one is gone to by keys
+        self._mouse_at = QPoint()
         self._shows_names = True
         self._legend: ValueLegend | None = None
         self._drag: QPointF | None = None
@@ -181,7 +188,7 @@ class SceneCanvas(QWidget):
     def mark_current(self, p: int) -> None:
         """Mark the field that the main view shows."""
         if p != self._current:
-            self._current = p
+            self._current, self._pointed = p, None
             self.update()
 
     def image_of(self, p: int) -> QImage | None:
@@ -214,6 +221,14 @@ class SceneCanvas(QWidget):
         place = viewport.to_scene(x, y)
         dx, dy = (x - viewport.width / 2) * scale, (y - viewport.height / 2) * scale
         self._look_at(viewport._replace(x=place[0] - dx, y=place[1] - dy, um_per_px=scale))
+
+    def pan(self, right: int, down: int) -> None:
+        """Show what lies in that direction (-1, 0 or 1 along each), an eighth of the window further."""
+        viewport = self._viewport
+        if viewport is not None and self._scene is not None:
+            x = viewport.x + right * PAN_SHARE * viewport.width * viewport.um_per_px
+            y = viewport.y + down * PAN_SHARE * viewport.height * viewport.um_per_px
+            self._look_at(viewport._replace(x=x, y=y))
 
     def show_one_to_one(self) -> None:
         """Show one pixel of the data on one pixel of the screen."""
@@ -329,6 +344,11 @@ class SceneCanvas(QWidget):
             self._look_at(self._viewport._replace(width=width, height=height))
 
     @safe_slot
+    def showEvent(self, event: Any) -> None:
+        super().showEvent(event)
+        self._pointed, self._mouse_at = None, QCursor.pos()
+
+    @safe_slot
     def wheelEvent(self, event: Any) -> None:
         notches = event.angleDelta().y() / 120
         at = event.position() if hasattr(event, "position") else QPointF(event.pos())
@@ -351,6 +371,9 @@ class SceneCanvas(QWidget):
             scale = self._viewport.um_per_px * ratio
             x, y = self._viewport.x + step.x() * scale, self._viewport.y + step.y() * scale
             self._look_at(self._viewport._replace(x=x, y=y))
+        on_screen = self.mapToGlobal(at.toPoint())
+        if on_screen != self._mouse_at:  # Qt tells where the mouse rests, too
+            self._mouse_at, self._pointed = on_screen, self.field_at(at)
         self._tell_hover(at)
 
     @safe_slot
@@ -359,6 +382,7 @@ class SceneCanvas(QWidget):
 
     @safe_slot
     def leaveEvent(self, event: Any) -> None:
+        self._pointed = None
         self.hovered.emit(None)
 
     @safe_slot
@@ -371,8 +395,9 @@ class SceneCanvas(QWidget):
     @safe_slot
     def keyPressEvent(self, event: Any) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            p = self.field_at(QPointF(self.mapFromGlobal(self.cursor().pos())))
-            self.activated.emit(self._current if p is None else p)
+            now = self.current_of()
+            was_moved = now != self._current  # by keys, a moment ago
+            self.activated.emit(now if was_moved or self._pointed is None else self._pointed)
         else:
             super().keyPressEvent(event)
 

@@ -71,6 +71,7 @@ class SceneView(QObject):
         self.canvas.hide()
         self.canvas.moved.connect(self._on_moved)
         self.canvas.activated.connect(self._on_activated)
+        self.canvas.current_of = lambda: stage.view.p
         self.canvas.hovered.connect(self._on_hovered)
         self.labels_chosen: Callable[[], LabelsChosen] = LabelsChosen
         """Which labels are to be drawn over fields."""

@@ -272,6 +272,10 @@ class ChannelPanes(QWidget):
         """Enlarge what is in the middle of each pane."""
         self._hand.zoom(factor)
 
+    def pan(self, right: int, down: int) -> None:
+        """Show what lies in that direction (-1, 0 or 1 along each) in each pane."""
+        self._hand.pan(right, down)
+
     @property
     def is_fitting(self) -> bool:
         """Whether the whole picture fills each pane."""

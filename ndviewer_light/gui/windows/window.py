@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QWidget
 
 from ..given_paths import is_view_link, short_name
+from ..keyboard.tab_order import arrange_tabs
 from ..look.theme import dark_palette
 from ..slots import safe_slot
 from .drop_target import DropTarget
@@ -140,6 +141,11 @@ class LightweightMainWindow(DropTarget, QMainWindow):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         """Unhandled keys go to the viewer, wherever the focus is: Escape and F."""
         self.viewer.keyPressEvent(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab and Shift Tab go through the controls as they are on screen."""
+        arrange_tabs(self)
+        return bool(super().focusNextPrevChild(forward))
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Close the viewer with the window."""
