@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from label_images import CELLS, write_labelled
 from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage
@@ -112,7 +113,7 @@ def plan_film(qtbot, viewer, over: str, folder, name: str, *, is_inscribed: bool
     dialog.axis.setCurrentIndex(dialog.axis.findText(over, Qt.MatchFlag.MatchStartsWith))
     for box in (dialog.scale_bar, dialog.time, dialog.label):
         box.setChecked(is_inscribed)
-    dialog.buttons.buttons()[0].click()
+    dialog.save_button.click()
     files = films.file_dialog
     qtbot.waitUntil(files.isVisible)
     files.setDirectory(str(folder))
@@ -151,3 +152,61 @@ def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, t
         held.set()
     assert shown.status_label.said("message") == "other.gif was not saved: ended"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.zarr", "film.gif", "written on.gif"]
+
+
+def test_a_film_shows_the_part_that_is_seen(qtbot, shown, tmp_path):
+    shown.stage.strips.strip(0).on.click()
+    choose_limits(shown, 1, 10, 5000)
+    shown.stage.canvas.zoom(4)
+    settle(qtbot, shown)
+    films, files = plan_film(qtbot, shown, "Time", tmp_path, "part.gif")
+    with qtbot.waitSignal(films.ended, timeout=20_000):
+        files.accept()
+    area, scene = shown.stage.canvas.visible_area(), shown.stage.canvas.scene()
+    drawn = {"GFP": (stores.plane(1, 0, 1, 0), shown.stage.strips.color_of(1), 10, 5000)}
+    every = expected_colors(drawn)
+    with Image.open(tmp_path / "part.gif") as film:
+        film.seek(1)
+        seen = np.asarray(film.convert("RGB")).astype(int)
+    high, wide = seen.shape[:2]
+    assert wide / high == pytest.approx(scene.columns / scene.rows, rel=0.1)
+    for row, column in ((0.5, 0.5), (0.25, 0.75), (0.75, 0.25)):
+        y = (area.y[0] + row * (area.y[1] - area.y[0])) / scene.height_um * every.shape[0]
+        x = (area.x[0] + column * (area.x[1] - area.x[0])) / scene.width_um * every.shape[1]
+        near = every[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].reshape(-1, 3).astype(int)
+        at = seen[int(row * high), int(column * wide)]
+        assert np.abs(near - at).max(axis=1).min() < 24, "a pixel of the data that is there, in 256 colours"
+
+
+def test_a_film_has_a_name_and_labels_and_is_not_of_a_volume(qtbot, viewer, tmp_path):
+    write_labelled(tmp_path / "x.zarr")
+    load(qtbot, viewer, tmp_path / "x.zarr")
+    settle(qtbot, viewer)
+    films, panel = viewer._screen.tools.films, viewer._screen.tools.labels.panel
+    qtbot.waitUntil(lambda: panel.isVisibleTo(viewer), timeout=20_000)
+    plan = FilmPlan("p", 10, Inscription())
+    pictures = []
+    for name in ("without.gif", "with.gif"):
+        with qtbot.waitSignal(films.ended, timeout=20_000):
+            films.save_to(str(tmp_path / name), plan)
+        with Image.open(tmp_path / name) as film:
+            pictures.append(np.asarray(film.convert("RGB")).astype(int))
+        viewer.actions_by_name["labels"]()
+        qtbot.waitUntil(lambda: viewer._screen.tools.labels.chosen is not None, timeout=20_000)
+    differs = np.abs(pictures[1] - pictures[0]).max(axis=-1) > 8
+    assert differs[CELLS > 0].mean() > 0.8 and differs[CELLS == 0].mean() < 0.1
+    assert films.name_of_view() == "x default-0"
+
+
+def test_a_film_of_a_volume_is_refused_in_words(qtbot, viewer, tmp_path):
+    path = tmp_path / "stack.zarr"
+    array = stores.create_array(path / "0", (2, 1, 3, stores.HEIGHT, stores.WIDTH))
+    array[:] = 7
+    stores.write_group(path, stores.image_attributes(channels=["DAPI"], squid=False))
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    viewer.stage.strips._volume.click()
+    settle(qtbot, viewer)
+    viewer.actions_by_name["film"]()
+    assert viewer._screen.tools.films.dialog is None
+    assert "not of volumes: choose 2D first" in viewer.status_label.said("message")

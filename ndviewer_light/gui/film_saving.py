@@ -18,16 +18,19 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
+    QPushButton,
     QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
 from ..errors import NDViewerError
 from ..rendering.scene_overlays import SceneOver
+from .look.theme import Panel, set_role
 from .slots import safe_slot
 from .words import reason_of
 
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..rendering.film_frames import Inscription
-    from ..rendering.view_picture import ShownPlace
+    from ..rendering.label_picture import LabelsChosen
+    from ..rendering.view_picture import SeenPart, ShownPlace
     from .background import Background
     from .canvas.written import Written
     from .canvas.zoom import VisibleArea
@@ -58,6 +62,8 @@ class FilmPlan(NamedTuple):
     axis: str
     fps: int
     inscription: Inscription
+    of_part: bool = True
+    """Of the part of the picture that is seen, rather than of all of it."""
 
 
 class _FilmEndedError(Exception):
@@ -68,9 +74,17 @@ class FilmDialog(QDialog):
     """Asks what a film shows; `accepted` once that is said."""
 
     def __init__(
-        self, parent: QWidget | None, sizes: Sequence[tuple[str, str, int]], written: Written
+        self,
+        parent: QWidget | None,
+        sizes: Sequence[tuple[str, str, int]],
+        written: Written,
+        *,
+        is_part: bool = False,
     ) -> None:
-        """`sizes`: the axes there are, as (axis, name, number of frames). `written`: on the picture now."""
+        """`sizes`: the axes there are, as (axis, name, number of frames). `written`: on the picture now.
+
+        `is_part`: only a part of it is seen.
+        """
         super().__init__(parent)
         self._bar = written.bar if written.bar.share else written.bar._replace(size="small")
         self.setWindowTitle("Save a film")
@@ -79,6 +93,9 @@ class FilmDialog(QDialog):
         self.axis = QComboBox()
         for axis, name, n in sizes:
             self.axis.addItem(f"{name} ({min(n, MOST_FRAMES):,} frames)", axis)
+        self.part = QCheckBox("Only what is seen", self)
+        self.part.setChecked(True)
+        self.part.setVisible(is_part)
         self.fps = QSpinBox()
         self.fps.setRange(1, 60)
         self.fps.setValue(10)
@@ -87,9 +104,13 @@ class FilmDialog(QDialog):
             QCheckBox("Time"),
             QCheckBox("Position"),
         )
-        form = QFormLayout(self)
+        page = Panel(self)
+        form = QFormLayout(page)
+        form.setContentsMargins(14, 14, 14, 12)
+        form.setVerticalSpacing(8)
         for name, widget, tip in (
             ("Over", self.axis, "What changes from frame to frame; all else is as shown"),
+            ("Part", self.part, "The part of the picture that is seen now, rather than all of the field"),
             ("Frames per second", self.fps, "How fast it is played"),
             ("Written on it", self.scale_bar, "A scale bar at the lower right"),
             ("", self.time, "The time, or the number of the time point, at the upper left"),
@@ -97,19 +118,32 @@ class FilmDialog(QDialog):
         ):
             widget.setToolTip(tip)
             widget.setAccessibleName(name or tip)
-            form.addRow(name, widget)
+            if widget is not self.part or is_part:
+                form.addRow(name, widget)
         self.scale_bar.setChecked(written.bar.share > 0)
         self.time.setChecked(True)
         self.label.setChecked(written.position)
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
         form.addRow("As", QLabel(kind))
-        self.buttons = QDialogButtonBox()
-        save = self.buttons.addButton("Save…", QDialogButtonBox.ButtonRole.AcceptRole)
-        save.setToolTip("Choose where it is saved")
-        self.buttons.addButton(QDialogButtonBox.StandardButton.Cancel).setToolTip("Save no film")
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
-        form.addRow(self.buttons)
+        self.save_button, self.cancel_button = QPushButton("Save…"), QPushButton("Cancel")
+        row = QHBoxLayout()
+        row.addStretch(1)
+        for button, tip, slot in (
+            (self.cancel_button, "Save no film", self.reject),
+            (self.save_button, "Choose where it is saved", self.accept),
+        ):
+            button.setAutoDefault(False)
+            button.setToolTip(tip)
+            set_role(button, "chip")
+            button.clicked.connect(slot)
+            row.addWidget(button)
+        self.save_button.setDefault(True)
+        form.addRow(row)
+        for field in (self.axis, self.fps):
+            field.setPalette(self.palette())  # below a stylesheet it would have the application's
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(page)
 
     @property
     def plan(self) -> FilmPlan:
@@ -118,7 +152,7 @@ class FilmDialog(QDialog):
 
         label, time, bar = (box.isChecked() for box in (self.label, self.time, self.scale_bar))
         written = Inscription(label, time, bar, self._bar)
-        return FilmPlan(str(self.axis.currentData()), self.fps.value(), written)
+        return FilmPlan(str(self.axis.currentData()), self.fps.value(), written, self.part.isChecked())
 
 
 def can_write_mp4() -> bool:
@@ -143,6 +177,10 @@ class Films(QObject):
         """What is seen of the overview; None while the main view is shown."""
         self.overview_over: Callable[[Sequence[int]], SceneOver] = lambda times: SceneOver()
         """What lies over the fields of the overview, for a film of these time points."""
+        self.name_of_view: Callable[[], str] = lambda: "film"
+        """A name for a file of what is shown."""
+        self.labels_over: Callable[[], LabelsChosen | None] = lambda: None
+        """The labels that are drawn over the picture."""
         self._cancelled: threading.Event | None = None
         self.dialog: FilmDialog | None = None
         self.file_dialog: QFileDialog | None = None
@@ -156,13 +194,19 @@ class Films(QObject):
             if not sizes:
                 self._say("There is only one time point: nothing to make a film of the overview of", "")
                 return
+        elif self._stage.view.is_volume:
+            self._say("Films are of planes and projections, not of volumes: choose 2D first", "")
+            return
         if not sizes:
             self._say("There is only one plane: nothing to make a film of", "")
             return
         if self._cancelled is not None:
             self._say("A film is being saved: Esc cancels it", "")
             return
-        dialog = self.dialog = FilmDialog(self._stage.window(), sizes, self._stage.overlay.written)
+        is_part = self.overview_area() is None and self._part() is not None
+        dialog = self.dialog = FilmDialog(
+            self._stage.window(), sizes, self._stage.overlay.written, is_part=is_part
+        )
         dialog.accepted.connect(self._on_planned)
         dialog.open()
 
@@ -178,6 +222,7 @@ class Films(QObject):
         """Write a film of what is shown, in a thread."""
         from ..rendering.colormaps import chosen_colormap, colormap_of
         from ..rendering.film_frames import frames
+        from ..rendering.labels_over import LabelsOver
         from ..rendering.scene_film import SceneFilm, scene_frames
         from ..rendering.view_picture import LayerLook, ViewPictures
 
@@ -196,9 +241,20 @@ class Films(QObject):
             chosen = strips.chosen_color(c)
             table = chosen_colormap(chosen) if chosen else colormap_of(dataset.info.channels[c])
             looks[c] = LayerLook(table, strips.gamma_of(c))
-        area = self.overview_area()
+        area, labels = self.overview_area(), None
         if area is None:
-            pictures = ViewPictures(dataset, channels, limits=limits, longest=longest, looks=looks)
+            if (chosen_labels := self.labels_over()) is not None:
+                name, style = chosen_labels
+                labels = LabelsOver(dataset, name, style, isolate=True, where_there_are_any=True)
+            pictures = ViewPictures(
+                dataset,
+                channels,
+                limits=limits,
+                longest=longest,
+                looks=looks,
+                labels=labels,
+                part=self._part() if plan.of_part else None,
+            )
             made = partial(frames, dataset, pictures, places, plan.inscription)
         else:
             edges = area.x[0], area.y[0], area.x[1], area.y[1]
@@ -208,9 +264,29 @@ class Films(QObject):
             made = partial(scene_frames, dataset, film, times, plan.inscription)
         cancelled = self._cancelled = threading.Event()
         self._say(f"Saving {os.path.basename(path)}…", path)
-        self._background.run("ndviewer-film", lambda: self._write(path, plan, made, len(places), cancelled))
+
+        def write() -> None:
+            try:
+                self._write(path, plan, made, len(places), cancelled)
+            finally:
+                if labels is not None:
+                    labels.close()
+
+        self._background.run("ndviewer-film", write)
 
     # ---- parts -----------------------------------------------------------------------------
+
+    def _part(self) -> SeenPart | None:
+        """What is seen of the picture; None for all of it."""
+        from ..rendering.view_picture import SeenPart
+
+        shown = self._stage.plane_shown_by
+        scene = shown.scene() if shown is not None else None
+        area = shown.visible_area() if shown is not None else None
+        if scene is None or area is None or scene.is_fitting(area):
+            return None
+        width, height = scene.width_um, scene.height_um
+        return SeenPart(area.x[0] / width, area.y[0] / height, area.x[1] / width, area.y[1] / height)
 
     def _sizes(self, dataset: Dataset) -> list[tuple[str, str, int]]:
         sliders = self._stage.sliders
@@ -278,6 +354,7 @@ class Films(QObject):
         kinds = ["mp4", "gif"] if can_write_mp4() else ["gif"]
         dialog.setNameFilters([f"{kind.upper()} film (*.{kind})" for kind in kinds])
         dialog.setDefaultSuffix(kinds[0])
+        dialog.selectFile(f"{self.name_of_view()}.{kinds[0]}")
         dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text[-4:-1]))
         dialog.fileSelected.connect(safe_slot(lambda path: self.save_to(path, plan)))
         dialog.open()

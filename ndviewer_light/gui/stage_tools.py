@@ -64,6 +64,8 @@ class StageTools:
         self.numbers = NumbersView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
         self.numbers.show_over(self.scene)
         self.films.overview_over = self._over_fields
+        self.films.name_of_view = self.snapshots.name
+        self.films.labels_over = lambda: self.labels.chosen
         over = self.labels.layer, self.saturation.layer, self.measuring.layer
         self.split.draw_over(over, self.saturation.text_of)
         self._wheel = AxisWheel(stage.sliders)

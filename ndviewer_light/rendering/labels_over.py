@@ -37,10 +37,21 @@ if TYPE_CHECKING:
 class LabelsOver:
     """The label images called `name` of the positions of a dataset, one of them open at a time.
 
-    For one thread; `close` it.
+    For one thread; `close` it. `isolate`: read them in processes of their own. `where_there_are_any`: a
+    position without such labels is drawn without; else it is an error.
     """
 
-    def __init__(self, dataset: Dataset, name: str, style: LabelStyle) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        name: str,
+        style: LabelStyle,
+        *,
+        isolate: bool = False,
+        where_there_are_any: bool = False,
+    ) -> None:
+        self._isolate = isolate
+        self._may_lack = where_there_are_any
         self._dataset = dataset
         self._name = name
         self._style = style
@@ -52,6 +63,14 @@ class LabelsOver:
         Of a projected stack the largest label of each pixel. Raises `DatasetNotFoundError` if the position
         has no such labels, otherwise like `Dataset.plane`. No labels at a time point leave it as it is.
         """
+        try:
+            return self._laid_over(picture, place)
+        except DatasetNotFoundError:
+            if self._may_lack:
+                return picture
+            raise
+
+    def _laid_over(self, picture: np.ndarray, place: ShownPlace) -> np.ndarray:
         labels, facts = self._opened(place.p)
         image, position = self._dataset.image(place.p), self._dataset.info.positions[place.p]
         p = 0 if is_of_masks(labels) else label_position(self._dataset, place.p, labels)
@@ -105,7 +124,8 @@ class LabelsOver:
             raise DatasetNotFoundError(f"no labels {self._name!r} at position {p}: {there_are}")
         if self._open is None or self._open[0] != path:
             self.close()
-            dataset = open_dataset(path, storage_options=self._dataset.storage_options)
+            options = self._dataset.storage_options
+            dataset = open_dataset(path, storage_options=options, isolate=self._isolate)
             self._open = path, dataset, dataset.label_facts()
         return self._open[1:]
 

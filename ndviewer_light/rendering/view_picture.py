@@ -5,6 +5,7 @@ Everything here reads, and blocks until it has: for commands and scripts, not fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .contrast import Limits
     from .labels_over import LabelsOver
 
+_LARGEST_PIXEL = 40.0
 MOST_PIXELS = 64 * 1024**2
 """Of one picture; of larger planes a coarser level is drawn."""
 
@@ -51,6 +53,20 @@ class ViewPixels:
     missing: dict[int, str] = field(default_factory=dict)
 
 
+class SeenPart(NamedTuple):
+    """The part of a picture that is shown: its edges in shares of the width and height, beyond 0…1 black."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def share(self) -> float:
+        """How much of the picture it is, along the longer side."""
+        return max(self.right - self.left, self.bottom - self.top)
+
+
 class LayerLook(NamedTuple):
     """How a channel is drawn that is not drawn as its dataset says."""
 
@@ -63,7 +79,8 @@ class ViewPictures:
 
     `channels` are indices in `Dataset.info.channels`; `limits` are fixed, of the others `mode` decides.
     `longest`: edge of the picture in pixels at most, None for that of the data. `labels` are drawn over it.
-    `looks`: how channels are drawn that are not drawn as the dataset says.
+    `looks`: how channels are drawn that are not drawn as the dataset says. `part`: what of it is shown, as
+    large as `longest` allows, but for pixels of the data not larger than `_LARGEST_PIXEL`.
     """
 
     def __init__(
@@ -76,6 +93,7 @@ class ViewPictures:
         longest: int | None = None,
         labels: LabelsOver | None = None,
         looks: Mapping[int, LayerLook] | None = None,
+        part: SeenPart | None = None,
     ) -> None:
         self._dataset = dataset
         self._channels = tuple(channels)
@@ -84,6 +102,7 @@ class ViewPictures:
         self._longest = longest
         self._labels = labels
         self._looks = dict(looks or {})
+        self._part = part
         self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
 
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
@@ -121,16 +140,25 @@ class ViewPictures:
         picture = Image.fromarray(composite(layers, height, width))
         if not layers:
             _hatch(picture)
+        if self._part is not None:
+            picture = self._with_labels(picture, place) if layers else picture
+            picture = picture.crop(_pixels(self._part, *picture.size))
         longest = max(picture.size)
         if self._longest is not None and longest > self._longest:
-            width, height = (max(1, round(edge * self._longest / longest)) for edge in picture.size)
-            if view.um_per_px is not None:
-                y, x = view.um_per_px
-                view.um_per_px = y * picture.height / height, x * picture.width / width
-            picture = picture.resize((width, height), Image.Resampling.BOX)
-        if layers and self._labels is not None:
-            picture = Image.fromarray(self._labels.laid_over(np.asarray(picture), place))
+            picture = _resized(picture, view, self._longest / longest, Image.Resampling.BOX)
+        elif self._longest is not None and self._part is not None:
+            larger = min(self._longest / longest, _LARGEST_PIXEL)
+            picture = _resized(picture, view, larger, Image.Resampling.NEAREST)
+        if layers and self._part is None:
+            picture = self._with_labels(picture, place)
         return picture, view
+
+    def _with_labels(self, picture: Image.Image, place: ShownPlace) -> Image.Image:
+        from PIL import Image
+
+        if self._labels is None:
+            return picture
+        return Image.fromarray(self._labels.laid_over(np.asarray(picture), place))
 
     # ---- parts ---------------------------------------------------------------------------------
 
@@ -172,10 +200,13 @@ class ViewPictures:
     def _level(self, p: int) -> int:
         """The coarsest level that is still as large as wanted, or the finest that is not too large."""
         levels = self._dataset.levels(p)
+        longest = self._longest
+        if longest is not None and self._part is not None:
+            longest = math.ceil(longest / max(self._part.share, 1e-6))
         wanted = 0
         for number, level in enumerate(levels):
             is_too_large = level.sizes.y * level.sizes.x > MOST_PIXELS
-            is_enough = self._longest is not None and max(level.sizes.y, level.sizes.x) >= self._longest
+            is_enough = longest is not None and max(level.sizes.y, level.sizes.x) >= longest
             if number == 0 or is_enough or (is_too_large and number < len(levels)):
                 wanted = number
         while wanted + 1 < len(levels) and levels[wanted].sizes.y * levels[wanted].sizes.x > MOST_PIXELS:
@@ -198,3 +229,23 @@ def _hatch(picture: Image.Image) -> None:
     draw.rectangle((0, 0, *picture.size), fill=(47, 51, 60))
     for x in range(-picture.height, picture.width, 14):
         draw.line((x, picture.height, x + picture.height, 0), fill=(66, 71, 84), width=2)
+
+
+def _pixels(part: SeenPart, width: int, height: int) -> tuple[int, int, int, int]:
+    """The pixels of a part of a picture, at least one each way."""
+    left, top = round(part.left * width), round(part.top * height)
+    return (
+        left,
+        top,
+        max(left + 1, round(part.right * width)),
+        max(top + 1, round(part.bottom * height)),
+    )
+
+
+def _resized(picture: Image.Image, view: ViewPixels, factor: float, how: Image.Resampling) -> Image.Image:
+    """The picture larger or smaller, of which `view` says how large its pixels are."""
+    width, height = (max(1, round(edge * factor)) for edge in picture.size)
+    if view.um_per_px is not None:
+        y, x = view.um_per_px
+        view.um_per_px = y * picture.height / height, x * picture.width / width
+    return picture.resize((width, height), how)

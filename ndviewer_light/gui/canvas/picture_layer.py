@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from ...engine.label_planes import PictureArea
-    from .zoom import Projection, VisibleArea
+    from .zoom import Projection, Scene, VisibleArea
 
 
 class ShowsPlane(Protocol):
@@ -23,6 +23,9 @@ class ShowsPlane(Protocol):
 
     def projection(self) -> Projection | None:
         """How the plane lies on screen; None in a volume, without a picture, and while it is hidden."""
+
+    def scene(self) -> Scene | None:
+        """What the picture is shown in; None in a volume, and while there is no picture."""
 
     def visible_area(self) -> VisibleArea | None:
         """What of it is seen (µm)."""

@@ -149,6 +149,12 @@ QLineEdit[role="path"] {{
     selection-background-color: {accent};
 }}
 QLineEdit[role="path"]:focus {{ border-color: {accent}; }}
+QCheckBox {{ color: {text}; outline: none; }}
+QCheckBox::indicator {{
+    width: 12px; height: 12px; border: 1px solid {dim}; border-radius: 3px; background: {window};
+}}
+QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent}; }}
+QCheckBox::indicator:focus {{ border-color: {text}; }}
 QSlider:horizontal {{ min-height: 20px; }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {groove}; }}
 QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {accent}; }}
