@@ -78,7 +78,7 @@ def test_sliders_say_where_we_are(qtbot, viewer, tmp_path):
     load(qtbot, viewer, run.folder)
     viewer.load_fov(2, t=1, z=1)
     sliders = viewer.stage.sliders
-    assert sliders.value_text("p") == "B2:0   3 positions"
+    assert sliders.value_text("p") == "B2:0   3 fields"
     assert sliders.value_text("t") == "2 / 2   00:00:10"
     assert sliders.value_text("z") == "2 / 2   +1.5 µm"
 

@@ -128,6 +128,17 @@ def test_the_way_leads_out_of_the_overview(qtbot: QtBot, viewer: LightweightView
     qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1) and not scene.is_shown, timeout=20_000)
 
 
+def test_rows_are_as_high_as_their_texts(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    show(qtbot, viewer, PLAIN, ODD, "A long sentence about what was found in the file. " * 6)
+    button_of(viewer).list_all()
+    panel = panel_of(qtbot, viewer)
+    line = panel.list.fontMetrics().height()
+    for width in (800, 640, 900):
+        panel.resize(width, 300)
+        heights = [panel.list.rowHeight(row) for row in range(3)]
+        assert max(heights[:2]) < 2 * line <= heights[2], (width, heights)
+
+
 def test_without_warnings_the_key_does_nothing(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer)
     qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)

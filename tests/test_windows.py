@@ -342,3 +342,37 @@ def test_our_window_is_dark_all_over_in_a_light_application(qtbot):
     for widget in (button, panels.field_list, window.bar.open):
         assert widget.grab().toImage().pixelColor(widget.width() - 6, widget.height() - 4).lightness() < 128
     window.close()
+
+
+def test_buttons_of_the_picture_are_on_while_there_is_one(qtbot, tmp_path):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    buttons = {each.text(): each for each in window.bar.findChildren(QPushButton)}
+    of_picture = [
+        "Reset view",
+        "1:1",
+        "Go to…",
+        "Save…",
+        "Measure…",
+        "Scale bar…",
+        "Channels",
+        "Ortho",
+        "Numbers",
+    ]
+
+    def are_on() -> set[bool]:
+        return {buttons[name].isEnabled() for name in of_picture}
+
+    others = set(buttons) - set(of_picture)
+    assert others == {"Open…", "Link windows", "Overview", "Panels", "Keys"}
+    assert are_on() == {False} and all(buttons[name].isEnabled() for name in others)
+    (tmp_path / "cells.ome.tif").write_bytes(b"II*\0" + bytes(40))
+    with qtbot.waitSignal(window.viewer.dataset_failed, timeout=20_000):
+        window.open_path(str(tmp_path / "cells.ome.tif"))
+    assert are_on() == {False}
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 32), np.uint16))
+    with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+        window.open_path(str(tmp_path / "a.tif"))
+    assert are_on() == {True}
+    window.close()

@@ -135,6 +135,6 @@ class PositionInView:
 
     def _position_text(self, info: DatasetInfo, p: int) -> str:
         """A position and how many there are; not which of them: fields are named by numbers of their own."""
-        n = self._sliders.group_size("p")
-        many = f"{len(info.positions)} positions" if n is None else f"{n} field{'s' if n > 1 else ''}"
-        return f"{name_of(info.positions[p])}   {many}"
+        in_group = self._sliders.group_size("p")
+        n = len(info.positions) if in_group is None else in_group
+        return f"{name_of(info.positions[p])}   {n} field{'s' if n > 1 else ''}"

@@ -301,7 +301,7 @@ class NumbersView(QObject):
 
     def _say(self, info: DatasetInfo, c: int) -> None:
         known = sum(not math.isnan(value) for value in self.values)
-        said = f"{known:,} of {len(self.values):,} positions known"
+        said = f"{known:,} of {len(self.values):,} fields known"
         if len(self.values) == 1:
             said = (
                 f"{self.panel.title} of {info.channels[c].name}: {text_of(self.values[0], self.panel.name)}"

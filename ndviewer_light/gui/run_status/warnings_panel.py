@@ -91,6 +91,7 @@ class WarningsPanel(QDialog):
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setTabKeyNavigation(False)  # Tab goes on to the buttons
         table.setWordWrap(True)
+        table.horizontalHeader().sectionResized.connect(self._on_column_resized)
         table.installEventFilter(self)
         table.currentCellChanged.connect(self._on_selected)
         table.cellClicked.connect(self._on_clicked)
@@ -170,6 +171,11 @@ class WarningsPanel(QDialog):
             self.file_chosen.emit(place.file)
 
     # ---- slots -----------------------------------------------------------------------------
+
+    @safe_slot
+    def _on_column_resized(self, column: int, _before: int, _width: int) -> None:
+        if column == _TEXT and hasattr(self, "list"):
+            self.list.resizeRowsToContents()
 
     @safe_slot
     def _on_selected(self, *_: int) -> None:

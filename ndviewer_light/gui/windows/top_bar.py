@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
 """Actions whose buttons there is no room for in a narrow window."""
+_OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "numbers")
+"""Actions that do nothing while no dataset is on screen."""
 
 
 class TopBar(Panel):
@@ -40,6 +42,7 @@ class TopBar(Panel):
         self.written = self._button(
             "Scale bar…", f"What is written on the picture: scale bar, time, position ({keys_of('written')})"
         )
+        self._of_picture = [self.measure, self.written]
         self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
             "Link windows", "Go where other linked windows go: position, time, z, projection and zoom"
@@ -80,6 +83,11 @@ class TopBar(Panel):
                 button.setCheckable(True)
                 button.clicked.connect(self._on_clicked)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def set_has_picture(self, has_picture: bool) -> None:
+        """Whether there is something that the buttons of the picture can act on."""
+        for button in self._of_picture:
+            button.setEnabled(has_picture)
 
     @safe_slot
     def _on_clicked(self) -> None:
@@ -128,6 +136,8 @@ class TopBar(Panel):
     ) -> QPushButton:
         button = self._button(text, f"{tip} ({keys_of(action)})" if action != "save_menu" else tip)
         button.clicked.connect(safe_slot(actions[action]))
+        if action in _OF_PICTURE:
+            self._of_picture.append(button)
         if action in _GIVE_WAY:
             self._giving_way.append(button)
         return button

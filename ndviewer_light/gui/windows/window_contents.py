@@ -72,6 +72,9 @@ class WindowContents(QWidget):
         column.addWidget(self.bar)
         column.addWidget(self.viewer, 1)
         self._remember()
+        if self.viewer.stage is not None:
+            self.viewer.contents.pages.currentChanged.connect(self._on_page_changed)
+            self._on_page_changed()
         self.viewer.dataset_loaded.connect(self._on_loaded)
 
     @property
@@ -108,6 +111,10 @@ class WindowContents(QWidget):
         is_known = not self._options_of or is_same_place(place, self._options_of)
         options = self._storage_options if is_known else {}
         self.viewer.load_dataset(path, {**options, **format_option(format_name)})
+
+    @safe_slot
+    def _on_page_changed(self) -> None:
+        self.bar.set_has_picture(self.viewer.contents.pages.is_stage)
 
     @safe_slot
     def _on_measure(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def first_sample(listing: Listing, files: ImageFiles) -> Sample:
 
 def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> tuple[str, ...]:
     """What of the files is not shown, or not as other programs would show it."""
-    warnings, root = list(listing.warnings), presentable(listing.root)
+    warnings = list(listing.warnings)
+    root = presentable(listing.root).rstrip("/" + os.sep)
     if catalogue.doubles:
         warnings.append(f"{root}: {catalogue.doubles} files duplicate planes of others; not shown")
     if sample.n_images > 1:

@@ -166,14 +166,12 @@ def listing_of(root: str, folder: str, names: list[str], warnings: list[str]) ->
     if not kept:
         raise DatasetNotFoundError(f"{folder} contains no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
-        warnings.append(
-            f"{folder} also contains {len(others)} images of other types, not shown: {_said(others)}"
-        )
+        kinds = f"{len(others)} images of other types" if len(others) > 1 else "an image of another type"
+        warnings.append(f"{folder} also contains {kinds}, not shown: {_said(others)}")
     kept, thumbnails = _without_thumbnails(kept)
     if thumbnails:
-        warnings.append(
-            f"{folder} also contains {len(thumbnails)} thumbnails, not shown: {_said(thumbnails)}"
-        )
+        small = f"{len(thumbnails)} thumbnails" if len(thumbnails) > 1 else "a thumbnail"
+        warnings.append(f"{folder} also contains {small}, not shown: {_said(thumbnails)}")
     return _understood(root, sorted(kept), warnings)
 
 
@@ -199,6 +197,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
 
 def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     by_stem: dict[str, str] = {}
+    where = root.rstrip("/" + os.sep) or root
     for name in names:
         by_stem.setdefault(stem_of(name), name)
     found = understood(list(by_stem))
@@ -207,7 +206,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         names = natural_sorted(names)
         if len(names) > 1:
             warnings.append(
-                f"{root}: the naming of the {len(names)} files is not recognised; each is shown as a time "
+                f"{where}: the naming of the {len(names)} files is not recognised; each is shown as a time "
                 "point. Describe the names, for example with --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
             )
         return Listing(
@@ -222,20 +221,21 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     doubles = len(names) - len(by_stem)
     if doubles:
         warnings.append(
-            f"{root}: {doubles} files have the same names as others with a different extension; not shown"
+            f"{where}: {doubles} files have the same names as others with a different extension; not shown"
         )
     if layout.left_out:
         warnings.append(
-            f"{root}: not shown, because named differently from the others: {_said(layout.left_out)}"
+            f"{where} also contains what is named differently from the others, not shown: "
+            f"{_said(layout.left_out)}"
         )
     n_planes = math.prod(layout.sizes.values())
     if n_planes > 2 * len(files):
         warnings.append(
-            f"{root}: only {len(files)} of the {n_planes} planes implied by the file names exist "
+            f"{where}: only {len(files)} of the {n_planes} planes implied by the file names exist "
             f"({layout.pattern.text!r}). If that is wrong, describe the names with --pattern"
         )
     if (doubt := _doubt(layout)) is not None:
-        warnings.append(f"{root}: {doubt}")
+        warnings.append(f"{where}: {doubt}")
     others = _others(found, list(by_stem))
     return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found), others)
 
@@ -329,7 +329,7 @@ def stem_of(name: str) -> str:
 def _said(names: list[str] | tuple[str, ...]) -> str:
     few = ", ".join(map(repr, names[:_MAX_SAID]))
     more = f" and {len(names) - _MAX_SAID} more" if len(names) > _MAX_SAID else ""
-    return f"{few}{more} {'are' if len(names) > 1 else 'is'}"
+    return f"{few}{more}"
 
 
 def _of_one_kind(names: list[str]) -> tuple[list[str], list[str]]:
