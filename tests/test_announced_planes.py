@@ -121,3 +121,11 @@ def test_news_are_told_once_with_one_plane_beyond_what_is_known():
     assert K in announced
     assert (5, 0, 0, 0) in announced
     assert PlaneKey(0, 1, 0, 0) not in announced
+
+
+def test_a_burst_about_few_planes_has_each_of_them_once_and_what_is_odd():
+    said = [*[K, OTHER] * 300, (0, None, 0, 0), *[K] * 100]
+    keys, others = plane_keys(said)
+    assert list(keys) == [K, OTHER] and others == [(0, None, 0, 0)]
+    assert plane_keys([(np.int64(0), 0, 0, 0)] * 300).keys == {(0, 0, 0, 0)}
+    assert plane_keys([(0.0, 0, 0, 0)] * 300).keys == set()

@@ -373,9 +373,10 @@ class PlaneCache:
         """
         inbox = self._inbox.arrived
         inbox.append(key)
-        if not len(inbox) % _BREATH and threading.current_thread() is not threading.main_thread():
+        n = len(inbox)
+        if not n % _BREATH and threading.current_thread() is not threading.main_thread():
             time.sleep(_BREATH_SECONDS)
-        if len(inbox) > _INBOX_MAX:
+        if n > _INBOX_MAX:
             with self._lock:
                 self._apply_notifications()
 

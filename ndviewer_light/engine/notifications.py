@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class Inbox:
         n = len(self.arrived)
         if not n:
             return set()
-        batch, odd = plane_keys([self.arrived.popleft() for _ in range(n)])
+        batch, odd = plane_keys(list(starmap(self.arrived.popleft, repeat((), n))))
         self._odd += odd[: 1 - len(self._odd)]  # one is enough to show what is wrong
         self._rows.append(key_rows(batch))
         if len(self._rows) > _BATCHES_MAX:  # nobody asks: a plane must not count twice

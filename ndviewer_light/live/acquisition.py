@@ -160,9 +160,11 @@ class Acquisition:
 
         Returns False for indices outside this run: counted in `ignored`, logged once.
         """
+        p = fov_idx
         try:
-            t, p, z = operator.index(t), operator.index(fov_idx), operator.index(z)
             of = self._channels[channel]
+            if not type(t) is type(p) is type(z) is int:
+                t, p, z = map(operator.index, (t, p, z))
             if self._counts is not None:
                 region = operator.index(region_idx)
                 if not (0 <= region < len(self._counts) and 0 <= p < self._counts[region]):
