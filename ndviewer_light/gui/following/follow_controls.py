@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAction, QPushButton, QWidget
 
 from ...engine.look_schedule import Following
 from ..keyboard.keys import keys_of
-from ..look.icon_files import icon
+from ..look.icon_files import BESIDE_TEXT, icon
 from ..look.theme import set_role
 from ..slots import safe_slot
 
@@ -39,7 +39,7 @@ class FollowButton(QPushButton):
         self._drawn: tuple[bool, PanelColors] | None = None
         self.setCheckable(True)
         self.setText("Follow newest")
-        self.setIconSize(QSize(12, 12))
+        self.setIconSize(BESIDE_TEXT)
         self.setToolTip(
             f"Show the newest time point and position as they are acquired ({_KEY}).\n"
             "Moving a slider pins that axis. Right click: what to wait for"
@@ -68,7 +68,7 @@ class FollowButton(QPushButton):
         wanted = (self.isChecked(), colors)
         if wanted != self._drawn:
             self._drawn = wanted
-            self.setIcon(icon("dot", colors.accent if self.isChecked() else colors.faint))
+            self.setIcon(icon("dot", colors.accent if self.isChecked() else colors.faint, beside_text=True))
 
     @safe_slot
     def _on_clicked(self, on: bool) -> None:
@@ -97,7 +97,7 @@ class FollowingSwitch(QPushButton):
         super().__init__(parent)
         self._dataset: Dataset | None = None
         self._drawn: object = None
-        self.setIconSize(QSize(12, 12))
+        self.setIconSize(BESIDE_TEXT)
         self.setFlat(True)
         set_role(self, "bar")
         self.clicked.connect(self._on_clicked)
@@ -118,7 +118,7 @@ class FollowingSwitch(QPushButton):
             self.setAccessibleName(text)
             self.setToolTip(tip if can_pause else tip.partition(" Click")[0])
             self.setEnabled(can_pause)
-            self.setIcon(icon(drawing, colors.dim))
+            self.setIcon(icon(drawing, colors.dim, beside_text=True))
 
     @safe_slot
     def _on_clicked(self) -> None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAction, QPushButton, QWidget
 
 from ..keyboard.keys import keys_of
-from ..look.icon_files import icon
+from ..look.icon_files import BESIDE_TEXT, icon
 from ..look.theme import set_role
 from ..slots import safe_slot
 
@@ -31,7 +31,7 @@ class MissingButton(QPushButton):
         super().__init__(parent)
         self.setText("Next missing")
         self.setFlat(True)
-        self.setIconSize(QSize(12, 12))
+        self.setIconSize(BESIDE_TEXT)
         self.setToolTip(
             f"Go to the next plane of which nothing is stored ({_NEXT_MISSING_KEY}).\n"
             f"Right click: the next that cannot be read ({_NEXT_UNREADABLE_KEY})"
@@ -48,7 +48,7 @@ class MissingButton(QPushButton):
 
     def draw(self, colors: PanelColors) -> None:
         """Draw its icon in these colours."""
-        self.setIcon(icon("warning", colors.warning))
+        self.setIcon(icon("warning", colors.warning, beside_text=True))
 
     @safe_slot
     def _on_missing(self) -> None:

@@ -27,8 +27,14 @@ _SIZES_PX = (16, 24, 32, 48, 64)
 _SHIM_MARK = "_ndviewer_light_bundled"
 
 
-def icon(name: str, color: QColor | str, checked: str | None = None) -> QIcon:
+BESIDE_TEXT = QSize(16, 12)
+"""The size of an icon with the gap that styles without one leave out between it and a text."""
+
+
+def icon(name: str, color: QColor | str, checked: str | None = None, *, beside_text: bool = False) -> QIcon:
     """The bundled icon `name` in `color`, and the icon `checked` while a button is down.
+
+    `beside_text`: with a gap at its right side, for buttons whose icons are `BESIDE_TEXT` large.
 
     Empty if this Qt has no SVG plugin, so give the button a text as well.
     """
@@ -36,6 +42,9 @@ def icon(name: str, color: QColor | str, checked: str | None = None) -> QIcon:
     states = [(name, QIcon.State.Off)] + ([(checked, QIcon.State.On)] if checked else [])
     for drawing, state in states:
         for image in _drawn(drawing, QColor(color).name()):
+            if beside_text:
+                gap = image.height() * BESIDE_TEXT.width() // BESIDE_TEXT.height() - image.width()
+                image = image.copy(image.rect().adjusted(0, 0, gap, 0))  # what is added is transparent
             result.addPixmap(QPixmap.fromImage(image), QIcon.Mode.Normal, state)
     return result
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from ..look.icon_files import icon
+from ..look.icon_files import BESIDE_TEXT, icon
 from ..look.theme import plain_tooltip, set_role
 from ..slots import safe_slot
 from .warnings_panel import WarningsPanel
@@ -41,7 +41,7 @@ class WarningsButton(QPushButton):
         self.name_of: Callable[[WarningPlace], str] = lambda place: place.file
         """What the place is called that a warning leads to."""
         self.setFlat(True)
-        self.setIconSize(QSize(12, 12))
+        self.setIconSize(BESIDE_TEXT)
         set_role(self, "bar")
         self.clicked.connect(self._on_clicked)
         self.hide()
@@ -85,7 +85,7 @@ class WarningsButton(QPushButton):
 
     def draw(self, colors: PanelColors) -> None:
         """Draw its icon in these colours."""
-        self.setIcon(icon("warning", colors.warning))
+        self.setIcon(icon("warning", colors.warning, beside_text=True))
 
     def list_all(self) -> None:
         """Show the panel with all warnings, the last one selected; nothing if there never was one."""
