@@ -148,7 +148,7 @@ def test_without_warnings_the_key_does_nothing(qtbot: QtBot, viewer: Lightweight
 def test_the_last_warning_in_the_status_line_opens_the_list(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, ODD)
     line = viewer.status_label
-    assert line.text() == ODD
+    assert line.text() == ODD and "Click to see all" in line.toolTip()
     QTest.mouseClick(line, LEFT)
     assert panel_of(qtbot, viewer).text.endswith(ODD)
     panel_of(qtbot, viewer).close()

@@ -56,7 +56,7 @@ class DatasetStatus:
         line = self._row.line
         if warnings:
             self._warning = warnings[-1]
-            line.say("message", self._warning, "\n".join(warnings))
+            line.say("message", self._warning, "\n".join((*warnings, "Click to see all")))
         elif self._warning and line.said("message") == self._warning:
             self._warning = ""  # no longer true
             line.say("message", "")
