@@ -27,6 +27,7 @@ ROWS = {
     "P4": ("plates", "p4", False),
     "P6": ("live", "p6", True),
     "P8": ("live", "p8", True),
+    "P9": ("scrub", "p9", True),
     "P11": ("start", "p11", True),
     "P12": ("memory", "p12", True),
     "P12c": ("memory", "p12c", True),
