@@ -105,6 +105,7 @@ def window(qtbot: QtBot) -> Iterator[LightweightMainWindow]:
     shown.resize(1280, 760)
     with qtbot.waitExposed(shown):
         shown.show()
+    assert shown.viewer.stage is not None  # what is in a window is built a moment after it is shown
     activate(qtbot, shown)
     yield shown
     shown.close()

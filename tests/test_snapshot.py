@@ -191,8 +191,9 @@ def test_a_film_has_a_name_and_labels_and_is_not_of_a_volume(qtbot, viewer, tmp_
             films.save_to(str(tmp_path / name), plan)
         with Image.open(tmp_path / name) as film:
             pictures.append(np.asarray(film.convert("RGB")).astype(int))
-        viewer.actions_by_name["labels"]()
-        qtbot.waitUntil(lambda: viewer._screen.tools.labels.chosen is not None, timeout=20_000)
+        if name == "without.gif":
+            viewer.actions_by_name["labels"]()
+            qtbot.waitUntil(lambda: viewer._screen.tools.labels.chosen is not None, timeout=20_000)
     differs = np.abs(pictures[1] - pictures[0]).max(axis=-1) > 8
     assert differs[CELLS > 0].mean() > 0.8 and differs[CELLS == 0].mean() < 0.1
     assert films.name_of_view() == "x default-0"

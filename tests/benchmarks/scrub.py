@@ -59,7 +59,7 @@ def _gone_through(window) -> dict[str, float]:  # type: ignore[no-untyped-def]  
         if window.shows_pixels():
             shown.append(window.canvas.frame.view.z)
 
-    window.canvas.frame_shown.connect(note)
+    window.canvas.painted.connect(note)
     n, begin = _SHAPE[2], time.perf_counter()
     changed = [0]
     ended = [0.0]
@@ -79,6 +79,6 @@ def _gone_through(window) -> dict[str, float]:  # type: ignore[no-untyped-def]  
     window.wait(lambda: bool(shown) and shown[-1] == n - 1, 60)
     last = (time.perf_counter() - ended[0]) * 1000
     timer.stop()
-    window.canvas.frame_shown.disconnect(note)
+    window.canvas.painted.disconnect(note)
     backwards = sum(b < a for a, b in itertools.pairwise(shown))
     return {"shown": len(set(shown) | {0}), "backwards": backwards, "last": last}
