@@ -279,7 +279,7 @@ def test_overview_channels_side_by_side_and_sections(
     typist.press(KEY.Key_Down)
     qtbot.waitUntil(lambda: viewer.stage.view.z != z, timeout=TIMEOUT)
     typist.press(KEY.Key_V)
-    assert not tools.orthogonal.is_shown
+    assert not tools.orthogonal.is_on
 
 
 def test_a_rectangle_is_put_moved_resized_and_removed(
