@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,11 +23,11 @@ def pixels_of(t: int, c: int, z: int) -> np.ndarray:
     return np.full((24, 40), 1 + t * 100 + c * 10 + z, np.uint16)
 
 
-def write_ome(path: Path) -> tuple[bytes, bytes]:
+def write_ome(path: Path, **form: Any) -> tuple[bytes, bytes]:
     """An OME-TIFF (T, Z, C, Y, X) before and after its OME-XML was written anew, longer, in its place."""
     data = np.array([[[pixels_of(t, c, z) for c in range(2)] for z in range(2)] for t in range(3)])
     metadata = {"axes": "TZCYX", "Channel": {"Name": NAMES}}
-    tifffile.imwrite(path, data, metadata=metadata, ome=True, photometric="minisblack")
+    tifffile.imwrite(path, data, metadata=metadata, ome=True, photometric="minisblack", **form)
     before = path.read_bytes()
     with tifffile.TiffFile(path) as file:
         text = file.ome_metadata or ""
@@ -77,6 +77,14 @@ def test_a_description_that_was_written_in_part_says_what_it_says(
     check(path)
     with open_dataset(path) as dataset:
         assert [channel.name for channel in dataset.info.channels] == NAMES
+
+
+def test_so_it_is_in_a_large_file_with_the_high_byte_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    _, after = write_ome(path, bigtiff=True, byteorder=">")
+    at, _ = place_of_description(path)
+    path.write_bytes(after[: at + 900])
+    check(path)
 
 
 @pytest.mark.parametrize("written", [0, 1, 900])

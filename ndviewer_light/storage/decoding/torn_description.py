@@ -54,6 +54,8 @@ def _ends_early(text: str) -> bool:
 def _stored(page: TiffPage, read: Read, size: int) -> bytes | None:
     """What is in the file of a description that is said to go on beyond its end; None without one."""
     tiff = page.parent.tiff
+    if tiff.is_ndpi:  # its tags are in two places
+        return None
     head = read(page.offset, tiff.tagnosize)
     if len(head) < tiff.tagnosize:
         return None
@@ -63,7 +65,7 @@ def _stored(page: TiffPage, read: Read, size: int) -> bytes | None:
         code, dtype = struct.unpack_from(tiff.tagformat1, tags, at)
         if (code, dtype) == (_DESCRIPTION, _ASCII):
             count, value = struct.unpack_from(tiff.tagformat2, tags, at + 4)
-            (begin,) = struct.unpack(tiff.offsetformat, value)
+            begin = int.from_bytes(value, "little" if tiff.byteorder == "<" else "big")
             if count <= tiff.tagoffsetthreshold or begin + count <= size:
                 return None  # the library has read it
             return read(begin, min(size - begin, _MAX_LENGTH)) if begin < size else b""
