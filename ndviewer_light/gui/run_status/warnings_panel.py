@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt, Signal
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -51,6 +51,12 @@ class WarningsPanel(QDialog):
         self._name_of = name_of
         self._texts: list[str] = []
         self._lines: list[str] = []
+        self._rows_due = QTimer(
+            self
+        )  # Qt goes on with its layout after it has said that a column was resized
+        self._rows_due.setSingleShot(True)
+        self._rows_due.setInterval(0)
+        self._rows_due.timeout.connect(self._on_rows_due)
         self.setWindowTitle("Warnings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setPalette(parent.palette())
@@ -174,8 +180,12 @@ class WarningsPanel(QDialog):
 
     @safe_slot
     def _on_column_resized(self, column: int, _before: int, _width: int) -> None:
-        if column == _TEXT and hasattr(self, "list"):
-            self.list.resizeRowsToContents()
+        if column == _TEXT:
+            self._rows_due.start()
+
+    @safe_slot
+    def _on_rows_due(self) -> None:
+        self.list.resizeRowsToContents()
 
     @safe_slot
     def _on_selected(self, *_: int) -> None:
