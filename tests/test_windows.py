@@ -318,6 +318,37 @@ def test_panels_of_a_window_that_was_narrow_from_the_first_come_once_it_is_wide(
     window.close()
 
 
+def test_panels_that_a_narrow_window_once_squeezed_are_as_wide_as_they_like(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(1200, 700)
+    window.viewer._screen.side.widths = [42, 900, 250]  # as it was remembered
+    window.show()
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)))
+    qtbot.waitUntil(lambda: window.viewer.stage.splitter.sizes()[0] > 200, timeout=20_000)
+    window.close()
+
+
+def test_the_numbers_of_a_run_do_not_widen_a_small_window(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(600, 500)
+    window.show()
+    channels = Channel("Fluorescence 405 nm"), Channel("Fluorescence 488 nm")
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)), channels=channels)
+    numbers = window.viewer._screen.tools.numbers
+    numbers.toggle()
+    qtbot.waitUntil(numbers.panel.isVisible, timeout=20_000)
+    numbers.panel.legend.show_ends("455.4", "499.1")
+    qtbot.wait(300)
+    assert (window.width(), window.height()) == (600, 500)
+    assert numbers.panel.close_button.geometry().right() <= numbers.panel.width()
+    window.resize(1200, 700)
+    legend = numbers.panel.legend
+    qtbot.waitUntil(lambda: legend.width() == legend.sizeHint().width(), timeout=20_000)
+    window.close()
+
+
 def test_what_was_opened_lately_holds_no_secrets_and_has_an_end():
     note_opened("https://host/a.zarr?X-Amz-Signature=secret")
     note_opened("https://user:password@host/a.zarr")

@@ -98,6 +98,8 @@ class SidePanels(QObject):
             return
         self.panels.show()
         widths, self.widths = self.widths, None
+        if widths and 0 < widths[0] < self.panels.minimumWidth():  # as a narrow window once squeezed them
+            widths = None
         width = self.panels.sizeHint().width() if self._width is None else self._width
         now, picture, channels = splitter.sizes()
         if not widths and now == 0 and width:  # what is hidden while widths are set counts as closed

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NUMBERS_BAR_PX = 96
+_LEAST_CHOICE_PX = 64
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
 
@@ -34,7 +35,7 @@ class ColorLegend(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.texts = ("", "")
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
     def show_ends(self, low: str, high: str) -> None:
         """Write these values at its ends; nothing is drawn without any."""
@@ -49,9 +50,12 @@ class ColorLegend(QWidget):
         texts = sum(metrics.horizontalAdvance(text) for text in self.texts)
         return QSize(_NUMBERS_BAR_PX + texts + 14, metrics.height() + 4) if self.texts[0] else QSize(0, 0)
 
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.sizeHint().height())
+
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
-        if not self.texts[0]:
+        if not self.texts[0] or self.width() < self.sizeHint().width():  # a narrow window has no room for it
             return
         painter = QPainter(self)
         left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
@@ -84,9 +88,12 @@ class NumberPanel(Panel):
             self.number.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
         self.channel = new_choice("Of which channel the maps show it", self._on_chosen)
         self.channel.setMaximumWidth(180)
+        for box in (self.number, self.channel):
+            box.setMinimumWidth(_LEAST_CHOICE_PX)
         self.along = new_choice("What it is plotted over", self._on_chosen)
         for text in (OVER_TIME, IN_ORDER):
             self.along.addItem(text, text)
+        self.along.setMinimumWidth(_LEAST_CHOICE_PX)
         self.legend = ColorLegend()
         self.words = OneLineLabel()
         set_role(self.words, "dim")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..places.acquisition_facts import Fact
 
-WIDTH = 250
+WIDTH, LEAST_WIDTH = 250, 130
 _MOST_FACTS = 16
 _MARK_PX = 9
 _WORDS = {
@@ -145,7 +145,7 @@ class LeftPanels(Panel):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(ColumnScroll(page, "Plate, fields and acquisition"))
-        self.setMinimumWidth(40)  # what is narrower than the window allows is hidden, see `Screen`
+        self.setMinimumWidth(LEAST_WIDTH)  # what is narrower than the window allows is hidden, see `Screen`
 
     def sizeHint(self) -> QSize:
         return QSize(WIDTH, 400)
