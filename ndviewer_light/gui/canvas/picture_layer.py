@@ -83,8 +83,10 @@ class PictureLayer(QWidget):
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if watched is self._picture and event is not None and event.type() == QEvent.Type.Resize:
-            self.setGeometry(self._picture.rect())
+        picture = getattr(self, "_picture", None)  # gone where Python's collector has begun to free the layer
+        is_resized = event is not None and event.type() == QEvent.Type.Resize
+        if is_resized and picture is not None and watched is picture:
+            self.setGeometry(picture.rect())
         return False
 
 
