@@ -52,6 +52,26 @@ def test_wells_without_images_lie_at_their_places_as_well():
     assert len(scene_of(beside).wells) == 2
 
 
+def test_wells_have_a_rim_where_it_is_a_pixel_wide_and_none_beside_some_fields_only():
+    scene = scene_of(
+        info_of([Position(f"{row}{column}", 0) for row in "ABCDEFGH" for column in range(1, 13)])
+    )
+    for width in (160, 331, 400, 611):
+        viewport = scene.fitting(width, width)
+        fields = scene.boxes(viewport)
+        rims = {
+            tuple(
+                abs(a - b)
+                for a, b in zip(scene.well_box(well, viewport), fields[well.fields[0]], strict=True)
+            )
+            for well in scene.wells
+        }
+        assert rims == {(0, 0, 0, 0)}
+    viewport = scene.fitting(4000, 4000)
+    boxes = zip(scene.wells, scene.boxes(viewport), strict=True)
+    assert all(scene.well_box(well, viewport)[0] < box[0] for well, box in boxes)
+
+
 def test_fields_of_a_well_lie_at_their_stage_positions_else_in_a_grid():
     staged = [Position("A1", i, 1e5 + i * 460.0, 2e5) for i in range(3)]
     scene = scene_of(info_of([*staged, *(Position("B2", i) for i in range(4))]))

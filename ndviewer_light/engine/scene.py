@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WELL_GAP = 0.08
 """The gap between wells, as a share of what a well contains."""
+_RIM = (1 - 1 / (1 + GAP / 2)) / 2
+"""What is seen of a well around its fields, as a share of it."""
 
 _FARTHEST_PX = 2**30
 _VIEWPORTS_KEPT = 4
@@ -198,6 +200,18 @@ class FieldScene:
     def widest_well(self) -> float:
         """The width of the widest well, 0 without any."""
         return max((well.edges[2] - well.edges[0] for well in self.wells), default=0.0)
+
+    def well_box(self, well: PlacedWell, viewport: Viewport) -> tuple[int, int, int, int]:
+        """The same of a well: with a rim around its fields where that is a pixel wide, and without elsewhere.
+
+        Else it would be seen beside some wells only.
+        """
+        left, top, right, bottom = well.edges
+        rim = (right - left) * _RIM
+        inset = 0.0 if rim >= viewport.um_per_px else rim
+        x0, y0 = viewport.to_screen(left + inset, top + inset)
+        x1, y1 = viewport.to_screen(right - inset, bottom - inset)
+        return round(x0), round(y0), max(round(x1), round(x0) + 1), max(round(y1), round(y0) + 1)
 
     def at(self, x: float, y: float) -> int | None:
         """The position of the topmost image at a point; None beside all of them."""

@@ -263,9 +263,8 @@ def _draw_wells(draw: ImageDraw.ImageDraw, scene: FieldScene, viewport: Viewport
     if not scene.is_plate:
         return
     for well in scene.wells:
-        left, top, right, bottom = well.edges
-        corners = (*viewport.to_screen(left, top), *viewport.to_screen(right, bottom))
-        draw.rectangle(corners, fill=WELL if well.fields else ABSENT)
+        left, top, right, bottom = scene.well_box(well, viewport)
+        draw.rectangle((left, top, right - 1, bottom - 1), fill=WELL if well.fields else ABSENT)
 
 
 def draw_state(draw: ImageDraw.ImageDraw, box: tuple[int, int, int, int], planes: Iterable[Plane]) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _PAINT_SECONDS = 0.04
 """While fields arrive, the widget is painted so often at most."""
 _CANVAS_MARGIN_PX = 26
+_BAR_ROOM_PX, _LEGEND_ROOM_PX = 18, 28
+"""Below that, where all is in view: the scale bar, or the legend, covers no field."""
 _CLOSEST_PX = 40.0
 """One pixel of the data is drawn at most so large."""
 _ZOOM_PER_NOTCH = 1.25
@@ -116,6 +118,8 @@ class SceneCanvas(QWidget):
     def set_bar_look(self, look: BarLook) -> None:
         """Draw the scale bar so."""
         self._bar_look = look
+        if self._is_fitting:
+            self.fit()
         self.update()
 
     def clear(self) -> None:
@@ -166,14 +170,19 @@ class SceneCanvas(QWidget):
 
     def show_values(self, values: Sequence[QColor | None] | None, legend: ValueLegend | None = None) -> None:
         """Colour fields by a number, None where it is not known; or show pictures alone again."""
+        had_legend = self.legend is not None
         if legend != self._legend:
             self._legend = legend
             self.update()
         self._drawing.set_values(values)
+        if self._is_fitting and had_legend != (self.legend is not None):
+            self.fit()
 
     def set_values_shown(self, shows: bool) -> None:
         """Show numbers over fields, or their pictures alone."""
         self._drawing.set_values_shown(shows)
+        if self._is_fitting:
+            self.fit()
         self.update()
 
     def set_blending(self, blends: bool) -> None:
@@ -204,10 +213,17 @@ class SceneCanvas(QWidget):
     def fit(self) -> None:
         """Show all of it."""
         if self._scene is not None and self.width() > 0 and self.height() > 0:
-            width, height = self._size()
-            margin = round(_CANVAS_MARGIN_PX * self.devicePixelRatioF())
-            self._look_at(self._scene.fitting(width, height, margin))
+            (width, height), ratio = self._size(), self.devicePixelRatioF()
+            below = round(self._room_below() * ratio) if height > 4 * _CANVAS_MARGIN_PX * ratio else 0
+            found = self._scene.fitting(width, height - below, round(_CANVAS_MARGIN_PX * ratio))
+            self._look_at(found._replace(y=found.y + below / 2 * found.um_per_px, height=height))
             self._is_fitting = True
+
+    def _room_below(self) -> int:
+        assert self._scene is not None
+        if self.legend is not None:
+            return _LEGEND_ROOM_PX
+        return _BAR_ROOM_PX if self._scene.is_in_um and self._bar_look.share else 0
 
     def zoom(self, factor: float, at: QPointF | None = None) -> None:
         """Enlarge what is at a point of the widget, else its middle."""

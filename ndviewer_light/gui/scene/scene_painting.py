@@ -198,8 +198,8 @@ def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None
     for well in scene.wells:
         x0, y0, x1, y1 = well.edges
         if x0 < right and x1 > left and y0 < bottom and y1 > top:
-            corners = QPointF(*viewport.to_screen(x0, y0)), QPointF(*viewport.to_screen(x1, y1))
-            rect = QRectF(*corners)
+            left_px, top_px, right_px, bottom_px = scene.well_box(well, viewport)
+            rect = QRectF(left_px, top_px, right_px - left_px, bottom_px - top_px)
             painter.fillRect(rect, _WELL)
             if not well.fields:
                 _draw_state(painter, rect, PlaneState.ABSENT)
