@@ -84,6 +84,22 @@ def test_fields_of_a_well_lie_at_their_stage_positions_else_in_a_grid():
         assert (edges[:, 2:] <= np.array(well.edges[2:]) + 1).all()
 
 
+def test_wells_of_the_same_pattern_are_alike_and_others_have_their_own():
+    def well(name, at, step, n=4):
+        return [Position(name, i, at + (i % 2) * step, 2 * at + (i // 2) * step) for i in range(n)]
+
+    closer = 460.0  # they overlap
+    alike = [*well("A1", 0.0, 600.0), *well("A2", 9000.1, 600.0), *well("B1", 18000.2, 600.0)]
+    scene = scene_of(info_of([*alike, *well("B2", 27000.0, closer), *well("C1", 5.0, 600.0, 3)]))
+    around = [
+        scene.edges[list(well.fields)] - np.tile(scene.edges[well.fields[0], :2], 2) for well in scene.wells
+    ]
+    assert np.allclose(around[0], around[1]) and np.allclose(around[0], around[2])
+    assert np.allclose(around[3][1, 0], closer) and np.allclose(around[0][1, 0], 600.0)
+    assert len(around[4]) == 3 and np.allclose(around[4], around[0][:3])
+    assert scene.has_overlaps and not scene_of(info_of(alike)).has_overlaps
+
+
 def test_a_run_without_plate_is_a_mosaic_by_stage_coordinates():
     scene = scene_of(info_of(mosaic()))
     assert not scene.is_plate and scene.has_overlaps and scene.is_in_um and scene.notes == ()

@@ -26,6 +26,7 @@ WELL_GAP = 0.08
 _RIM = (1 - 1 / (1 + GAP / 2)) / 2
 """What is seen of a well around its fields, as a share of it."""
 
+_Stage = tuple[tuple[float | None, float | None], ...]
 _FARTHEST_PX = 2**30
 _VIEWPORTS_KEPT = 4
 _MOST_NEAR = 32
@@ -104,6 +105,8 @@ class FieldScene:
     is_plate: bool = False
     is_in_um: bool = True
     notes: tuple[str, ...] = ()
+    _overlaps: bool | None = field(default=None, repr=False, compare=False)
+    """Whether any images overlap, where that is known."""
     _boxes: dict[Viewport, list[tuple[int, int, int, int]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -130,6 +133,8 @@ class FieldScene:
     @cached_property
     def has_overlaps(self) -> bool:
         """Whether any two images overlap by more than rounding."""
+        if self._overlaps is not None:
+            return self._overlaps
         order = np.argsort(self.edges[:, 0], kind="stable")
         edges = self.edges[order]
         reach = np.searchsorted(edges[:, 0], edges[:, 2] * (1 - 1e-9), side="left")
@@ -196,11 +201,6 @@ class FieldScene:
             self._boxes[viewport] = found
         return found
 
-    @cached_property
-    def widest_well(self) -> float:
-        """The width of the widest well, 0 without any."""
-        return max((well.edges[2] - well.edges[0] for well in self.wells), default=0.0)
-
     def well_box(self, well: PlacedWell, viewport: Viewport) -> tuple[int, int, int, int]:
         """The same of a well: with a rim around its fields where that is a pixel wide, and without elsewhere.
 
@@ -212,6 +212,11 @@ class FieldScene:
         x0, y0 = viewport.to_screen(left + inset, top + inset)
         x1, y1 = viewport.to_screen(right - inset, bottom - inset)
         return round(x0), round(y0), max(round(x1), round(x0) + 1), max(round(y1), round(y0) + 1)
+
+    @cached_property
+    def widest_well(self) -> float:
+        """The width of the widest well, 0 without any."""
+        return max((well.edges[2] - well.edges[0] for well in self.wells), default=0.0)
 
     def at(self, x: float, y: float) -> int | None:
         """The position of the topmost image at a point; None beside all of them."""
@@ -334,6 +339,7 @@ def _plate(
     edges = np.zeros((len(sizes), 4))
     notes: dict[str, list[str]] = {}
     spans = np.zeros((len(wells), 2))
+    patterns: dict[tuple[_Stage, tuple[tuple[float, float], ...]], _PlacedInWell] = {}  # mostly one
     for number, fields in enumerate(wells):
         if not fields:
             continue
@@ -344,10 +350,11 @@ def _plate(
             continue
         stage = [(info.positions[p].x_um, info.positions[p].y_um) for p in fields]
         own = [sizes[p] for p in fields]
-        placed = place_fields(stage if is_in_um else [(None, None)] * len(fields), own, row=False)
-        of_well = _edges(placed.middles, np.array(own))
-        of_well -= np.tile((of_well[:, :2].min(axis=0) + of_well[:, 2:].max(axis=0)) / 2, 2)
-        edges[fields], spans[number] = of_well, np.ptp(of_well.reshape(-1, 2), axis=0)
+        pattern = _pattern(stage if is_in_um else [(None, None)] * len(fields)), tuple(own)
+        placed = patterns.get(pattern)
+        if placed is None:
+            placed = patterns[pattern] = _placed_in_well(*pattern)
+        edges[fields], spans[number] = placed.edges, placed.span
         for note in placed.notes:
             notes.setdefault(note, []).append(names[number])
     pitch = float(spans.max()) * (1 + WELL_GAP) if len(spans) else 1.0
@@ -369,7 +376,33 @@ def _plate(
         is_plate=True,
         is_in_um=is_in_um,
         notes=tuple(f"{_wells(where)}: {note}" for note, where in notes.items()),
+        _overlaps=any(placed.has_overlaps for placed in patterns.values()),
     )
+
+
+class _PlacedInWell(NamedTuple):
+    """Fields around the middle of their well: their edges, how wide and high they are together."""
+
+    edges: np.ndarray
+    span: tuple[float, float]
+    notes: tuple[str, ...]
+    has_overlaps: bool
+
+
+def _pattern(stage: Sequence[tuple[float | None, float | None]]) -> _Stage:
+    """Stage coordinates as seen from the first, to a nanometre: the same in all wells of most plates."""
+    x0, y0 = stage[0]
+    if x0 is None or y0 is None or any(x is None or y is None for x, y in stage):
+        return tuple(stage)
+    return tuple((round(x - x0, 3), round(y - y0, 3)) for x, y in stage)  # type: ignore[operator]
+
+
+def _placed_in_well(stage: _Stage, sizes: Sequence[tuple[float, float]]) -> _PlacedInWell:
+    placed = place_fields(stage, sizes, row=False)
+    edges = _edges(placed.middles, np.array(sizes))
+    edges -= np.tile((edges[:, :2].min(axis=0) + edges[:, 2:].max(axis=0)) / 2, 2)
+    width, height = np.ptp(edges.reshape(-1, 2), axis=0).tolist()
+    return _PlacedInWell(edges, (width, height), placed.notes, FieldScene(edges).has_overlaps)
 
 
 def _wells(names: list[str]) -> str:
