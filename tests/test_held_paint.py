@@ -47,6 +47,21 @@ def test_sliders_that_grow_again_and_again_are_painted_with_the_frame_that_follo
     assert not sliders.held_paint.is_held, "nothing has changed"
 
 
+def test_what_was_held_is_painted_before_it_is_held_again(qtbot):
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    held = HeldPaint(widget)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    held.hold()
+    assert held.hold()
+    held.release()
+    assert not held.hold(), "busy all the time, Qt has not painted it yet"
+    assert widget.updatesEnabled()
+    qtbot.waitUntil(lambda: held.hold(), timeout=20_000)
+    held.release()
+
+
 def shown(qtbot, viewer, n_t):
     """A dataset in memory of which all is there, on screen."""
     source = MemorySource(memory_info(n_t=n_t, n_p=1, n_z=1))

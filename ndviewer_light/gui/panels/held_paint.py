@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 
 from ..slots import safe_slot
 
@@ -31,6 +31,8 @@ class HeldPaint(QObject):
         super().__init__(widget)
         self._widget = widget
         self._changed = float("-inf")
+        self._awaits_paint = False
+        widget.installEventFilter(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._on_timeout)
@@ -44,7 +46,8 @@ class HeldPaint(QObject):
         """The widget is about to change; whether that is painted later."""
         now = time.monotonic()
         is_paced, self._changed = now - self._changed < _PACE_SECONDS, now
-        if is_paced and not self.is_held and not self._widget.underMouse():
+        is_free = not self.is_held and not self._awaits_paint
+        if is_paced and is_free and not self._widget.underMouse():
             self._widget.setUpdatesEnabled(False)
             self._timer.start(_LONGEST_MS)
         return self.is_held
@@ -55,7 +58,15 @@ class HeldPaint(QObject):
             self._timer.stop()
             self._on_timeout()
 
+    @safe_slot(default=False)
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Paint:
+            self._awaits_paint = False
+        return False
+
     @safe_slot
     def _on_timeout(self) -> None:
+        # Qt paints when nothing else is to be done: held again before that, it would never be painted
+        self._awaits_paint = self._widget.isVisible()
         self._widget.setUpdatesEnabled(True)
         self.released.emit()

@@ -225,8 +225,8 @@ class SceneView(QObject):
         return True
 
     def end(self) -> None:
-        """Release everything."""
-        self.leave()
+        """Release everything; the picture below is not shown again, which would draw it."""
+        self._is_awaited = False
         self._release()
 
     def _release(self) -> None:
