@@ -66,6 +66,17 @@ def test_a_plane_of_one_value_is_black_only_if_that_is_0_and_white_only_if_satur
         assert contrast.counts.sum() == pixels.size
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("shape", [(1,), (2,), (7, 1), (64, 64), (300, 400), (3, 50, 60)])
+@pytest.mark.parametrize("most", [2, 3, 40, 256, 60_000])
+def test_values_that_are_counted_suggest_the_same_as_all_one_by_one(dtype, shape, most):
+    pixels = np.random.default_rng(most).integers(0, min(most, 256 if dtype == "u1" else most), shape)
+    counted, one_by_one = contrast_of(pixels.astype(dtype)), contrast_of(pixels.astype("u4"))
+    assert counted.windows == one_by_one.windows and counted.range == one_by_one.range
+    assert counted.span == one_by_one.span and np.array_equal(counted.counts, one_by_one.counts)
+    assert (counted.n, counted.n_top) == (one_by_one.n, one_by_one.n_top)
+
+
 def test_values_that_floats_barely_tell_apart_have_a_histogram():
     labels = np.array([[1_234_567, 1_234_570]], "f4")
     assert contrast_of(labels).counts.sum() == 2

@@ -14,7 +14,7 @@ import numpy as np
 from ..model import detector_top, saturated_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Limits = tuple[float, float]
 
@@ -81,8 +81,8 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
         nothing = 0.0, 1.0
         return Contrast(dict.fromkeys(CLIPS, nothing), nothing, np.zeros(_BINS, int), nothing)
     is_unsigned = pixels.dtype.kind in "ub"
-    sample = sample.astype(np.float64)
-    least, most = float(sample.min()), float(sample.max())
+    values, n_each = _counted(sample)
+    least, most = float(values.min()), float(values.max())
     n_top = 0
     if is_unsigned:
         most = float(pixels.max())  # of all: saturation is rare
@@ -93,8 +93,8 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
         windows = dict.fromkeys(CLIPS, span)
     else:
         span = least, _top_of_bins(least, most)
-        windows = _windows(sample)
-    counts, _ = np.histogram(sample, _BINS, span)
+        windows = _windows(values, n_each)
+    counts, _ = np.histogram(values, _BINS, span, weights=n_each)
     return Contrast(windows, (least, most), counts, span, n_top, pixels.size, is_unsigned)
 
 
@@ -103,9 +103,36 @@ def _sample(pixels: np.ndarray) -> np.ndarray:
     return pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
 
 
-def _windows(sample: np.ndarray) -> dict[float, Limits]:
+def _counted(sample: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """The values of a sample as float64, and how often each occurs; None: each counts once.
+
+    Of 8 or 16 bits without sign the values that occur, ascending: a fifth of the time for what follows.
+    """
+    if sample.dtype.kind != "u" or sample.dtype.itemsize > 2:
+        return sample.astype(np.float64), None
+    n_each = np.bincount(sample)
+    values = np.flatnonzero(n_each)
+    return values.astype(np.float64), n_each[values]
+
+
+def _percentiles(values: np.ndarray, n_each: np.ndarray | None, percentiles: Sequence[float]) -> np.ndarray:
+    """`np.percentile` of what `_counted` returns: between two values, in proportion."""
+    if n_each is None:
+        found: np.ndarray = np.percentile(values, percentiles)
+        return found
+    upto = np.cumsum(n_each)
+    at = (upto[-1] - 1) * (np.asarray(percentiles) / 100)
+    below = np.floor(at).astype(np.int64)
+    low = values[np.searchsorted(upto, below, "right")]
+    high = values[np.searchsorted(upto, np.minimum(below + 1, upto[-1] - 1), "right")]
+    share, step = at - below, high - low
+    between: np.ndarray = np.where(share < 0.5, low + step * share, high - step * (1 - share))
+    return between
+
+
+def _windows(sample: np.ndarray, n_each: np.ndarray | None) -> dict[float, Limits]:
     percentiles = [*CLIPS, *(100 - clip for clip in CLIPS)]
-    values = [float(value) for value in np.percentile(sample, percentiles)]
+    values = _percentiles(sample, n_each, percentiles).tolist()
     lows, highs = values[: len(CLIPS)], values[len(CLIPS) :]
     whole = float(sample.min()), float(sample.max())
     return {
