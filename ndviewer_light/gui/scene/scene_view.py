@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from ...engine.plate_grid import plate_layout
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
 from ...rendering.label_picture import LabelsChosen
@@ -19,6 +18,7 @@ from ..canvas.zoom import VisibleArea
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
+from .scene_changes import goes_on, is_one_field_per_well, is_plate, is_same_scene, lie_alike, look_alike
 from .scene_menu import SceneMenu
 from .scene_reading import SceneReading
 from .scene_words import said_of_empty_well, said_of_field, summary
@@ -45,8 +45,7 @@ _SECONDS_PER_PICTURE = 0.001
 """While the first pictures arrive, their contrast follows at once, then less often, the more there are: all
 are made again each time."""
 _UNSEEN_SECONDS = 1.0
-_UNSEEN_SHARE = 1 / 512
-"""So long limits may stay behind that have changed by so little: by half a grey level at most."""
+"""So long limits may stay behind that have changed by next to nothing."""
 
 
 class SceneView(QObject):
@@ -91,7 +90,7 @@ class SceneView(QObject):
         self._looks: dict[int, ChannelLook] = {}
         self._looks_due = self._limits_due = self._alike_due = self._saying_due = 0.0
         self._is_building = False
-        self._is_looking = False
+        self._is_looking = self._is_look_due = False
         self._said_trouble = ""
         self._n_said = 0
 
@@ -235,7 +234,7 @@ class SceneView(QObject):
         self._looks = {}
         self._wanted_area = None
         self._n_said = 0
-        self._is_building = self._is_looking = False
+        self._is_building = self._is_looking = self._is_look_due = False
         self._said_trouble = ""
         if reading is not None:
             reading.close()
@@ -244,9 +243,14 @@ class SceneView(QObject):
         self._release()
         self._reading = SceneReading(dataset, self.canvas, self._background, self._wake_later, self.scheduler)
         self._reading.show_place(self._place())
-        if not dataset.live and not _is_one_field_per_well(dataset.info):
-            reading, self._is_looking = self._reading, True
-            self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(reading))
+        if not dataset.live and not is_one_field_per_well(dataset.info):
+            self._is_look_due = True
+            if not is_plate(dataset.info) or dataset.info.positions[0].x_um is not None:
+                self._begin_look(self._reading)  # else pictures come first, and tell most of it
+
+    def _begin_look(self, reading: SceneReading) -> None:
+        self._is_look_due, self._is_looking = False, True
+        self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(reading))
 
     def _wake_later(self) -> None:
         self._poll.post(_nothing)  # any thread
@@ -302,6 +306,8 @@ class SceneView(QObject):
         pictures, contrasts = reading.step(now)
         if was_filling and not reading.is_filling:
             self._looks_due = 0.0
+        if self._is_look_due and not self.is_filling:
+            self._begin_look(reading)
         for c, contrast in contrasts:
             self._stage.channels.contrasts.of(c).add_others(contrast)
         if reading.trouble != self._said_trouble and self.canvas.scene is not None:
@@ -322,16 +328,16 @@ class SceneView(QObject):
     def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
         """More is known: sizes and places of fields."""
         before, reading.info = reading.info, info
-        if before is not None and not _goes_on(before, info):
+        if before is not None and not goes_on(before, info):
             reading.show_place(reading.place)
             self.canvas.forget_pictures()
-        elif before is not None and _lie_alike(before, info):
+        elif before is not None and lie_alike(before, info):
             return
         self._build_soon(reading)
 
     def _build_soon(self, reading: SceneReading) -> None:
         info = reading.info
-        if info is None or (self._is_looking and not _is_plate(info)):
+        if info is None or (self._is_looking and not is_plate(info)):
             return  # places are not known yet
         if not self._is_building:
             self._is_building = True
@@ -347,10 +353,10 @@ class SceneView(QObject):
         if reading is not self._reading or reading.info is None:
             return
         self._is_building = False
-        if not _lie_alike(reading.info, info):
+        if not lie_alike(reading.info, info):
             self._build_soon(reading)
         before = self.canvas.scene
-        if before is None or not _is_same(before, scene):
+        if before is None or not is_same_scene(before, scene):
             sizes = [image.pixel_size_um or 1.0 for image in info.groups]
             self.canvas.show_scene(scene, min(sizes) if scene.is_in_um else 1.0)
             self._say_notes(reading, scene)
@@ -374,7 +380,7 @@ class SceneView(QObject):
             return
         if reading.is_filling and now < self._limits_due and self._follow_planes(looks):
             return
-        if _look_alike(self._looks, looks):
+        if look_alike(self._looks, looks):
             self._alike_due = self._alike_due or now + _UNSEEN_SECONDS
             if now < self._alike_due:
                 return
@@ -449,49 +455,5 @@ class SceneView(QObject):
         return f"{name} {value}{f' ({facts})' if facts else ''}" if value else ""
 
 
-def _look_alike(before: Mapping[int, ChannelLook], after: Mapping[int, ChannelLook]) -> bool:
-    """Whether pictures would look the same: nothing but limits has changed, and by next to nothing."""
-    if before.keys() != after.keys():
-        return False
-    for c, look in after.items():
-        (low, high), (was_low, was_high) = look.limits, before[c].limits
-        little = abs(high - low) * _UNSEEN_SHARE
-        if look._replace(limits=before[c].limits) != before[c]:
-            return False
-        if abs(low - was_low) > little or abs(high - was_high) > little:
-            return False
-    return True
-
-
-def _goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:
-    """Whether what is known of positions holds: none has another index now."""
-    if before.generation != after.generation or len(after.positions) < len(before.positions):
-        return False
-    if before.positions is after.positions:
-        return True
-    return all(a[:2] == b[:2] for a, b in zip(before.positions, after.positions, strict=False))
-
-
-def _is_one_field_per_well(info: DatasetInfo) -> bool:
-    """Whether fields lie by their wells alone: what they contain is learned as they are read."""
-    names = [position.region for position in info.positions]
-    return len(set(names)) == len(names) and plate_layout(names) is not None
-
-
-def _is_plate(info: DatasetInfo) -> bool:
-    return plate_layout(tuple(dict.fromkeys(position.region for position in info.positions))) is not None
-
-
 def _nothing() -> None:
     """Wakes the poll."""
-
-
-def _lie_alike(a: DatasetInfo, b: DatasetInfo) -> bool:
-    """Whether fields and wells lie at the same places."""
-    return a.positions is b.positions and a.groups == b.groups and a.empty_wells == b.empty_wells
-
-
-def _is_same(a: FieldScene, b: FieldScene) -> bool:
-    if a.edges.shape != b.edges.shape or a.notes != b.notes or len(a.wells) != len(b.wells):
-        return False
-    return bool((a.edges == b.edges).all())

@@ -70,7 +70,27 @@ class _ArrayKind(NamedTuple):
     grid: StoredGrid
     guard: ChunkGuard | None  # if simple
     is_simple: bool
-    decoder: ObjectDecoder | None = None
+    decoder: ObjectDecoder | None
+    shape: tuple[int, int]
+    nbytes: int
+    chunks_of: dict[tuple[int, ...], _ChunksOfPlane]
+    """By the index of a plane, a few: of a plate, the same one of all fields is wanted."""
+
+
+class _ChunksOfPlane(NamedTuple):
+    """A plane of arrays with the same metadata: its chunks, and their files in the folder of the array."""
+
+    selection: tuple[int | slice, ...]
+    chunks: Sequence[Coordinates]
+    names: tuple[str, ...]
+
+
+class _FittingLevel(NamedTuple):
+    """Which level fits, of images with these scales and this array."""
+
+    scales: object
+    document: JsonObject
+    level: int | None
 
 
 class _PlaceInArray(NamedTuple):
@@ -94,6 +114,7 @@ class SmallPlanes:
         self._native = native
         self._rooms = threading.local()
         self._kinds: dict[int, _ArrayKind] = {}  # by the id of the document, which the kind keeps
+        self._levels: dict[tuple[int, int, int], _FittingLevel] = {}  # by the ids of what it keeps, and edge
 
     # ---- found -----------------------------------------------------------------------------
 
@@ -123,9 +144,7 @@ class SmallPlanes:
     def _plane(
         self, key: PlaneKey, place: ImageLocation, largest: ZarrImage, edge: int, tree: LocalTree
     ) -> SmallPlane | None:
-        rows, columns = largest.plane_shape
-        longest = max(rows, columns, 1)
-        level = level_that_fits(largest, max(1, rows * edge // longest), max(1, columns * edge // longest))
+        level = self._level(largest, edge)
         if level is None:
             return None
         image = largest if level == 0 else self._alike.read(place.store, level, tree)
@@ -137,16 +156,38 @@ class SmallPlanes:
         index = own.t, place.p_index or 0, own.c, z
         if place.p_index is None and image.size("p") > 1:
             return None
-        if own.z >= largest.size("z") or any(
-            at >= image.size(role) for at, role in zip(index, "tpcz", strict=True)
-        ):
+        if level and own.z >= largest.size("z"):
             return None
-        selection = selection_of(image, index)
-        chunks = touched(selection, kind.grid.chunk, image.facts.shape, image.array)
-        files = tuple(os.path.join(image.array, *kind.grid.name(at).split("/")) for at in chunks)
-        nbytes = math.prod(image.plane_shape) * image.facts.dtype.itemsize
-        at = _PlaceInArray(image, kind, selection, chunks)
-        return SmallPlane(level, image.plane_shape, nbytes, files, at)
+        plane = kind.chunks_of.get(index)
+        if plane is None:
+            if any(at >= image.size(role) for at, role in zip(index, "tpcz", strict=True)):
+                return None
+            selection = selection_of(image, index)
+            chunks = touched(selection, kind.grid.chunk, image.facts.shape, image.array)
+            names = tuple(kind.grid.name(at).replace("/", os.sep) for at in chunks)
+            plane = _ChunksOfPlane(selection, chunks, names)
+            if len(kind.chunks_of) >= _MOST_KINDS:
+                kind.chunks_of.clear()
+            kind.chunks_of[index] = plane
+        folder = image.array + os.sep
+        files = tuple(folder + name for name in plane.names)
+        at = _PlaceInArray(image, kind, plane.selection, plane.chunks)
+        return SmallPlane(level, kind.shape, kind.nbytes, files, at)
+
+    def _level(self, largest: ZarrImage, edge: int) -> int | None:
+        """The level that fits a picture of that edge; None if the metadata do not say."""
+        scales, document = largest.meta.scales, largest.document
+        key = id(scales), id(document), edge
+        known = self._levels.get(key)
+        if known is None or known.scales is not scales or known.document is not document:
+            rows, columns = largest.plane_shape
+            longest = max(rows, columns, 1)
+            fitting = max(1, rows * edge // longest), max(1, columns * edge // longest)
+            known = _FittingLevel(scales, document, level_that_fits(largest, *fitting))
+            if len(self._levels) >= _MOST_KINDS:
+                self._levels.clear()
+            self._levels[key] = known
+        return known.level
 
     def _kind(self, image: ZarrImage) -> _ArrayKind | None:
         """What arrays like this one have in common; None for those of which planes are not read together."""
@@ -174,8 +215,10 @@ class SmallPlanes:
         )
         guard = self._native.guard(image) if is_simple else None
         decoder = _decoder_of(image) if guard is not None and n_chunks == 1 else None
-        is_simple = guard is not None
-        return _ArrayKind(image.document, plain_metadata(image), grid, guard, is_simple, decoder)
+        is_simple, shape = guard is not None, image.plane_shape
+        nbytes = math.prod(shape) * image.facts.dtype.itemsize
+        metadata = plain_metadata(image)
+        return _ArrayKind(image.document, metadata, grid, guard, is_simple, decoder, shape, nbytes, {})
 
     # ---- read ------------------------------------------------------------------------------
 
