@@ -50,6 +50,7 @@ def test_sliders_that_grow_again_and_again_are_painted_with_the_frame_that_follo
 def test_what_was_held_is_painted_before_it_is_held_again(qtbot):
     widget = QWidget()
     qtbot.addWidget(widget)
+    widget.underMouse = lambda: False  # wherever another test has left it
     held = HeldPaint(widget)
     with qtbot.waitExposed(widget):
         widget.show()
