@@ -10,7 +10,7 @@ import contextlib
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 from ..errors import LimitExceededError, MetadataError, UntrustedReferenceError
@@ -385,14 +385,28 @@ def ome_root_cut_off(ome_metadata: str) -> Element | None:
     """
     if not ome_metadata or len(ome_metadata) > MAX_CHARACTERS or "<!DOCTYPE" in ome_metadata:
         return None
-    parser: ElementTree.XMLPullParser[Any] = ElementTree.XMLPullParser(("start",))
-    begun: list[Element] = []
+    begun = _Begun()
     with contextlib.suppress(ElementTree.ParseError, ValueError):
-        parser.feed(ome_metadata)
-        for event in parser.read_events():  # what is in an element is added to it while it is read
-            begun.append(cast("tuple[str, Element]", event)[1])
-    root = begun[0] if begun else None
+        ElementTree.XMLParser(target=begun).feed(ome_metadata)
+    root = begun.root
     return root if root is not None and local(root, "OME") is not None else None
+
+
+class _Begun(ElementTree.TreeBuilder):
+    """Builds a tree whose root is known before it is closed.
+
+    Not `XMLPullParser`: of text that is no XML it leaves an exception in a cycle, and so the variables of all
+    callers.
+    """
+
+    root: Element | None = None
+
+    def start(self, tag: Any, attrs: dict[Any, Any], /) -> Element:
+        """An element begins."""
+        element = super().start(tag, attrs)
+        if self.root is None:
+            self.root = element
+        return element
 
 
 def _first_pixels(root: Element) -> Element | None:
