@@ -73,7 +73,7 @@ class LightweightViewer(QWidget):
             self._actions = Actions(self._screen).by_name
             places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
             self._keys = KeyBindings(self, places, self._actions)
-            self._screen.loaded.connect(safe_slot(lambda: arrange_tabs(self)))  # a host's Tab leads in
+            self._screen.loaded.connect(self._on_loaded)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._screen)
@@ -178,6 +178,11 @@ class LightweightViewer(QWidget):
             return
         show(place, options)
         self._screen.links.expect(place, view)
+
+    @safe_slot
+    def _on_loaded(self) -> None:
+        """A host's Tab leads in. No lambda: PyQt would keep for it what it refers to, all of the viewer."""
+        arrange_tabs(self)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Tab and Shift Tab go through the controls as they are on screen."""
