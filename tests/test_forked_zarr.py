@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,11 +61,6 @@ with dataset or open_dataset(path) as dataset:
 """
 
 
-def _is_old_tensorstore() -> bool:
-    """Whether it is of the last version for Python 3.10, or older."""
-    return tuple(map(int, version("tensorstore").split(".")[:3])) <= (0, 1, 78)
-
-
 @pytest.mark.parametrize("when", ["before", "opened", "read"])
 @pytest.mark.parametrize("where", ["local", "sharded", "remote"])
 def test_a_forked_process_reads_or_is_told_at_once_and_its_parent_reads_on(
@@ -74,10 +68,6 @@ def test_a_forked_process_reads_or_is_told_at_once_and_its_parent_reads_on(
 ) -> None:
     if where == "remote":
         pytest.importorskip("obstore")
-        if when == "read" and _is_old_tensorstore():
-            pytest.skip(
-                "this tensorstore aborts when what it has read from servers is freed in a forked process"
-            )
     sizes = {"y": 800, "x": 800}
     stores.write_image(tmp_path / "i.zarr", sizes=sizes, tile=400, shard_channels=where == "sharded")
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "kept"), "HOME": str(tmp_path / "kept")}
