@@ -27,6 +27,7 @@ OPTIONS = {"disk_cache": "no"}
 def is_listed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second is for networks."""
     monkeypatch.setattr(server_growth, "_LIST_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(server_growth, "_LONGEST_WAIT_SECONDS", 0.2)
 
 
 @pytest.mark.parametrize("served", ["pages", "lists", "tagged"], indirect=True)

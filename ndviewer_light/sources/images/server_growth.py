@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .listing import Listing
 
 _LIST_AGAIN_SECONDS = 1.0
-"""From one listing to the next, at least; longer where a listing takes long, and by `LookSchedule`."""
+"""From one listing to the next, at least; twice as long after each that finds nothing, up to:"""
+_LONGEST_WAIT_SECONDS = 30.0
 _RECENT_FOLDERS = 4
 _FOLDERS_IN_TURN = 3
 """How many folders are listed each time: of those that changed last, and of the others, in turn."""
@@ -39,6 +40,7 @@ class ServerGrowth:
         self._recent: dict[str, None] = {}  # the one that changed last at the end
         self._others: deque[str] = deque()
         self._not_before = float("-inf")
+        self._wait = _LIST_AGAIN_SECONDS
 
     def look(self, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
         """List a few folders again, and add what is new in them; None if it is not time, or nothing is.
@@ -51,11 +53,13 @@ class ServerGrowth:
         if not self._known:
             self._add("")
         names: list[str] = []
+        has_changed = False
         asked = self._worth_listing()
         for inside, now in zip(asked, self._folder.names_of_all(asked, again=True), strict=True):
             before = self._known[inside]
             if now == before:
                 continue
+            has_changed = True
             self._note_change(inside)
             names += images_added(self._folder, inside, before, now)
             self._known[inside] = now
@@ -63,7 +67,8 @@ class ServerGrowth:
                 if is_wanted_folder(name):
                     self._add(f"{inside}{name}/")
         ended = time.monotonic()
-        self._not_before = max(ended + _LIST_AGAIN_SECONDS, ended + (ended - began) / LISTING_SHARE)
+        self._wait = _LIST_AGAIN_SECONDS if has_changed else min(2 * self._wait, _LONGEST_WAIT_SECONDS)
+        self._not_before = ended + max(self._wait, (ended - began) / LISTING_SHARE)
         return with_added(self._folder, names, listing, catalogue) if names else None
 
     def _worth_listing(self) -> list[str]:
@@ -87,7 +92,7 @@ class ServerGrowth:
         """Watch a folder and those in it, which are as they were listed last."""
         level = [inside]
         for _ in range(MAX_DEPTH + 1 - inside.count("/")):
-            level = level[: MAX_LISTED - len(self._known)]
+            level = level[: max(0, MAX_LISTED - len(self._known))]
             found = self._folder.names_of_all(level)
             self._known.update(zip(level, found, strict=True))
             self._others.extend(level)
