@@ -395,8 +395,8 @@ def ome_root_cut_off(ome_metadata: str) -> Element | None:
 class _Begun(ElementTree.TreeBuilder):
     """Builds a tree whose root is known before it is closed.
 
-    Not `XMLPullParser`: of text that is no XML it leaves an exception in a cycle, and so the variables of all
-    callers.
+    Not ``XMLPullParser``: of text that is no XML it leaves an exception in a cycle, and so the variables of
+    all callers.
     """
 
     root: Element | None = None
