@@ -146,17 +146,17 @@ def test_the_acquisition_is_shown_beside_the_position(qtbot, viewer, tmp_path):
     assert viewer.stage.overlay.position() == "A1:0  ·  before drug"
     viewer.load_fov(1)
     assert viewer.stage.overlay.position() == "A1:1  ·  after drug"
-    assert viewer.stage.sliders.value_text("p") == "A1:1  ·  after drug   2 positions"
+    assert viewer.stage.sliders.value_text("p") == "A1:1  ·  after drug   2 fields"
 
 
 def test_positions_are_shown_by_the_name_they_are_written_under(qtbot, viewer, tmp_path):
     write_plate(tmp_path / "p.zarr", {"A/1": [("pos3", None), ("001007", None)], "A/2": [("0", None)]})
     load(qtbot, viewer, tmp_path / "p.zarr")
     settle(qtbot, viewer)
-    assert viewer.stage.sliders.value_text("p") == "A1:001007   3 positions"
+    assert viewer.stage.sliders.value_text("p") == "A1:001007   3 fields"
     viewer.load_fov(1)
     settle(qtbot, viewer)
-    assert viewer.stage.sliders.value_text("p") == "A1:pos3   3 positions"
+    assert viewer.stage.sliders.value_text("p") == "A1:pos3   3 fields"
     assert viewer.stage.overlay.position() == "A1:pos3"
     assert viewer.go_to_well_fov("A2", 0)  # hosts go by region and number
     settle(qtbot, viewer)

@@ -25,7 +25,7 @@ def test_an_nd2_file_is_shown_as_it_is(qtbot, viewer, tmp_path, compressed):
         pixels = frame(t * 12 + p * 4 + z)
         assert_shows(viewer, {"DAPI": pixels[..., 0], "GFP": pixels[..., 1]})
     sliders = viewer.stage.sliders
-    assert sliders.value_text("p") == "A1:1   3 positions"
+    assert sliders.value_text("p") == "A1:1   3 fields"
     assert sliders.value_text("t") == "2 / 2   00:00:10"
 
 
