@@ -7,6 +7,7 @@ NDVIEWER_REQUIRE_GL=1 in the environment, the whole session fails.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -38,6 +39,29 @@ GRACE_SECONDS = 3.0
 # before anything imports qtpy: our own programs take PyQt6 where it is installed
 os.environ.setdefault("QT_API", "pyqt6" if importlib.util.find_spec("PyQt6") else "pyqt5")
 os.environ.setdefault("PYTEST_QT_API", os.environ["QT_API"])
+
+# ends with the worker, however that ends: its standard input is closed then
+_X_SERVER = 'Xvfb -displayfd "$1" -screen 0 1920x1200x24 -nolisten tcp >/dev/null 2>&1 & read -r _; kill $!'
+
+
+def _own_display() -> None:
+    """Give a worker of pytest-xdist a display of its own, if NDVIEWER_OWN_DISPLAYS=1 is in the environment.
+
+    On one display, windows of one worker take the focus and the pointer from those of another.
+    """
+    if os.environ.get("NDVIEWER_OWN_DISPLAYS") != "1" or "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    reading, writing = os.pipe()
+    command = ["sh", "-c", _X_SERVER, "sh", str(writing)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[writing])
+    os.close(writing)
+    with open(reading, encoding="ascii") as said:
+        os.environ["DISPLAY"] = f":{int(said.readline())}"
+    os.environ.pop("XAUTHORITY", None)
+    atexit.register(server.communicate)
+
+
+_own_display()
 
 _APPLICATION = "from qtpy.QtWidgets import QApplication; app = QApplication(['probe'])\n"
 _GL_CONTEXT = """

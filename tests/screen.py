@@ -66,6 +66,17 @@ def drag(
         )
 
 
+def hover(widget: QWidget, at: QPoint | QPointF) -> None:
+    """Tell a widget that the mouse moves over it, without a button.
+
+    `QTest.mouseMove` moves the one pointer of the screen in Qt 5, which tests at the same time move, too.
+    """
+    none, at = Qt.MouseButton.NoButton, QPointF(at)
+    place = QPointF(widget.mapToGlobal(at.toPoint()))
+    event = QMouseEvent(QEvent.Type.MouseMove, at, place, none, none, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
+
+
 def choose_limits(viewer: LightweightViewer, c: int, low: float, high: float) -> None:
     """Type the limits of a channel into its strip, as a user does."""
     strip = viewer.stage.strips.strip(c)

@@ -15,7 +15,7 @@ from qtpy import QT6
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
 from runs import CHANNELS, follow, load, planes_of, small_run, write
-from screen import activate, assert_shows, choose_limits, drag, framebuffer, settle
+from screen import activate, assert_shows, choose_limits, drag, framebuffer, hover, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
@@ -259,7 +259,7 @@ def test_the_pixel_under_the_mouse_is_told_and_shapes_are_measured(qtbot, cpu_vi
     stage, picture = cpu_viewer.stage, cpu_viewer.stage.canvas.surface
     with qtbot.waitSignal(stage.hover_text) as said:
         x, y = stage.canvas.projection().to_screen(40.5, 100.5)
-        qtbot.mouseMove(picture, QPointF(x, y).toPoint())
+        hover(picture, QPointF(x, y).toPoint())
     assert all(str(plane[40, 100]) in said.args[0] for plane in planes)
     activate(qtbot, cpu_viewer)
     qtbot.mouseClick(picture, LEFT)

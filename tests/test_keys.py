@@ -12,7 +12,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QLabel
-from screen import activate, framebuffer, settle
+from screen import activate, framebuffer, hover, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.keyboard.key_sheet import KeySheet
@@ -103,7 +103,7 @@ def test_a_picture_that_was_zoomed_or_pushed_away_comes_back(qtbot, shown):
         assert scale(viewer) == pytest.approx(8 * fit, rel=0.01)
         qtbot.mousePress(picture, LEFT, pos=QPoint(20, 20))
         for x in (400, 4000):
-            qtbot.mouseMove(picture, QPoint(x, x))
+            hover(picture, QPoint(x, x))
         qtbot.mouseRelease(picture, LEFT, pos=QPoint(4000, 4000))
         qtbot.waitUntil(button.isVisible, timeout=20_000)
         back()
@@ -134,7 +134,7 @@ def test_the_wheel_zooms_at_the_mouse_and_a_rectangle_is_shown_as_drawn(qtbot, s
     ends = center - QPoint(60, 50), center + QPoint(60, 50)
     (left, top), (right, bottom) = (to_world((end.x(), end.y()))[:2] for end in ends)
     qtbot.mousePress(picture, LEFT, shift, ends[0])
-    qtbot.mouseMove(picture, ends[1])
+    hover(picture, ends[1])
     qtbot.mouseRelease(picture, LEFT, shift, ends[1])
     area = canvas.visible_area()
     assert area.y == pytest.approx((top, bottom), abs=0.5)

@@ -7,12 +7,12 @@ import logging
 import numpy as np
 import pytest
 from memory_source import Gate, MemorySource, memory_info
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QImage, QMouseEvent, QWheelEvent
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QImage, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from runs import load, small_run, write
-from screen import choose_limits, drag, expected_colors, settle
+from screen import choose_limits, drag, expected_colors, hover, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.canvas.overlay import TILE_COLORS
@@ -151,14 +151,6 @@ def in_picture(viewer, row: float, column: float) -> QPoint:
 
 def click(viewer, row: float, column: float) -> None:
     QTest.mouseClick(viewer.stage.canvas.surface, LEFT, pos=in_picture(viewer, row, column))
-
-
-def hover(widget, at: QPointF) -> None:
-    """Move the mouse there without a button."""
-    none = Qt.MouseButton.NoButton
-    place = QPointF(widget.mapToGlobal(at.toPoint()))
-    event = QMouseEvent(QEvent.Type.MouseMove, at, place, none, none, Qt.KeyboardModifier.NoModifier)
-    QApplication.sendEvent(widget, event)
 
 
 def said(viewer) -> str:

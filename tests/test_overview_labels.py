@@ -8,7 +8,7 @@ import stores
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import choose_limits, settle
+from screen import choose_limits, hover, settle
 from stores import needs_zarr_3
 from test_overview_view import complete, pixel, shown, where
 
@@ -101,7 +101,7 @@ def test_labels_lie_over_every_field_that_has_any(qtbot, viewer, plate):
     assert is_near(canvas, 2, HOLE, (0, 0, 0))
     told = []
     overview.said.connect(told.append)
-    QTest.mouseMove(canvas, where(canvas, 2, *LOWER))
+    hover(canvas, where(canvas, 2, *LOWER))
     qtbot.waitUntil(lambda: any("cells 2 (class nucleus)" in each for each in told), timeout=5_000)
     panel.opacity.setValue(50)
     half = np.array(RED[:3]) * 128 / 255

@@ -8,7 +8,7 @@ import stores
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import choose_limits, settle
+from screen import choose_limits, hover, settle
 from test_overview_view import complete, expected, opened, pixel, shown, where
 
 from ndviewer_light.gui.scene.field_pictures import FieldPicture
@@ -77,7 +77,7 @@ def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, m
     assert in_legend.lightness() < 60 or in_legend.lightness() > 180  # its plate, or what is written on it
     told = []
     overview.said.connect(told.append)
-    QTest.mouseMove(canvas, where(canvas, 1, 0.5))
+    hover(canvas, where(canvas, 1, 0.5))
     qtbot.waitUntil(lambda: any("Mean: 150" in each for each in told), timeout=TIMEOUT)
     overview._menu.values.setChecked(False)
     complete(qtbot, overview)

@@ -8,7 +8,7 @@ import stores
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import CHANNELS, load, small_run, write
-from screen import choose_limits, settle
+from screen import choose_limits, hover, settle
 from test_overview_view import complete, expected, opened, pixel, shown, states, where
 
 from ndviewer_light.engine.projections import StackProjection
@@ -58,7 +58,7 @@ def test_stacks_are_projected_as_in_the_main_view(qtbot, viewer, plate):
         assert not viewer._screen.status.said("waiting")
     told = []
     overview.said.connect(told.append)
-    QTest.mouseMove(overview.canvas, where(overview.canvas, 2))
+    hover(overview.canvas, where(overview.canvas, 2))
     qtbot.waitUntil(lambda: any("A2:1" in each and "100" in each for each in told), timeout=5_000)
     viewer.stage.show_projection(None)
     viewer.set_current_index("z_level", 3)

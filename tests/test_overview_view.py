@@ -11,7 +11,7 @@ import tensorstore as ts
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import CHANNELS, follow, load, small_run, write
-from screen import choose_limits, settle
+from screen import choose_limits, hover, settle
 
 from ndviewer_light.engine.thumbnails import ThumbnailLoader, WantedThumbnail
 from ndviewer_light.gui import stage
@@ -206,7 +206,7 @@ def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, vi
     assert_all_shown(viewer, canvas)
     told = []
     overview.said.connect(told.append)
-    QTest.mouseMove(canvas, where(canvas, 5))
+    hover(canvas, where(canvas, 5))
     qtbot.waitUntil(lambda: any("B2:3" in each and "26" in each for each in told), timeout=5_000)
     QTest.keyClick(canvas, Qt.Key.Key_W)
     assert not canvas.isVisible() and viewer.stage.canvas.isVisible()
@@ -280,7 +280,7 @@ def test_what_is_missing_or_unreadable_is_marked_and_never_black(qtbot, viewer, 
     told = []
     overview.said.connect(told.append)
     for p, said in ((2, "  could not be read: "), (5, "  in part; the rest: could not be read: ")):
-        QTest.mouseMove(overview.canvas, where(overview.canvas, p, 0.5))
+        hover(overview.canvas, where(overview.canvas, p, 0.5))
         qtbot.waitUntil(lambda said=said: any(said in each for each in told), timeout=20_000)
 
 
@@ -302,7 +302,7 @@ def test_wells_that_are_listed_and_not_there_are_marked_at_their_places(qtbot, v
     assert abs(at.x() - where(canvas, 0).x()) <= 2 and at.y() > where(canvas, 0).y()
     color = canvas.grab().toImage().pixelColor(at)
     assert (color.red(), color.green(), color.blue()) == (58, 58, 60)
-    QTest.mouseMove(canvas, at)
+    hover(canvas, at)
     qtbot.waitUntil(lambda: told[-1:] == ["B1   listed by the plate, no image is there"], timeout=5_000)
 
 

@@ -10,7 +10,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
 from runs import load, small_run, write
-from screen import activate, drag, settle
+from screen import activate, drag, hover, settle
 from test_keys import turn_wheel
 
 from ndviewer_light.engine.dataset import Dataset
@@ -179,10 +179,10 @@ def test_all_panes_are_moved_together_and_the_picture_is_where_they_were(qtbot, 
     areas = [each.area for each in panes]
     assert all(area.center == pytest.approx(areas[0].center, abs=0.2) for area in areas)
     assert split(viewer).panes.fit_button.isVisible()
-    qtbot.mouseMove(pane, QPoint(20, 20))  # the mouse may have been left where it goes
+    hover(pane, QPoint(20, 20))  # the mouse may have been left where it goes
     said = [""]
     viewer.stage.hover_text.connect(lambda text, *_: said.append(text))
-    qtbot.mouseMove(pane, QPoint(90, 70))
+    hover(pane, QPoint(90, 70))
     x, y, _ = pane.camera.canvas_to_world((90, 70))
     row, column = int(y // 0.5), int(x // 0.5)
     values = [f"c{c} {plane(0, c)[row, column]}" for c in range(3)]

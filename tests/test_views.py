@@ -14,7 +14,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import assert_shows, choose_in_menu, drag, framebuffer, settle
+from screen import assert_shows, choose_in_menu, drag, framebuffer, hover, settle
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
@@ -126,7 +126,7 @@ def test_the_range_is_dragged_and_said_and_a_typed_plane_ends_the_projection(qtb
     np.testing.assert_array_equal(frame.planes[1].pixels, stack(1)[first : last + 1].max(axis=0))
     assert sliders.value_text("z").startswith(f"{first + 1}–{last + 1} / {N_Z}")
     picture = shown.stage.canvas._gl
-    QTest.mouseMove(picture, picture.rect().center())
+    hover(picture, picture.rect().center())
     qtbot.waitUntil(lambda: bool(said) and said[-1].endswith(f"(max of z {first + 1}–{last + 1})"))
     shown.stage.go_box.ask()
     QTest.keyClicks(shown.stage.go_box.line, "z5")
