@@ -126,19 +126,26 @@ def test_a_prestarted_process_is_the_one_that_is_used(image):
     wait_for_end(pid)
 
 
-def test_who_takes_a_process_while_it_is_being_started_gets_that_one(image):
-    spare.prestart()
+def in_a_thread(job) -> None:
+    threading.Thread(target=job).start()
+
+
+def being_started():
+    """A process that a thread is about to start, or has just started."""
+    jobs = []
+    spare.prestart(jobs.append)
     starting = spare._starting
-    assert starting is not None
+    in_a_thread(jobs.pop())
     wait_until(lambda: starting.running() or starting.done())
+    return starting
+
+
+def test_who_takes_a_process_while_it_is_being_started_gets_that_one(image):
+    starting = being_started()
     opened = IsolatedSource.open(str(image))
     assert opened.pid == starting.result().pid
     assert spare._spare is None and spare._starting is None
     opened.close()
-
-
-def in_a_thread(job) -> None:
-    threading.Thread(target=job).start()
 
 
 def test_who_needs_a_process_does_not_wait_for_a_thread_to_start_one(image):
@@ -173,10 +180,7 @@ def test_a_spare_process_is_there_as_long_as_it_is_needed(image, monkeypatch):
 
 
 def test_a_spare_process_that_is_discarded_while_it_starts_ends():
-    spare.prestart()
-    starting = spare._starting
-    assert starting is not None
-    wait_until(lambda: starting.running() or starting.done())
+    starting = being_started()
     spare.discard_spare()
     assert spare._spare is None
     wait_for_end(starting.result().pid)
