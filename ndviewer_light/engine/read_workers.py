@@ -140,7 +140,8 @@ class ReadWorkers(Generic[Read]):
             with self._lock:
                 now = time.monotonic()
                 to_come = [began for began in self._busy.values() if now - began < HUNG_SECONDS]
-                self._relief_wake.wait(min(to_come, default=now) + HUNG_SECONDS - now)
+                if not self._closed:  # before this thread ran: then nobody wakes it
+                    self._relief_wake.wait(min(to_come, default=now) + HUNG_SECONDS - now)
                 if self._closed or not self._n_queued():
                     self._relief = None
                     return
