@@ -33,6 +33,7 @@ from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import ome_series
 from ...model import Position, some_names
+from ...storage import collector
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
 from .groups_below import arrays_below, images_below, series_below, setups_below
@@ -189,15 +190,16 @@ class _ImageFinder:
         names = Acquisitions(plates.plate_acquisitions(node.attributes), images)
         places: list[ImageLocation] = []
         found = zip(paths, images, strict=True)
-        for i, well in enumerate(wells):
-            if well.refused is not None:
-                place = Position(well.region, 0)
-                places.append(_refused_place(place, node.path, i, well.refused, self._tree))
-                continue
-            of_well = self._well_places(*next(found), well.region, names)
-            places += of_well
-            if not of_well:
-                self._empty_wells.append(well.region)
+        with collector.paused():  # it would look through tens of thousands of tuples again and again
+            for i, well in enumerate(wells):
+                if well.refused is not None:
+                    place = Position(well.region, 0)
+                    places.append(_refused_place(place, node.path, i, well.refused, self._tree))
+                    continue
+                of_well = self._well_places(*next(found), well.region, names)
+                places += of_well
+                if not of_well:
+                    self._empty_wells.append(well.region)
         return places
 
     def _warn_of_refused(self, wells: list[plates.Well]) -> None:
