@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
+from ndviewer_light.engine import read_workers
 from ndviewer_light.engine.read_workers import ReadWorkers
 
+if TYPE_CHECKING:
+    import pytest
 
-def test_who_is_to_relieve_hung_reads_ends_also_if_it_is_closed_before_that_thread_runs() -> None:
+
+def test_who_is_to_relieve_hung_reads_ends_also_if_it_is_closed_before_that_thread_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read_workers, "HUNG_SECONDS", 600.0)  # so long it would wait
     queued = [1, 2, 3]
     lock = threading.RLock()
     done = threading.Event()
@@ -28,7 +36,7 @@ def test_who_is_to_relieve_hung_reads_ends_also_if_it_is_closed_before_that_thre
         assert relief in workers.close()
         queued.clear()
     workers.start([relief])
-    relief.join(2)
+    relief.join(20)
     assert not relief.is_alive()
     done.set()
     reader.join(20)

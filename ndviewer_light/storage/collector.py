@@ -4,6 +4,8 @@ Used while OpenGL draws: a window that was closed makes another context current,
 And where h5py reads through Python threads, as the libraries for network shares do. Under h5py's lock we wait
 for such a thread, and if the collector ran there and freed an h5py object, that thread would wait for the
 lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
+
+And while the places of a plate are made, tens of thousands of tuples that it would look through in vain.
 """
 
 from __future__ import annotations
