@@ -31,11 +31,13 @@ import contextlib  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import io  # noqa: E402
+import signal  # noqa: E402
 import threading  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
 
     from .gui.run_status.latency import LatencyLog
     from .gui.windows.launcher import LauncherWindow
@@ -247,11 +249,41 @@ def _shown(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ndviewer-light`` and ``python -m ndviewer_light``; ends the process."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    from .cli.terminal import guarded, leave
+    with _quiet_end_on_ctrl_c():
+        from .cli.terminal import guarded, leave
 
-    if arguments and arguments[0] in _COMMANDS:
-        leave(importlib.import_module(_COMMANDS[arguments[0]], __package__).main(arguments[1:]))
-    sys.exit(guarded("", lambda: _main(arguments)))
+        if arguments and arguments[0] in _COMMANDS:
+            leave(importlib.import_module(_COMMANDS[arguments[0]], __package__).main(arguments[1:]))
+        sys.exit(guarded("", lambda: _main(arguments)))
+
+
+@contextlib.contextmanager
+def _quiet_end_on_ctrl_c() -> Iterator[None]:
+    """After Ctrl-C, whatever goes wrong because of it ends the program without a traceback.
+
+    That is more than a `KeyboardInterrupt`: a library that is being imported makes an `ImportError` of it.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    is_ours = is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_ours:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except Exception:
+        if not received:
+            raise
+        sys.exit(128 + received[0])
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -137,14 +137,16 @@ def known_color(
 ) -> str | None:
     """The colour ``"#RRGGBB"`` that a channel's name or wavelength stands for, None if neither does.
 
-    Transmitted light ("BF LED matrix full", "DIC") is white.
+    Transmitted light ("BF LED matrix full", "DIC") is white. Light of a shorter wavelength than what excites
+    it, as with two photons, has its own colour.
     """
     by_name = color_for_name(name)
     if by_name != HEX_OF_COLORMAP["gray"]:
         return by_name
     if _TRANSMITTED.search(name):
         return by_name
-    colormap = wavelength_to_colormap(int(excitation_nm or 0))
+    is_of_several_photons = emission_nm is not None and 0 < emission_nm < (excitation_nm or 0)
+    colormap = "gray" if is_of_several_photons else wavelength_to_colormap(int(excitation_nm or 0))
     if colormap == "gray" and emission_nm is not None:
         colormap = next((color for low, color in reversed(_EMISSION_NM) if emission_nm >= low), "gray")
     return None if colormap == "gray" else HEX_OF_COLORMAP[colormap]

@@ -43,8 +43,23 @@ class NDViewerError(Exception):
     """Whether the same call may succeed later without anybody changing anything."""
 
 
+_LONGEST, _BEGIN, _END = 1500, 1000, 400  # characters
+
+
 class DatasetError(NDViewerError):
-    """A problem with a dataset or one of its planes."""
+    """A problem with a dataset or one of its planes.
+
+    Its message may quote the dataset; of one that is too long to be read the middle is left out.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_readable(each) for each in args))
+
+
+def _readable(said: object) -> object:
+    if not isinstance(said, str) or len(said) <= _LONGEST:
+        return said
+    return f"{said[:_BEGIN]} … {said[-_END:]}"
 
 
 class DatasetNotFoundError(DatasetError, FileNotFoundError):
@@ -105,6 +120,10 @@ class DatasetReplacedError(DatasetError):
     """Another dataset has taken the place of the opened one, and has to be opened."""
 
     transient = True
+
+
+class DatasetReorderedError(DatasetReplacedError):
+    """Planes were added to a dataset in another order than theirs; opened anew, they are in order."""
 
 
 class CorruptDataError(DatasetError, OSError):

@@ -11,6 +11,7 @@ from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
 from .engine.dataset import Dataset
 from .storage.appearing import opened_when_there
 from .storage.bytes import absolute
+from .storage.offered import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,11 +79,12 @@ def imread(
     position. Axes of size 1 that were not asked for are left out. ``z="max"`` ("min", "mean", "sum") projects
     the stack. Planes are read in parallel; `progress(done, all)` is called after each. `missing`: "raise"
     or "fill", see `Dataset.read_planes`. Raises like `open_dataset` and `Dataset.plane`, `ValueError` for
-    planes of different sizes.
+    planes of different sizes. An image that is one of a set by its name alone is read by itself.
     """
     from .engine.selection import read_selection
 
-    with open_dataset(path, storage_options=storage_options, format=format) as dataset:
+    options = {ALONE: "yes", **(storage_options or {})}
+    with open_dataset(path, storage_options=options, format=format) as dataset:
         return read_selection(dataset, t, p, c, z, level, missing, progress)
 
 

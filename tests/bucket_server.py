@@ -7,10 +7,10 @@ with BucketServer() as server:
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import urllib.request
 from urllib.parse import quote
+
+from tests.server_process import ServerProcess
 
 BUCKET = "pictures"
 _SERVE = """
@@ -28,22 +28,13 @@ class BucketServer:
     """The server, running between ``with`` and its end. It believes any credentials, but wants some."""
 
     def __enter__(self) -> BucketServer:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert self._process.stdout is not None
-        self.endpoint = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        self._process = ServerProcess(_SERVE)
+        self.endpoint = f"http://127.0.0.1:{self._process.port}"
         self._send(f"/{BUCKET}", b"")
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-        self._process.stdout.close()
+        self._process.close()
 
     def put(self, key: str, data: bytes, *, public: bool = True) -> str:
         """Store an object, for everybody or only for those with credentials; its URL."""

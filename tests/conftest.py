@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from ndviewer_light.gui.viewer import LightweightViewer
+    from ndviewer_light.gui.windows.window import LightweightMainWindow
     from ndviewer_light.sources import Source
     from tests.range_server import RangeServer
 
@@ -135,6 +136,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if is_worker and os.environ.get("QT_QPA_PLATFORM") == "xcb" and shutil.which("Xvfb"):
         _display_of_its_own(config)
@@ -204,6 +207,21 @@ def left_after_grace(remaining: Callable[[], list[str]]) -> list[str]:
     while (left := remaining()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left
+
+
+@pytest.fixture(autouse=True)
+def canvas_in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have half of the tests draw as with a graphics card, the others as without.
+
+    Which ones follows from their names; under the other binding it is the other way round.
+    """
+    is_other = os.environ["QT_API"].lower() == "pyqt5"
+    is_gl = (zlib.crc32(request.node.nodeid.encode()) + is_other) % 2 == 1
+    # not the fixture that tests use: what they patch with it would stay patched in the checks at their end
+    with pytest.MonkeyPatch.context() as patch:
+        if is_gl and "qtbot" in request.fixturenames and "NDVIEWER_CANVAS" not in os.environ:
+            patch.setenv("NDVIEWER_CANVAS", "gl")
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -346,6 +364,14 @@ def server_of_all_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server
 
 
+@pytest.fixture(scope="module")
+def module_server(
+    server_of_all_folders: RangeServer, tmp_path_factory: pytest.TempPathFactory
+) -> RangeServer:
+    """A server of a folder of the module, for what is written once for several tests."""
+    return server_of_all_folders.at(tmp_path_factory.mktemp("served"))
+
+
 @pytest.fixture
 def server(
     server_of_all_folders: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -382,11 +408,19 @@ def opened() -> Iterator[Callable[..., Source]]:
 def viewer(qtbot: QtBot) -> Iterator[LightweightViewer]:
     """A LightweightViewer on screen."""
     from ndviewer_light.gui.viewer import LightweightViewer
+    from tests.screen import on_screen
 
     widget = LightweightViewer()
-    qtbot.addWidget(widget)
-    widget.resize(900, 600)
-    widget.show()
-    qtbot.waitExposed(widget)
-    yield widget
-    widget.close()
+    with on_screen(qtbot, widget, 900, 600):
+        yield widget
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[LightweightMainWindow]:
+    """The window of our own program on screen, with nothing in it."""
+    from ndviewer_light.gui.windows.window import LightweightMainWindow
+    from tests.screen import on_screen
+
+    widget = LightweightMainWindow()
+    with on_screen(qtbot, widget, 1200, 760):
+        yield widget

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtCore import QTimer
 
+from tests.event_loop import wait
 from tests.live_eye import Judge
 from tests.live_writers.process import WriterProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from ndviewer_light.gui.viewer import LightweightViewer
@@ -48,24 +48,6 @@ class Verdict:
             f"{self.written} written, {self.live} seen live, {self.shown} in the end, {len(self.wrong)} wrong"
         ]
         return "\n".join([*said, self.problem, *map(str, self.wrong[:8])])
-
-
-def wait(ready: Callable[[], bool], timeout_s: float) -> bool:
-    """Run the event loop until `ready`, asked every 5 ms; False if it is not within `timeout_s`."""
-    loop, timer = QEventLoop(), QTimer()
-    end = time.monotonic() + timeout_s
-    answers = [False]
-
-    def ask() -> None:
-        answers[0] = answers[0] or ready()
-        if answers[0] or time.monotonic() > end:
-            loop.quit()
-
-    timer.timeout.connect(ask)
-    timer.start(5)
-    loop.exec() if hasattr(loop, "exec") else loop.exec_()
-    timer.stop()
-    return answers[0]
 
 
 class Watch:

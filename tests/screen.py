@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,25 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytestqt.qtbot import QtBot
     from qtpy.QtCore import QPoint
     from qtpy.QtWidgets import QWidget
 
     from ndviewer_light.gui.canvas.view_frames import Frame
     from ndviewer_light.gui.viewer import LightweightViewer
+
+
+@contextlib.contextmanager
+def on_screen(qtbot: QtBot, widget: QWidget, width: int, height: int) -> Iterator[None]:
+    """Show a widget in this size, and close it in the end."""
+    qtbot.addWidget(widget)
+    widget.resize(width, height)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    yield
+    widget.close()
 
 
 def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Frame:
@@ -51,15 +65,29 @@ def activate(qtbot: QtBot, widget: QWidget) -> None:
     qtbot.waitUntil(is_active, timeout=20_000)
 
 
+def press(qtbot: QtBot, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """Press a key where the focus is, once it is somewhere: without any, QTest stops the process."""
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is not None, timeout=20_000)
+    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
+
+
 def drag(
-    widget: QWidget, *points: QPoint, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+    widget: QWidget,
+    *points: QPoint,
+    modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+    pause_ms: int = 0,
 ) -> None:
-    """Press the left button at the first of these points, move over the others, release it at the last."""
+    """Press the left button at the first of these points, move over the others, release it at the last.
+
+    `pause_ms` before each move: vispy leaves out those that follow another within 10 ms.
+    """
     left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
     steps = [(QEvent.Type.MouseButtonPress, points[0], left, left)]
     steps += [(QEvent.Type.MouseMove, point, none, left) for point in points[1:]]
     steps += [(QEvent.Type.MouseButtonRelease, points[-1], left, none)]
     for kind, point, button, buttons in steps:  # in Qt 5, QTest moves the mouse without the button
+        if pause_ms and kind == QEvent.Type.MouseMove:
+            QTest.qWait(pause_ms)
         on_screen = QPointF(widget.mapToGlobal(point))
         QApplication.sendEvent(
             widget, QMouseEvent(kind, QPointF(point), on_screen, button, buttons, modifiers)

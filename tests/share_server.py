@@ -6,10 +6,10 @@ with ShareServer(folder) as server:
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import quote
+
+from tests.server_process import ServerProcess
 
 _SERVE = """
 import os, sys, threading
@@ -37,21 +37,12 @@ class ShareServer:
         self.folder = Path(folder)
 
     def __enter__(self) -> ShareServer:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(self.folder), self.user, self.password],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+        self._process = ServerProcess(_SERVE, str(self.folder), self.user, self.password)
+        self.port = self._process.port
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(20)
-        self._process.stdout.close()
+        self._process.close()
 
     def url(self, path: str) -> str:
         """The URL of a file, given below the folder."""

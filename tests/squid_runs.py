@@ -83,7 +83,9 @@ class JobRunner:
                     self.n_saved += 1
                     self.results.put(plane)
         self._process.join()
-        if self._process.exitcode != 0 and not self._killed:
+        # 255 is also what multiprocessing says where a process that starts has asked how this one ended
+        is_told = self._process.exitcode != 255 or not self.sealed.is_set()
+        if is_told and self._process.exitcode != 0 and not self._killed:
             self.error = RuntimeError(f"saving ended with {self._process.exitcode}")
         self.results.put(None)
 

@@ -190,11 +190,14 @@ def test_reads_that_stall_give_their_place_to_the_planes_in_view(module_server: 
     with Dataset(IsolatedSource.open(url, {"disk_cache": "no"}), path=url) as dataset:
         server.set(faults={"stall": 1.0}, only=passed)
         dataset.planes(PASSED, wait=0)
-        wait_until(lambda: server.counts()["in_flight"] >= len(PASSED))  # every slot of the reader is taken
+        # of requests that begin together, tensorstore may put one behind another's first answer
+        least = len(PASSED) - 1 if write is write_zarr else len(PASSED)
+        wait_until(lambda: server.counts()["in_flight"] >= least)
         for key, plane in zip(WANTED, dataset.planes(WANTED, wait=None), strict=True):
             np.testing.assert_array_equal(plane.pixels, stores.plane(*key))
         stalled = [answer for answer in server.log() if passed in answer["path"]]
-        assert len(stalled) == len(PASSED)  # had they been waited for, they would have been tried again
+        # had they been waited for, they would have been tried again
+        assert least <= len(stalled) <= len(PASSED)
         if write is write_zarr:
             return  # tensorstore goes on with what it has begun: whoever comes back joins it
         server.set()

@@ -16,7 +16,8 @@ import tifffile
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
 from ndviewer_light.live import announced_source as announced_module
 from ndviewer_light.live.acquisition import announce_6d, announce_files, announce_per_fov
-from ndviewer_light.live.announced_source import AnnouncedSource, experiment_folder
+from ndviewer_light.live.announced_source import AnnouncedSource
+from ndviewer_light.live.experiments import experiment_folder
 from ndviewer_light.live.registered_files import RegisteredFiles
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.zarr.source import ZarrSource

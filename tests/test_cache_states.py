@@ -517,7 +517,7 @@ class StatesWithoutLeases(CacheStates):
     leases = False
 
 
-def run(cache_class, states=CacheStates, max_examples: int = 400, steps: int = 50) -> None:
+def run(cache_class, states=CacheStates, max_examples: int = 250, steps: int = 50) -> None:
     machine = type(f"{cache_class.__name__}States", (states,), {"make_cache": cache_class})
     run_state_machine_as_test(
         machine,
@@ -538,7 +538,7 @@ def test_no_order_of_writers_readers_and_runs_breaks_the_invariants():
 
 
 def test_no_order_of_interrupts_breaks_the_invariants():
-    run(SteppedCache, StatesWithInterrupts, max_examples=200)
+    run(SteppedCache, StatesWithInterrupts, max_examples=120)
 
 
 @pytest.mark.parametrize(

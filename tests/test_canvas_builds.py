@@ -13,6 +13,7 @@ from screen import assert_shows, choose_limits, framebuffer, settle
 from vispy.gloo import gl
 
 from ndviewer_light.gui.canvas import gl_canvas
+from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneState
 
 if TYPE_CHECKING:
@@ -75,8 +76,14 @@ def test_a_canvas_cleared_while_it_is_built_shows_nothing(
     assert viewers_in(canvas) == []
 
 
-def test_a_released_canvas_leaves_nothing_in_graphics_memory(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
+def test_a_released_canvas_leaves_nothing_in_graphics_memory(
+    qtbot: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
     """GL contexts are shared here, so what one has put into graphics memory outlives it."""
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")  # an image has a context of its own
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
     run = small_run(tmp_path / "run")
     write(run)
     load(qtbot, viewer, run.folder)
@@ -95,6 +102,7 @@ def test_a_released_canvas_leaves_nothing_in_graphics_memory(qtbot: Any, viewer:
     other_scene.set_current()
     assert not any(gl.glIsTexture(handle) for handle in textures)
     other.canvas.close()
+    viewer.close()
 
 
 def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(

@@ -40,6 +40,9 @@ def test_what_is_known_stays_and_is_not_given_to_another() -> None:
 @pytest.mark.parametrize(
     ("name", "excitation", "emission", "color"),
     [
+        ("GCaMP6f", 920, 525, GREEN),  # of two photons
+        ("jRGECO1a", 1040, 610, "#FF0000"),
+        ("GCaMP6f", 920, None, "#FF00FF"),
         ("probe", 488, None, GREEN),
         ("probe", 445, 460, BLUE),
         ("probe", None, 461, BLUE),

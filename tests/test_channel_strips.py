@@ -17,6 +17,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QLabel
 from screen import choose_in_menu
 
+from ndviewer_light.gui.look.one_line_label import OneLineLabel
 from ndviewer_light.gui.look.short_names import common_beginning, without_beginning
 from ndviewer_light.gui.look.theme import plain_tooltip
 from ndviewer_light.gui.panels.channels import ChannelStrips
@@ -57,6 +58,35 @@ def type_number(qtbot, field, text):
     field.selectAll()
     qtbot.keyClicks(field, text)
     qtbot.keyClick(field, Qt.Key.Key_Return)
+
+
+def test_strips_that_are_used_for_the_next_run_are_like_new_ones(qtbot, strips):
+    made = [strips.strip(i) for i in range(3)]
+    strips.set_window(0, 12, 900)
+    qtbot.mouseClick(made[1].on, LEFT)
+    made[1].set_color("magma")
+    strips.set_gamma(1, 0.5)
+    strips.set_saturated(1, 0.25)
+    strips.set_state(2, "not acquired")
+    strips.set_histogram(2, [1, 5, 2], 0, 4095)
+    type_number(qtbot, made[2].high, "2000")
+    qtbot.keyClicks(made[0].low, "77")  # not finished
+    strips.show_only([0, 1])
+    told = events_of(strips)
+    channels = [Channel(DAPI.name, "#00FF00"), GFP, Channel(CY5.name, "#FF0033", window=(100, 2000))]
+    strips.set_channels(channels)
+    assert [strips.strip(i) for i in range(3)] == made
+    assert not told
+    other = shown(qtbot, ChannelStrips(), 280, 900)
+    other.set_channels(channels)
+    for pane in (strips, other):
+        pane.setFocus()
+        QApplication.processEvents()
+    for i in range(3):
+        for what in ("window_of", "range_of", "contrast_mode", "gamma_of", "is_channel_visible", "color_of"):
+            assert getattr(strips, what)(i) == getattr(other, what)(i), (what, i)
+        seen, fresh = (pane.strip(i).grab().toImage() for pane in (strips, other))
+        assert seen == fresh, i
 
 
 def test_setters_are_silent_and_getters_agree(strips):
@@ -252,7 +282,8 @@ def test_a_name_is_shown_to_the_letter(qtbot, strips, name):
         (["Fluorescence 405 nm Ex", "Fluorescence 488 nm Ex"], "Fluorescence "),
         (["Fluorescence 405 nm Ex", "BF LED matrix full"], ""),
         (["GFP", "GFP 2"], ""),
-        (["a b", "a b"], "a "),
+        (["Dye A", "Dye B"], ""),
+        (["long marker name 1", "long marker name 12"], "long marker "),
         (["x-1", "x-2", "x"], ""),
         (["DAPI"], ""),
         (["", " "], ""),
@@ -272,6 +303,46 @@ def test_in_a_narrow_pane_channels_can_be_told_apart(qtbot):
     assert labels[0].text() == "Fluorescence 405 nm Ex"
     panel.resize(500, 300)
     qtbot.waitUntil(lambda: labels[0].shown_text() == "Fluorescence 405 nm Ex")
+    panel.set_channels([Channel(f"A rather long name of marker number {c}") for c in range(2)])
+    labels = [panel.strip(c).name for c in range(2)]
+    panel.resize(NEEDED_PX, 300)
+    qtbot.waitUntil(lambda: labels[0].shown_text() == "…number 0", timeout=20_000)
+    panel.resize(NEEDED_PX + 90, 300)  # as many whole words as there is room for
+    qtbot.waitUntil(lambda: "marker number 0" in labels[0].shown_text(), timeout=20_000)
+
+
+def test_names_that_differ_at_their_ends_are_told_apart(qtbot):
+    panel = shown(qtbot, ChannelStrips(), NEEDED_PX)
+    names = [f"Antibody against a protein of a very long name {each}" for each in "AB"]
+    panel.set_channels([*map(Channel, names), Channel("DAPI")])
+    labels = [panel.strip(c).name for c in range(2)]
+    qtbot.waitUntil(lambda: labels[0].shown_text() != labels[1].shown_text())
+    assert [each.shown_text()[-1] for each in labels] == ["A", "B"]
+
+
+def test_the_strip_of_a_channel_that_is_shown_alone_is_in_sight(qtbot):
+    panel = shown(qtbot, ChannelStrips(), 280, 400)
+    panel.set_channels([Channel(f"channel {c}") for c in range(12)])
+
+    def is_in_sight(c: int) -> bool:
+        strip = panel.strip(c)
+        top = strip.mapTo(panel, QPoint(0, 0)).y()
+        return top >= 0 and top + strip.height() <= panel.height()
+
+    qtbot.waitUntil(lambda: is_in_sight(0) and not is_in_sight(8), timeout=20_000)
+    panel.solo(8)  # as the key 9 does
+    qtbot.waitUntil(lambda: is_in_sight(8), timeout=20_000)
+    panel.show_alone(0)
+    qtbot.waitUntil(lambda: is_in_sight(0), timeout=20_000)
+
+
+@pytest.mark.parametrize(("width", "text"), [(300, "lab.zarr"), (22, ""), (1, "")])
+def test_a_name_of_which_hardly_a_letter_fits_is_not_shown(qtbot, width, text):
+    label = OneLineLabel(Qt.TextElideMode.ElideMiddle)
+    qtbot.addWidget(label)
+    label.say("lab.zarr")
+    label.resize(width, 20)
+    assert label.shown() == text
 
 
 @pytest.mark.parametrize("state", ["x" * 180, "/a/long/path" * 300, "not acquired"])
@@ -323,6 +394,26 @@ def test_the_histogram_lies_over_the_values_of_the_slider(strips):
     lit = [x for x in lit_columns(histogram) if 10 < x < histogram.width() - 10]
     assert lit
     assert max(lit) == pytest.approx(7 + (histogram.width() - 14) / 4, abs=3)
+
+
+def test_a_bar_of_half_the_counts_is_half_as_high_and_of_the_colour_of_the_channel(strips):
+    strips.set_window(1, 0, 4095)
+    histogram = strips.strip(1).histogram
+    histogram.set_logarithmic(False)
+    strips.set_histogram(1, [50.0, 100.0], 0, 4095)
+    picture, height = histogram.grab().toImage(), histogram.height()
+    quarter, background = (histogram.width() - 14) // 4, picture.pixelColor(2, 2)
+    for x, share in ((7 + quarter, 0.5), (7 + 3 * quarter, 1.0)):
+        lit = [y for y in range(height) if picture.pixelColor(x, y).green() > background.green() + 40]
+        assert lit == list(range(round(height - share * (height - 4)), height))
+        part = 130 / 255
+        for seen, ground, color in zip(
+            picture.pixelColor(x, height - 2).getRgb()[:3],
+            background.getRgb()[:3],
+            histogram.color.getRgb()[:3],
+            strict=True,
+        ):
+            assert seen == pytest.approx(ground + part * (color - ground), abs=2)
 
 
 @pytest.mark.parametrize(

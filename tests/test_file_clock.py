@@ -47,6 +47,27 @@ def test_nothing_else_tells_it(at):
     assert clock.now_ns() == 2000 * S
 
 
+def test_what_is_dated_ahead_is_as_old_as_it_has_been_seen(at, monkeypatch):
+    mono = [50.0]
+    monkeypatch.setattr(time, "monotonic", lambda: mono[0])
+    clock = FileClock()
+    at(1000)
+    assert clock.age_s(990 * S) == 10
+    assert clock.age_s(5000 * S) == 0
+    assert clock.age_s(6000 * S) == 0
+    mono[0] += 30
+    assert [clock.age_s(each * S) for each in (4000, 5000, 5500, 6000)] == [30] * 4
+    assert clock.age_s(6001 * S) == 0, "written since"
+    mono[0] += 30
+    assert clock.age_s(6000 * S) == 60 and clock.age_s(6001 * S) == 30
+    for ahead in range(7000, 9000):
+        clock.age_s(ahead * S)
+    mono[0] += 90
+    assert clock.age_s(6000 * S) >= 90, "what is forgotten is at least as old as what came next"
+    at(10_000)
+    assert clock.age_s(6000 * S) == 4000
+
+
 def test_the_clocks_may_be_set(at):
     clock = FileClock()
     at(1000)

@@ -145,6 +145,7 @@ def test_the_acquisition_is_shown_beside_the_position(qtbot, viewer, tmp_path):
     settle(qtbot, viewer)
     assert viewer.stage.overlay.position() == "A1:0  ·  before drug"
     viewer.load_fov(1)
+    settle(qtbot, viewer)
     assert viewer.stage.overlay.position() == "A1:1  ·  after drug"
     assert viewer.stage.sliders.value_text("p") == "A1:1  ·  after drug   2 fields"
 

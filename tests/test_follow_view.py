@@ -16,24 +16,12 @@ from ndviewer_light.engine import look_schedule
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.following.follow import FollowMode
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Position
 from simulate_acquisition import announce_run
 
 pytestmark = pytest.mark.gl
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def window(qtbot):
-    widget = LightweightMainWindow()
-    qtbot.addWidget(widget)
-    widget.resize(900, 600)
-    widget.show()
-    qtbot.waitExposed(widget)
-    yield widget
-    widget.close()
 
 
 def show(qtbot, viewer, dataset=None, live=True, **sizes):

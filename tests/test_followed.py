@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -24,7 +26,8 @@ from PIL import Image
 
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.engine.state_codes import CODES, is_there, summarised
-from ndviewer_light.model import PlaneKey, PlaneState
+from ndviewer_light.model import DatasetInfo, PlaneKey, PlaneState
+from ndviewer_light.sources import open_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -330,3 +333,23 @@ def test_files_that_go_away_are_no_growth_and_not_awaited(tmp_path, followed):
     wait_for(dataset, PlaneKey(t=3), 4)
     assert dataset.is_being_written
     wait_for(dataset, PlaneKey(t=3, c=1), PlaneState.PENDING)
+
+
+def test_a_well_that_gets_its_field_is_never_among_those_without_images(tmp_path, monkeypatch):
+    """Whoever reads what is known, at whatever moment."""
+    path = tmp_path / "plate.zarr"
+    sizes = {"t": 1, "z": 1}
+    stores.write_plate(path, {"A/1": 1, "A/2": 1}, planned=["A/3", "B/1"], sizes=sizes)
+    source = open_source(str(path))
+    with contextlib.closing(source):
+        told = []
+        real = dataclasses.replace
+        monkeypatch.setattr(dataclasses, "replace", lambda *a, **k: told.append(real(*a, **k)) or told[-1])
+        stores.write_group(path / "A/3", {"well": {"images": [{"path": "0"}]}})
+        stores.write_image(path / "A/3/0", p=2, sizes=sizes)
+        source.refresh()
+        assert source.info.empty_wells == ("B1",)
+        infos = [each for each in told if isinstance(each, DatasetInfo)]
+        assert infos
+        for info in infos:
+            assert not {position.region for position in info.positions} & set(info.empty_wells)

@@ -211,6 +211,15 @@ def test_changes_are_an_iterator_and_a_callback(tmp_path):
     assert list(dataset.changes()) == []
 
 
+def test_what_came_before_one_listened_is_no_change(tmp_path):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    with open_dataset(growing.path, follow=True) as dataset:
+        growing.add(2)
+        wait_until(lambda: dataset.info.n_t == 2)
+        assert list(dataset.changes(timeout=0.2)) == []
+
+
 def test_paused_nothing_changes_until_it_goes_on(tmp_path, followed):
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)

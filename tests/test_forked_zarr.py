@@ -90,3 +90,41 @@ def test_a_forked_process_reads_or_is_told_at_once_and_its_parent_reads_on(
             assert said[child] == right or "this process was forked" in said[child], said[child]
     if when == "before":
         assert said["again"] == said["multiprocessing"] == right
+
+
+_HOST = """
+import os, sys
+import tensorstore as ts
+
+path, uses, imports = sys.argv[1:]
+if imports == "before":
+    import ndviewer_light.sources.zarr.source
+if uses == "used":
+    spec = {"driver": "zarr", "kvstore": {"driver": "memory"}, "metadata": {"shape": [4], "dtype": "<u2"}}
+    ts.open(spec, create=True).result()
+child = os.fork()
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetError
+try:
+    with open_dataset(path) as dataset:
+        print(dataset.plane(t=1).sum())
+except DatasetError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("imports", ["before", "after"])
+@pytest.mark.parametrize("uses", ["used", "imported"])
+def test_a_process_forked_from_a_host_that_used_tensorstore_itself_is_told_so(
+    tmp_path: Path, uses: str, imports: str
+) -> None:
+    stores.write_image(tmp_path / "i.zarr")
+    command = [sys.executable, "-c", _HOST, str(tmp_path / "i.zarr"), uses, imports]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    if uses == "used":
+        assert "this process was forked" in ended.stdout
+    else:
+        assert int(ended.stdout) == stores.plane(t=1).sum()

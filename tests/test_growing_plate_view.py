@@ -12,8 +12,8 @@ from qtpy.QtCore import QPoint, Qt
 from runs import load
 from screen import activate, settle
 
+from ndviewer_light.engine import news_rhythm
 from ndviewer_light.engine.state_codes import TimeState
-from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
 
 if TYPE_CHECKING:
@@ -75,17 +75,6 @@ class GrowingPlate:
 
 def value_of(p: int, t: int) -> int:
     return 100 + 10 * p + t
-
-
-@pytest.fixture
-def window(qtbot):
-    widget = LightweightMainWindow()
-    qtbot.addWidget(widget)
-    widget.resize(1100, 700)
-    widget.show()
-    qtbot.waitExposed(widget)
-    yield widget
-    widget.close()
 
 
 def at(viewer):
@@ -195,3 +184,107 @@ def test_a_time_point_that_a_field_lacks_can_be_gone_to(qtbot, viewer, tmp_path)
     assert {plane.state for plane in frame.planes.values()} == {PlaneState.ABSENT}
     qtbot.waitUntil(lambda: len(viewer.stage.sliders.time_strip.states) == 3, timeout=20_000)
     assert viewer.stage.sliders.time_strip.states[2] is TimeState.MISSING
+
+
+# ---- wells and fields that are listed, and not there yet ---------------------------------------------
+
+
+class ListedPlate(GrowingPlate):
+    """One whose metadata list all wells from the start, and all fields of a well once it is begun."""
+
+    N_FIELDS = 2
+
+    def __init__(self, path: Path, wells: list[str]) -> None:
+        super().__init__(path)
+        rows, columns = (sorted({name.split("/")[i] for name in wells}) for i in (0, 1))
+        described = [
+            {"path": name, "rowIndex": rows.index(name[0]), "columnIndex": columns.index(name[2:])}
+            for name in wells
+        ]
+        names = {"rows": [{"name": row} for row in rows], "columns": [{"name": name} for name in columns]}
+        self._describe(path, {"plate": {**names, "wells": described}})
+
+    def begin_well(self, well: str) -> None:
+        listed = [{"path": str(i)} for i in range(self.N_FIELDS)]
+        self._describe(self.path / well, {"well": {"images": listed}})
+
+    def add_image(self, well: str, field: int) -> None:
+        image = self.path / well / str(field)
+        array = stores.create_array(image / "0", (1, 1, 1, SIZE, SIZE), chunk=(1, 1, 1, SIZE, SIZE))
+        stores.write_group(image, stores.image_attributes(squid=False, channels=stores.CHANNELS[:1]))
+        array.write(np.full((1, 1, 1, SIZE, SIZE), value_of(field, 0), np.uint16)).result()
+
+
+def words_on_map(viewer, row, column):
+    """What is said of a well under the mouse, on the map of the plate."""
+    plate = viewer._screen.side.panels.plate_map
+    geometry = plate._geometry()
+    return plate.words_at(*geometry.center(row, column))
+
+
+def show_listed_plate(qtbot, window, plate):
+    """Begin a plate, open it, and let it grow."""
+    plate.begin_well("A/1")
+    plate.add_image("A/1", 0)
+    viewer = window.viewer
+    viewer.load_dataset(str(plate.path))
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, viewer)
+    activate(qtbot, window)
+    plate.begin_well("A/2")
+    plate.add_image("A/2", 0)
+    states_on_map(qtbot, viewer, 0, [TimeState.ACQUIRED, TimeState.PENDING] * 2)
+    return viewer
+
+
+def test_wells_that_a_plate_lists_are_pending_while_it_grows_and_missing_after_it(
+    qtbot, window, tmp_path, monkeypatch
+):
+    plate = ListedPlate(tmp_path / "plate.ome.zarr", ["A/1", "A/2", "B/1", "B/2"])
+    viewer = show_listed_plate(qtbot, window, plate)
+    panels = viewer._screen.side.panels
+    qtbot.waitUntil(lambda: words_on_map(viewer, 1, 0) == "B1\nnot written yet", timeout=20_000)
+    assert TimeState.PENDING in panels.legend.states
+    assert words_on_map(viewer, 1, 2) == ""  # the plate lists no B3
+
+    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    qtbot.waitUntil(lambda: words_on_map(viewer, 1, 0) == "B1\nnothing stored", timeout=20_000)
+    assert TimeState.MISSING in panels.legend.states
+
+
+def looks_of(canvas, well):
+    """The colours along the upper edge of a well in the overview, above its fields."""
+    picture, ratio = canvas.grab().toImage(), canvas.devicePixelRatioF()
+    (found,) = (each for each in canvas.scene.wells if each.name == well)
+    left, top, right, bottom = canvas.scene.well_box(found, canvas.viewport)
+    y = round(top + 0.9 * (bottom - top))
+    return {picture.pixel(x, y) for x in range(round(left + 2 * ratio), round(right - 2 * ratio))}
+
+
+def test_they_are_so_in_the_overview(qtbot, window, tmp_path, monkeypatch):
+    plate = ListedPlate(tmp_path / "plate.ome.zarr", ["A/1", "A/2", "B/1", "B/2"])
+    viewer = show_listed_plate(qtbot, window, plate)
+    scene = viewer._screen.tools.scene
+    scene.show()
+    said: list[str] = []
+    scene.said.connect(said.append)
+    canvas = scene.canvas
+    qtbot.waitUntil(lambda: canvas.scene is not None and canvas.is_complete, timeout=20_000)
+
+    def hover(name):
+        (well,) = (well for well in canvas.scene.wells if well.name == name)
+        left, top, right, bottom = well.edges
+        canvas.hovered.emit(((left + right) / 2, (top + bottom) / 2))
+        return said[-1]
+
+    assert hover("B1") == "B1   listed by the plate, not written yet"
+    plate.begin_well("B/2")
+    plate.add_image("B/2", 0)
+    qtbot.waitUntil(lambda: len(canvas.scene) == 6, timeout=20_000)
+    qtbot.waitUntil(lambda: canvas.is_complete and canvas.image_of(4) is not None, timeout=20_000)
+    assert looks_of(canvas, "B2") == looks_of(canvas, "A1")  # the ground around the fields
+    assert looks_of(canvas, "B2") != looks_of(canvas, "B1")
+    pending = canvas.grab().toImage()
+    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    qtbot.waitUntil(lambda: hover("B1") == "B1   listed by the plate, no image is there", timeout=20_000)
+    qtbot.waitUntil(lambda: canvas.grab().toImage() != pending, timeout=20_000)

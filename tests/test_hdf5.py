@@ -52,20 +52,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "kept"))
 
 
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open files that are closed when the test is over."""
-    sources: list[HDF5Source] = []
-
-    def open_one(path: Path, inner: str = "") -> HDF5Source:
-        sources.append(HDF5Source.open(f"{path}::{inner}" if inner else str(path)))
-        return sources[-1]
-
-    yield open_one
-    for source in sources:
-        source.close()
-
-
 def planes_of(source: Source) -> Iterator[tuple[PlaneKey, np.ndarray]]:
     sizes = source.info.sizes
     for key in itertools.starmap(PlaneKey, itertools.product(*(range(sizes[axis]) for axis in "tpcz"))):

@@ -116,6 +116,17 @@ def test_axes_that_are_partly_known_stay_where_they_are(tmp_path: Path, opened: 
     assert any("(y, x, energy); assuming y x z" in warning for warning in source.info.warnings)
 
 
+def test_axes_that_are_known_stay_where_those_of_the_plane_are_not(tmp_path: Path, opened: Open) -> None:
+    data = volume((3, 2, 17, 19))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        made = file.create_dataset("a", data=data)
+        for i, name in enumerate(("time", "channel", "lat", "lon")):
+            made.dims[i].label = name
+    source = opened(tmp_path / "a.h5")
+    assert_shows(source, data, "tcyx")
+    assert any("(time, channel, lat, lon); assuming t c y x" in text for text in source.info.warnings)
+
+
 # ---- which dataset is the picture ------------------------------------------------------------------
 
 

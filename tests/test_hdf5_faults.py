@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import zlib
@@ -25,27 +26,14 @@ from ndviewer_light.errors import (
 )
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5.format import HDF5Format
-from ndviewer_light.sources.hdf5.source import HDF5Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from ndviewer_light.sources.hdf5.source import HDF5Source
+
     Open = Callable[..., HDF5Source]
-
-
-@pytest.fixture
-def opened() -> Iterator[Open]:
-    """Open files that are closed when the test is over."""
-    sources: list[HDF5Source] = []
-
-    def open_one(path: Path, inner: str = "") -> HDF5Source:
-        sources.append(HDF5Source.open(f"{path}::{inner}" if inner else str(path)))
-        return sources[-1]
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 def test_what_is_no_hdf5_file_says_so(tmp_path: Path, opened: Open) -> None:
@@ -138,6 +126,18 @@ def test_damaged_chunks_are_errors_not_pixels(
     hdf5_files.write_raw_chunk(path, volume((20, 30)), stored, filters)
     source = opened(path)
     with pytest.raises(CorruptDataError, match=r"a\.h5"):
+        source.read_plane(PlaneKey())
+
+
+def test_bytes_that_were_shuffled_as_items_of_no_bytes_are_an_error(tmp_path: Path, opened: Open) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver="earliest") as file:
+        file.create_dataset("a", data=volume((3, 20, 30)), chunks=(1, 20, 30), shuffle=True)
+    data = (tmp_path / "a.h5").read_bytes()
+    of_two_bytes, of_none = (b"shuffle\0" + struct.pack("<I", size) for size in (2, 0))
+    assert data.count(of_two_bytes) == 1
+    (tmp_path / "a.h5").write_bytes(data.replace(of_two_bytes, of_none))
+    source = opened(tmp_path / "a.h5")
+    with pytest.raises(CorruptDataError, match=r"a\.h5.* items of 0 bytes"):
         source.read_plane(PlaneKey())
 
 

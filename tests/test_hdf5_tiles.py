@@ -16,11 +16,11 @@ from ndviewer_light.engine.overview import OVERVIEW
 from ndviewer_light.errors import CorruptDataError, LimitExceededError
 from ndviewer_light.model import PlaneKey, PlaneState, Region, Scale, Sizes
 from ndviewer_light.sources import open_source
-from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.range_server import RangeServer
 
 SHAPE = (3, 150, 201)
 REGIONS = (
@@ -39,13 +39,6 @@ HDF5: dict[str, dict[str, Any]] = {
     "growing": {"chunks": (1, 64, 64), "maxshape": (None, None, None)},
     "lzf": {"chunks": (1, 40, 50), "compression": "lzf"},
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
-    pytest.importorskip("obstore")
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
 
 
 def check_regions(address: str, data: np.ndarray) -> None:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from follow_disk import wait_for, wait_for_size
+from memory_source import wait_until
+from tiff_dialects import DIALECTS
 
 from ndviewer_light import open_dataset
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.sources.images import server_growth
 from ndviewer_light.sources.images.format import ImagesFormat
+from ndviewer_light.storage.trees import ask_schedule
 from tests.image_files import picture, write
 from tests.listing_server import listing_server, served_folder  # noqa: F401  a fixture
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytest.importorskip("obstore")
 
@@ -26,8 +26,8 @@ OPTIONS = {"disk_cache": "no"}
 @pytest.fixture(autouse=True)
 def is_listed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second is for networks."""
-    monkeypatch.setattr(server_growth, "_LIST_AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(server_growth, "_LONGEST_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(ask_schedule, "_ASK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(ask_schedule, "_LONGEST_WAIT_SECONDS", 0.2)
 
 
 @pytest.mark.parametrize("served", ["pages", "lists", "tagged"], indirect=True)
@@ -74,7 +74,7 @@ def test_one_look_costs_few_requests_and_pages_that_are_the_same_are_not_sent(
             info = source.info
             for _ in range(2):
                 del asked[:], same[:]
-                source._server_growth._not_before = 0.0
+                source._server_growth.schedule.hurry()
                 assert source.look() is info
                 n = 1 + 1 + 3  # the folder, the last one in it, and three of the others
                 requests = [each for each in asked if "run" in each and "token" not in each]
@@ -96,3 +96,45 @@ def test_a_server_that_does_not_answer_for_a_while_takes_nothing_away(tmp_path: 
             run.with_name("gone").rename(run)
             write(run / "img_t2.png", picture(2))
             wait_for_size(dataset, "t", 3)
+
+
+@pytest.mark.parametrize("dialect", ["one_image_in_three_files", "ndtiff"])
+def test_images_that_turn_out_to_be_a_set_of_tiffs_are_that(tmp_path: Path, dialect: str) -> None:
+    """Opened while their pixels are there, but neither what describes them inside, nor an index."""
+    complete = tmp_path / "complete"
+    complete.mkdir()
+    expected = DIALECTS[dialect](complete).expected
+    run = tmp_path / "bucket" / "run"
+    run.mkdir(parents=True)
+    for file in sorted(complete.rglob("*.tif")):
+        tifffile.imwrite(run / file.name, tifffile.imread(file, key=0), metadata=None)
+    with (
+        listing_server(tmp_path, "pages") as (url, _),
+        open_dataset(f"{url}/run", storage_options=OPTIONS, follow=True) as dataset,
+    ):
+        assert dataset.info.format == "images"
+        first = dataset.plane()
+        for file in sorted(filter(Path.is_file, complete.rglob("*")), reverse=True):  # the first TIFF last
+            file.rename(run / file.name)
+        wait_until(lambda: dataset.info.format != "images")
+        assert dataset.info.generation == 1
+        for p, pixels in enumerate(expected.pixels):
+            for t, c, z in np.ndindex(pixels.shape[:3]):
+                np.testing.assert_array_equal(dataset.plane(t=t, p=p, c=c, z=z), pixels[t, c, z])
+        assert first.shape == pixels.shape[-2:]
+
+
+def test_images_that_are_written_again_stay_what_they_are_and_are_read_anew(served: tuple[Path, str]) -> None:
+    folder, url = served
+    (folder / "run").mkdir(parents=True)
+
+    def write_tiff(t: int, pixels: np.ndarray) -> None:
+        tifffile.imwrite(folder / "run" / f"img_t{t}.tif", pixels, metadata=None)
+
+    for t in range(2):
+        write_tiff(t, picture(t))
+    with open_dataset(f"{url}/run", storage_options=OPTIONS, follow=True) as dataset:
+        np.testing.assert_array_equal(dataset.plane(t=0), picture(0))
+        tifffile.imwrite(folder / "run" / "img_t0.tif", picture(7), description="another")  # of another size
+        wait_until(lambda: (dataset.refresh(), np.array_equal(dataset.plane(t=0), picture(7)))[-1])
+        assert (dataset.info.format, dataset.info.generation, dataset.sizes["t"]) == ("images", 0, 2)

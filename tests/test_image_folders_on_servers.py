@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from stores import needs_zarr_3
-from test_zarr_dialects import PIXELS, write_image
 from tiff_dialects import DIALECTS
+from zarr_dialects import PIXELS, write_image
 
 from ndviewer_light import open_dataset
 from ndviewer_light.cli.references import write_references

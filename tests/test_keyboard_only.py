@@ -13,17 +13,16 @@ from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QLineEdit, QMenu,
 from runs import small_run, write
 from screen import activate, framebuffer, settle
 
-from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.gui.windows.window_settings import note_opened
 from ndviewer_light.rendering.contrast import ContrastMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from ndviewer_light.gui.viewer import LightweightViewer
+    from ndviewer_light.gui.windows.window import LightweightMainWindow
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 KEY = Qt.Key
@@ -99,16 +98,10 @@ class Typist:
 
 
 @pytest.fixture
-def window(qtbot: QtBot) -> Iterator[LightweightMainWindow]:
-    shown = LightweightMainWindow()
-    qtbot.addWidget(shown)
-    shown.resize(1280, 760)
-    with qtbot.waitExposed(shown):
-        shown.show()
-    assert shown.viewer.stage is not None  # what is in a window is built a moment after it is shown
-    activate(qtbot, shown)
-    yield shown
-    shown.close()
+def window(qtbot: QtBot, window: LightweightMainWindow) -> LightweightMainWindow:
+    assert window.viewer.stage is not None  # what is in a window is built a moment after it is shown
+    activate(qtbot, window)
+    return window
 
 
 @pytest.fixture

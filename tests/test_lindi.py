@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hdf5_files import write_nwb
+from reference_files import ReferenceWriter
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import MetadataError
@@ -112,3 +113,28 @@ def test_a_tar_that_does_not_hold_what_it_says_is_refused(tmp_path: Path) -> Non
     ):
         with pytest.raises(MetadataError, match=said):
             open_dataset(tmp_path / f"{name}.lindi.tar")
+
+
+def test_single_images_of_nwb_are_upright_and_offered_after_the_series(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    mean, slide = rng.random((24, 16)).astype("f4"), rng.integers(0, 255, (24, 16, 3)).astype("u1")
+    writer = ReferenceWriter(tmp_path)
+    for path, said in (("acquisition", {}), ("acquisition/S", {"neurodata_type": "TwoPhotonSeries"})):
+        writer.group(path, said)
+    for name, kind, pixels in (("slide", "RGBImage", slide), ("mean", "GrayscaleImage", mean)):
+        said = {"neurodata_type": kind, "resolution": 2000.0}
+        writer.add(f"acquisition/{name}", pixels, pixels.shape, attributes=said)
+    writer.add("acquisition/S/data", FRAMES, (1, 12, 10))
+    refs = writer.write_lindi()
+    with open_dataset(refs) as dataset:
+        np.testing.assert_array_equal(dataset.plane(t=3), FRAMES[3].T)
+        inside = [choice.partition("::/")[2] for choice in dataset.info.choices]
+        assert inside == ["acquisition/S", "acquisition/slide", "acquisition/mean"]
+    with open_dataset(f"{refs}::/acquisition/mean") as dataset:
+        np.testing.assert_array_equal(dataset.plane(), mean.T)
+        assert dataset.info.pixel_size_um == pytest.approx(5)
+        assert [channel.name for channel in dataset.info.channels] == ["mean"]
+    with open_dataset(f"{refs}::/acquisition/slide") as dataset:
+        assert [channel.name for channel in dataset.info.channels] == ["red", "green", "blue"]
+        for c in range(3):
+            np.testing.assert_array_equal(dataset.plane(c=c), slide[..., c].T)

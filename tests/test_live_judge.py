@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import stores
 
-from tests.live_judge import Watch, wait
+from tests.event_loop import wait
+from tests.live_judge import Watch
 from tests.live_writers.plan import Plan
 from tests.stamps import SMALLEST, Stamp, places, read_fields, read_stamp, stamped
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live_judge import Watch, wait
+from tests.event_loop import wait
+from tests.live_judge import Watch
 from tests.live_writers.plan import Plan
 from tests.live_writers.process import WriterProcess
 from tests.live_writers.registry import ROOT, WRITERS, python

@@ -55,12 +55,45 @@ def test_what_grows_slowly_is_being_written_between_two_time_points():
     assert not schedule.is_growing(1.0)
     for now in (10.0, 10.2, 310.0, 310.2, 610.0):  # a plane in parts, every five minutes
         schedule.found_something(now)
-    assert schedule.is_growing(610 + 800) and not schedule.is_growing(610 + 1000)
+    assert schedule.is_growing(610 + 440) and not schedule.is_growing(610 + 460)
     for i in range(20):  # faster from now on
-        schedule.found_something(620.0 + 25 * i)
-    assert schedule.is_growing(1095 + 60) and not schedule.is_growing(1095 + 90)
+        schedule.found_something(620.0 + 45 * i)
+    assert schedule.is_growing(1475 + 60) and not schedule.is_growing(1475 + 70)
     schedule.found_something(20_000.0)  # another run
-    assert schedule.is_growing(20_000 + 70) and not schedule.is_growing(20_000 + 80)
+    assert schedule.is_growing(20_000 + 50) and not schedule.is_growing(20_000 + 70)
+
+
+def written(schedule: GrowthSchedule, *, start: float, seconds: float) -> float:
+    """A plane every second; returns when the last one came."""
+    for i in range(int(seconds) + 1):
+        schedule.found_something(start + i)
+    return start + int(seconds)
+
+
+def test_after_a_long_pause_and_a_crash_nothing_is_awaited_for_longer_than_a_minute():
+    for before, after in ((600, 200), (600, 1500), (200, 600)):
+        schedule = GrowthSchedule(0.0)
+        end = written(schedule, start=10.0, seconds=before)
+        assert schedule.is_growing(end + 59) and not schedule.is_growing(end + 61)
+        end = written(schedule, start=end + 3000, seconds=after)
+        assert schedule.is_growing(end + 59) and not schedule.is_growing(end + 61)
+
+
+def test_a_pause_in_a_time_series_changes_nothing_of_its_rhythm():
+    schedule = GrowthSchedule(0.0)
+    starts = (10, 610, 1210, 4210, 4810)  # of time points; in one interval somebody paused
+    for start in starts:
+        end = written(schedule, start=float(start), seconds=120)
+        if start > starts[1]:
+            assert schedule.is_growing(end + 700) and not schedule.is_growing(end + 730)
+
+
+def test_a_writer_that_dies_within_a_time_point_is_not_awaited_until_the_next_one():
+    schedule = GrowthSchedule(0.0)
+    for start in (10.0, 610.0, 1210.0):
+        written(schedule, start=start, seconds=300)
+    end = written(schedule, start=1810.0, seconds=100)
+    assert schedule.is_growing(end + 59) and not schedule.is_growing(end + 61)
 
 
 def test_what_has_never_grown_is_finished_after_ten_minutes_and_costs_nothing_then():

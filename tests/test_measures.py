@@ -16,7 +16,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPointF, QRect, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QApplication, QComboBox, QMenu
-from screen import activate, choose_in_menu, settle
+from screen import activate, choose_in_menu, press, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
@@ -180,10 +180,6 @@ def drag(viewer, start: Spot, end: Spot) -> None:
     projection = viewer.stage.canvas.projection()
     a, b = (QPointF(*projection.to_screen(*spot)).toPoint() for spot in (start, end))
     screen.drag(viewer.stage.canvas._gl, a, (a + b) / 2, b)
-
-
-def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
 
 
 def _drawn(values) -> list:

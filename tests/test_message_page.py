@@ -39,3 +39,21 @@ def test_a_long_reason_stays_on_the_page(qtbot, length):
     qtbot.waitUntil(lambda: page.retry_button.geometry().bottom() < page.height())
     assert page.width() == 500
     assert page.detail.toPlainText() == "x" * length
+
+
+def test_what_the_page_says_is_not_written_below_it_once_more(qtbot, viewer, tmp_path):
+    line = viewer.status_label
+
+    def is_blank() -> bool:
+        picture = line.grab().toImage()
+        return (
+            len({picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}) == 1
+        )
+
+    with qtbot.waitSignal(viewer.dataset_failed, timeout=20_000):
+        viewer.load_dataset(str(tmp_path / "nothing"))
+    assert "nothing does not exist" in viewer._screen.message.detail.toPlainText()
+    assert line.text() == "Failed to load dataset", "hosts can ask"
+    assert is_blank()
+    line.say("message", "Something else")
+    assert not is_blank()

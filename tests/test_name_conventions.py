@@ -14,14 +14,15 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.images.catalogue import FileCatalogue
 from ndviewer_light.sources.images.name_layouts import understood
 from ndviewer_light.sources.images.patterns import Pattern
-from tests.name_conventions import BEGIN, CASES, END, FORMATS, names_of, table
+from tests.name_case import names_of
+from tests.name_conventions import BEGIN, CASES, END, FORMATS, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ndviewer_light.sources.source import Source
-    from tests.name_conventions import Case
+    from tests.name_case import Case
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.convention for case in CASES])
@@ -60,7 +61,7 @@ def test_the_pattern_that_is_told_gives_the_same(case: Case) -> None:
 def test_the_table_in_the_documentation_is_the_one_that_is_tested() -> None:
     text = FORMATS.read_text("utf-8")
     written = text.split(BEGIN)[1].split(END)[0].strip()
-    assert written == table().strip(), "run python tests/name_conventions.py"
+    assert written == table().strip(), "run python -m tests.name_conventions"
 
 
 # ---- what cannot be argued with ---------------------------------------------------------------------

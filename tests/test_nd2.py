@@ -11,7 +11,6 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -45,28 +44,9 @@ from ndviewer_light.sources.nd2.format import Nd2Format
 from ndviewer_light.sources.nd2.modern import library_internals
 from ndviewer_light.sources.nd2.source import Nd2Source
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 nd2 = pytest.importorskip("nd2")
 
 CLUSTER = Path(__file__).parents[2] / "shared" / "data" / "cluster.nd2"
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[..., Nd2Source]]:
-    """Open files that are closed when the test is over."""
-    sources: list[Nd2Source] = []
-
-    def open_one(path: object, **options: Any) -> Nd2Source:
-        source = open_source(str(path), **options)
-        assert isinstance(source, Nd2Source)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 # ---- what is in the file -------------------------------------------------------------------------

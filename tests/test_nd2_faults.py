@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -27,28 +27,11 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.nd2.guard import check_metadata
-from ndviewer_light.sources.nd2.source import Nd2Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 nd2 = pytest.importorskip("nd2")
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[..., Nd2Source]]:
-    """Open files that are closed when the test is over."""
-    sources: list[Nd2Source] = []
-
-    def open_one(path: object, **options: Any) -> Nd2Source:
-        source = open_source(str(path), **options)
-        assert isinstance(source, Nd2Source)
-        sources.append(source)
-        return source
-
-    yield open_one
-    for source in sources:
-        source.close()
 
 
 # ---- what is not right ---------------------------------------------------------------------------

@@ -192,14 +192,6 @@ def stored_transformation(path: Path) -> None:
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
 
 
-def nwb_images(path: Path) -> None:
-    group = zarr.create_group(
-        str(path), zarr_format=2, attributes={"neurodata_type": "NWBFile", "namespace": "core"}
-    )
-    picture = group.create_group("acquisition").create_array("photo", data=PIXELS)
-    picture.attrs.update({"neurodata_type": "GrayscaleImage", "namespace": "core"})
-
-
 def store(path: Path, version: int = 2, **changes: Any) -> None:
     array = zarr.create_array(str(path), shape=PIXELS.shape, chunks=(12, 16), dtype="u2", zarr_format=version)
     array[...] = PIXELS
@@ -314,12 +306,6 @@ CASES = {
         "transformations stored as arrays (ignored, with a warning)",
         stored_transformation,
         "ignored a scale that is stored in an array of its own",
-        "a.zarr",
-    ),
-    "images of NWB in Zarr": Refused(
-        "Single images of NWB in Zarr, and masks that are lists of pixels, are not found",
-        nwb_images,
-        "contains no image",
         "a.zarr",
     ),
 }

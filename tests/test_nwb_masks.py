@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -321,5 +322,152 @@ def test_lists_in_zarr_that_are_damaged(
 def test_a_damaged_chunk_of_a_list_is_said(lists: Path) -> None:
     file = lists / _CELLS / "pixel_mask" / "0"
     file.write_bytes(file.read_bytes()[:40])
+    with open_dataset(f"{lists}::{_CELLS}") as masks, pytest.raises(DatasetError, match="pixel_mask"):
+        masks.plane()
+
+
+# ---- lists as others store them ----------------------------------------------------------------
+
+
+def records_of(folder: Path) -> np.ndarray:
+    """A list as hdmf-zarr wrote it."""
+    import tensorstore as ts
+
+    spec = {"driver": "zarr", "kvstore": {"driver": "file", "path": str(folder)}}
+    names = [name for name, _ in json.loads((folder / ".zarray").read_text())["dtype"]]
+    fields = {name: ts.open(spec | {"field": name}).result().read().result() for name in names}
+    kinds = {"x": "<u4", "y": "<u4", "z": "<u4", "weight": "<f4"}
+    records = np.zeros(len(fields["x"]), [(name, kinds[name]) for name in names])
+    for name, values in fields.items():
+        records[name] = values
+    return records
+
+
+def filtered(zarr: Any, folder: Path, records: np.ndarray) -> None:
+    from numcodecs import Blosc, Fletcher32, Shuffle
+
+    filters = [Shuffle(records.itemsize), Fletcher32()]
+    with_filters = {"zarr_format": 2, "filters": filters, "compressors": Blosc("lz4", shuffle=2)}
+    zarr.create_array(folder, shape=records.shape, dtype=records.dtype, chunks=(7,), **with_filters)[:] = (
+        records
+    )
+
+
+def in_json(zarr: Any, folder: Path, records: np.ndarray) -> None:
+    """Objects: by numcodecs, as zarr-python 2 stores them with its codec JSON."""
+    from numcodecs import JSON, Zstd
+
+    codec, compressor = JSON(), Zstd()
+    objects = np.empty(-(-len(records) // 7) * 7, object)
+    objects[: len(records)] = [list(map(float, each)) for each in records.tolist()]
+    folder.mkdir()
+    said = {"zarr_format": 2, "shape": [len(records)], "chunks": [7], "dtype": "|O", "order": "C"}
+    said |= {"fill_value": 0, "filters": [codec.get_config()], "compressor": compressor.get_config()}
+    (folder / ".zarray").write_text(json.dumps(said))
+    for i in range(0, len(objects), 7):
+        (folder / str(i // 7)).write_bytes(compressor.encode(codec.encode(objects[i : i + 7])))
+
+
+def in_v3(zarr: Any, folder: Path, records: np.ndarray) -> None:
+    zarr.create_array(folder, shape=records.shape, dtype=records.dtype, chunks=(7,), zarr_format=3)[:] = (
+        records
+    )
+
+
+def in_v3_with_dots(zarr: Any, folder: Path, records: np.ndarray) -> None:
+    """Another separator, a checksum, and the name of the dtype that Zarr's extensions propose."""
+    import numcodecs  # noqa: F401
+    from zarr.codecs import Crc32cCodec, GzipCodec
+
+    how = {
+        "compressors": [GzipCodec(), Crc32cCodec()],
+        "chunk_key_encoding": {"name": "default", "separator": "."},
+    }
+    made = zarr.create_array(
+        folder, shape=records.shape, dtype=records.dtype, chunks=(7,), zarr_format=3, **how
+    )
+    made[:] = records
+    file = folder / "zarr.json"
+    document = json.loads(file.read_text())
+    fields = [
+        {"name": name, "data_type": kind} for name, kind in document["data_type"]["configuration"]["fields"]
+    ]
+    document["data_type"] = {"name": "struct", "configuration": {"fields": fields}}
+    file.write_text(json.dumps(document))
+
+
+def in_shards(zarr: Any, folder: Path, records: np.ndarray) -> None:
+    """Shards of 14 records in chunks of 7, by the bytes: zarr-python writes none of records."""
+    n, size = len(records), records.itemsize
+    raw = np.zeros((-(-n // 14) * 14, size), np.uint8)
+    raw[:n] = records.view(np.uint8).reshape(n, size)
+    made = zarr.create_array(
+        folder, shape=raw.shape, dtype="u1", chunks=(7, size), shards=(14, size), zarr_format=3
+    )
+    made[:] = raw
+    for shard in (folder / "c").iterdir():  # of an array of one axis
+        (shard / "0").rename(shard.with_name(f"{shard.name}_"))
+        shard.rmdir()
+        shard.with_name(f"{shard.name}_").rename(shard)
+    file = folder / "zarr.json"
+    document = json.loads(file.read_text())
+    kinds = {"<u4": "uint32", "<f4": "float32"}
+    fields = [[name, kinds[records.dtype[name].str]] for name in records.dtype.names or ()]
+    document |= {"shape": [n], "data_type": {"name": "structured", "configuration": {"fields": fields}}}
+    document["fill_value"] = "AAAA"
+    document["chunk_grid"]["configuration"]["chunk_shape"] = [14]
+    document["codecs"][0]["configuration"]["chunk_shape"] = [7]
+    file.write_text(json.dumps(document))
+
+
+def as_v3(group: Path) -> None:
+    """A store of groups and arrays of v2, written again as v3; lists of records are left out."""
+    import zarr
+
+    def copied(of: Path, to: Path) -> None:
+        attributes = json.loads((of / ".zattrs").read_text()) if (of / ".zattrs").exists() else {}
+        attributes.pop("_ARRAY_DIMENSIONS", None)
+        if (of / ".zarray").exists():
+            kind = json.loads((of / ".zarray").read_text())["dtype"]
+            if isinstance(kind, str) and kind != "|O":
+                values = zarr.open_array(of, mode="r")[...]
+                zarr.create_array(to, data=values, zarr_format=3, attributes=attributes)
+            return
+        zarr.create_group(to, zarr_format=3, attributes=attributes, overwrite=True)
+        for inner in of.iterdir():
+            if inner.is_dir():
+                copied(inner, to / inner.name)
+
+    copied(group, group.with_name("v3"))
+
+
+@needs_zarr_3
+@pytest.mark.filterwarnings("ignore:The data type:zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("write", [filtered, in_json, in_v3, in_v3_with_dots, in_shards])
+def test_lists_in_zarr_however_they_are_stored(lists: Path, write: Callable[..., None]) -> None:
+    import zarr
+
+    found = {path: records_of(lists / path) for path in (f"{_CELLS}/pixel_mask", f"{_SOMATA}/voxel_mask")}
+    (lists / ".zmetadata").unlink()
+    if write in (in_v3, in_v3_with_dots, in_shards):
+        as_v3(lists)
+        lists = lists.with_name("v3")
+    for path, records in found.items():
+        shutil.rmtree(lists / path, ignore_errors=True)
+        write(zarr, lists / path, records)
+    check_lists(lists)
+
+
+@needs_zarr_3
+@pytest.mark.parametrize("damage", [b"[1, 2", b'[["a", 2, 3], "|O", [7]]', b"[[1, 2], 3, 4]", b"[" * 100_000])
+def test_objects_of_a_list_that_are_damaged_are_said(lists: Path, damage: bytes) -> None:
+    import zarr
+    from numcodecs import Zstd
+
+    folder = lists / _CELLS / "pixel_mask"
+    records = records_of(folder)
+    shutil.rmtree(folder)
+    in_json(zarr, folder, records)
+    (folder / "0").write_bytes(Zstd().encode(damage))
     with open_dataset(f"{lists}::{_CELLS}") as masks, pytest.raises(DatasetError, match="pixel_mask"):
         masks.plane()

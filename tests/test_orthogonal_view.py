@@ -380,24 +380,56 @@ def test_what_is_kept_is_given_back_when_the_sections_are_left(qtbot, shown):
 
 
 @pytest.mark.parametrize(
-    ("leave", "why"),
+    ("leave", "back", "why"),
     [
-        (lambda viewer: viewer.stage.strips._volume.click(), "2D"),
-        (lambda viewer: viewer._screen.stage.sliders.toggle_projection(), "a plane"),
-        (lambda viewer: viewer._screen.tools.scene.toggle(), "overview"),
+        ("_volume", "_flat", "2D"),
+        ("projection", "projection", "a plane"),
     ],
-    ids=["3-D", "projection", "overview"],
+    ids=["3-D", "projection"],
 )
-def test_sections_are_left_where_there_is_no_single_plane(qtbot, shown, leave, why):
-    view = shown._screen.tools.orthogonal
-    leave(shown)
-    qtbot.waitUntil(lambda: not view.is_on, timeout=20_000)
-    assert why in said(shown)
-    assert view.xz.isHidden()
+def test_sections_come_back_once_there_is_a_single_plane_again(qtbot, shown, leave, back, why):
+    view, strips = shown._screen.tools.orthogonal, shown.stage.strips
+
+    def press(name):
+        if name == "projection":
+            QTest.keyClick(shown.stage.canvas.surface, Qt.Key.Key_Z)
+        else:
+            QTest.mouseClick(getattr(strips, name), LEFT)
+
+    click(shown, 3, 3)
+    place = view.place
     shown._screen.status.say("message", "")
+    press(leave)
+    qtbot.waitUntil(lambda: not view.is_on, timeout=20_000)
+    assert said(shown) == "" and view.xz.isHidden()
     view.toggle()
     assert not view.is_on
-    assert why in said(shown)
+    assert why in said(shown), "asked for while it cannot be"
+    settle(qtbot, shown)
+    press(back)
+    qtbot.waitUntil(lambda: view.is_on and not view.xz.isHidden(), timeout=20_000)
+    assert view.place == place
+
+
+@pytest.mark.parametrize("cover", ["overview", "split"])
+def test_sections_come_back_after_what_covered_the_picture_and_nobody_is_told_off(qtbot, shown, cover):
+    view = shown._screen.tools.orthogonal
+    click(shown, 3, 3)
+    place = view.place
+    shown._screen.status.say("message", "")
+    shown.actions_by_name[cover]()
+    qtbot.waitUntil(lambda: not view.is_on, timeout=20_000)
+    assert view.xz.isHidden() and said(shown) == ""
+    view.toggle()
+    assert not view.is_on and "first" in said(shown), "asked for while it cannot be"
+    shown.actions_by_name[cover]()
+    qtbot.waitUntil(lambda: view.is_on and not view.xz.isHidden(), timeout=20_000)
+    assert view.place == place
+    shown.actions_by_name["orthogonal"]()
+    shown.actions_by_name[cover]()
+    shown.actions_by_name[cover]()
+    qtbot.wait(300)
+    assert not view.is_on, "they were closed before"
 
 
 def test_one_plane_has_no_sections(qtbot, viewer):
@@ -513,9 +545,12 @@ def test_links_and_windows_that_remember_show_the_sections_again(qtbot, viewer, 
     load(qtbot, again, f"ndviewer:{run.folder}?z=2")  # of somebody who had none
     settle(qtbot, again)
     assert not again._screen.tools.orthogonal.is_on
-    load(qtbot, again, f"ndviewer:{run.folder}?volume=mip&sections=30,17")  # beside a volume there are none
+    load(qtbot, again, f"ndviewer:{run.folder}?volume=mip&sections=30,17")
     settle(qtbot, again)
-    qtbot.waitUntil(lambda: again._screen.tools.orthogonal.shown_at is None, timeout=20_000)
+    assert not again._screen.tools.orthogonal.is_on
+    QTest.mouseClick(again.stage.strips._flat, LEFT)
+    qtbot.waitUntil(lambda: again._screen.tools.orthogonal.is_on, timeout=20_000)
+    assert again._screen.tools.orthogonal.place[1:] == (30, 17)
     again.close()
 
 
@@ -537,6 +572,13 @@ def test_the_button_looks_pressed_while_the_sections_are_shown(qtbot):
     viewer.stage.strips._volume.click()
     qtbot.waitUntil(lambda: not button.isChecked(), timeout=20_000)
     viewer.stage.strips._flat.click()
+    qtbot.waitUntil(button.isChecked, timeout=20_000)
+    viewer.load_dataset("/nothing/there")
+    qtbot.waitUntil(lambda: not viewer.contents.pages.is_stage, timeout=20_000)
+    qtbot.waitUntil(lambda: not any(each.isChecked() for each in window.bar.showing.values()), timeout=20_000)
+    assert viewer.contents.cancel_opening()
+    qtbot.waitUntil(button.isChecked, timeout=20_000)
+    QTest.mouseClick(button, LEFT)
     for name in ("split", "overview", "numbers"):
         each = window.bar.showing[name]
         QTest.mouseClick(each, LEFT)

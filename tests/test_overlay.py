@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from panel_eye import LEFT, shown
-from qtpy.QtCore import QPoint
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtCore import QEvent, QObject, QPoint, QRect
+from qtpy.QtGui import QColor, QImage, QPalette, QRegion
 from qtpy.QtWidgets import QWidget
 
 from ndviewer_light.gui.canvas.overlay import CanvasOverlay
@@ -44,6 +45,55 @@ def canvas(qtbot):
     palette.setColor(QPalette.ColorRole.Window, QColor("black"))
     widget.setPalette(palette)
     return shown(qtbot, widget, 640, 400)
+
+
+class Painted(QObject):
+    """The part of a widget that is painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.region = QRegion()
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: object, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            self.region = self.region.united(event.region())
+        return False
+
+
+def pixels_of(widget: QWidget) -> np.ndarray:
+    image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    return np.frombuffer(bytes(bits), np.uint32).reshape(image.height(), image.width())
+
+
+def test_what_is_said_above_leaves_the_picture_below_alone(qtbot, canvas):
+    overlay = CanvasOverlay(canvas)
+    overlay.set_um_per_px(0.5)
+    painted = Painted(overlay)
+    changes = [
+        lambda: overlay.set_position("B11:1 · t 1"),
+        lambda: overlay.set_state("partial", "GFP: nothing stored\nDAPI: not written yet\nCy5: unreadable"),
+        lambda: overlay.set_latency("p50 21 ms"),
+        lambda: overlay.set_state("none"),
+        lambda: overlay.set_position("B11:2"),
+        lambda: overlay.set_latency(""),
+    ]
+    qtbot.waitUntil(lambda: not painted.region.isEmpty())
+    for change in changes:
+        before = pixels_of(canvas)
+        painted.region = QRegion()
+        change()
+        qtbot.waitUntil(lambda: not painted.region.isEmpty())
+        region = painted.region.boundingRect()
+        rows, columns = np.nonzero(pixels_of(canvas) != before)
+        assert len(rows)
+        assert region.contains(QRect(QPoint(columns.min(), rows.min()), QPoint(columns.max(), rows.max())))
+        assert region.height() < canvas.height() / 3
+    painted.region = QRegion()
+    overlay.set_state("absent")
+    qtbot.waitUntil(lambda: painted.region.boundingRect() == overlay.rect())
 
 
 def test_the_overlay_follows_its_canvas_and_lets_the_mouse_through(qtbot, canvas):

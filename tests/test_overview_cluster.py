@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from overview_fields import assert_all_shown, shown, write_plate
 from runs import load
 from screen import choose_limits, settle
-from test_overview_view import assert_all_shown, shown, write_plate
 
 pytestmark = pytest.mark.gl
 

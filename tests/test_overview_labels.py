@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import stores
+from overview_fields import complete, pixel, shown, where
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import load
 from screen import choose_limits, hover, settle
 from stores import needs_zarr_3
-from test_overview_view import complete, pixel, shown, where
 
 pytestmark = [pytest.mark.gl, needs_zarr_3]
 

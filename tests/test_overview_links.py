@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from overview_fields import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
 from PIL import Image
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import activate, choose_limits, settle
-from test_overview_view import VALUES, assert_all_shown, complete, expected, shown, where, write_plate
 
-from ndviewer_light.gui.film_saving import FilmPlan
+from ndviewer_light.gui.films.film_dialog import FilmPlan
 from ndviewer_light.gui.saved_views.view_link import view_in
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.field_numbers import color_table
@@ -86,6 +86,8 @@ def test_a_film_of_the_overview_shows_its_part_at_every_time_point(qtbot, viewer
     films.ask()
     axis = films.dialog.axis
     assert [axis.itemData(i) for i in range(axis.count())] == ["t"]
+    of_dialog = (films.dialog.part, films.dialog.side_by_side, films.dialog.channels)
+    assert all(each.window() is films.dialog for each in of_dialog), "what is not offered ends with it, too"
     films.dialog.close()
     with qtbot.waitSignal(films.ended, timeout=TIMEOUT):
         films.save_to(str(out), FilmPlan("t", 5, Inscription()))

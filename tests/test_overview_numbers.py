@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import stores
+from overview_fields import complete, expected, opened, pixel, shown, where
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from runs import load
 from screen import choose_limits, hover, settle
-from test_overview_view import complete, expected, opened, pixel, shown, where
 
 from ndviewer_light.gui.scene.field_pictures import FieldPicture
 from ndviewer_light.model import PlaneState

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import stores
+from overview_fields import complete, expected, opened, pixel, shown, states, where
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import CHANNELS, load, small_run, write
 from screen import choose_limits, hover, settle
-from test_overview_view import complete, expected, opened, pixel, shown, states, where
 
 from ndviewer_light.engine.projections import StackProjection
 from simulate_acquisition import announce_run

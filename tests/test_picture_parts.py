@@ -58,6 +58,7 @@ def test_a_small_part_is_as_large_as_wanted_and_its_pixels_stay_squares() -> Non
     np.testing.assert_array_equal(part[5::10, 5::10], every[2:6, 2:6])
 
 
+@needs_zarr_3
 def test_of_a_part_a_finer_level_is_drawn_than_of_the_whole(tmp_path: Path) -> None:
     levels = [pixels(1, 1, 1, 64, 64)]
     for _ in range(2):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QModelIndex, QPoint, Qt
 from qtpy.QtWidgets import QApplication
 from runs import load, planes_of, small_run, write
-from screen import assert_shows, settle
+from screen import assert_shows, on_screen, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
@@ -25,12 +25,8 @@ ACQUIRED, PENDING = TimeState.ACQUIRED, TimeState.PENDING
 def viewer(qtbot):
     """A viewer with panels, as in our own window."""
     widget = LightweightViewer(panels=True)
-    qtbot.addWidget(widget)
-    widget.resize(1100, 700)
-    widget.show()
-    qtbot.waitExposed(widget)
-    yield widget
-    widget.close()
+    with on_screen(qtbot, widget, 1100, 700):
+        yield widget
 
 
 def show(qtbot, viewer, source, **kind):
@@ -177,3 +173,45 @@ def test_what_is_stored_is_looked_up_once_the_first_small_pictures_are_there(qtb
         places.pictures_come_first = lambda: False
         places.step()
         assert asked == [0]
+
+
+@pytest.mark.each_binding
+def test_long_names_of_fields_that_differ_at_their_ends_only_are_told_apart(qtbot, viewer):
+    alike = "Experiment 2024-03-11 treated with compound 17, " + "timelapse " * 20
+    positions = tuple(Position("B2", i, name=f"{alike} {i} end") for i in range(2))
+    show(qtbot, viewer, MemorySource(memory_info(positions=positions)))
+    fields = viewer._screen.side.panels.field_list
+    qtbot.waitUntil(fields.isVisible, timeout=20_000)
+    rows = [fields.visualRect(fields.model().index(i, 0)) for i in range(2)]
+    assert fields.fontMetrics().horizontalAdvance(alike) > rows[0].width(), "they do not fit"
+    assert fields.viewport().height() == sum(row.height() for row in rows), "no empty strip below"
+    assert all(row.height() >= 18 for row in rows), "high enough to be clicked at"
+    fields.clearSelection()
+    fields.setCurrentIndex(QModelIndex())
+    viewer.setFocus()
+    picture = fields.viewport().grab().toImage()
+    ratio = picture.devicePixelRatio()
+    ends = [
+        picture.copy(
+            *(round(ratio * n) for n in (row.x() + row.width() // 2, row.y(), row.width() // 2, row.height()))
+        )
+        for row in rows
+    ]
+    assert ends[0] != ends[1], "their ends are drawn"
+    assert all(alike in fields.model().index(i, 0).data(Qt.ItemDataRole.ToolTipRole) for i in range(2))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "hint"),
+    [
+        ({"n_t": 3, "n_z": 7, "n_p": 2}, "A1:1  t3  z7, or a link to a view"),
+        ({"n_t": 1, "n_z": 4, "n_p": 1}, "z4, or a link to a view"),
+        ({"n_t": 1, "n_z": 1, "n_p": 1}, "A link to a view"),
+    ],
+)
+def test_where_one_can_go_is_said_of_what_there_is(qtbot, viewer, sizes, hint):
+    show(qtbot, viewer, MemorySource(memory_info(**sizes)))
+    qtbot.keyClick(viewer.stage.picture, Qt.Key.Key_Slash)
+    box = viewer.stage.go_box
+    assert box.isVisible() and box.words.text() == hint
+    qtbot.keyClick(box.line, Qt.Key.Key_Escape)

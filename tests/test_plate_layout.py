@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ndviewer_light.engine.plate_grid import grid_layout, plate_layout
+from ndviewer_light.engine.plate_grid import grid_layout, plate_layout, plate_with_listed
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.gui.panels.plate_layout import (
     map_height,
@@ -176,3 +176,13 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
     ]
     bare = DatasetInfo("x", (Position("a", 0),), (), 1, 1, 0, 0, None)
     assert [fact.name for fact in facts_of(bare, None, "", "")] == ["Store"]
+
+
+def test_wells_without_images_have_places_on_the_plate_with_the_others():
+    layout, listed = plate_with_listed(["A1", "C4"], ["B2", "somewhere"])  # no name of a well
+    assert layout == plate_layout(["A1", "C4"])
+    assert listed == {}
+    layout, listed = plate_with_listed(["A1", "C4"], ["B2", "A1", "H12"])
+    assert layout.wells == {(0, 0): 0, (2, 3): 1}
+    assert listed == {(1, 1): "B2", (7, 11): "H12"}
+    assert (len(layout.rows), len(layout.columns)) == (8, 12)

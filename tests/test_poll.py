@@ -234,3 +234,20 @@ def test_for_a_moment_after_something_was_asked_for_it_polls_more_often(qtbot, m
     for _ in range(_IDLE_STEPS):
         poll._on_timeout()
     assert poll.interval_ms == IDLE_INTERVAL_MS
+
+
+def test_what_is_posted_for_the_next_turn_does_not_wait_for_the_next_poll(qtbot) -> None:
+    owner = QObject()
+    poll = Poll(lambda: False, owner)
+    intervals: list[int] = []
+
+    def again() -> None:
+        intervals.append(poll.interval_ms)
+        if len(intervals) < 5:
+            poll.post_for_next_turn(again)
+
+    poll.start()
+    poll.post_for_next_turn(again)
+    qtbot.waitUntil(lambda: len(intervals) == 5 and poll.interval_ms == POLL_INTERVAL_MS)
+    assert set(intervals) == {0}
+    poll.stop()

@@ -73,6 +73,10 @@ def test_a_plot_whose_texts_are_faint_is_found(qtbot) -> None:
     assert [each.rsplit(" of ", 1)[0] for each in sorted(found)] == ["'Time (s)'", "the numbers left"]
 
 
+_LAID_OUT_TURNS = 5
+_LAID_OUT_MS = 200
+
+
 class Walk:
     """Looks at one window after the other, and notes what is wrong there."""
 
@@ -83,7 +87,13 @@ class Walk:
     def look(self, name: str, window: QWidget) -> None:
         self.qtbot.waitUntil(window.isVisible)
         QApplication.processEvents()
-        self.found += [f"{name}: {each}" for each in (*faint_texts(window), *unreachable_controls(window))]
+        wrong = [*faint_texts(window), *unreachable_controls(window)]
+        for _ in range(_LAID_OUT_TURNS):
+            if not wrong:
+                return
+            self.qtbot.wait(_LAID_OUT_MS)  # it may still be laid out
+            wrong = [*faint_texts(window), *unreachable_controls(window)]
+        self.found += [f"{name}: {each}" for each in wrong]
 
     def look_at_menu(self, button: QPushButton) -> None:
         if button.menu() is not None:  # a click would wait until it is closed

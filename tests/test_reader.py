@@ -49,7 +49,11 @@ def test_every_plane_equals_what_was_written(opened):
     for t, c, z in itertools.product(range(2), repeat=3):
         pixels = opened.read_plane(PlaneKey(t, 0, c, z))
         np.testing.assert_array_equal(pixels, stores.plane(t=t, c=c, z=z))
-        assert is_transposed(pixels), "as they are stored"
+        assert pixels.flags.c_contiguous
+    opened.keep_stored_order()
+    pixels = opened.read_plane(PlaneKey())
+    np.testing.assert_array_equal(pixels, stores.plane())
+    assert is_transposed(pixels), "as they are stored"
 
 
 def test_info_and_shapes_are_those_of_the_source(opened, image):

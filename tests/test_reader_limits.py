@@ -38,11 +38,11 @@ def strike(blame: Blame, request: str = "a", times: int = DEATHS) -> None:
 def test_a_request_that_ended_too_many_readers_is_refused_with_the_last_reason(clock):
     blame = Blame()
     strike(blame, times=DEATHS - 1)
-    blame.check("a", "reading it")
+    blame.check("a", lambda: "reading it")
     blame.strike("a", "it needed more memory than it may have")
     with pytest.raises(ReaderCrashedError, match=rf"reading it .* {DEATHS} times .* it needed more memory"):
-        blame.check("a", "reading it")
-    blame.check("b", "reading another one")
+        blame.check("a", lambda: "reading it")
+    blame.check("b", lambda: "reading another one")
 
 
 def test_a_request_is_refused_for_as_long_as_its_deaths_count(clock):
@@ -50,9 +50,9 @@ def test_a_request_is_refused_for_as_long_as_its_deaths_count(clock):
     strike(blame)
     clock.now += DEATHS_SECONDS - 1
     with pytest.raises(ReaderCrashedError):
-        blame.check("a", "reading it")
+        blame.check("a", lambda: "reading it")
     clock.now += 1
-    blame.check("a", "reading it")
+    blame.check("a", lambda: "reading it")
 
 
 def test_deaths_far_apart_do_not_add_up(clock):
@@ -60,7 +60,7 @@ def test_deaths_far_apart_do_not_add_up(clock):
     for _ in range(2 * DEATHS):
         strike(blame, times=1)
         clock.now += DEATHS_SECONDS / (DEATHS - 1)
-        blame.check("a", "reading it")
+        blame.check("a", lambda: "reading it")
 
 
 def test_a_request_that_was_answered_is_no_suspect_any_more(clock):
@@ -68,7 +68,7 @@ def test_a_request_that_was_answered_is_no_suspect_any_more(clock):
     strike(blame, times=DEATHS - 1)
     blame.clear("a")
     strike(blame, times=DEATHS - 1)
-    blame.check("a", "reading it")
+    blame.check("a", lambda: "reading it")
 
 
 def test_what_was_long_ago_is_not_kept(clock):

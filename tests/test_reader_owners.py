@@ -185,10 +185,7 @@ class _InProcess:
     def close(self) -> None:
         self._sending.close()
         self._thread.join(TIMEOUT)
-        for slot in self._server._slots:
-            if slot._map is not None:
-                slot._map.close()
-            os.close(slot._fd)
+        self._server._slots.close()
         for closing in (*self._files, *self._slots):
             closing.close()
 
@@ -267,6 +264,30 @@ def test_a_process_for_which_there_are_no_threads_is_no_process(image, no_thread
     source.start()
     assert_reads(source, K)
     source.close()
+
+
+@pytest.mark.parametrize("name", ["ndviewer-reader-stderr", "ndviewer-reader-replies"])
+def test_threads_of_a_process_whose_start_is_interrupted_end_by_themselves(monkeypatch, name):
+    from ndviewer_light.isolation.reader_process import ReaderProcess
+
+    start, go_on, started = threading.Thread.start, threading.Event(), []
+
+    def interrupted(self: threading.Thread) -> None:
+        run = self.run
+        monkeypatch.setattr(self, "run", lambda: go_on.wait(TIMEOUT) and run())
+        started.append(self)
+        start(self)
+        if self.name == name:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ReaderProcess()
+    go_on.set()
+    for thread in started:
+        thread.join(TIMEOUT)
+        assert not thread.is_alive()
 
 
 def test_a_host_without_threads_to_spare_goes_without_a_spare_process(no_threads):

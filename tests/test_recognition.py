@@ -17,7 +17,12 @@ from nd2_writer import write_nd2
 from reference_files import ReferenceWriter
 
 from ndviewer_light import open_dataset
-from ndviewer_light.errors import DatasetError, DatasetNotFoundError, UnsupportedError
+from ndviewer_light.errors import (
+    DatasetError,
+    DatasetNotFoundError,
+    DatasetPermissionError,
+    UnsupportedError,
+)
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.storage.bytes import absolute, name_of, split_inner
@@ -214,3 +219,18 @@ def test_names_are_found_in_addresses() -> None:
     assert absolute("file:///tmp/a%20b.nwb::/x") == "/tmp/a b.nwb::/x"
     with pytest.raises(DatasetNotFoundError, match="on the computer nas"):
         absolute("file://nas/a.nwb")
+
+
+def test_an_address_that_is_refused_is_named_itself(server: RangeServer) -> None:
+    """Not a file of OME-Zarr below it, which nobody asked for."""
+    server.set(user="me:secret")
+    with pytest.raises(DatasetPermissionError, match=r"requires authentication \(401\)") as error:
+        open_source(server.url("a1b2"))
+    assert "zarr.json" not in str(error.value)
+
+
+def test_a_page_that_lists_nothing_is_no_missing_ome_zarr(server: RangeServer) -> None:
+    as_tiff(server.folder / "blob")
+    server.set(faults={"html": 1.0})
+    with pytest.raises(DatasetPermissionError, match="answered with a web page instead of"):
+        open_source(server.url("blob"))

@@ -74,3 +74,33 @@ def test_a_forked_process_reads_or_is_told_at_once_and_its_parent_reads_on(tmp_p
         assert len(children) == 2
         assert all(text.startswith("DatasetError: this process was forked") for text in children), children
     assert [text for who, text in said if who == "parent"] == sums[2:]
+
+
+_HOST = """
+import os, sys
+import obstore
+from obstore.store import HTTPStore
+import ndviewer_light.storage.remote.remote_bytes
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetError
+
+url, name = sys.argv[1:]
+obstore.get(HTTPStore.from_url(url, client_options={"allow_http": True}), name).bytes()
+child = os.fork()
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+try:
+    open_dataset(f"{url}/{name}")
+except DatasetError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no names to go by")
+def test_a_process_forked_from_a_host_that_used_obstore_itself_is_told_so(tmp_path):
+    write(tmp_path / "a.h5", volume((2, 30, 40)))
+    with RangeServer(tmp_path) as server:
+        command = [sys.executable, "-c", _HOST, server.url().rstrip("/"), "a.h5"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "this process was forked" in ended.stdout

@@ -316,7 +316,7 @@ def test_only_what_nobody_has_touched_for_a_day_has_a_name_to_be_kept_under(
 ) -> None:
     stores.write_image(server.folder / "i.zarr", preset="none")
     assert opened(server.url("i.zarr")).identity is None  # this server does not say when
-    version_of = fetch_client._version_of
+    version_of = fetch_client.told_version
     names = []
     for days, etag in ((2, "a"), (2, "a"), (2, "b"), (0.5, "a")):
         said = (datetime.now(timezone.utc).replace(minute=0) - timedelta(days=days)).isoformat()
@@ -324,7 +324,7 @@ def test_only_what_nobody_has_touched_for_a_day_has_a_name_to_be_kept_under(
         def dated(meta: Any, said: str = said, etag: str = etag) -> Any:
             return version_of(meta)._replace(modified=said[:13] + ":00:00+00:00", etag=etag)
 
-        monkeypatch.setattr(fetch_client, "_version_of", dated)
+        monkeypatch.setattr(fetch_client, "told_version", dated)
         names.append(opened(server.url("i.zarr")).identity)
     assert names[0] == names[1] is not None
     assert names[2] not in (None, names[0])
@@ -335,10 +335,10 @@ def test_planes_that_were_kept_on_disk_are_not_fetched_again(
     server: RangeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores.write_image(server.folder / "i.zarr", preset="fast")
-    version_of = fetch_client._version_of
+    version_of = fetch_client.told_version
     long_ago = "2020-01-01T00:00:00+00:00"
     monkeypatch.setattr(
-        fetch_client, "_version_of", lambda meta: version_of(meta)._replace(modified=long_ago)
+        fetch_client, "told_version", lambda meta: version_of(meta)._replace(modified=long_ago)
     )
     for chunks in (8, 0):
         server.set()

@@ -23,8 +23,9 @@ from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.live.announced_source import AnnouncedSource
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources.differing_datasets import has_other_planes
 from ndviewer_light.sources.disk_cached import open_disk_cached
-from ndviewer_light.sources.replacement import has_other_planes
+from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 from ndviewer_light.storage.file_versions import birth_ns
 
 if TYPE_CHECKING:
@@ -262,6 +263,47 @@ def test_a_read_that_meets_another_dataset_is_never_shown_beside_the_old_one(tmp
         assert picture in ([100, PlaneState.LOADING], [7, 8])
         assert dataset.plane(t=1).shape == dataset.plane().shape == (40, 40)
         assert dataset.info.height == 40
+
+
+def exchange(path: Path, other: Path) -> None:
+    """Another dataset takes the place of the one at `path`, at once."""
+    os.rename(path, path.with_name("before"))
+    os.rename(other, path)
+
+
+def test_a_store_that_is_replaced_while_it_is_opened_is_opened_whole(tmp_path, monkeypatch):
+    write_zarr(tmp_path / "a.zarr", planes(2, 32, "u2", 1))
+    write_zarr(tmp_path / "b.zarr", planes(2, 40, "u2", 101))
+    open_natively = TensorStoreContext.open
+
+    def open_late(self, image, **how):
+        if (tmp_path / "b.zarr").exists():
+            exchange(tmp_path / "a.zarr", tmp_path / "b.zarr")
+        return open_natively(self, image, **how)
+
+    monkeypatch.setattr(TensorStoreContext, "open", open_late)
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        assert dataset.plane().shape == (40, 40)
+        assert dataset.plane().max() == dataset.plane().min() == 101
+
+
+def test_a_dataset_that_is_replaced_while_a_plane_is_read_is_another(tmp_path, monkeypatch):
+    """Also if its planes look the same."""
+    write_zarr(tmp_path / "a.zarr", planes(2, 32, "u2", 1))
+    write_zarr(tmp_path / "b.zarr", planes(2, 32, "u2", 101))
+    finish = TensorStoreContext.finish
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        dataset.plane()
+
+        def finish_late(self, future, image, **how):
+            finish(self, future, image, **how)
+            if (tmp_path / "b.zarr").exists():
+                exchange(tmp_path / "a.zarr", tmp_path / "b.zarr")
+
+        monkeypatch.setattr(TensorStoreContext, "finish", finish_late)
+        assert (dataset.plane(t=1) == 102).all()
+        assert dataset.info.generation == 1
+        assert (dataset.plane() == 101).all()
 
 
 @pytest.mark.parametrize("name", ["zarr", "tiff renamed", "images"])

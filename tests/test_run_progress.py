@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from memory_source import memory_info
@@ -99,6 +101,38 @@ def test_a_run_that_has_stopped_is_said_to_and_goes_on():
     assert looks(progress, [46], [11]).state is RunState.RECORDING
 
 
+def test_a_pause_is_said_and_neither_the_rate_nor_the_patience_is_judged_by_it():
+    progress = RunProgress()
+    looks(progress, np.arange(0, 20, 0.5), range(1, 41))  # two a second
+    assert looks(progress, [60, 319], [40, 40]).headline == "No new planes for 5 min"
+    news = looks(progress, np.arange(320, 330, 0.5), range(41, 61))
+    assert news.parts == ("60/160 planes", "50 s left", "120 MB", "4.00 MB/s", "paused for 5 min")
+    assert "nothing new for 4 s" in looks(progress, [333.5], [60]).parts
+    assert looks(progress, [335.5], [60]).state is RunState.STALLED, "as soon as before the pause"
+
+
+def test_pauses_at_any_time_are_no_rhythm():
+    progress = RunProgress()
+    looks(progress, np.arange(0, 20, 0.5), range(1, 41))
+    for at, n in ((320, 41), (640, 61), (960, 71)):
+        looks(progress, [at - 300, at - 1], [n - 1, n - 1])
+        news = looks(progress, np.arange(at, at + 10, 0.5), range(n, n + 20))
+    assert news.parts[-1] == "paused for 15 min"
+    assert looks(progress, [976], [90]).state is RunState.STALLED
+
+
+def test_a_pause_that_comes_again_is_a_rhythm():
+    progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
+    said = []
+    for i in range(1200):  # 30 planes in four seconds, every 30 s
+        now = i / 4
+        news = progress.look(now, 30 * (i // 120) + min(30, (i % 120) * 2) + 1, None, info, is_live=True)
+        said.append((now, news.state, news.paused))
+    assert {(now - 0.25) // 30 for now, state, _ in said if state is RunState.STALLED} == {0, 1}
+    assert {(now - 0.25) // 30 for now, _, paused in said if paused} == {1}
+    assert news.seconds_left == pytest.approx((1600 - news.written) / (30 / 30), rel=0.5)
+
+
 def test_a_pause_between_time_points_is_no_stall():
     by_step = memory_info(n_t=10, positions=WELLS, time_step_s=600.0)
     progress = RunProgress()
@@ -141,3 +175,12 @@ def test_nobody_is_told_an_end_that_is_not_known():
 )
 def test_amounts_of_data_are_said_as_people_do(n, said):
     assert size_of(n) == said
+
+
+def test_wells_that_are_still_to_come_are_counted_as_wells():
+    """Nobody knows how many planes they will have, so that the end of the others is not that of the run."""
+    info = dataclasses.replace(INFO, empty_wells=("B2", "B3"))
+    news = looks(RunProgress(), range(31), range(0, 62, 2), info)
+    assert news.parts == ("60/160 planes", "2 wells to come", "120 MB", "4.00 MB/s")
+    ended = looks(RunProgress(), [0.0, 1.0], [8, 160], info, is_live=False)
+    assert ended.parts == ("160/160 planes", "2 wells without images", "320 MB")

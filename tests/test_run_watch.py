@@ -85,6 +85,28 @@ def test_planes_that_appear_on_disk_are_counted_and_none_is_read(watch):
         assert watch._bar.news is None
 
 
+def test_planes_of_a_folder_that_is_out_of_reach_are_not_counted(watch, tmp_path):
+    """Most are not known then, and would count as those of a shard that is being written."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path=str(folder), follow=True) as dataset:
+        session = Session(dataset, str(folder))
+
+        def says(n: int) -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.written == n
+
+        wait_until(lambda: says(4))
+        source.are_stored = lambda keys: [key in source.stored or None for key in keys]
+        folder.rmdir()
+        counts = len(watch._background.started)
+        wait_until(lambda: says(4) and len(watch._background.started) > counts + 2)
+        assert says(4)
+        watch.step(None)
+
+
 def test_what_goes_on_after_a_long_silence_is_counted_as_soon_as_it_is_found(watch, monkeypatch):
     monkeypatch.setattr(run_watch, "_QUIET_SHARE", 1e9)
     source = ListedSource(memory_info())

@@ -9,6 +9,7 @@ import pytest
 from memory_source import memory_info
 
 from ndviewer_light.engine.scene import Viewport, scene_of, visible_first
+from ndviewer_light.gui.scene.scene_changes import is_same_scene
 from ndviewer_light.model import Channel, DatasetInfo, ImageInfo, Position
 
 SIDE = 512.0
@@ -50,6 +51,17 @@ def test_wells_without_images_lie_at_their_places_as_well():
     assert scene.empty_well_at(*a1) == scene.empty_well_at(-1e6, 0) == ""
     beside = replace(info, empty_wells=("B2", "a1", "somewhere"))  # none of a plate with these
     assert len(scene_of(beside).wells) == 2
+
+
+def test_a_well_that_is_listed_as_empty_and_has_a_field_by_now_is_there_once_with_its_field():
+    info = memory_info(positions=(Position("A1", 0), Position("A2", 0)))
+    scene = scene_of(replace(info, empty_wells=("A2", "B1")))
+    assert [(well.name, well.fields) for well in scene.wells] == [("A1", (0,)), ("A2", (1,)), ("B1", ())]
+    other = scene_of(replace(info, empty_wells=("B1",)))
+    assert is_same_scene(scene, other)
+    assert not is_same_scene(
+        scene, replace(other, wells=(*other.wells[:2], other.wells[2]._replace(fields=(1,))))
+    )
 
 
 def test_wells_have_a_rim_where_it_is_a_pixel_wide_and_none_beside_some_fields_only():
@@ -138,7 +150,7 @@ def test_fields_without_place_or_far_away_lie_below_the_others_and_are_counted()
     assert scene.edges[lost, 1].min() > scene.edges[others, 3].max()
     assert not any(scene.edges[a, 2] > scene.edges[b, 0] for a, b in ((3, 4), (4, 9)))
     said = "; ".join(scene.notes)
-    assert "1 field has stage coordinates far from all others" in said and "2 fields have no stage" in said
+    assert "1 field has stage coordinates far from all others" in said and "2 fields have no usable" in said
     assert scene.bounds[2] - scene.bounds[0] < 6 * SIDE
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import stores
 from stores import needs_zarr_3
-from test_zarr_dialects import PIXELS, write_group, write_image
+from zarr_dialects import PIXELS, write_group, write_image
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetNotFoundError

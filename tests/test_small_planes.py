@@ -227,3 +227,25 @@ def test_each_file_is_read_once_for_all_levels(tmp_path: Path, monkeypatch: pyte
         plane = ds.source.small_planes(keys, 8)[0]
         assert plane is not None and plane.level == 1
     assert sorted(read) == ["0/zarr.json", "1/zarr.json", "zarr.json"]
+
+
+def test_folders_are_looked_at_once_for_the_metadata_and_the_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.ome.zarr"
+    stores.write_plate(path, {"A/1": 3})
+    looked_at: list[str] = []
+
+    def lstat(name: str, **more: Any) -> os.stat_result:
+        looked_at.append(os.path.relpath(name, path))
+        return status_of(name, **more)
+
+    with open_dataset(path) as ds:
+        status_of = os.lstat
+        monkeypatch.setattr(os, "lstat", lstat)
+        planes = ds.source.small_planes([PlaneKey(p=p) for p in range(3)], 8)
+        assert looked_at and all(planes)
+        found = ds.source.read_small_planes([each for each in planes if each is not None], np.copy)
+    assert all(np.array_equal(pixels, stores.plane(p=p)) for p, pixels in enumerate(found))
+    twice = {name for name in looked_at if looked_at.count(name) > 1}
+    assert not twice and {"A/1/0", "A/1/2"} <= set(looked_at)

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import activate, choose_limits, expected_colors, settle
 
-from ndviewer_light.gui.film_saving import FilmPlan
+from ndviewer_light.gui.films.film_dialog import FilmPlan
 from ndviewer_light.rendering.film_frames import Inscription
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
@@ -157,7 +157,7 @@ def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, t
 def test_a_film_shows_the_part_that_is_seen(qtbot, shown, tmp_path):
     shown.stage.strips.strip(0).on.click()
     choose_limits(shown, 1, 10, 5000)
-    shown.stage.canvas.zoom(4)
+    shown.stage.canvas.zoom(2)  # to a few tens of pixels: the film is of whole ones
     settle(qtbot, shown)
     films, files = plan_film(qtbot, shown, "Time", tmp_path, "part.gif")
     with qtbot.waitSignal(films.ended, timeout=20_000):
@@ -178,7 +178,7 @@ def test_a_film_shows_the_part_that_is_seen(qtbot, shown, tmp_path):
         assert np.abs(near - at).max(axis=1).min() < 24, "a pixel of the data that is there, in 256 colours"
 
 
-def test_a_film_has_a_name_and_labels_and_is_not_of_a_volume(qtbot, viewer, tmp_path):
+def test_a_film_has_a_name_and_labels(qtbot, viewer, tmp_path):
     write_labelled(tmp_path / "x.zarr")
     load(qtbot, viewer, tmp_path / "x.zarr")
     settle(qtbot, viewer)
@@ -197,17 +197,3 @@ def test_a_film_has_a_name_and_labels_and_is_not_of_a_volume(qtbot, viewer, tmp_
     differs = np.abs(pictures[1] - pictures[0]).max(axis=-1) > 8
     assert differs[CELLS > 0].mean() > 0.8 and differs[CELLS == 0].mean() < 0.1
     assert films.name_of_view() == "x default-0"
-
-
-def test_a_film_of_a_volume_is_refused_in_words(qtbot, viewer, tmp_path):
-    path = tmp_path / "stack.zarr"
-    array = stores.create_array(path / "0", (2, 1, 3, stores.HEIGHT, stores.WIDTH))
-    array[:] = 7
-    stores.write_group(path, stores.image_attributes(channels=["DAPI"], squid=False))
-    load(qtbot, viewer, path)
-    settle(qtbot, viewer)
-    viewer.stage.strips._volume.click()
-    settle(qtbot, viewer)
-    viewer.actions_by_name["film"]()
-    assert viewer._screen.tools.films.dialog is None
-    assert "not of volumes: choose 2D first" in viewer.status_label.said("message")

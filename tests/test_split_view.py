@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QPoint, QPointF, QRectF, Qt
 from qtpy.QtWidgets import QApplication
 from runs import load, small_run, write
-from screen import activate, drag, hover, settle
+from screen import activate, drag, hover, on_screen, press, settle
 from test_keys import turn_wheel
 
 from ndviewer_light.engine.dataset import Dataset
@@ -44,12 +44,8 @@ def test_panes_are_arranged_so_that_pictures_are_largest():
 def viewer(qtbot, monkeypatch, request) -> Iterator[LightweightViewer]:
     monkeypatch.setenv("NDVIEWER_CANVAS", request.param)
     viewer = LightweightViewer()
-    qtbot.addWidget(viewer)
-    viewer.resize(900, 640)
-    viewer.show()
-    qtbot.waitExposed(viewer)
-    yield viewer
-    viewer.close()
+    with on_screen(qtbot, viewer, 900, 640):
+        yield viewer
 
 
 def plane(t: int, c: int) -> np.ndarray:
@@ -84,10 +80,6 @@ def source(qtbot, viewer) -> MemorySource:
 
 def split(viewer) -> Any:
     return viewer._screen.tools.split
-
-
-def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
-    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
 
 
 def show_split(qtbot, viewer) -> list[ChannelPane]:
@@ -238,6 +230,62 @@ def test_what_is_written_over_the_picture_is_written_over_each_pane(qtbot, viewe
     assert [pane.overlay.name() for pane in panes] == ["c0", "c1", "c2", "All"]  # these stay
     assert all(pane.grab().toImage() != image for pane, image in zip(panes, with_names, strict=True))
     press(qtbot, Qt.Key.Key_P, shift)
+
+
+def um_per_px_of(pane: ChannelPane) -> float:
+    """By where the ends of the pane are in the picture."""
+    left, right = pane.area.x
+    return (right - left) / pane.width()
+
+
+def test_the_scale_bar_is_right_from_the_first_and_however_panes_are_resized(qtbot, viewer, source):
+    for c in (1, 2):
+        qtbot.mouseClick(viewer.stage.strips.strip(c).on, LEFT)
+    settle(qtbot, viewer)
+    qtbot.mouseClick(viewer.stage.canvas.surface, LEFT)
+    panes = split(viewer).panes
+
+    def check(n: int) -> None:
+        qtbot.waitUntil(lambda: len(panes.panes) == n, timeout=20_000)
+        wait(qtbot, panes.panes)
+        for pane in panes.panes:
+            here = um_per_px_of(pane)
+            assert pane.overlay.um_per_px() == pytest.approx(here, rel=0.01), "panes may differ by 1 px"
+        assert panes.fit_button.isHidden(), "all of it is seen"
+
+    show_split(qtbot, viewer)
+    check(1)
+    qtbot.mouseClick(viewer.stage.strips.strip(2).on, LEFT)
+    check(3)
+    viewer.resize(700, 420)
+    check(3)
+
+
+def test_in_small_panes_the_button_is_above_the_scale_bar_and_names_are_told_apart(qtbot, viewer, source):
+    panes, shown = split(viewer).panes, show_split(qtbot, viewer)
+    button, overlay = panes.gray_button, shown[0].overlay
+    viewer.resize(520, 420)
+    wait_small = lambda: all(pane.is_up_to_date and pane.width() < 180 for pane in shown)  # noqa: E731
+    qtbot.waitUntil(wait_small, timeout=20_000)
+
+    def is_over_a_bar() -> bool:
+        plates = [pane.overlay.bar_plate().translated(QPointF(pane.pos())) for pane in shown]
+        return any(plate.intersects(QRectF(button.geometry())) for plate in plates)
+
+    assert not is_over_a_bar()
+    press(qtbot, Qt.Key.Key_Plus)
+    assert panes.fit_button.isVisible() and not is_over_a_bar()
+    assert not panes.fit_button.geometry().intersects(button.geometry())
+    names = "a channel with a very long name, the first", "a channel with a very long name, the second"
+    pictures = []
+    for name, short in zip(names, ("…first", "…second"), strict=True):
+        for given in ((name, short), (short,)):
+            overlay.set_name(*given)
+            pictures.append(overlay.grab().toImage())
+    long_first, first, long_second, second = pictures
+    assert long_first == first != second == long_second, "by what differs"
+    overlay.set_name("short", "…t")
+    assert overlay.grab().toImage() != first and overlay.accessibleDescription().startswith("short · ")
 
 
 def has_color(pane: ChannelPane, row: float, column: float, color: tuple[int, int, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +21,24 @@ def written(tmp_path_factory):
     return run
 
 
-def move_in_a_host(run, move: str) -> subprocess.CompletedProcess[str]:
+def move_in_a_host(run, move: str, canvas: str = "gl") -> subprocess.CompletedProcess[str]:
+    """`canvas`: "gl", in a widget of OpenGL; "auto": painted as an image where a program draws."""
     program = Path(__file__).with_name("gl_host.py")
-    return subprocess.run(
-        [sys.executable, str(program), move, str(run.folder)], capture_output=True, text=True, timeout=180
-    )
+    command = [sys.executable, str(program), move, str(run.folder)]
+    environment = {**os.environ, "NDVIEWER_CANVAS": canvas}
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, env=environment)
 
 
 @pytest.mark.parametrize("move", MOVES)
 def test_the_canvas_shows_the_right_pixels_after_moving(written, move):
     result = move_in_a_host(written, move)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split("shown ")[1]) >= 4
+
+
+@pytest.mark.parametrize("move", ["float_and_dock_again", "between_windows"])
+def test_a_picture_painted_as_an_image_is_right_after_moving(written, move):
+    result = move_in_a_host(written, move, "auto")
     assert result.returncode == 0, result.stderr
     assert int(result.stdout.split("shown ")[1]) >= 4
 

@@ -133,3 +133,12 @@ def test_a_turned_plane_owns_its_memory_as_any_other() -> None:
     part = array_of_its_own((900, 700), np.dtype("u2"))[:450].T
     assert owned(part) is not part, "twice as much would be kept alive by it"
     assert is_transposed(owned(part))
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(32), bytearray(32), memoryview(bytes(32))], ids=lambda each: type(each).__name__
+)
+def test_pixels_made_of_bytes_have_no_memory_of_their_own(data):
+    pixels = np.ndarray((4, 4), np.uint16, data)
+    assert not has_memory_of_its_own(pixels)
+    assert np.array_equal(owned(pixels), pixels)

@@ -295,11 +295,9 @@ def taken_privately(name: str) -> set[str]:
     return found - _PUBLIC_WITH_UNDERSCORE
 
 
-def test_private_names_of_ndv_and_vispy_are_taken_in_one_module() -> None:
+def test_private_names_of_ndv_and_vispy_are_not_taken() -> None:
     found = {name: taken_privately(name) for name in modules() if name.startswith("gui.")}
-    assert {name: taken for name, taken in found.items() if taken} == {
-        "gui.canvas.ndv_private": {"_canvas", "_visual", "_objects"}
-    }
+    assert {name: taken for name, taken in found.items() if taken} == {}
 
 
 _PRIVATE_MODULE = re.compile(r"(?:ndv|vispy)(?:\.\w+)*\._\w+(?:\.\w+)*")
@@ -321,11 +319,9 @@ def private_modules_of(name: str) -> set[str]:
     return found
 
 
-def test_private_modules_of_ndv_and_vispy_are_imported_in_one_module() -> None:
+def test_private_modules_of_ndv_and_vispy_are_not_imported() -> None:
     found = {name: private_modules_of(name) for name in modules()}
-    assert {name: imported for name, imported in found.items() if imported} == {
-        "gui.canvas.ndv_private": {"ndv.views._vispy._array_canvas"}
-    }
+    assert {name: imported for name, imported in found.items() if imported} == {}
 
 
 # ---- rooms -----------------------------------------------------------------------------------------

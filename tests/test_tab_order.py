@@ -22,13 +22,13 @@ from screen import activate, settle
 from ndviewer_light.gui.keyboard.tab_order import arrange_tabs
 from ndviewer_light.gui.look.tab_frame import TabFrame
 from ndviewer_light.gui.viewer import LightweightViewer
-from ndviewer_light.gui.windows.window import LightweightMainWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from ndviewer_light.gui.windows.window import LightweightMainWindow
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -40,19 +40,13 @@ def nothing_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture
-def window(qtbot: QtBot, tmp_path: Path) -> Iterator[LightweightMainWindow]:
+def window(qtbot: QtBot, window: LightweightMainWindow, tmp_path: Path) -> LightweightMainWindow:
     run = small_run(tmp_path / "run")
     write(run)
-    shown = LightweightMainWindow()
-    qtbot.addWidget(shown)
-    shown.resize(1280, 760)
-    with qtbot.waitExposed(shown):
-        shown.show()
-    load(qtbot, shown.viewer, run.folder)
-    settle(qtbot, shown.viewer)
-    activate(qtbot, shown)
-    yield shown
-    shown.close()
+    load(qtbot, window.viewer, run.folder)
+    settle(qtbot, window.viewer)
+    activate(qtbot, window)
+    return window
 
 
 def focus() -> QWidget:

@@ -183,7 +183,7 @@ class SlowSource:
         self.parts: list[int] = []
         self.gate = threading.Semaphore(0)
 
-    def read(self, keys, edge):
+    def read(self, keys, edge, seconds_after):
         self.gate.acquire()
         self.made += [key.p for key in keys]
         self.parts.append(len(keys))

@@ -35,15 +35,8 @@ PUBLIC = Path(__file__).parents[2] / "shared" / "data" / "public" / "tiff"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
-    pytest.importorskip("obstore")
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def written(server: RangeServer) -> dict[str, Written]:
-    return {name: write(server.folder / name) for name, write in DIALECTS.items()}
+def written(module_server: RangeServer) -> dict[str, Written]:
+    return {name: write(module_server.folder / name) for name, write in DIALECTS.items()}
 
 
 @contextlib.contextmanager
@@ -97,25 +90,25 @@ def assert_right(source: Source, expected: Expected) -> None:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_dialect(written: dict[str, Written], server: RangeServer, name: str) -> None:
+def test_dialect(written: dict[str, Written], module_server: RangeServer, name: str) -> None:
     for path in written[name].paths:
         with opened(path) as source:
             assert_right(source, written[name].expected)
         if written[name].serve and path.is_file():
-            with opened(server.url(str(path.relative_to(server.folder)))) as source:
+            with opened(module_server.url(str(path.relative_to(module_server.folder)))) as source:
                 assert_right(source, written[name].expected)
 
 
 @pytest.mark.parametrize("is_remote", [False, True], ids=["disk", "server"])
 def test_pixels_have_the_type_that_is_said_whatever_the_byte_order(
-    server: RangeServer, tmp_path: Path, is_remote: bool
+    module_server: RangeServer, tmp_path: Path, is_remote: bool
 ) -> None:
     """ImageJ writes the high byte first; programs that take pixels need those of this machine."""
     for i, (dtype, how) in enumerate(itertools.product((">u2", ">f4", ">i4"), ({}, {"compression": "zlib"}))):
         pixels = np.arange(6 * 24 * 32).reshape(6, 24, 32).astype(dtype)
-        path = server.folder / f"big_endian_{i}.tif"
+        path = module_server.folder / f"big_endian_{i}.tif"
         tifffile.imwrite(path, pixels, byteorder=">", photometric="minisblack", **how)
-        with opened(server.url(path.name) if is_remote else path) as source:
+        with opened(module_server.url(path.name) if is_remote else path) as source:
             for found in (
                 source.read_plane(PlaneKey(z=5)),
                 source.read_region(PlaneKey(z=5), Region(3, 4, 5, 6)),
@@ -124,10 +117,10 @@ def test_pixels_have_the_type_that_is_said_whatever_the_byte_order(
             np.testing.assert_array_equal(source.read_plane(PlaneKey(z=5)), pixels[5])
 
 
-def test_a_person_may_say_what_the_pages_are(tmp_path: Path, server: RangeServer) -> None:
+def test_a_person_may_say_what_the_pages_are(tmp_path: Path, module_server: RangeServer) -> None:
     pixels = [plane(t=t) for t in range(6)]
-    path = write_pages(server.folder / "unsaid.tif", pixels)
-    for place in (str(path), server.url("unsaid.tif")):
+    path = write_pages(module_server.folder / "unsaid.tif", pixels)
+    for place in (str(path), module_server.url("unsaid.tif")):
         with opened(place) as source:
             assert (source.info.n_t, source.info.n_z) == (1, 6)
             assert "axes=T" in " ".join(source.describe()["images"])
@@ -272,31 +265,31 @@ def test_an_embedded_image_that_is_too_large_is_not_decoded(
         source.read_plane(PlaneKey())
 
 
-def test_compressed_pages_are_found_ahead_though_no_two_are_equally_long(server: RangeServer) -> None:
+def test_compressed_pages_are_found_ahead_though_no_two_are_equally_long(module_server: RangeServer) -> None:
     """60 pages whose lengths differ by some per cent, each after its tags, are found several at a time."""
     noise = np.random.default_rng(5)
     planes = [noise.integers(0, int(noise.integers(800, 1024)), (400, 400), np.uint16) for _ in range(60)]
-    with tifffile.TiffWriter(server.folder / "packed.tif") as file:
+    with tifffile.TiffWriter(module_server.folder / "packed.tif") as file:
         for page in planes:
             file.write(page, metadata=None, contiguous=False, compression="zlib", photometric="minisblack")
-    with tifffile.TiffFile(server.folder / "packed.tif") as file:
+    with tifffile.TiffFile(module_server.folder / "packed.tif") as file:
         places = np.array([page.offset for page in file.pages])
     steps = np.diff(places)
     assert len(set(steps)) > 30
-    server.set(latency_s=0.02)
+    module_server.set(latency_s=0.02)
     try:
-        before = server.counts()["requests"]
-        with opened(server.url("packed.tif")) as source:
-            assert server.counts()["max_in_flight"] > 4
-            assert server.counts()["requests"] - before < 120
+        before = module_server.counts()["requests"]
+        with opened(module_server.url("packed.tif")) as source:
+            assert module_server.counts()["max_in_flight"] > 4
+            assert module_server.counts()["requests"] - before < 120
             assert source.info.n_z == 60
             for z in (0, 31, 59):
                 np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), planes[z])
     finally:
-        server.set()
+        module_server.set()
 
 
-def test_pages_of_very_different_lengths_are_found_in_blocks(server: RangeServer) -> None:
+def test_pages_of_very_different_lengths_are_found_in_blocks(module_server: RangeServer) -> None:
     """Of 120 pages, a third of which are blank, nothing tells where the next one begins."""
     noise = np.random.default_rng(6)
     planes = [
@@ -304,33 +297,33 @@ def test_pages_of_very_different_lengths_are_found_in_blocks(server: RangeServer
         * int(noise.integers(0, 3) > 0)
         for _ in range(120)
     ]
-    with tifffile.TiffWriter(server.folder / "blanks.tif") as file:
+    with tifffile.TiffWriter(module_server.folder / "blanks.tif") as file:
         for page in planes:
             file.write(page, metadata=None, contiguous=False, compression="zlib", photometric="minisblack")
-    server.set(latency_s=0.02)
+    module_server.set(latency_s=0.02)
     try:
-        with opened(server.url("blanks.tif")) as source:
-            asked = sorted(entry["at"] for entry in server.log())
+        with opened(module_server.url("blanks.tif")) as source:
+            asked = sorted(entry["at"] for entry in module_server.log())
             assert sum(b - a > 0.015 for a, b in itertools.pairwise(asked)) < 40  # one after the other
-            before = server.counts()["requests"]
+            before = module_server.counts()["requests"]
             assert source.info.n_z == 120
             for z in (0, 57, 119):
                 np.testing.assert_array_equal(source.read_plane(PlaneKey(z=z)), planes[z])
-            assert server.counts()["requests"] - before <= 6
+            assert module_server.counts()["requests"] - before <= 6
     finally:
-        server.set()
+        module_server.set()
 
 
-def test_pages_on_a_server_are_not_read_one_by_one(server: RangeServer) -> None:
+def test_pages_on_a_server_are_not_read_one_by_one(module_server: RangeServer) -> None:
     """Tags between the pixels of 100 pages of 128 kB are fetched ahead, many at once."""
-    write_pages(server.folder / "many.tif", (plane(t=t, shape=(256, 256)) for t in range(100)))
-    server.set(latency_s=0.02)
+    write_pages(module_server.folder / "many.tif", (plane(t=t, shape=(256, 256)) for t in range(100)))
+    module_server.set(latency_s=0.02)
     try:
-        before = server.counts()["requests"]
-        with opened(server.url("many.tif")) as source:
+        before = module_server.counts()["requests"]
+        with opened(module_server.url("many.tif")) as source:
             assert source.info.n_z == 100
-            assert server.counts()["requests"] - before < 110
-            assert server.counts()["max_in_flight"] > 8
+            assert module_server.counts()["requests"] - before < 110
+            assert module_server.counts()["max_in_flight"] > 8
             np.testing.assert_array_equal(source.read_plane(PlaneKey(z=99)), plane(t=99, shape=(256, 256)))
     finally:
-        server.set()
+        module_server.set()

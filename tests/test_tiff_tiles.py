@@ -14,11 +14,12 @@ from ndviewer_light.engine.overview import OVERVIEW
 from ndviewer_light.errors import CorruptDataError, DatasetError, LimitExceededError
 from ndviewer_light.model import PlaneKey, PlaneState, Region, Scale, Sizes
 from ndviewer_light.sources import open_source
-from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.range_server import RangeServer
 
 KEY = PlaneKey()
 SIDE = 30_000
@@ -68,13 +69,6 @@ def written(path: Path, way: dict[str, Any], **more: Any) -> np.ndarray:
     with tifffile.TiffWriter(path, byteorder=order) as tiff:
         tiff.write(stored, **options, **more)
     return pixels
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
-    pytest.importorskip("obstore")
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetError, UntrustedReferenceError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.storage.local_files import LinkGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +141,31 @@ def test_the_option_crosses_to_the_reader_process(tmp_path: Path) -> None:
         dataset.plane()
     with open_dataset(path, isolate=True, storage_options=ALLOWED) as dataset:
         np.testing.assert_array_equal(dataset.plane(), plane())
+
+
+def test_folders_that_become_links_while_a_dataset_is_open(tmp_path: Path) -> None:
+    path = _zarr(tmp_path, 3)
+    source = open_source(str(path))
+    try:
+        source.read_plane(PlaneKey())
+        os.rename(path / "c", tmp_path / "c")
+        (path / "c").symlink_to(tmp_path / "c")
+        deadline = time.monotonic() + 5  # a folder that was fine is looked at again after a second
+        with pytest.raises(UntrustedReferenceError, match=REFUSED):
+            while time.monotonic() < deadline:
+                source.read_plane(PlaneKey())
+    finally:
+        source.close()
+
+
+def test_a_missing_folder_is_looked_at_again_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "outside").mkdir()
+    links = LinkGuard([str(tmp_path / "data")])
+    links.check([str(tmp_path / "data" / "c" / "0")])
+    (tmp_path / "data" / "c").symlink_to(tmp_path / "outside")
+    with pytest.raises(UntrustedReferenceError, match=REFUSED):
+        links.check([str(tmp_path / "data" / "c" / "0")])
 
 
 def test_an_entry_of_an_archive_that_is_a_link(tmp_path: Path) -> None:

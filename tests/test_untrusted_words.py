@@ -23,6 +23,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.cli import info, references
 from ndviewer_light.errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from ndviewer_light.sources import open_source
+from ndviewer_light.storage import utf8_paths
 from ndviewer_light.storage.printable import PrintableFormatter, printable, tame_logger
 
 if TYPE_CHECKING:
@@ -196,23 +197,59 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("isolate", [False, True])
-def test_zarr_below_a_name_that_is_no_text_says_what_to_do(
-    tmp_path: Path, version: int, isolate: bool
-) -> None:
+def test_zarr_below_a_name_that_is_no_text_is_read(tmp_path: Path, version: int, isolate: bool) -> None:
     folder = os.fsencode(tmp_path) + b"/M\xfcller"
     os.makedirs(folder)
     path = tmp_path / "i.zarr"
     write_image(path, version=version)
+    with open_dataset(path) as dataset:
+        right = dataset.plane()
     os.rename(path, folder + b"/i.zarr")
+    with open_dataset(folder + b"/i.zarr", isolate=isolate) as dataset:
+        np.testing.assert_array_equal(dataset.plane(), right)
+        np.testing.assert_array_equal(
+            np.squeeze(dataset.to_xarray().isel(time=0, fov=0, channel=0, z=0)), right
+        )
+    ended = _run("info", folder + b"/i.zarr")
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"UTF-8" not in ended.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_another_folder_of_such_a_name_is_another_dataset(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/\xe9t\xe9"
+    for value in (1, 2):
+        os.makedirs(folder)
+        create_array(tmp_path / "a.zarr", (24, 40)).write(plane() + value).result()
+        os.rename(tmp_path / "a.zarr", folder + b"/a.zarr")
+        with open_dataset(folder + b"/a.zarr") as dataset:
+            np.testing.assert_array_equal(dataset.plane(), plane() + value)
+        os.rename(folder, folder + b"%d" % value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_too_many_folders_of_such_names_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utf8_paths, "_MAX_OPEN_FOLDERS", 0)
+    folder = os.fsencode(tmp_path) + b"/M\xfcller"
+    os.makedirs(folder)
+    create_array(tmp_path / "a.zarr", (24, 40)).write(plane()).result()
+    os.rename(tmp_path / "a.zarr", folder + b"/a.zarr")
     with (
-        open_dataset(folder + b"/i.zarr", isolate=isolate) as dataset,
+        open_dataset(folder + b"/a.zarr") as dataset,
         pytest.raises(UnsupportedError, match="not valid UTF-8") as raised,
     ):
         dataset.plane()
     assert "pybind" not in str(raised.value).lower()
-    ended = _run("info", folder + b"/i.zarr")
-    assert (ended.returncode, ended.stderr) == (0, b"")
-    assert b"not valid UTF-8" in ended.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are UTF-16 there")
+def test_names_are_read_where_the_locale_knows_no_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "Pläte ☃.zarr"
+    write_image(path)
+    of_c = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = _run("info", os.fsencode(path), env=os.environ | of_c)
+    assert ended.returncode == 0
+    assert b"not valid UTF-8" not in ended.stdout
 
 
 def test_an_archive_with_names_that_are_none(tmp_path: Path) -> None:
@@ -286,3 +323,42 @@ def test_a_damaged_hdf5_file_ends_with_its_sentence(tmp_path: Path) -> None:
         assert ended.returncode in (0, 1), (at, ended)
         assert b"Traceback" not in ended.stderr
         assert (ended.stderr.count(b"\n") == 1) == (ended.returncode == 1), ended.stderr
+
+
+def test_a_message_that_quotes_a_dataset_stays_readable(tmp_path: Path) -> None:
+    wrong = "x" * 5000
+    (tmp_path / "refs.json").write_text(json.dumps({"version": 1, "refs": {wrong: 7}}))
+    with pytest.raises(DatasetError) as raised:
+        open_dataset(tmp_path / "refs.json")
+    said = str(raised.value)
+    assert len(said) < 1500 and said.startswith(str(tmp_path)) and "expected [url" in said
+
+
+_INTERRUPTED = """
+import os, signal, sys
+from ndviewer_light.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            sys.meta_path.remove(self)
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise {error} from error
+
+sys.meta_path.insert(0, Interrupting())
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent otherwise there")
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ImportError"])
+def test_ctrl_c_while_a_command_starts_ends_it_without_a_word(
+    tmp_path: Path, command: str, error: str
+) -> None:
+    program = _INTERRUPTED.format(error=error)
+    started = [sys.executable, "-c", program, command, str(tmp_path / "a.zarr"), "-o", str(tmp_path / "o")]
+    ended = subprocess.run(started, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")

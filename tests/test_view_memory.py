@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import activate, choose_in_menu, choose_limits, settle
 
-from ndviewer_light.gui.canvas.canvas_view import VolumeLook
 from ndviewer_light.gui.canvas.zoom import VisibleArea
 from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
 from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
@@ -26,6 +25,7 @@ from ndviewer_light.gui.split.split_look import SplitLook
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.contrast import ContrastMode
+from ndviewer_light.rendering.volume_look import VolumeLook
 from ndviewer_light.storage.small_documents import SmallDocuments
 
 if TYPE_CHECKING:

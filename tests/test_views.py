@@ -14,7 +14,7 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import assert_shows, choose_in_menu, drag, framebuffer, hover, settle
+from screen import activate, assert_shows, choose_in_menu, drag, framebuffer, hover, press, settle
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
@@ -128,7 +128,7 @@ def test_the_range_is_dragged_and_said_and_a_typed_plane_ends_the_projection(qtb
     picture = shown.stage.canvas._gl
     hover(picture, picture.rect().center())
     qtbot.waitUntil(lambda: bool(said) and said[-1].endswith(f"(max of z {first + 1}–{last + 1})"))
-    shown.stage.go_box.ask()
+    shown.actions_by_name["go_to"]()
     QTest.keyClicks(shown.stage.go_box.line, "z5")
     QTest.keyClick(shown.stage.go_box.line, Qt.Key.Key_Return)
     frame = settle(qtbot, shown)
@@ -387,3 +387,27 @@ def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
         for window in windows:
             window.close()
             window.deleteLater()
+
+
+@pytest.mark.each_binding
+def test_windows_too_narrow_for_the_button_are_linked_by_a_key_that_says_so(qtbot, tmp_path):
+    write_stack(tmp_path / "a.zarr")
+    windows = [LightweightMainWindow(str(tmp_path / "a.zarr")) for _ in range(2)]
+    try:
+        for window in windows:
+            window.resize(800, 560)
+            window.show()
+            settle(qtbot, window.viewer)
+            assert not window.bar.link.isVisible()
+        for window, said in zip(windows, ("Shift L", "goes together with 1 other window"), strict=True):
+            activate(qtbot, window)
+            press(qtbot, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
+            assert window.bar.link.isChecked() and said in window.viewer.status_label.said("message")
+        windows[0].viewer.stage.sliders.slider("z").setValue(5)
+        qtbot.waitUntil(lambda: windows[1].viewer.stage.view.z == 5, timeout=20_000)
+        press(qtbot, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
+        assert not windows[1].bar.link.isChecked()
+        assert windows[1].viewer.status_label.said("message") == "Not linked any more"
+    finally:
+        for window in windows:
+            window.close()

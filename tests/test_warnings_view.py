@@ -37,12 +37,14 @@ ODD = PlacedWarning("A1:2 is odd at time point 2", WarningPlace(t=1, p=2, c=1, z
 PLAIN = "Something is assumed"
 
 
-def show(qtbot: QtBot, viewer: LightweightViewer, *warnings: str) -> MemorySource:
+def show(
+    qtbot: QtBot, viewer: LightweightViewer, *warnings: str, path: str = "https://127.0.0.1:9/run"
+) -> MemorySource:
     source = MemorySource(memory_info(warnings=warnings))
     for i, key in enumerate(every_key()):
         source.write(key, 10 + i)
-    dataset = Dataset(source, path="/data/run")
-    viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    dataset = Dataset(source, path=path)
+    viewer._screen.sessions.ask_for(Session(dataset, path))
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     settle(qtbot, viewer)
     return source
@@ -87,7 +89,13 @@ def test_a_click_on_where_a_warning_leads_goes_there(qtbot: QtBot, viewer: Light
     QTest.mouseClick(button_of(viewer), LEFT)
     panel = panel_of(qtbot, viewer)
     table = panel.list
-    assert [table.item(i, 2).text() for i in range(2)] == ["A1:2 · t 2 · z 2 · c1", ""]
+    assert [table.item(i, 2).text() for i in range(2)] == ["A1:2 · t 2 · z 2 · c1", "whole dataset"]
+    assert [table.item(i, 2).font().underline() for i in range(2)] == [True, False], (
+        "no link, and no look of one"
+    )
+    assert "whole" in table.item(1, 2).toolTip()
+    QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(1, 2)).center())
+    assert place(viewer) == (0, 0, 0)
     QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(1, 1)).center())
     assert not panel.go.isEnabled(), "it leads nowhere"
     QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(0, 2)).center())
@@ -198,6 +206,21 @@ def test_a_file_is_shown_in_its_folder(
     qtbot.waitUntil(lambda: folders == [str(tmp_path)], timeout=20_000)
     QTest.mouseClick(panel.show_file, LEFT)
     qtbot.waitUntil(lambda: folders == [str(tmp_path)] * 2, timeout=20_000)
+
+
+def test_what_is_said_of_a_dataset_as_a_whole_leads_to_its_folder(
+    qtbot: QtBot, viewer: LightweightViewer, folders: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "run.zarr").mkdir()
+    show(qtbot, viewer, PLAIN, ODD, path=str(tmp_path / "run.zarr"))
+    qtbot.keyClick(viewer, Qt.Key.Key_W, SHIFT)
+    panel = panel_of(qtbot, viewer)
+    assert panel.list.item(0, 2).text() == "run.zarr" and panel.list.item(0, 2).font().underline()
+    QTest.mouseClick(
+        panel.list.viewport(), LEFT, pos=panel.list.visualItemRect(panel.list.item(0, 2)).center()
+    )
+    qtbot.waitUntil(lambda: folders == [str(tmp_path / "run.zarr")], timeout=20_000)
+    assert panel.show_file.isEnabled() and not panel.go.isEnabled()
 
 
 @pytest.mark.parametrize(

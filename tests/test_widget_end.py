@@ -215,6 +215,19 @@ def test_a_viewer_that_is_garbage_ends_by_itself(qtbot, tmp_path, in_a_window):
     assert not ends._owners
 
 
+def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot, tmp_path):
+    """As in a cell of a notebook; the loop runs between cells."""
+    run = small_run(tmp_path / "run")
+    write(run)
+    window, viewer = embedded(qtbot)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    surface = viewer.stage.canvas.surface
+    viewer.close()
+    qtbot.waitUntil(lambda: sip.isdeleted(surface), timeout=20_000)
+    sip.delete(window)
+
+
 def test_the_garbage_of_a_launcher_takes_its_windows_along(qtbot, tmp_path):
     launcher = LauncherWindow()
     launcher.open_path(str(tmp_path))

@@ -10,10 +10,11 @@ from PIL import Image
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QPushButton
-from screen import activate, settle
+from screen import activate, press, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.given_paths import short_name
+from ndviewer_light.gui.keyboard.key_sheet import KeySheet
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.gui.windows.path_completion import completions, path_typed
@@ -54,12 +55,20 @@ def launcher(qtbot):
 
 def asked(qtbot, window):
     """The dialog that Ctrl+O opens."""
-    activate(qtbot, window)
-    (window.focusWidget() or window.centralWidget()).setFocus()
-    qtbot.keyClick(window.focusWidget(), Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
-    dialog = window.chooser.dialog
-    qtbot.waitUntil(dialog.isVisible)
-    return dialog
+
+    def is_open():
+        if window.chooser.dialog is not None:
+            return window.chooser.dialog.isVisible()
+        # a window that Qt makes anew for OpenGL loses the focus for a moment, and QTest stops without any
+        window.activateWindow()
+        (window.focusWidget() or window.centralWidget()).setFocus()
+        focus = window.focusWidget()
+        if focus is not None and window.isActiveWindow():
+            qtbot.keyClick(focus, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+        return False
+
+    qtbot.waitUntil(is_open, timeout=20_000)
+    return window.chooser.dialog
 
 
 @pytest.mark.each_binding
@@ -110,6 +119,7 @@ def test_a_path_is_completed_and_opened_as_the_format_that_is_chosen(qtbot, tmp_
     qtbot.keyClick(popup, Qt.Key.Key_Down)
     qtbot.keyClick(popup, Qt.Key.Key_Return)
     assert dialog.line.text() == str(picture)
+    assert dialog.isVisible(), "nothing was opened yet"
     qtbot.waitUntil(lambda: dialog.format.count() > 5, timeout=20_000)
     assert dialog.format.itemText(0) == "recognised automatically"
     assert dialog.format.findText("ome-zarr") > 0
@@ -121,6 +131,22 @@ def test_a_path_is_completed_and_opened_as_the_format_that_is_chosen(qtbot, tmp_
     with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
         qtbot.keyClick(dialog.line, Qt.Key.Key_Return)
     assert window.viewer.dataset.info.format.upper().startswith("TIFF")
+    window.close()
+
+
+@pytest.mark.each_binding
+def test_return_opens_what_was_typed_while_the_list_offers_more_of_which_none_is_chosen(qtbot, tmp_path):
+    for name in ("a", "a_2"):
+        tifffile.imwrite(tmp_path / name, np.arange(600, dtype=np.uint16).reshape(20, 30))
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    dialog = asked(qtbot, window)
+    qtbot.keyClicks(dialog.line, str(tmp_path / "a"))
+    qtbot.waitUntil(lambda: dialog.completer.popup().isVisible(), timeout=20_000)
+    with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+        qtbot.keyClick(dialog.completer.popup(), Qt.Key.Key_Return)
+    assert window.viewer.dataset_path == str(tmp_path / "a")
     window.close()
 
 
@@ -137,6 +163,48 @@ def test_a_window_is_on_screen_before_what_is_in_it_is_built(qtbot, tmp_path):
     qtbot.waitUntil(lambda: window.centralWidget() is not first, timeout=20_000)  # by itself
     qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
     assert window.viewer.isVisible() and window.windowTitle().endswith("cells.tif")
+    window.close()
+
+
+@pytest.mark.each_binding
+def test_a_key_that_is_pressed_before_anything_is_in_the_window_does_what_it_means(qtbot, tmp_path):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    assert isinstance(window.centralWidget(), QLabel), "nothing is in it yet"
+    qtbot.keyClick(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    assert window.chooser.dialog is not None and window.chooser.dialog.isVisible()
+    window.chooser.dialog.close()
+    other = LightweightMainWindow()
+    qtbot.addWidget(other)
+    other.show()
+    assert isinstance(other.centralWidget(), QLabel), "nothing is in it yet"
+    qtbot.keyClick(other, Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+    sheets = [each for each in QApplication.topLevelWidgets() if isinstance(each, KeySheet)]
+    assert any(sheet.isVisible() for sheet in sheets)
+    for each in sheets:
+        each.close()
+    window.close()
+    other.close()
+
+
+@pytest.mark.each_binding
+def test_keys_of_the_picture_work_as_soon_as_it_is_there(qtbot, tmp_path):
+    series = tmp_path / "series.ome.tif"
+    tifffile.imwrite(series, np.zeros((5, 20, 30), np.uint16), metadata={"axes": "TYX"})
+    window = LightweightMainWindow(str(series))
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitUntil(lambda: window.viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, window.viewer)
+    activate(qtbot, window)
+    press(qtbot, Qt.Key.Key_Right)
+    assert window.viewer.stage.view.t == 1
+    window.viewer.stage.sliders.slider("t").setFocus()
+    with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+        window.open_path(str(series))
+    settle(qtbot, window.viewer)
+    assert window.viewer.stage.sliders.slider("t").hasFocus(), "what somebody has chosen keeps it"
     window.close()
 
 
@@ -270,6 +338,23 @@ def test_a_small_window_is_possible_and_no_name_widens_it(qtbot):
     window.close()
 
 
+def test_a_wide_window_becomes_small_at_once(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(1300, 800)
+    window.show()
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)), channels=(Channel("GFP"), Channel("Cy5")))
+    side = window.viewer._screen.side
+    qtbot.waitUntil(lambda: side.panels.isVisible(), timeout=20_000)
+    settle(qtbot, window.viewer)
+    window.resize(600, 500)
+    assert (window.width(), window.height()) == (600, 500)
+    assert side.panels.isHidden() and window.viewer.width() == 600, "nothing is squeezed meanwhile"
+    qtbot.wait(300)
+    assert (window.width(), window.height()) == (600, 500)
+    window.close()
+
+
 def test_panels_come_back_once_a_narrow_window_is_wide_again_unless_the_user_has_hidden_them(qtbot):
     window = LightweightMainWindow()
     qtbot.addWidget(window)
@@ -303,6 +388,29 @@ def test_panels_come_back_once_a_narrow_window_is_wide_again_unless_the_user_has
     window.resize(1200, 700)
     qtbot.wait(300)
     assert side.panels.isHidden()
+    window.close()
+
+
+def test_the_button_of_panels_shows_them_or_says_why_it_cannot(qtbot):
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.resize(620, 600)
+    window.show()
+    show(qtbot, window, (Position("A1", 0), Position("B2", 0)))
+    side, button, line = window.viewer._screen.side, window.bar.showing["panels"], window.viewer.status_label
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert line.text() == "There is no room for panels: they come once the window is 760 pixels wide"
+    assert not button.isChecked() and side.wanted
+    window.resize(1200, 700)
+    qtbot.waitUntil(lambda: side.is_shown, timeout=20_000)
+    show(qtbot, window, (Position("A1", 0),))
+    qtbot.waitUntil(lambda: side.panels.isHidden(), timeout=20_000)
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)  # one field: what is known of it
+    assert side.is_shown and button.isChecked() and line.text() == ""
+    qtbot.waitUntil(lambda: bool(side.panels.card.facts), timeout=20_000)
+    assert not side.panels.plate_map.isVisible()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not side.is_shown and side.wanted, "of others, they are still wanted"
     window.close()
 
 

@@ -13,7 +13,7 @@ from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.canvas.written import Written
-from ndviewer_light.gui.film_saving import FilmDialog
+from ndviewer_light.gui.films.film_dialog import FilmDialog
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import Position
@@ -68,21 +68,16 @@ def nothing_is_remembered(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def window(qtbot):
+def window(qtbot, window):
     """Our window with a run over time, of grey planes."""
     source = MemorySource(INFO)
     for t in range(INFO.n_t):
         source.write((t, 0, 0, 0), 500)
-    made = LightweightMainWindow()
-    qtbot.addWidget(made)
-    made.resize(1200, 800)
-    made.show()
     dataset = Dataset(source, path="/data/run")
-    made.viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
-    qtbot.waitUntil(lambda: made.viewer.dataset is dataset, timeout=20_000)
-    settle(qtbot, made.viewer)
-    yield made
-    made.close()
+    window.viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
+    qtbot.waitUntil(lambda: window.viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, window.viewer)
+    return window
 
 
 def choose(qtbot, window, text: str) -> None:

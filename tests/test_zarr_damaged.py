@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
     Open = Callable[[Any], ZarrSource]
 
+SHARDS_OF_LZ4 = [
+    {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": [1, 1, 1, 8, 8],
+            "codecs": ["bytes", "numcodecs.lz4"],
+            "index_codecs": ["bytes", "crc32c"],
+        },
+    }
+]
+
 
 # ---- what is not there ---------------------------------------------------------------------
 
@@ -116,6 +127,11 @@ def test_damaged_chunk_is_named_and_the_rest_shows(
         pytest.param({"data_type": "string"}, UnsupportedError, id="dtype"),
         pytest.param({"chunk_grid": {"name": "spiral"}}, UnsupportedError, id="grid"),
         pytest.param({"zarr_format": 4}, UnsupportedError, id="version"),
+        pytest.param(
+            {"chunk_grid": {"name": "regular", "configuration": "x"}, "codecs": SHARDS_OF_LZ4},
+            MetadataError,
+            id="grid of shards",
+        ),
     ],
 )
 def test_arrays_that_cannot_be_shown_are_refused_naming_the_file(
@@ -135,11 +151,20 @@ def test_absurd_number_of_planes_still_shows_the_one_there_is(tmp_path: Path, op
     np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane())
 
 
-def test_what_tensorstore_refuses_is_our_error(tmp_path: Path, opened: Open) -> None:
+@pytest.mark.parametrize(
+    ("codec", "wrong"),
+    [
+        pytest.param(0, {"order": [7, 7, 7, 7, 7]}, id="a value"),
+        pytest.param(2, {"clevel": 2**64}, id="a number of more than 64 bits"),
+    ],
+)
+def test_what_tensorstore_refuses_is_our_error(
+    tmp_path: Path, opened: Open, codec: int, wrong: dict[str, Any]
+) -> None:
     stores.write_image(tmp_path / "i.zarr")
     file = tmp_path / "i.zarr/0/zarr.json"
     codecs = json.loads(file.read_text())["codecs"]
-    codecs[0]["configuration"]["order"] = [7, 7, 7, 7, 7]
+    codecs[codec]["configuration"] |= wrong
     edit(file, codecs=codecs)
     source = opened(tmp_path / "i.zarr")
     with pytest.raises(MetadataError) as raised:

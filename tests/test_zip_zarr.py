@@ -30,14 +30,14 @@ from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
-from ndviewer_light.storage.remote.scheduler import the_scheduler
 from ndviewer_light.storage.trees import zip as zip_tree
-from tests.range_server import RangeServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
+
+    from tests.range_server import RangeServer
 
     Open = Callable[..., ZarrSource]
 
@@ -46,23 +46,6 @@ METHODS = [
     pytest.param(zipfile.ZIP_DEFLATED, id="deflated"),
 ]
 ONE = {"t": 1, "c": 1, "z": 1}
-
-
-@pytest.fixture(scope="module")
-def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
-    pytest.importorskip("obstore")
-    with RangeServer(tmp_path_factory.mktemp("served")) as server:
-        yield server
-    the_scheduler().stop()
-
-
-@pytest.fixture
-def server(module_server: RangeServer) -> Iterator[RangeServer]:
-    module_server.set()
-    yield module_server
-    the_scheduler().stop()
-    for entry in list(module_server.folder.iterdir()):
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def pack(folder: Path, archive: Path, method: int = zipfile.ZIP_STORED, top: str = "") -> Path:

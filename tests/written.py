@@ -21,7 +21,7 @@ DATA = Path(__file__).parent / "data"
 NWB = DATA / "hdmf-zarr" / "series.zip"
 NWB_MASKS = DATA / "hdmf-zarr" / "masks.zip"
 NWB_LISTS = DATA / "hdmf-zarr" / "lists.zip"
-"""Not OME-Zarr: see ``tests/test_zarr_dialects.py``."""
+"""Not OME-Zarr: see ``tests/test_zarr_groups.py``."""
 ARCHIVES = sorted(each for each in DATA.glob("*/*.zip") if each not in (NWB, NWB_MASKS, NWB_LISTS))
 _MICROMETRES = {None: 1.0, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}
 _SECONDS = {None: 1.0, "second": 1.0, "millisecond": 1e-3}

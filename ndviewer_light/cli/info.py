@@ -152,7 +152,8 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
             said["hosts"] = list(dict.fromkeys([*more.pop("hosts", ()), *traffic.hosts]))
             for name in _SENT:
                 more.pop(name, None)
-            return {**said, "details": more, "warnings": list(info.warnings)}
+            warnings = list(source.info.warnings)  # the levels may have added some
+            return {**said, "details": more, "warnings": warnings}
         finally:
             source.close()
 

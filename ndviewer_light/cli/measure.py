@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NDViewerError
 from ..model import PlaneState
 from ..opening import open_dataset
+from ..storage.offered import ALONE
 from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
 from .planes import ALL_THERE, INCOMPLETE
@@ -58,6 +59,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
+        storage = {ALONE: "yes", **storage}
         with measuring_on(options.scheduler), open_dataset(options.path, storage_options=storage) as dataset:
             return _measure(dataset, options)
     except (NDViewerError, IndexError, KeyError, OSError, ValueError) as error:

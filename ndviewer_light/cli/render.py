@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import argparse
 import math
-import os
 from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
 from ..opening import open_dataset
 from ..rendering.contrast import ContrastMode
-from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR, BarLook
+from ..rendering.scale_bar import DEFAULT_BAR, BarLook
+from ..rendering.volume_look import TURN_FRAMES
+from ..storage.offered import ALONE
 from ..storage.printable import printable
-from .access_options import add_storage_options, storage_options
+from .access_options import storage_options
 from .cluster import measuring_on
 from .planes import ALL_THERE, INCOMPLETE
-from .terminal import complain, guarded, is_within, say, shown_progress
+from .render_options import FILMS, MODES, TIFFS, parsed
+from .terminal import complain, guarded, say, shown_progress
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from ..engine.dataset import Dataset
     from ..rendering.contrast import Limits
     from ..rendering.film_frames import Inscription
     from ..rendering.labels_over import LabelsOver
+    from ..rendering.pane_pictures import PanePictures
     from ..rendering.scene_overlays import FieldTints, SceneOver
     from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
-
-_PICTURES = (".png", ".jpg", ".jpeg")
-_FILMS = (".gif", ".mp4")
-_TIFFS = (".tif", ".tiff")
-_MODES = {mode.value.lower(): mode for mode in ContrastMode if mode.is_automatic}
+    from ..rendering.volume_picture import VolumePictures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,130 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    ending = os.path.splitext(options.output)[1].lower()
-    if ending not in (*_PICTURES, *_FILMS, *_TIFFS):
-        parser.error(f"-o {options.output}: must end with one of {' '.join((*_PICTURES, *_TIFFS, *_FILMS))}")
-    if is_within(options.output, options.path):
-        parser.error(
-            f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
-        )
-    if options.overview and ending not in (*_PICTURES, *_FILMS):
-        parser.error(f"-o {options.output}: an overview is a picture or a film, not planes")
-    if options.overview and ending in _FILMS and options.axis != "t":
-        parser.error(f"--axis {options.axis}: a film of the overview is over t")
-    for name in ("scheduler", "numbers"):
-        if getattr(options, name) and not options.overview:
-            parser.error(f"--{name}: only for --overview")
-    folder = os.path.dirname(os.path.abspath(options.output))
-    if not os.path.isdir(folder):
-        parser.error(f"-o {options.output}: there is no folder {folder}")
-    is_film = ending in _FILMS
-    for axis, name in (("z", "z"), ("p", "position")):
-        if is_film and options.axis == axis and getattr(options, name) is not None:
-            every = "plane" if axis == "z" else "position"
-            parser.error(
-                f"--{name}: a film over {axis} shows every {every}; leave out --{name} or --axis {axis}"
-            )
-    for name in ("fps", "size"):
-        value = getattr(options, name)
-        if value is not None and not 0 < value < math.inf:
-            parser.error(f"--{name} {value}: must be above 0")
+    parser, options, ending = parsed(arguments)
     try:
         storage = storage_options(options)
     except ValueError as error:
         parser.error(str(error))
     try:
-        with open_dataset(options.path, storage_options=storage) as dataset:
+        with open_dataset(options.path, storage_options={ALONE: "yes", **storage}) as dataset:
             return _render(dataset, options, ending)
     except (NDViewerError, IndexError, KeyError, ValueError, OSError) as error:
         complain("render", str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ndviewer-light render",
-        description="Write a picture (.png, .jpg), a film (.gif; .mp4 with PyAV) or the planes themselves "
-        "(.tif, .ome.tif) of a dataset, also of one that is being written. Needs no display. Exit status 3: "
-        "something of it is not stored.",
-    )
-    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
-    parser.add_argument("--position", help="label (B3:0), name or index (default: the first)")
-    parser.add_argument(
-        "--t", type=int, default=None, help="time point; negative: from the end (default: the first)"
-    )
-    parser.add_argument(
-        "--z",
-        help="plane, or max, min, mean or sum of the stack, or of some planes: max:2-11 (default: 0)",
-    )
-    parser.add_argument(
-        "--channels",
-        metavar="NAMES",
-        help="names or indices, separated by commas (default: those visible at first)",
-    )
-    parser.add_argument(
-        "--contrast",
-        action="append",
-        default=[],
-        metavar="[CHANNEL=]HOW",
-        help="run (from the frames of the film), plane, full, or LOW:HIGH; for one channel or for all. "
-        "Repeat for several (default: what the dataset says, else run)",
-    )
-    parser.add_argument("--axis", choices=("t", "z", "p"), default="t", help="axis of a film (default: t)")
-    parser.add_argument("--fps", type=float, default=10, help="frames of a film per second (default: 10)")
-    parser.add_argument(
-        "--size", type=int, metavar="PIXELS", help="longest edge at most; reads a level that fits"
-    )
-    parser.add_argument(
-        "--overview",
-        action="store_true",
-        help="draw all positions at their places: the wells of a plate, or fields by stage coordinates",
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="with --overview: a dask cluster (tcp://host:8786) makes the small pictures, of data that its "
-        "workers reach under the same path",
-    )
-    parser.add_argument(
-        "--numbers",
-        metavar="[CHANNEL=]NUMBER",
-        help="with --overview: colour fields by a number of their planes (mean, p50, p1, p99_9, low, high, "
-        "saturated, focus, acquired_s), with a legend; what is not known yet is measured (default: of the "
-        "first channel drawn)",
-    )
-    parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
-    parser.add_argument(
-        "--scale-bar-size",
-        choices=tuple(BAR_SIZES),
-        help=f"draw one of this size (default: {DEFAULT_BAR.size}); none: none after all",
-    )
-    parser.add_argument(
-        "--scale-bar-color",
-        choices=tuple(BAR_COLORS),
-        help="draw one in this colour; auto is white on a dark plate (default: auto)",
-    )
-    parser.add_argument(
-        "--timestamp", action="store_true", help="write the time, or the number of the time point"
-    )
-    parser.add_argument("--label", action="store_true", help="write the position")
-    parser.add_argument(
-        "--labels", metavar="NAME", help="draw these labels over pictures and films (info lists them)"
-    )
-    parser.add_argument(
-        "--label-style",
-        choices=("fill", "outline"),
-        default="fill",
-        help="how labels are drawn (default: fill)",
-    )
-    parser.add_argument(
-        "--label-opacity", type=float, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
-    )
-    add_storage_options(parser)
-    return parser
 
 
 def _render(dataset: Dataset, options: argparse.Namespace, ending: str) -> int:
@@ -222,25 +108,84 @@ def _tints(
 def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: LabelsOver | None) -> int:
     from ..rendering.view_picture import ViewPictures
 
-    places = list(_places(dataset, options, is_film=ending in _FILMS))
+    places = list(_places(dataset, options, is_film=ending in FILMS))
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
-    pictures = ViewPictures(dataset, channels, mode=mode, limits=limits, longest=options.size, labels=labels)
-    if ending in _TIFFS:
+    if options.volume:
+        pictures: ViewPictures = _volumes(
+            dataset, options, channels, (mode, limits), labels, is_film=ending in FILMS
+        )
+    else:
+        pictures = ViewPictures(
+            dataset, channels, mode=mode, limits=limits, longest=options.size, labels=labels
+        )
+    drawn = pictures if not options.side_by_side else _panes(dataset, options, pictures)
+    if ending in TIFFS:
         missing = _write_planes(options.output, dataset, pictures, places[0])
-    elif ending in _FILMS:
-        missing = _write_film(options, dataset, pictures, places)
+    elif ending in FILMS:
+        missing = _write_film(options, dataset, drawn, places)
     else:
         from ..rendering.film_frames import inscribed
 
-        picture, view = inscribed(dataset, pictures, places[0], _inscription(options))
+        picture, view = inscribed(dataset, drawn, places[0], _inscription(options))
         picture.save(options.output)
         missing = [*view.missing.values()]
-        if not options.size:
+        if not options.size and not options.volume:
             _say_level(view)
+    if options.volume:
+        _say_resolution(pictures)
     _say_missing(missing)
     say(options.output)
     return INCOMPLETE if missing else ALL_THERE
+
+
+def _volumes(
+    dataset: Dataset,
+    options: argparse.Namespace,
+    channels: Sequence[int],
+    contrast: tuple[ContrastMode, dict[int, Limits]],
+    labels: LabelsOver | None,
+    *,
+    is_film: bool,
+) -> VolumePictures:
+    from ..rendering.volume_look import VOLUMES, VolumeLook
+    from ..rendering.volume_picture import VolumePictures
+    from ..rendering.volume_rays import VolumeSight
+
+    try:
+        look = VolumeLook.of_text(options.volume)
+    except ValueError:
+        ways = ", ".join(how for how, *_ in VOLUMES)
+        raise ValueError(f"--volume {options.volume}: expected one of {ways}, or mip:2-11") from None
+    sight = VolumeSight().tilted(options.tilt or 0.0)
+    turns = is_film and options.axis == "turn"
+    mode, limits = contrast
+    return VolumePictures(
+        dataset,
+        channels,
+        look,
+        sight,
+        turns=turns,
+        mode=mode,
+        limits=limits,
+        longest=options.size,
+        labels=labels,
+    )
+
+
+def _panes(dataset: Dataset, options: argparse.Namespace, pictures: ViewPictures) -> PanePictures:
+    from ..rendering.pane_pictures import PanePictures
+
+    names = [dataset.info.channels[c].name for c in pictures.channels]
+    return PanePictures(pictures, names, in_gray=options.side_by_side == "gray")
+
+
+def _say_resolution(pictures: ViewPictures) -> None:
+    """Say which level a volume was drawn from, where that is not all of it."""
+    from ..rendering.volume_picture import VolumePictures
+
+    if isinstance(pictures, VolumePictures) and not pictures.is_whole:
+        complain("render", f"drawn from {pictures.resolution}")
 
 
 def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
@@ -252,7 +197,7 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
     z = _plane_or_projection(options.z or "0", info.n_z)
-    if options.output.lower().endswith(_FILMS):
+    if options.output.lower().endswith(FILMS):
         return _film_overview(dataset, options, channels, (mode, limits), z)
     t = _counted(options.t or 0, info.n_t, "time point")
     found = render_scene(
@@ -315,18 +260,22 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
     from ..rendering.view_picture import ShownPlace
 
     info = dataset.info
-    named = options.position or "0"
+    named = options.position or str(info.first_position)
     p = int(named) if named.lstrip("-").isdecimal() else dataset.position_index(named)
     p = _counted(p, len(info.positions), "position")
     image = dataset.image(p)
     t = _counted(options.t or 0, image.n_t, "time point")
     z = _plane_or_projection(options.z or "0", image.n_z)
+    turn = options.turn or 0.0
     if not is_film:
-        yield ShownPlace(t, p, z)
+        yield ShownPlace(t, p, z, turn)
+    elif options.axis == "turn":
+        n = options.frames or TURN_FRAMES
+        yield from (ShownPlace(t, p, z, 360 * i / n) for i in range(n))
     elif options.axis == "t":
-        yield from (ShownPlace(each, p, z) for each in range(t, image.n_t))
+        yield from (ShownPlace(each, p, z, turn) for each in range(t, image.n_t))
     elif options.axis == "p":
-        yield from (ShownPlace(t, each, z) for each in range(len(info.positions)))
+        yield from (ShownPlace(t, each, z, turn) for each in range(len(info.positions)))
     else:
         yield from (ShownPlace(t, p, each) for each in range(image.n_z))
 
@@ -378,13 +327,13 @@ def _contrast(
     for each in wanted:
         name, _, how = each.rpartition("=")
         of = [_channel(dataset, name)] if name else list(channels)
-        if how in _MODES and not name:
-            mode, limits = _MODES[how], {}
+        if how in MODES and not name:
+            mode, limits = MODES[how], {}
         elif ":" in how:
             low, high = _two_limits(each, how)
             limits |= dict.fromkeys(of, (low, high))
         else:
-            raise ValueError(f"--contrast {each}: expected {', '.join(_MODES)} or LOW:HIGH, CHANNEL=LOW:HIGH")
+            raise ValueError(f"--contrast {each}: expected {', '.join(MODES)} or LOW:HIGH, CHANNEL=LOW:HIGH")
     return mode, limits
 
 
@@ -420,13 +369,19 @@ def _write_planes(path: str, dataset: Dataset, pictures: ViewPictures, place: Sh
 
 def _say_level(view: ViewPixels) -> None:
     """Say that it is not the data at its full resolution, which is too large."""
+    from ..engine.overview import OVERVIEW
+
     if view.level:
         full = view.image.level.sizes
-        complain("render", f"level {view.level} of {full.y:,} × {full.x:,} pixels, which are too many")
+        what = "an overview" if view.level == OVERVIEW else f"level {view.level}"
+        complain("render", f"{what} of {full.y:,} × {full.x:,} pixels, which are too many")
 
 
 def _write_film(
-    options: argparse.Namespace, dataset: Dataset, pictures: ViewPictures, places: Sequence[ShownPlace]
+    options: argparse.Namespace,
+    dataset: Dataset,
+    pictures: ViewPictures | PanePictures,
+    places: Sequence[ShownPlace],
 ) -> list[str]:
     from ..rendering.film_frames import frames
     from ..rendering.movies import write_movie

@@ -46,7 +46,8 @@ def changes(
         now = time.monotonic()
         if found.info or found.in_view:
             info, since = dataset.info, now
-            if found.in_view or info is not before:  # else it is that of the last change already
+            # else it is that of the last change already, or came before anybody listened
+            if info is not before or (found.in_view and (dataset.is_viewed or not found.info)):
                 yield DatasetChange(info, before, found.replaced)
             before = info
             continue

@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from ..sources.replacement import has_other_planes, said_of_both
+from ..sources.differing_datasets import has_other_planes, said_of_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable

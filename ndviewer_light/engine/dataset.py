@@ -86,7 +86,7 @@ class Dataset(DatasetNumbers):
         `reopen` opens it again, also in another process: it can be pickled and compared.
         """
         self.storage_options = dict(storage_options or {})
-        self.times = PlaneTimes()  # when planes were noticed and read
+        self.times = PlaneTimes()  # when planes were noticed, and read while there is a view
         numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
         reads = MeasuredReads(source, numbers)
         at_once = workers or worth_reading_at_once(source)
@@ -329,8 +329,10 @@ class Dataset(DatasetNumbers):
         self._stacks.beside.leave()
 
     def _read(self, key: PlaneKey, level: int, tile: Region | None = None) -> np.ndarray:
-        before, began = self._source.info, time.monotonic()
-        asked = self._cache.waiting_since(key, level) or began
+        before = self._source.info
+        asked = None
+        if self._view.watched:
+            asked = self._cache.waiting_since(key, level) or time.monotonic()
         if level != 0:
             self._parts.note(key.p, level)
         try:
@@ -348,7 +350,8 @@ class Dataset(DatasetNumbers):
         if is_another(before, self._source.info):
             raise SupersededRead  # it may belong to either of the two
         self._were_read([key])
-        self.times.read(key, level, changed_ns(self._follower.version(key, level) or ""), asked)
+        if asked is not None:
+            self.times.read(key, level, changed_ns(self._follower.version(key, level) or ""), asked)
         return pixels
 
     # ---- notifications --------------------------------------------------------------------
@@ -420,11 +423,13 @@ class Dataset(DatasetNumbers):
     def _troubles(self) -> tuple[str, ...]:
         return *super()._troubles(), self._rereader.trouble
 
-    def _read_again(self) -> None:
-        """Request the planes in view that were written since the last `take_changes`."""
+    def _read_again(self) -> list[PlaneKey]:
+        """Request the planes in view that were written since the last `take_changes`; returns them."""
         self._notified.fold()
         level = self._view.shown.level
-        self._cache.request(self._view.showing(self._announced.unseen()), level)
+        written = self._view.showing(self._announced.unseen())
+        self._cache.request(written, level)
+        return written
 
     def refresh(self) -> DatasetInfo:
         """Reread the metadata and forget all planes; blocks on disk."""

@@ -64,6 +64,7 @@ class DatasetNumbers(DatasetStates):
         longer than to read it. `plane` and all others still give out pixels in C order.
         """
         self._keeps_order = True
+        self._source.keep_stored_order()
 
     def _in_order(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels that were read, as they are to be kept."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import DatasetError
+from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, PlaneState
 from ..storage.bytes import is_url
 from ..storage.file_versions import NOTHING
@@ -21,7 +21,7 @@ from .level_parts import LevelParts
 from .look_schedule import Following, GrowthSchedule, RunSchedule
 from .look_thread import LookThread
 from .notified_planes import NotifiedPlanes
-from .overview import OverviewBuilder
+from .overview import OVERVIEW, OverviewBuilder
 from .plane_outcomes import PlaneOutcomes
 from .plane_search import MISSING
 from .planes_in_view import PlanesInView, ViewedPlanes
@@ -31,6 +31,7 @@ from .retry import RetryPolicy
 from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
 from .time_line import TimeLine
+from .transpose import c_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -163,6 +164,27 @@ class DatasetStates(DatasetContents):
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    @property
+    def is_viewed(self) -> bool:
+        """Whether planes were requested with `planes`, which can change."""
+        return bool(self._view.watched)
+
+    def overview(self, t: int = 0, p: int | str = 0, c: int | str = 0, z: int = 0) -> np.ndarray:
+        """Every n-th row and column (Y, X) of a plane that is too large to be read at once, read-only.
+
+        How many that are says `drawn_level`. All tiles are read, a few at a time. Takes what `plane` takes,
+        blocks and raises like it.
+        """
+        p = self._indices.position(p)
+        key = PlaneKey(t, p, self._indices.channel(c, p), z)
+        try:
+            return c_ordered(self._cache.read(key, OVERVIEW))
+        except PlaneNotStoredError as error:
+            plane = self._outcomes.of_failure(key, error, OVERVIEW)
+            if plane.pixels is None:
+                raise
+            return plane.pixels
 
     def state(self, key: PlaneKey) -> PlaneState:
         """The state of one plane, without reading it; blocks on disk if it is not in view.

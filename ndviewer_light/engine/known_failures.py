@@ -21,6 +21,7 @@ class KnownFailures:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._reasons: OrderedDict[tuple[int, int, int, int], str] = OrderedDict()
+        self._gone: set[tuple[int, int, int, int]] = set()  # those that could not because nothing could
         self._version = 0
 
     @property
@@ -28,14 +29,15 @@ class KnownFailures:
         """A number that changes whenever it may know something else."""
         return self._version
 
-    def note(self, key: PlaneKey, reason: str) -> None:
-        """A plane could not be read."""
+    def note(self, key: PlaneKey, reason: str, *, is_gone: bool = False) -> None:
+        """A plane could not be read; `is_gone`: because the whole dataset is out of reach."""
         with self._lock:
+            (self._gone.add if is_gone else self._gone.discard)(key)
             self._version += key not in self._reasons
             self._reasons[key] = reason
             self._reasons.move_to_end(key)
             if len(self._reasons) > KEPT_FAILURES:
-                self._reasons.popitem(last=False)
+                self._gone.discard(self._reasons.popitem(last=False)[0])
 
     def forget(self, keys: Iterable[tuple[int, int, int, int]]) -> None:
         """These planes were read, or written again."""
@@ -43,12 +45,21 @@ class KnownFailures:
             with self._lock:
                 for key in keys:
                     self._version += self._reasons.pop(key, None) is not None
+                    self._gone.discard(key)
 
     def clear(self) -> None:
         """Nothing is known of any plane."""
         with self._lock:
             self._version += 1
             self._reasons.clear()
+            self._gone.clear()
+
+    def is_there_again(self, key: PlaneKey) -> bool:
+        """A plane was found to be stored: it is forgotten that it was out of reach; whether it was."""
+        if key not in self._gone:
+            return False
+        self.forget([key])
+        return True
 
     def reason_of(self, key: PlaneKey) -> str | None:
         """Why a plane could not be read; None if it has not failed."""

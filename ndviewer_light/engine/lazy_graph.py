@@ -22,7 +22,7 @@ from dask.highlevelgraph import HighLevelGraph, Layer, MaterializedLayer
 from .read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -64,7 +64,7 @@ def _read_as_a_whole(graph: Any, keys: Any) -> HighLevelGraph | None:
         return None
     if not planes.is_read_as_a_whole or dask.base.get_scheduler() not in (None, dask.threaded.get):
         return None
-    return HighLevelGraph.from_collections(keys[0], {keys[0]: (planes.read_whole,)})
+    return HighLevelGraph.from_collections(keys[0], {keys[0]: (planes.reading_whole(),)})
 
 
 class PlanesLayer(Layer):
@@ -83,9 +83,12 @@ class PlanesLayer(Layer):
         """Whether one task may read all of it: here, and it is not too large."""
         return self._planes.is_open_here and self._planes.nbytes <= _ONE_TASK_BYTES
 
-    def read_whole(self) -> np.ndarray:
-        """All planes (T, P, Z, C, Y, X)."""
-        return self._planes[...]
+    def reading_whole(self) -> Callable[[], np.ndarray]:
+        """Begin to read all planes; what is returned waits for them and returns them (T, P, Z, C, Y, X).
+
+        Until dask calls that some milliseconds pass: requests are under way meanwhile.
+        """
+        return self._planes.reading((slice(None),) * self._planes.ndim)
 
     def is_materialized(self) -> bool:
         """No: there may be millions."""

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from enum import Enum
 
+from .news_rhythm import NewsRhythm
+
 LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Delays before the next look at a host's run after unsuccessful ones; the last one repeats."""
 GRACE_SECONDS = 15.0
@@ -29,13 +31,6 @@ _SHARE_IDLE = 1 / 100
 _COSTS = 3
 """The cost of a look is that of the cheapest of so many: on a busy computer one may wait for its turn."""
 """The largest share of the time that goes into looking."""
-GROWING_SECONDS = 60.0
-"""A dataset whose last news is younger than this is being written, or, where news are further apart:"""
-_GROWING_GAPS = 3
-"""than so many times the longest of the last gaps between them;"""
-_LONGEST_GAP_SECONDS = 3600.0
-"""what is further apart counts as another run."""
-_GAPS_KEPT = 8
 
 Index = tuple[int, int, int, int]
 
@@ -168,7 +163,7 @@ class GrowthSchedule(LookSchedule):
         self._since = self._news = now
         self._has_grown = False
         self._grew_at = float("-inf")
-        self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)  # between the last news, only those that matter
+        self._rhythm = NewsRhythm()
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
         self._began = self._ended = float("-inf")
@@ -190,8 +185,7 @@ class GrowthSchedule(LookSchedule):
 
     def is_growing(self, now: float) -> bool:
         """See `LookSchedule`."""
-        longest = max(GROWING_SECONDS, _GROWING_GAPS * max(self._gaps, default=0.0))
-        return self._has_grown and now - self._news < longest
+        return self._has_grown and now - self._news < self._rhythm.patience_s()
 
     @property
     def grew_at(self) -> float:
@@ -240,9 +234,7 @@ class GrowthSchedule(LookSchedule):
 
     def found_something(self, now: float) -> None:
         """See `LookSchedule`."""
-        gap = now - self._news
-        if self._has_grown and GROWING_SECONDS / _GROWING_GAPS < gap < _LONGEST_GAP_SECONDS:
-            self._gaps.append(gap)
+        self._rhythm.note(now)
         self._news = self._grew_at = now
         self._has_grown = True
         self._until = float("inf")

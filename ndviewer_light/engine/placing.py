@@ -70,7 +70,7 @@ def place_fields(
     n_lost = int((~known).sum())
     if n_lost:
         if n_stated < len(places):
-            notes.append(f"{_counted(len(places) - n_stated)} no stage coordinates")
+            notes.append(f"{_counted(len(places) - n_stated)} no usable stage coordinates")
         notes[-1] += ": placed in a row below the others"
         _place_below(places, extent, known)
     return PlacedFields(places, tuple(notes), by_stage=True)

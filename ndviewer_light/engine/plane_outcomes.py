@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import CorruptDataError, PlaneNotStoredError
+from ..errors import CorruptDataError, DatasetGoneError, PlaneNotStoredError
 from ..model import Plane, PlaneState
 from ..sources.missing import missing_plane
 from .leases import SupersededRead
@@ -114,16 +114,17 @@ class PlaneOutcomes:
             raise error
         again = self._is_live() or self._follower.is_following_growth or getattr(error, "transient", False)
         is_first = self._retries.failed(key, error, time.monotonic(), again=again)
+        plane = self.noted_failure(key, error, level)
         if is_first and not self._closed:
-            severity = logging.DEBUG if isinstance(error, PlaneNotStoredError) else logging.WARNING
-            logger.log(severity, "plane %s: %s", tuple(key), error)
-        return self.noted_failure(key, error, level)
+            is_trouble = plane.state is PlaneState.UNREADABLE  # rather than something to come
+            logger.log(logging.WARNING if is_trouble else logging.DEBUG, "plane %s: %s", tuple(key), error)
+        return plane
 
     def noted_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:
         """Like `of_failure`; that a plane cannot be read is known from now on, until it was."""
         plane = self.of_failure(key, error, level)
         if plane.state is PlaneState.UNREADABLE:
-            self._failures.note(key, plane.reason)
+            self._failures.note(key, plane.reason, is_gone=isinstance(error, DatasetGoneError))
         return plane
 
     def of_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:

@@ -23,7 +23,7 @@ class PlaneRead(NamedTuple):
 
 
 class PlaneTimes:
-    """Notifications of planes in view, and reads, until they are taken. Any thread, no lock."""
+    """Notifications of planes in view, and reads while there is a view, until taken. Any thread, no lock."""
 
     def __init__(self) -> None:
         self.began = time.time()

@@ -66,6 +66,26 @@ def _plate_of(names: tuple[str, ...]) -> PlateLayout | None:
     )
 
 
+def plate_with_listed(
+    names: Sequence[str], listed: Sequence[str]
+) -> tuple[PlateLayout, dict[tuple[int, int], str]] | None:
+    """The plate with room for wells that are `listed` as well, and the names of these by their places.
+
+    Those that are no names of wells of that plate are left out. None as of `plate_layout`.
+    """
+    known = set(names)
+    more = [name for name in listed if name not in known]
+    whole = plate_layout((*names, *more)) if more else None
+    if whole is None:
+        alone = plate_layout(names)
+        return None if alone is None else (alone, {})
+    n = len(names)
+    wells = {place: well for place, well in whole.wells.items() if well < n}
+    return whole._replace(wells=wells), {
+        place: more[well - n] for place, well in whole.wells.items() if well >= n
+    }
+
+
 def grid_layout(names: Sequence[str]) -> PlateLayout:
     """Regions of any names in reading order, in about as many rows as columns."""
     n_columns = max(1, math.ceil(math.sqrt(len(names))))

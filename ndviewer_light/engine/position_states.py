@@ -96,6 +96,8 @@ class PositionSurvey:
         """The pixels of these planes were read, a moment ago: what is said of them is so from now on."""
         if self._is_live():  # also before the first notification, after which these count
             self._announced.were_read(keys)
+        elif not self._codes:
+            return
         if self._is_notified():
             changed = {t: {key.p for key in keys if key.t == t} for t in {key.t for key in keys}}
         else:

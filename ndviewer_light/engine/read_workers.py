@@ -61,7 +61,7 @@ class ReadWorkers(Generic[Read]):
     def new_threads(self) -> list[threading.Thread]:
         """Wake workers for what is queued; returns threads to `start` after releasing the lock, held here."""
         n_queued = self._n_queued()
-        self._wake.notify(n_queued)
+        self._wake.notify()
         missing = n_queued - self._idle
         if missing <= 0:
             return []
@@ -130,6 +130,8 @@ class ReadWorkers(Generic[Read]):
                     return None
                 read = self._take()
                 self._busy[me] = now
+                if self._n_queued():
+                    self._wake.notify()
                 return read
             finally:
                 self._idle -= 1

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 from .background_work import BackgroundWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-_REREAD_SECONDS = 0.016  # planes in view that are written continuously are read no more often than displayed
+_REREAD_SECONDS = 0.016  # as often as anything is displayed
+_WRITTEN_AGAIN_SECONDS = 0.05  # planes that are written again and again need not be seen as often
 _IDLE_SECONDS = 1.0
 
 
 class Rereader:
     """Calls `read_again` while planes in view are being written, in one thread, at most every 16 ms.
 
-    A caller still drawing the previous frame cannot ask for them yet; when it can, they are in memory.
-    The thread ends by itself a second after the last plane was written.
+    It returns the planes that it reads; while some of them are those of the time before, it is called every
+    50 ms at most. A caller still drawing the previous frame cannot ask for them yet; when it can, they are in
+    memory. The thread ends by itself a second after the last plane was written.
     """
 
-    def __init__(self, read_again: Callable[[], None]) -> None:
+    def __init__(self, read_again: Callable[[], Collection[object]]) -> None:
         self._read_again = read_again
         self._written = threading.Event()
         self._work = BackgroundWork("ndviewer-read-again", "reading what was just written")
@@ -43,13 +45,16 @@ class Rereader:
             self._work.begin(self._run, now)
 
     def _run(self) -> None:
+        before: set[object] = set()
         while self._written.wait(_IDLE_SECONDS):
             self._written.clear()
             if self._work.closed.is_set():
                 return
-            self._read_again()
+            planes = set(self._read_again())
             self._work.succeeded()
-            if self._work.closed.wait(_REREAD_SECONDS):
+            pause = _REREAD_SECONDS if planes.isdisjoint(before) else _WRITTEN_AGAIN_SECONDS
+            before = planes
+            if self._work.closed.wait(pause):
                 return
 
     def close(self) -> None:

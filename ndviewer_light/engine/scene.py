@@ -89,6 +89,29 @@ class Viewport(NamedTuple):
         left, top, _, _ = self.edges
         return left + x * self.um_per_px, top + y * self.um_per_px
 
+    def with_in_view(self, image: PlacedImage, margin: float) -> Viewport:
+        """Moved by as little as brings an image into view, `margin` pixels off the edge where there is room.
+
+        Of an image larger than what is looked at, as much as fits; the scale stays.
+        """
+        left, top, right, bottom = self.edges
+        room = margin * self.um_per_px
+        return self._replace(
+            x=self.x + _least_move(left, right, image.left, image.right, room),
+            y=self.y + _least_move(top, bottom, image.top, image.bottom, room),
+        )
+
+
+def _least_move(low: float, high: float, first: float, last: float, margin: float) -> float:
+    """How far a range has to move until it contains another one, or lies within it.
+
+    >>> _least_move(0, 10, 12, 14, 1), _least_move(0, 10, 3, 5, 1), _least_move(0, 10, -5, 15, 1)
+    (5, 0, 0)
+    """
+    margin = max(0, min(margin, (high - low - (last - first)) / 2))
+    least, most = sorted((first - margin - low, last + margin - high))
+    return min(max(0, least), most)
+
 
 @dataclass(frozen=True)
 class FieldScene:
@@ -260,7 +283,7 @@ def scene_of(info: DatasetInfo) -> FieldScene:
     names = tuple(regions)
     layout = plate_layout(names) if len(info.positions) > 1 else None
     if layout is not None:
-        more = *names, *info.empty_wells
+        more = *names, *(well for well in info.empty_wells if well not in regions)
         if (whole := plate_layout(more)) is not None:
             names, layout = more, whole
         return _plate(info, sizes, [regions.get(name, []) for name in names], names, layout, is_in_um)

@@ -73,7 +73,9 @@ class StoredStates:
         ]
 
     def _not_missing(self, key: PlaneKey, is_stored: bool | None) -> PlaneState:
-        if self._failures.reason_of(key) is not None:
+        if self._failures.reason_of(key) is not None and not (
+            is_stored and self._failures.is_there_again(key)
+        ):
             return PlaneState.UNREADABLE
         if is_stored or self._is_in_memory(key):
             return PlaneState.PRESENT

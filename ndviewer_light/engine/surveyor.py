@@ -7,12 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, PlaneNotStoredError
+from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
 from ..model import PlaneState
 from .known_failures import KnownFailures
 from .plane_codes import PlaneCodes
 from .plane_search import next_plane
-from .report import PlaneReport
 from .state_codes import CODES
 from .stored_states import ASKED_AT_ONCE, StoredStates, block_of, not_looked_at
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .image_lookup import ImageLookup
     from .regions import TiledPlanes
+    from .report import PlaneReport
 
 REPORT_SECONDS = 20.0
 """How long a report may take unless it is told otherwise."""
@@ -96,7 +96,7 @@ class Surveyor:
                 limit = _limit(blocks, done, deadline, cancelled)
                 if limit:
                     break
-                states = self.read(batch) if read else self.stored.of(batch)
+                states = self.read(batch) if read else self._of_stored(batch, deadline)
                 if self._is_remote and not read and asked < _ASKED_OF_SERVERS:
                     asked += self._look_up(batch[: _ASKED_OF_SERVERS - asked], states)
                 for (t, _, c, z), state in zip(batch, states, strict=True):
@@ -105,6 +105,8 @@ class Surveyor:
                 if progress is not None:
                     progress(done, max(expected, done))
         reasons = self.failures.among(blocks)
+        from .report import PlaneReport
+
         return PlaneReport(
             info,
             tuple(positions),
@@ -115,6 +117,19 @@ class Surveyor:
             limit=_said(limit, done),
             seconds=time.monotonic() - began,
         )
+
+    def _of_stored(self, keys: Sequence[PlaneKey], deadline: float | None) -> list[PlaneState]:
+        """What is stored of some planes; asked again as long as that tells more: chunks are looked into."""
+        states = self.stored.of(keys)
+        unknown = [i for i, state in enumerate(states) if state is PlaneState.UNKNOWN]
+        while unknown and not self._is_remote and (deadline is None or time.monotonic() < deadline):
+            again = self.stored.of([keys[i] for i in unknown])
+            for i, state in zip(unknown, again, strict=True):
+                states[i] = state
+            before, unknown = unknown, [i for i in unknown if states[i] is PlaneState.UNKNOWN]
+            if unknown == before:
+                break
+        return states
 
     def _block(self, p: int) -> tuple[np.ndarray, DatasetInfo]:
         """See `block_of`; blocks the first time."""
@@ -182,7 +197,7 @@ class Surveyor:
         except (DatasetError, IndexError) as error:
             plane = self._failed_plane(key, error)
             if plane.state is PlaneState.UNREADABLE:
-                self.failures.note(key, plane.reason)
+                self.failures.note(key, plane.reason, is_gone=isinstance(error, DatasetGoneError))
             return plane.state
         self.failures.forget([key])
         return PlaneState.PRESENT

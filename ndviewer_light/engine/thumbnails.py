@@ -6,6 +6,7 @@ import copy
 import threading
 import time
 from collections import OrderedDict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
@@ -92,13 +93,14 @@ class ThumbnailSource:
         other._is_for_here = is_for_here
         return other
 
-    def read(self, keys: Sequence[StackKey], edge: int) -> list[Plane]:
+    def read(self, keys: Sequence[StackKey], edge: int, seconds_after: float = 0.0) -> list[Plane]:
         """The pictures of planes, in order; states are as of planes. Raises `ReadDroppedError`.
 
-        A batch with a plane that kills or hangs the reader process is read in parts, until it is alone.
+        `seconds_after`: what others that are wanted will take. A batch with a plane that kills or hangs the
+        reader process is read in parts, until it is alone.
         """
         try:
-            made = self._make(keys, edge)
+            made = self._make(keys, edge, seconds_after)
         except ReadDroppedError:
             raise
         except (ReaderCrashedError, ReadTimeoutError) as error:
@@ -112,7 +114,7 @@ class ThumbnailSource:
         self._were_read([plane for key in whole for plane in self._planes_of(key)])
         return [self._as_plane(key, each) for key, each in zip(keys, made, strict=True)]
 
-    def _make(self, keys: Sequence[StackKey], edge: int) -> list[MadeThumbnail]:
+    def _make(self, keys: Sequence[StackKey], edge: int, seconds_after: float) -> list[MadeThumbnail]:
         cluster, is_for_here = self._cluster, self._is_for_here
         if cluster is not None and is_for_here is None:
             return cluster.make(keys, edge)
@@ -123,7 +125,7 @@ class ThumbnailSource:
                 raise
             except DatasetError as error:
                 self.trouble = str(error)
-        made = self._source.thumbnails(keys, edge, for_view=self._is_for_view)
+        made = self._source.thumbnails(keys, edge, for_view=self._is_for_view, seconds_after=seconds_after)
         return make_thumbnails(self._source, keys, edge, self._cache) if made is None else made
 
     def _planes_of(self, key: StackKey) -> list[PlaneKey]:
@@ -219,6 +221,7 @@ class ThumbnailLoader:
         self._batch = _FIRST_BATCH
         self._threads: list[threading.Thread] = []
         self._numbers = 0
+        self._seconds_each = 0.0
         self._closed = False
 
     @property
@@ -324,13 +327,18 @@ class ThumbnailLoader:
             began = time.monotonic()
             try:
                 keys = [each.key for each in wanted]
-                planes = scope.run(lambda keys=keys, edge=edge: self._source.read(keys, edge))  # type: ignore[misc]
+                read = partial(self._source.read, keys, edge, self._seconds_left())
+                planes: list[Plane] | None = scope.run(read)
             except ReadDroppedError:
                 planes = None
             except Exception as error:  # noqa: BLE001  whatever it was is said of these pictures
                 planes = [Plane(PlaneState.UNREADABLE, reason=str(error))] * len(wanted)
             self._ended(number, wanted, planes, edge, time.monotonic() - began)
             self._on_news()
+
+    def _seconds_left(self) -> float:
+        """How long reading what is still in the queue will take, by how long the last ones took."""
+        return len(self._queue) * self._seconds_each / self._n_threads
 
     def _next(self) -> tuple[int, list[WantedThumbnail], CancelScope] | None:
         with self._wake:
@@ -368,6 +376,9 @@ class ThumbnailLoader:
                 elif planes is not None:
                     self._arrived[each.key] = planes[i], edge
             self._queue.extendleft(reversed(again))
+            if planes is not None:
+                last, known = seconds / len(wanted), self._seconds_each
+                self._seconds_each = (known + last) / 2 if known else last
             if planes is not None and seconds > 0 and len(wanted) >= self._batch:
                 fitting = int(len(wanted) * self._batch_seconds / seconds)
                 self._batch = min(max(fitting, self._batch // 2, 1), self._batch * 2, _LARGEST_BATCH)

@@ -77,6 +77,8 @@ class TimeLine:
     def were_read(self, keys: Collection[PlaneKey]) -> None:
         """The pixels of these planes were read, a moment ago: what is said of them is so from now on."""
         p, _, codes = self._codes
+        if all(key.p != p for key in keys):
+            return
         changed = codes.read((key.t, key.c, key.z) for key in keys if key.p == p)
         answer = self._looks.last
         if not changed or answer is None or answer.p != p:

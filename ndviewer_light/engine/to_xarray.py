@@ -61,7 +61,7 @@ class LazyPlanes:
         self.shape = (self.image.n_t, len(positions), sizes.z, n_c, sizes.y, sizes.x)
         self._same_level = {positions[0]}  # those whose level is known to be `of_level`
         self._generation: int | None = dataset.info.generation
-        self.dtype = cast("np.dtype", self.image.dtype)
+        self.dtype = cast("np.dtype", self.of_level.dtype or self.image.dtype)
         self.ndim = len(self.shape)
 
     @property
@@ -81,9 +81,19 @@ class LazyPlanes:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Return the planes at up to six slices or integers (T, P, Z, C, Y, X), with ``...`` as in numpy."""
-        index = _for_every_axis(index, self.ndim)
-        is_remote = self._dataset is not None and self._dataset.reads_at_once > AT_ONCE
-        return self.read(index, ReadAhead(self.keys_of(index) if is_remote else ()))
+        return self.reading(_for_every_axis(index, self.ndim))()
+
+    def reading(self, index: tuple[Any, ...]) -> Callable[[], np.ndarray]:
+        """Begin to read the planes at an index of every axis, where several are read at a time.
+
+        What is returned waits for them and returns them.
+        """
+        dataset = self._dataset
+        is_remote = dataset is not None and dataset.reads_at_once > AT_ONCE
+        ahead = ReadAhead(self.keys_of(index) if is_remote else ())
+        if dataset is not None and ahead.is_of_several:
+            dataset.begin_ahead(ahead)
+        return functools.partial(self.read, index, ahead)
 
     def read(self, index: tuple[Any, ...], ahead: ReadAhead) -> np.ndarray:
         """The planes at an index of every axis, which `ahead` may have read already."""
@@ -96,8 +106,7 @@ class LazyPlanes:
         else:
             pixels = self.shape[4:] if region is None else (region.height, region.width)
             planes = np.empty((len(keys), *pixels), self.dtype)
-            if self._dataset is not None and ahead.is_of_several:
-                self._dataset.begin_ahead(ahead)
+            if ahead.has_begun:
                 _have_memory(planes)  # while the first planes are under way
             for n, key in enumerate(keys):
                 planes[n] = self._plane(key, region, ahead)
@@ -167,8 +176,8 @@ class LazyPlanes:
         image = info.image(p)
         if info.generation != self._generation:
             raise self._replaced(dataset)
-        if image.dtype != self.dtype:
-            raise self._differs(dataset, p, f"it has pixels of {image.dtype}, not {self.dtype}")
+        if image.dtype != self.image.dtype:
+            raise self._differs(dataset, p, f"it has pixels of {image.dtype}, not {self.image.dtype}")
         if image is not info.image(self._positions[0]):
             own, first = (_told_apart_by(each) for each in (image, self.image))
             if own != first:
@@ -208,6 +217,7 @@ def _is_same(one: Level, other: Level) -> bool:
     middles = zip(one.middle, other.middle, strict=True)
     return (
         one.sizes == other.sizes
+        and one.dtype == other.dtype
         and all(math.isclose(a, b, rel_tol=1e-6) for a, b in scales)
         and all(abs(a - b) < _SAME_PLACE for a, b in middles)
     )

@@ -27,13 +27,16 @@ def c_ordered(pixels: np.ndarray) -> np.ndarray:
     if pixels.flags.c_contiguous:
         return pixels
     out = np.empty(pixels.shape, pixels.dtype)
-    copy_into(out, pixels, n_threads=2 if pixels.nbytes >= _WORTH_TWO_THREADS else 1)
+    copy_into(out, pixels, n_threads=2)
     out.flags.writeable = False
     return out
 
 
 def copy_into(out: np.ndarray, pixels: np.ndarray, n_threads: int = 1) -> None:
-    """Copy `pixels` (Y, X), in any memory order, into the C-contiguous `out` of the same shape and dtype."""
+    """Copy `pixels` (Y, X), in any memory order, into the C-contiguous `out` of the same shape and dtype.
+
+    In up to `n_threads`, where they save more than they cost.
+    """
     if pixels.ndim == 2 and 0 < pixels.strides[0] < pixels.strides[1] and not pixels.flags.f_contiguous:
         pixels = pixels.copy(order="F")  # a part of a plane stored transposed, or every n-th pixel of one
     per_word = _WORD // pixels.itemsize if pixels.itemsize in (1, 2, 4) else 0
@@ -41,7 +44,7 @@ def copy_into(out: np.ndarray, pixels: np.ndarray, n_threads: int = 1) -> None:
         np.copyto(out, pixels)
     elif not per_word or pixels.shape[1] % per_word:
         _copy_blocks(out, pixels)
-    elif n_threads == 1:
+    elif n_threads == 1 or pixels.nbytes < _WORTH_TWO_THREADS:
         _copy_words(out, pixels.T, per_word)
     else:
         half = pixels.shape[1] // 2 // per_word * per_word

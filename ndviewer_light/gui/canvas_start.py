@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
+from .ends import delete_later
 from .qt_modules import import_of_qt
 
 if TYPE_CHECKING:
@@ -112,11 +113,13 @@ class CanvasStart:
     def _warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
         """Go on with what makes the first canvas quick, a slice at a time: the host's events come between."""
         if not self._is_over() and warming.step():
-            self._poll.post(lambda: self._warm_up(warming, canvas_class))
+            self._poll.hurry()
+            post = self._poll.post if warming.needs_time else self._poll.post_for_next_turn
+            post(lambda: self._warm_up(warming, canvas_class))
             return
-        warming.end()
         if not self._is_over():
-            self._ready(canvas_class(self._background, self._poll), "")
+            self._ready(canvas_class(self._background, self._poll, warming.take_pictures()), "")
+        warming.end()
 
     # ---- on the CPU ------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class CanvasStart:
             if self._had_failed:
                 for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
                     prepared.setParent(None)
-                    prepared.deleteLater()
+                    delete_later(prepared)
                 _show_anew(self._owner.window(), why)
 
 

@@ -7,8 +7,10 @@ import contextlib
 import logging
 import weakref
 from abc import ABC, abstractmethod
+from functools import partial
 
-from qtpy.QtCore import QCoreApplication, QEvent, QObject
+from qtpy import QT6
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,24 @@ def _delete_all() -> None:
         with contextlib.suppress(RuntimeError):  # it is deleted already
             widget.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def delete_later(widget: QObject) -> None:
+    """`deleteLater`, also where a host closes its window while no event loop runs, as cells of notebooks do.
+
+    What a close event deletes so is deleted by Qt 5 when the loop that delivered it goes on: never, then.
+    """
+    widget.deleteLater()
+    if not QT6 and QThread.currentThread().loopLevel() == 0 and QCoreApplication.instance() is not None:
+        QTimer.singleShot(0, partial(_delete_from_loop, widget))
+
+
+def _delete_from_loop(widget: QObject) -> None:
+    with contextlib.suppress(RuntimeError):  # it is deleted already
+        QCoreApplication.removePostedEvents(
+            widget, QEvent.Type.DeferredDelete
+        )  # else it counts, not this one
+        widget.deleteLater()
 
 
 class Owner(ABC):

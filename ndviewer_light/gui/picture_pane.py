@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
-from .places.places_typed import HINT
+from .ends import delete_later
 from .slots import safe_slot
 
 if TYPE_CHECKING:
     from .canvas.display import Canvas
     from .canvas.zoom import VisibleArea
-
-_SCALE_BAR_MS = 150
 
 
 class PicturePane(QWidget):
@@ -39,10 +37,7 @@ class PicturePane(QWidget):
         self.overlay = CanvasOverlay(self)
         self.fit_button = FitButton(self)
         self.fit_button.clicked.connect(self._on_fit_clicked)
-        self.go_box = GoBox(self, HINT)
-        self._scale_timer = QTimer(self)
-        self._scale_timer.setInterval(_SCALE_BAR_MS)
-        self._scale_timer.timeout.connect(self._update_scale_bar)
+        self.go_box = GoBox(self)
 
     @property
     def canvas(self) -> Canvas | None:
@@ -56,17 +51,16 @@ class PicturePane(QWidget):
             before.clear()
             self._column.removeWidget(before)
             before.setParent(None)
-            before.deleteLater()
+            delete_later(before)
         self._column.addWidget(canvas)
         for each in (self.overlay, self.fit_button, self.go_box):
             each.raise_()
         if self.is_covered:
             canvas.hide()
-        canvas.frame_shown.connect(self._update_scale_bar)
+        canvas.painted.connect(self._update_scale_bar)  # with the picture that it measures
 
     def clear(self) -> None:
         """Show nothing."""
-        self._scale_timer.stop()
         if self._canvas is not None:
             self._canvas.clear()
 
@@ -134,7 +128,7 @@ class PicturePane(QWidget):
         """The canvas shows a dataset: move to what is to be seen of it."""
         if self._canvas is not None and self._area_due is not None:
             self._canvas.show_area_first(self._area_due)
-        self._scale_timer.start()
+        self._update_scale_bar()
 
     @safe_slot
     def _on_fit_clicked(self) -> None:
@@ -147,5 +141,6 @@ class PicturePane(QWidget):
         canvas = self._canvas
         if canvas is not None and canvas.is_complete:
             self._area_due = None
-        self.fit_button.show_if(canvas is not None and not self.is_covered and not canvas.is_fitting)
-        self.overlay.set_um_per_px(canvas.um_per_screen_pixel() if canvas is not None else None)
+        is_fitting, scale = (True, None) if canvas is None else canvas.fit_and_scale()
+        self.fit_button.show_if(not self.is_covered and not is_fitting)
+        self.overlay.set_um_per_px(scale)

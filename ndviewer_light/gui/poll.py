@@ -52,6 +52,7 @@ class Poll(QObject):
         self._failures = 0  # in a row
         self._idle = 0  # steps in a row in which nothing happened
         self._hurried_until = 0.0
+        self._is_turn_wanted = False
         self._polled = 0.0
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_INTERVAL_MS)
@@ -74,6 +75,12 @@ class Poll(QObject):
         """Have `function` called once on the GUI thread, soon. Any thread."""
         self._mailbox.put(function)
 
+    def post_for_next_turn(self, function: Callable[[], None]) -> None:
+        """`post` for the next turn of the event loop, whenever that is. GUI thread."""
+        self.post(function)
+        self._is_turn_wanted = True
+        self.wake()
+
     def wake(self) -> None:
         """Something is about to happen: poll every 16 ms again. GUI thread."""
         self._idle = 0
@@ -87,6 +94,8 @@ class Poll(QObject):
 
     @property
     def _awake_ms(self) -> int:
+        if self._is_turn_wanted:
+            return 0
         return HURRIED_INTERVAL_MS if time.monotonic() < self._hurried_until else POLL_INTERVAL_MS
 
     def _set_interval(self, milliseconds: int) -> None:
@@ -105,6 +114,7 @@ class Poll(QObject):
     @safe_slot
     def _on_timeout(self) -> None:
         self._polled = time.monotonic()
+        self._is_turn_wanted = False
         posted = self._posted()
         for function in posted:
             try:

@@ -25,6 +25,7 @@ from .places.way_to_planes import WayToPlanes
 from .poll import Poll
 from .run_status.dataset_status import DatasetStatus
 from .run_status.latency_view import LatencyView
+from .run_status.run_place import RunPlace
 from .run_status.run_watch import RunWatch
 from .run_status.status_row import StatusRow
 from .run_status.warning_ways import WarningWays
@@ -60,10 +61,12 @@ class Screen(QWidget):
 
     Its end, by `end` or because Qt deletes it or a parent, ends datasets, threads and processes. Creating it
     never raises; if it could not be built, it does nothing and has no `stage`.
-    `loaded(path)` and `failed(path, reason)` report how an opening ended.
+    `loaded(path)` and `failed(path, reason)` report how an opening ended, `shown` that a dataset or run came
+    on screen.
     """
 
     loaded = Signal(str)
+    shown = Signal()
     failed = Signal(str, str)
 
     def __init__(self, *, panels: bool = False) -> None:
@@ -88,6 +91,7 @@ class Screen(QWidget):
         self.status = self._row.line
         self._dataset_status = DatasetStatus(self._row)
         self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)
+        self.run_place = RunPlace(self)
         sessions.end_with(self)
         try:
             self._build()
@@ -117,6 +121,7 @@ class Screen(QWidget):
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
         self.tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
         self.warnings = WarningWays(self._row, way, self.tools.scene.leave, self._background, self.poll)
+        self.tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
         self.tools.scene.said.connect(self._dataset_status.say_under_mouse)
         self.tools.scene.noted.connect(self._dataset_status.say_of_overview)
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)
@@ -148,7 +153,7 @@ class Screen(QWidget):
             "numbers": lambda: tools.numbers.is_shown,
             "panels": lambda: self.side is not None and self.side.is_shown,
         }
-        self.parts = ShownParts(shown, self)
+        self.parts = ShownParts(shown, lambda: self.pages.is_stage, self)
         self.message.cancelled.connect(self._on_cancelled)
         self.message.open_requested.connect(self._on_open_requested)
         self.choices = DatasetChoices()
@@ -170,12 +175,12 @@ class Screen(QWidget):
         session = self.sessions.shown
         if session is None or session.dataset is not dataset or session.acquisition is None:
             return dataset.path
-        return session.acquisition.run.folder
+        return session.acquisition.folder
 
     def toggle_panels(self) -> None:
         """Show the panels on the left, or not; nothing where the host wants none."""
         if self.side is not None:
-            self.side.toggle()
+            self._say(self.side.toggle())
 
     def end(self) -> None:
         """Release everything; nothing is shown or opened any more."""
@@ -244,7 +249,7 @@ class Screen(QWidget):
     @safe_slot
     def _on_failed(self, opening: Opening, reason: str, why: Explanation) -> None:
         self.pages.explain_failure(opening, reason, why, can_go_back=self.sessions.kept is not None)
-        self._say("Failed to load dataset")
+        self.status.say("message", "Failed to load dataset", is_elsewhere=True)
         self.failed.emit(opening.path, reason)
 
     @safe_slot
@@ -347,12 +352,15 @@ class Screen(QWidget):
         elif isinstance(asked, Session):
             if not self.sessions.show(asked):
                 return  # something else was requested just now: the next step shows it
-            is_new = self._show_session(asked) and asked.acquisition is None
+            is_new = self._show_session(asked)
         else:
             self._show_nothing_open()
         self._on_screen = asked
-        if is_new:
-            self.loaded.emit(asked.path)
+        if is_new and isinstance(asked, Session):
+            self.run_place.begin(asked.acquisition)
+            if asked.acquisition is None:
+                self.loaded.emit(asked.path)
+            self.shown.emit()
 
     @safe_slot
     def _on_page_changed(self) -> None:
@@ -362,7 +370,7 @@ class Screen(QWidget):
         self.pages.show_opening(opening)
         self.choices.offer(())
         how = "Waiting for" if isinstance(opening, Watching) else "Loading:"
-        self._say(f"{how} {presentable(opening.path)}")
+        self.status.say("message", f"{how} {presentable(opening.path)}", is_elsewhere=True)
 
     def _show_session(self, session: Session) -> bool:
         """Whether it is new, rather than shown again after a cancelled opening."""
@@ -440,6 +448,7 @@ class Screen(QWidget):
                 self.stage.take(changes)
             self.follower.step()
             self._run_watch.step(session, may_grow=self.follower.may_grow)
+            self.run_place.step()
             self.finder.step()  # says what is missing as the row says how far the run is
             is_awaited |= self.tools.step()
             self.views.step(session, self.stage, self.follower)
@@ -464,7 +473,9 @@ class Screen(QWidget):
         self.tools.labels.start_over()
         self.follower.start_over(session.dataset)
         self.choices.offer(session.dataset.info.choices)
-        self._say(f"{short_path(session.path)} was replaced by another dataset")
+        is_same = session.dataset.info.is_completed
+        what = "has changed and is shown as it is now" if is_same else "was replaced by another dataset"
+        self._say(f"{short_path(session.path)} {what}")
 
     @safe_slot
     def _on_poll_failed(self, reason: str) -> None:

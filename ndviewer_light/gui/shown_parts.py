@@ -15,10 +15,16 @@ class ShownParts(QObject):
 
     changed = Signal()
 
-    def __init__(self, are_shown: Mapping[str, Callable[[], bool]], parent: QObject) -> None:
-        """`are_shown`: whether a part is, by the name of the action in `keys` that shows and hides it."""
+    def __init__(
+        self, are_shown: Mapping[str, Callable[[], bool]], has_picture: Callable[[], bool], parent: QObject
+    ) -> None:
+        """`are_shown`: whether a part is, by the name of the action in `keys` that shows and hides it.
+
+        None is without a picture: a message in its place covers them all.
+        """
         super().__init__(parent)
         self._are_shown = are_shown
+        self._has_picture = has_picture
         self._names: frozenset[str] = frozenset()
 
     @property
@@ -28,7 +34,8 @@ class ShownParts(QObject):
 
     def step(self) -> None:
         """Look which are shown."""
-        names = frozenset(name for name, is_shown in self._are_shown.items() if is_shown())
+        are_shown = self._are_shown if self._has_picture() else {}
+        names = frozenset(name for name, is_shown in are_shown.items() if is_shown())
         if names != self._names:
             self._names = names
             self.changed.emit()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QEvent, QObject
+
+from .slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,7 @@ class SidePanels(QObject):
         self._made = made
         self.wanted = True
         """Whether the user wants to see them."""
+        self._is_asked_for = False  # also where there is one position only
         self._width: int | None = None  # when they were last shown
         self.widths: list[int] | None = None
         """How wide panels, picture and channels are when the panels are first shown; None: as they like."""
@@ -56,6 +59,7 @@ class SidePanels(QObject):
         panels = LeftPanels()
         self._stage.splitter.add_left(panels)
         panels.hide()
+        self._room.installEventFilter(self)
         return panels
 
     @cached_property
@@ -77,18 +81,44 @@ class SidePanels(QObject):
         """How wide panels, picture and channels are; None while no panels are shown."""
         return None if self._is_unmade or self.panels.isHidden() else list(self._stage.splitter.sizes())
 
+    @safe_slot(default=False)
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
+        """They leave a window that becomes narrow before what is in it is squeezed."""
+        if event is not None and event.type() == QEvent.Type.Resize and not self._has_room:
+            self.panels.hide()
+        return False
+
+    @property
+    def _has_several(self) -> bool:
+        dataset = self._stage.dataset
+        return dataset is not None and len(dataset.info.positions) > 1
+
+    @property
+    def _has_room(self) -> bool:
+        return self._room.width() >= _LEAST_WIDTH
+
     @property
     def _is_unmade(self) -> bool:
         return "panels" not in self.__dict__
 
-    def toggle(self) -> None:
-        """Show them, or not."""
+    def toggle(self) -> str:
+        """Show them, or not; returns why they are not shown that should be, "" if they are."""
         if not self._is_unmade and not self.panels.isHidden() and not self.is_shown:
             self.panels.hide()  # the user has dragged them away
             self._width = None
+        elif self.is_shown:
+            self.wanted &= not self._has_several
+            self._is_asked_for = False
         else:
-            self.wanted = not self.wanted
+            self.wanted, self._is_asked_for = True, not self._has_several
         self.step()
+        if not self.wanted or self.is_shown:
+            return ""
+        if self._stage.dataset is None:
+            return "There is no dataset to show in panels"
+        if self._has_room:
+            return ""
+        return f"There is no room for panels: they come once the window is {_LEAST_WIDTH} pixels wide"
 
     def _show(self, is_shown: bool) -> None:
         """Show or hide them; when they come back, they are as wide as they were."""
@@ -108,10 +138,9 @@ class SidePanels(QObject):
             splitter.setSizes(widths)
 
     def step(self) -> None:
-        """Where there is only one position, there is nowhere to go, and nothing to show."""
-        dataset = self._stage.dataset
-        is_of_use = dataset is not None and len(dataset.info.positions) > 1
-        is_shown = self.wanted and is_of_use and self._room.width() >= _LEAST_WIDTH
+        """Where there is only one position, there is nowhere to go: they are shown if that is asked for."""
+        is_of_use = self._stage.dataset is not None and (self._has_several or self._is_asked_for)
+        is_shown = self.wanted and is_of_use and self._has_room
         if not is_shown and self._is_unmade:
             return
         if is_shown == self.panels.isHidden():

@@ -13,7 +13,8 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from ..rendering.film_frames import time_text
-from .canvas.canvas_view import View, VolumeLook
+from ..rendering.volume_look import VolumeLook
+from .canvas.canvas_view import View
 from .channel_settings.channel_controls import ChannelControls
 from .panels.sliders import AxisSliders
 from .picture_pane import PicturePane
@@ -150,8 +151,8 @@ class Stage(QWidget):
         self.channels.show_dataset(dataset.info)
         self._show_own_strips()
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
-        self._say_position()
         self._build_soon()
+        self._say_position()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -358,14 +359,16 @@ class Stage(QWidget):
         self._say_position()
 
     def _say_position(self) -> None:
-        info, view = self._position.info, self.view
+        """Write over the picture what it shows, which is not yet what the sliders say while that is read."""
+        info, view, image, volume = self._position.info, self.view, self.image, ""
+        frame = self.canvas.frame if self.canvas is not None else None
+        if frame is not None:
+            view, image, volume = frame.view, frame.image or image, frame.volume
         if info is None or view.p >= len(info.positions):
             self.overlay.set_position("")
             return
-        frame = self.canvas.frame if self.canvas is not None else None
-        volume = frame.volume if frame is not None else ""
-        self.overlay.set_position(place_text(info, self.image, view, volume))
-        facts = self.image or info
+        self.overlay.set_position(place_text(info, image, view, volume))
+        facts = image or info
         self.overlay.set_time(time_text(view.t, facts) if facts.n_t > 1 else "")
 
     @property
@@ -431,8 +434,7 @@ class Stage(QWidget):
             return
         if frame.view.p == self.sliders.index("p"):
             self._take_known_image()
-        if frame.view.is_volume:
-            self._say_position()
+        self._say_position()
         self._say_states(frame)
         if self.dataset is not None:
             self._waits.take_frame(frame, self.dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from .panels.narrow_window import NarrowWindow
@@ -20,6 +21,7 @@ class StageSplitter(QSplitter):
 
     def __init__(self, picture: PicturePane, sliders: AxisSliders, strips: ChannelStrips) -> None:
         super().__init__()
+        self._panels: QWidget | None = None
         left = QWidget()
         self._column = QVBoxLayout(left)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -40,12 +42,21 @@ class StageSplitter(QSplitter):
         self.setStretchFactor(1, 0)
         self.setCollapsible(0, False)
 
+    def minimumSizeHint(self) -> QSize:
+        """Without the panels: they are hidden where a window is narrow, and must not keep it from that."""
+        least, panels = super().minimumSizeHint(), self._panels
+        if panels is None or panels.isHidden():
+            return least
+        needed = max(panels.minimumWidth(), panels.minimumSizeHint().width()) + self.handleWidth()
+        return QSize(least.width() - needed, least.height())
+
     def add_below(self, panel: QWidget) -> None:
         """Put a panel between the picture and the sliders."""
         self._column.insertWidget(1, panel)
 
     def add_left(self, panels: QWidget) -> None:
         """Put panels left of the picture."""
+        self._panels = panels
         self.insertWidget(0, panels)
         self.setStretchFactor(0, 0)
         self.setStretchFactor(1, 1)

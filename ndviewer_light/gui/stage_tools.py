@@ -8,7 +8,7 @@ from ..rendering.scene_overlays import SceneOver
 from .canvas.axis_wheel import AxisWheel
 from .canvas.saturation import SaturationMarks
 from .channel_settings.choice_files import ChoiceFiles
-from .film_saving import Films
+from .films.film_saving import Films
 from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
 from .numbers.numbers_view import NumbersView
@@ -66,6 +66,7 @@ class StageTools:
         self.films.overview_over = self._over_fields
         self.films.name_of_view = self.snapshots.name
         self.films.labels_over = lambda: self.labels.chosen
+        self.films.split_look = lambda: self.split.shown_as if self.split.is_on else None
         over = self.labels.layer, self.saturation.layer, self.measuring.layer
         self.split.draw_over(over, self.saturation.text_of)
         self._wheel = AxisWheel(stage.sliders)

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
@@ -65,6 +65,7 @@ class LightweightViewer(QWidget):
         super().__init__()
         delete_at_exit(self)
         self._screen = Screen(panels=panels)
+        self._sessions = self._screen.sessions
         self._screen.loaded.connect(self.dataset_loaded)
         self._screen.failed.connect(self.dataset_failed)
         self._keys: KeyBindings | None = None
@@ -89,7 +90,7 @@ class LightweightViewer(QWidget):
     @property
     def dataset(self) -> Dataset | None:
         """The dataset on screen; None while there is none."""
-        session = self._screen.sessions.shown
+        session = self._sessions.shown
         return session.dataset if session is not None else None
 
     @property
@@ -185,7 +186,16 @@ class LightweightViewer(QWidget):
         arrange_tabs(self)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        """Tab and Shift Tab go through the controls as they are on screen."""
+        """Tab and Shift Tab go through the controls as they are on screen.
+
+        Qt asks for the next one as well where what has the focus is hidden or disabled: then it is the
+        picture, whose keys work on; the next one would be some button, which Space presses.
+        """
+        focus, stage = QApplication.focusWidget(), self.stage
+        is_gone = focus is not None and not (focus.isVisible() and focus.isEnabled())
+        if is_gone and stage is not None and stage.picture.isVisible():
+            stage.picture.setFocus(Qt.FocusReason.OtherFocusReason)
+            return True
         arrange_tabs(self)
         return bool(super().focusNextPrevChild(forward))
 
@@ -288,7 +298,7 @@ class LightweightViewer(QWidget):
         `fov_idx` counts over the whole run, or within region `region_idx` in a 6-D run. Takes about a
         microsecond and never raises; indices of no plane of the run are ignored and counted.
         """
-        acquisition = self._screen.sessions.acquisition  # called in the writer's threads: no detours
+        acquisition = self._sessions.acquisition  # called in the writer's threads: no detours
         if acquisition is not None:
             acquisition.notify(t, fov_idx, z, channel, region_idx)
 
@@ -369,7 +379,7 @@ class LightweightViewer(QWidget):
 
     def go_to_well_fov(self, well_id: str, fov_index: int) -> bool:
         """Show the field of view labelled ``"<well_id>:<fov_index>"``; False if there is none."""
-        session = self._screen.sessions.shown
+        session = self._sessions.shown
         if session is None:
             return False
         label = f"{well_id}:{fov_index}"
@@ -384,7 +394,7 @@ class LightweightViewer(QWidget):
 
         Returns False if there is no such dimension or no dataset. A channel is made visible.
         """
-        session, axis = self._screen.sessions.shown, _AXIS_OF.get(dim)
+        session, axis = self._sessions.shown, _AXIS_OF.get(dim)
         if session is None or axis is None:
             return False
         index = max(0, min(int(value), session.dataset.info.sizes[axis] - 1))
@@ -396,14 +406,14 @@ class LightweightViewer(QWidget):
 
     def get_fov_list(self) -> list[dict[str, Any]]:
         """``[{"region": …, "fov": …}, …]`` in the order of the "fov" dimension; [] without a dataset."""
-        session = self._screen.sessions.shown
+        session = self._sessions.shown
         if session is None:
             return []
         return [{"region": p.region, "fov": p.fov} for p in session.dataset.info.positions]
 
     def has_fov_dimension(self) -> bool:
         """Whether a dataset opened from disk is shown, so that `set_current_index("fov", i)` works."""
-        return self._screen.sessions.shown is not None and self._screen.runs.wanted is None
+        return self._sessions.shown is not None and self._screen.runs.wanted is None
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Release everything; later calls do nothing."""

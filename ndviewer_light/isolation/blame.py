@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ReaderCrashedError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
 DEATHS, DEATHS_SECONDS = 3, 60.0
 """After so many crashes within so many seconds, a read is paused for that time."""
@@ -46,15 +46,17 @@ class Blame:
                 self._deaths.pop(request, None)
                 self._reasons.pop(request, None)
 
-    def check(self, request: Hashable, what: str) -> None:
+    def check(self, request: Hashable, what: Callable[[], str]) -> None:
         """Raise `ReaderCrashedError` if `request` (`what` in words) has ended too many readers."""
+        if request not in self._deaths:
+            return
         with self._lock:
             deaths = list(self._deaths.get(request, []))
             reason = self._reasons.get(request, "")
             too_many = len(deaths) == DEATHS and time.monotonic() - deaths[0] < DEATHS_SECONDS
         if too_many:
             raise ReaderCrashedError(
-                f"{what} crashed the reader process {DEATHS} times within a minute; will retry in one "
+                f"{what()} crashed the reader process {DEATHS} times within a minute; will retry in one "
                 f"minute. The file may be damaged: check it, or copy it again. The last time, {reason}"
             )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +18,8 @@ from ..engine.read_workers import HUNG_SECONDS
 from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
+from ..sources.differing_datasets import has_other_planes
 from ..sources.missing import Found
-from ..sources.replacement import has_other_planes
 from ..sources.source import MeasuredPlane, SeenLabels
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
@@ -27,6 +28,7 @@ from .calls import DeadlineError, ReplacedError, what_was_asked
 from .packed_thumbnails import unpacked
 from .reader_process import HUNG_REMOTE_SECONDS, REMOTE_READS_IN_FLIGHT
 from .readers import Readers
+from .second_reader import SecondReader
 from .spawned_process import READS_IN_FLIGHT
 
 if TYPE_CHECKING:
@@ -88,19 +90,29 @@ class IsolatedSource(Source):
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
         patience = HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS
         self._followed = False
+        self._order = "C"
+        self._n_pictures = 0  # requests for small pictures that the first process works on
+        self._beside: DatasetInfo | None = None  # what the second process knows
+        self._second: SecondReader | None = None
+        if isinstance(what, str) and not is_url(what) and (os.cpu_count() or 1) > 1:
+            self._second = SecondReader(self._opening, protocol.info_from_json, self._adopt_beside)
         self._readers = Readers(
             self._name,
-            lambda: {
-                "what": protocol.what_to_json(self._what),
-                "options": self.options,
-                "follow": self._followed,
-                "threads": self.reads_at_once,
-            },
+            self._opening,
             self._open_seconds,
             min(patience, self._read_seconds),  # also of reads that are given up before their deadline
             self._adopt,
             self._take_notice,
         )
+
+    def _opening(self) -> dict[str, Any]:
+        """The request that opens it in a process."""
+        return {
+            "what": protocol.what_to_json(self._what),
+            "options": self.options,
+            "follow": self._followed,
+            "threads": self.reads_at_once,
+        }
 
     @classmethod
     def open(
@@ -157,13 +169,14 @@ class IsolatedSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Like `Source.read_plane`; a reader process that dies meanwhile is replaced."""
-        return self._ask("read", key, level, lambda process, reply: process.copy_out(reply))
+        return self._ask(
+            "read", key, level, lambda process, reply: process.copy_out(reply), order=self._order
+        )
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Like `Source.read_region`; see `read_plane`."""
-        return self._ask(
-            "read", key, level, lambda process, reply: process.copy_out(reply), region=tuple(region)
-        )
+        part = {"region": tuple(region), "order": self._order}
+        return self._ask("read", key, level, lambda process, reply: process.copy_out(reply), **part)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`."""
@@ -219,6 +232,10 @@ class IsolatedSource(Source):
     def follow(self) -> None:
         """See `Source.follow`; for before it is started."""
         self._followed = True
+
+    def keep_stored_order(self) -> None:
+        """See `Source.keep_stored_order`: until then, planes come in C order."""
+        self._order = "K"
 
     def look(self) -> DatasetInfo:
         """See `Source.look`."""
@@ -277,19 +294,35 @@ class IsolatedSource(Source):
         )
 
     def thumbnails(
-        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False
+        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False, seconds_after: float = 0.0
     ) -> list[MadeThumbnail]:
-        """See `make_thumbnails`, which is called in the reader process: one request for all of them."""
+        """See `make_thumbnails`, which is called in a reader process: one request for all of them.
+
+        Where what is wanted after these takes long, a second process makes some.
+        """
         if not keys:
             return []
 
         def take(process: ReaderProcess, reply: protocol.Message) -> list[MadeThumbnail]:
             return unpacked(process.copy_out(reply), reply["parts"], len(keys))
 
-        which = [self._with_file(PlaneKey(*key)) for key in keys]  # type: ignore[arg-type]  # z may be a word
-        return self._ask(
-            "thumbnails", PlaneKey(*keys[0][:3]), 0, take, planes=which, edge=edge, for_view=for_view
-        )
+        planes = [self._with_file(PlaneKey(*key)) for key in keys]  # type: ignore[arg-type]  # z may be a word
+        part: dict[str, Any] = {"planes": planes, "edge": edge, "for_view": for_view}
+        second = self._second
+        if second is not None and second.is_for(self.info, keys, seconds_after, beside=self._n_pictures):
+            ask = functools.partial(self._pictures_of, take, part)
+            if (found := second.ask(ask)) is not None:
+                return found
+        with self._lock:
+            self._n_pictures += 1
+        try:
+            return self._ask("thumbnails", PlaneKey(*keys[0][:3]), 0, take, **part)
+        finally:
+            with self._lock:
+                self._n_pictures -= 1
+
+    def _pictures_of(self, take: Callable[..., T], part: dict[str, Any], process: ReaderProcess) -> T:
+        return process.ask("thumbnails", self._read_seconds, take=functools.partial(take, process), **part)
 
     def label_parts(self, name: str, parts: Sequence[LabelPart], *, anew: bool = False) -> list[SeenLabels]:
         """See `engine.label_parts`, whose `LabelParts` read in the reader process: one request for all."""
@@ -326,7 +359,7 @@ class IsolatedSource(Source):
             return process.copy_out(reply), reply.get("version")
 
         part: dict[str, Any] = {} if region is None else {"region": tuple(region)}
-        return self._ask("read", key, level, take, versioned=True, **part)
+        return self._ask("read", key, level, take, versioned=True, order=self._order, **part)
 
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
         """See `Source.stamps`: one request. Raises if the reader process does not answer."""
@@ -348,7 +381,7 @@ class IsolatedSource(Source):
         def take(process: ReaderProcess, reply: protocol.Message) -> MeasuredPlane:
             return _measured(process.copy_out(reply), reply)
 
-        return self._ask("read", key, 0, take, measured=True, known=known)
+        return self._ask("read", key, 0, take, measured=True, known=known, order=self._order)
 
     def measure(self, key: PlaneKey) -> MeasuredPlane:
         """See `Source.measure`: one request, after which no pixels are sent."""
@@ -369,6 +402,8 @@ class IsolatedSource(Source):
     def close(self) -> None:
         """Kill the process; pending calls fail at once. Never blocks."""
         self._readers.close()
+        if self._second is not None:
+            self._second.close()
 
     def start(self) -> None:
         """Start the process and open the dataset; blocks. For use in a background thread."""
@@ -384,7 +419,10 @@ class IsolatedSource(Source):
     ) -> T:
         """Send a request until it is answered, or has crashed or blocked too many processes."""
         request = (op, tuple(key), level, part.get("region"), part.get("size"))
-        what = what_was_asked(op, key, level, self._name)
+
+        def what() -> str:
+            return what_was_asked(op, key, level, self._name)
+
         seconds = self._open_seconds if op in ("refresh", "look", "look at all") else self._read_seconds
         for sent in range(_MAX_SENT):
             self._readers.blame.check(request, what)
@@ -406,7 +444,7 @@ class IsolatedSource(Source):
                 break
         self._readers.blame.check(request, what)
         raise ReadTimeoutError(
-            f"{what} timed out after {seconds:g} s; the hung reader process was replaced. "
+            f"{what()} timed out after {seconds:g} s; the hung reader process was replaced. "
             "Check the disk or server, then refresh"
         )
 
@@ -415,6 +453,9 @@ class IsolatedSource(Source):
         if info.dtype is None and self._said is not None and self._said.dtype is not None:
             info = self._said  # a new process has not looked at the stores yet: keep what was seen
         info = self._with_what_others_knew(info)
+        beside = self._beside
+        if beside is not None and not has_other_planes(beside, info):
+            info = info.with_known(beside)
         self._said = info
         if self._notice is not None:
             info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
@@ -422,6 +463,16 @@ class IsolatedSource(Source):
             self._known = info
         if self._files is not None:
             self._files.channels_are(info.channels)
+
+    def _adopt_beside(self, beside: DatasetInfo) -> None:
+        """The second process has seen more of what positions contain."""
+        known = self._known
+        if known is None or not beside.images or has_other_planes(beside, known):
+            return
+        self._beside = beside
+        with self._lock:
+            if known is self._known:  # else what comes after it takes this into account
+                self._known = known.with_known(beside)
 
     def _with_what_others_knew(self, info: DatasetInfo) -> DatasetInfo:
         """Add what an earlier process has seen of positions; channels keep their index."""

@@ -12,11 +12,21 @@ from typing import BinaryIO
 _AT_ONCE_BYTES = getattr(select, "PIPE_BUF", 512)  # a writable pipe accepts this much without blocking
 
 
+def _room(stream: BinaryIO) -> select.poll | None:
+    """What says whether a pipe has room; None where nothing does. For one thread at a time."""
+    if not hasattr(select, "poll"):
+        return None
+    room = select.poll()
+    room.register(stream, select.POLLOUT)
+    return room
+
+
 class Outbox:
     """Messages in order. A small one is written at once if the pipe has room, others by a thread."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream  # unbuffered
+        self._room = _room(stream)
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque()
         self._writing = False  # being emptied, by a thread or by the sender of the last message
@@ -56,11 +66,7 @@ class Outbox:
             return self._waiting[0] if self._waiting else None
 
     def _goes_at_once(self, frame: bytes) -> bool:
-        if len(frame) > _AT_ONCE_BYTES or not hasattr(select, "poll"):
-            return False
-        poll = select.poll()
-        poll.register(self._stream, select.POLLOUT)
-        return bool(poll.poll(0))
+        return len(frame) <= _AT_ONCE_BYTES and self._room is not None and bool(self._room.poll(0))
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)

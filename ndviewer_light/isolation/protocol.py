@@ -53,7 +53,7 @@ _LENGTH = struct.Struct(">I")
 
 def frame(message: Mapping[str, Any]) -> bytes:
     """One message as sent. Raises `TypeError` or `ValueError` for values that cannot be sent."""
-    body = json.dumps(message, separators=(",", ":"), default=_plain).encode()
+    body = _encode(message).encode()
     return _LENGTH.pack(len(body)) + body
 
 
@@ -67,6 +67,9 @@ def _plain(value: object) -> object:
     if isinstance(value, np.generic):  # a size or scale taken from an array
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be sent between processes")
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
 def receive(stream: BinaryIO) -> Message | None:
@@ -188,16 +191,24 @@ def _with_types(message: Message) -> Message:
     return {**message, "channels": tuple(channels), "dtype": dtype, "times": tuple(message["times"])}
 
 
-def levels_to_json(levels: Sequence[Level]) -> list[list[float]]:
-    """The levels of an image: three sizes, three scales, three offsets, and whether these are known."""
-    return [[*level.sizes, *level.scale, *(level.said_middle or ())] for level in levels]
+def levels_to_json(levels: Sequence[Level]) -> list[list[Any]]:
+    """The levels of an image: dtype, three sizes, three scales, and three offsets if these are known."""
+    return [
+        [_dtype_to_json(level.dtype), *level.sizes, *level.scale, *(level.said_middle or ())]
+        for level in levels
+    ]
 
 
-def levels_from_json(levels: Sequence[Sequence[float]]) -> tuple[Level, ...]:
+def levels_from_json(levels: Sequence[Sequence[Any]]) -> tuple[Level, ...]:
     """The inverse of `levels_to_json`."""
     return tuple(
-        Level(Sizes(*map(int, each[:3])), Scale(*each[3:6]), Offset(*each[6:9]) if each[6:] else None)
-        for each in levels
+        Level(
+            Sizes(*map(int, each[:3])),
+            Scale(*each[3:6]),
+            Offset(*each[6:9]) if each[6:] else None,
+            np.dtype(dtype) if dtype is not None else None,
+        )
+        for dtype, *each in levels
     )
 
 

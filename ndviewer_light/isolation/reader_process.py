@@ -71,13 +71,21 @@ class ReaderProcess:
         assert self._popen.stderr is not None
         self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
         self._last_words = LastWords(self._popen.stderr)  # type: ignore[arg-type]
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        replies = threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True)
+        starts = ((self._popen.stderr, self._last_words.start), (self._popen.stdout, replies.start))
+        read: list[object] = []  # their threads close these: a closed descriptor soon is another file's
         try:
-            self._last_words.start()
-            threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True).start()
-        except BaseException as error:
-            self._spawned.discard()
-            if isinstance(error, RuntimeError):
-                raise OutOfResourcesError(f"cannot start a thread for a reader process: {error}") from error
+            for pipe, start in starts:
+                read.append(pipe)
+                start()
+        except RuntimeError as error:
+            self._spawned.discard(besides=read[:-1])
+            raise OutOfResourcesError(f"cannot start a thread for a reader process: {error}") from error
+        except BaseException:  # Ctrl-C: the last one may have started
+            self._spawned.discard(besides=read)
             raise
 
     # ---- state ----------------------------------------------------------------------------
@@ -104,6 +112,8 @@ class ReaderProcess:
         That is so if it has not answered a request for `patience` seconds, or if all it can
         do at a time has taken longer than that. One slow read beside others that are answered does not count.
         """
+        if not self._calls:
+            return False
         now = time.monotonic()
         with self._lock:
             hung = [call for call in self._calls.values() if self._hangs(call, now)]
@@ -153,7 +163,7 @@ class ReaderProcess:
             self._leave(call)
 
     def copy_out(self, reply: protocol.Message) -> np.ndarray:
-        """The plane located by a reply to "read", in the order in which it is stored; for `take` of `ask`."""
+        """The plane located by a reply to "read", in the order that was asked for; for `take` of `ask`."""
         try:
             stored = self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
             return stored.T if reply.get("turned") else stored
@@ -216,7 +226,11 @@ class ReaderProcess:
                         break
                     self._hand_on(reply)
         finally:
-            self._fail(ReaderCrashedError(self._exit_reason()))
+            why = "the reader process ended unexpectedly"
+            try:
+                why = self._exit_reason()
+            finally:  # whatever ended this thread, those who wait are answered
+                self._fail(ReaderCrashedError(why))
 
     def _hand_on(self, reply: protocol.Message) -> None:
         with self._lock:

@@ -104,7 +104,7 @@ class Readers:
                 hung.retire()
             if mine:
                 self._open_for_all(opening)
-            else:
+            elif not opening.done():
                 _wait_while_wanted(opening)
             try:
                 return opening.result()
@@ -136,7 +136,7 @@ class Readers:
 
     def _open(self) -> ReaderProcess:
         while True:
-            self.blame.check("open", f"opening {self._name}")
+            self.blame.check("open", lambda: f"opening {self._name}")
             process = take_process()
             with self._lock:
                 self._process = process

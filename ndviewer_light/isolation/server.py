@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..engine.kept_averages import LaterPuts, ThumbnailCache
 from ..engine.label_parts import LabelParts
 from ..engine.thumbnail_maker import make_thumbnails
-from ..engine.transpose import copy_into, is_transposed
 from ..errors import OutOfMemoryError, PlaneNotStoredError
 from ..model import PlaneKey, Region, StackKey, find_channel
 from ..sources.disk_cached import open_disk_cached
@@ -31,7 +30,8 @@ from ..storage.disk_cache import cache_of
 from . import protocol
 from .memory_limit import limit_memory, memory_limit
 from .packed_thumbnails import packed
-from .shared_memory import MappedSlot
+from .plane_slots import PlaneSlots
+from .turns import Turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +50,7 @@ class _Server:
     def __init__(self, requests: BinaryIO, replies: BinaryIO, addresses: list[int | str]) -> None:
         self._requests = requests
         self._replies = replies
-        self._slots = [MappedSlot(address) for address in addresses]
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()  # free slots
+        self._slots = PlaneSlots(addresses)
         self._jobs: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
         self._scopes: dict[int, CancelScope] = {}  # by request number
         self._reply_lock = threading.Lock()
@@ -61,16 +60,15 @@ class _Server:
         self._info_sent: DatasetInfo | None = None
         self._thumbnails: ThumbnailCache | None = None
         self._thumbnails_later: ThumbnailCache | None = None
+        self._turns = Turns()  # of requests for thumbnails
         self._labels: LabelParts | None = None
 
     def serve(self) -> None:
         """Serve until the pipe ends."""
-        for slot in range(len(self._slots)):
-            self._free.put(slot)
         self._work_with(len(self._slots))
         while (request := protocol.receive(self._requests)) is not None:
             if request["op"] == "release":
-                self._free.put(request["slot"])
+                self._slots.release(request["slot"])
             elif request["op"] == "abandon":
                 if (scope := self._scopes.get(request["id"])) is not None:
                     scope.drop()
@@ -99,7 +97,7 @@ class _Server:
                 self._reply(reply)
             except BaseException as error:  # noqa: BLE001  what does not travel must not leave anybody waiting
                 if "slot" in reply:
-                    self._free.put(reply["slot"])
+                    self._slots.release(reply["slot"])
                 self._send({"id": request["id"], "error": protocol.error_to_json(error)})
 
     def _answer(self, request: protocol.Message) -> dict[str, Any]:
@@ -187,9 +185,9 @@ class _Server:
     def _make_thumbnails(self, source: Source, request: protocol.Message) -> dict[str, Any]:
         keys = [StackKey(*key) for key in self._planes(source, request)]
         kept = self._thumbnails_later if request.get("for_view") else self._thumbnails
-        made = make_thumbnails(source, keys, request["edge"], kept)
+        made = self._turns.run(lambda: make_thumbnails(source, keys, request["edge"], kept))
         pixels, parts = packed(made)
-        return {**self._in_slot(pixels), "parts": parts}
+        return {**self._slots.put(pixels), "parts": parts}
 
     def _read_labels(self, request: protocol.Message) -> dict[str, Any]:
         assert self._labels is not None
@@ -197,38 +195,16 @@ class _Server:
         seen = self._labels.read(request["name"], wanted, anew=request["anew"])
         pixels, parts = packed([MadeThumbnail(each.values, each.error) for each in seen])
         facts = [protocol.label_facts_to_json(each.facts) for each in seen]
-        return {**self._in_slot(pixels), "parts": parts, "facts": facts}
+        return {**self._slots.put(pixels), "parts": parts, "facts": facts}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        key, level, part = _plane_key(request, source), request["level"], request.get("region")
-        region = None if part is None else Region(*part)
-        version, measured = None, {}
-        if request.get("measured"):
-            found = source.read_measured(key, request["known"])
-            assert found.pixels is not None
-            pixels, version = found.pixels, found.version
-            measured = {"stamp": found.stamp, "numbers": found.numbers}
-        elif request.get("versioned"):
-            pixels, version = source.read_versioned(key, level, region)
-        elif region is None:
-            pixels = source.read_plane(key, level)
-        else:
-            pixels = source.read_region(key, region, level)
-        return {**self._in_slot(pixels), "version": version, **measured}
-
-    def _in_slot(self, pixels: np.ndarray) -> dict[str, Any]:
-        """Hand pixels over in the order in which they are stored, as soon as a slot is free."""
-        turned = is_transposed(pixels)
-        stored = pixels.T if turned else pixels
-        number = self._free.get()
-        try:
-            slot = self._slots[number]
-            copy_into(slot.array(stored.shape, stored.dtype), stored)
-            slot.flush()
-        except BaseException:
-            self._free.put(number)
-            raise
-        return {"slot": number, "shape": stored.shape, "dtype": stored.dtype.str, "turned": turned}
+        order = request.get("order", "C")
+        if self._n_threads > len(self._slots):  # a slot is for what is ready, not for what is waited for
+            pixels, said = _pixels(source, request)
+            return {**self._slots.put(pixels, order), **said}
+        with self._slots.lending(order) as slot:
+            pixels, said = _pixels(source, request)
+            return {**self._slots.put(pixels, order, slot), **said}
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:
@@ -249,6 +225,22 @@ class _Server:
         with contextlib.suppress(OSError):  # nobody is listening: the end of the pipe will end us
             self._replies.write(frame)
             self._replies.flush()
+
+
+def _pixels(source: Source, request: protocol.Message) -> tuple[np.ndarray, dict[str, Any]]:
+    """The plane or tile of a request, and what else the reply says."""
+    key, level, part = _plane_key(request, source), request["level"], request.get("region")
+    region = None if part is None else Region(*part)
+    if request.get("measured"):
+        found = source.read_measured(key, request["known"])
+        assert found.pixels is not None
+        return found.pixels, {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}
+    if request.get("versioned"):
+        pixels, version = source.read_versioned(key, level, region)
+        return pixels, {"version": version}
+    if region is None:
+        return source.read_plane(key, level), {"version": None}
+    return source.read_region(key, region, level), {"version": None}
 
 
 def _as_answer(error: BaseException, request: protocol.Message) -> BaseException:

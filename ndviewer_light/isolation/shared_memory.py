@@ -108,6 +108,12 @@ class MappedSlot:
             self._map = mmap.mmap(self._fd, max(nbytes, 1))
         return np.frombuffer(self._map, dtype, math.prod(shape)).reshape(shape)
 
+    def close(self) -> None:
+        """Give the memory back; arrays over it may no longer be in use."""
+        if self._map is not None:
+            self._map.close()
+        os.close(self._fd)
+
     def flush(self) -> None:
         """Make the data visible to the other end; only needed on Windows."""
         if sys.platform == "win32" and self._map is not None:

@@ -8,10 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OutOfResourcesError
 from .import_path import interpreter_arguments, reader_path
 from .shared_memory import OwnedSlot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 READS_IN_FLIGHT = 4
 """Planes one reader process reads at a time, and slots it has for them."""
@@ -82,11 +86,11 @@ class SpawnedProcess:
         """Whether it has not ended."""
         return self.popen.poll() is None
 
-    def discard(self) -> None:
-        """End it, and wait until it has ended."""
+    def discard(self, besides: Sequence[object] = ()) -> None:
+        """End it, and wait until it has ended. Its pipes are closed, `besides` those that others close."""
         self.popen.kill()
         for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
-            if stream is not None:
+            if stream is not None and stream not in besides:
                 stream.close()
         self.popen.wait()
         self.close_slots()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import AcquisitionConfigError
 from ..model import AnnouncedRun, Position
 from ..storage.limits import MAX_T
+from .experiments import experiment_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,6 +155,18 @@ class Acquisition:
         self._counts = tuple(int(count) for count in fovs_per_region) if fovs_per_region is not None else None
         self._offsets = (0, *accumulate(self._counts)) if self._counts is not None else (0,)
         self._stale = dataset.mark_written
+
+    @property
+    def folder(self) -> str:
+        """The local folder of its stores, or of the files named so far; "" while none is known."""
+        return self.run.folder or self._files.folder or ""
+
+    @property
+    def experiment(self) -> str:
+        """The folder that has the name of the run: above the stores in it, if they are Squid's."""
+        paths = self.run.paths
+        above = experiment_folder(paths[0]) if self.run.folder and paths else None
+        return above or self.folder
 
     def notify(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> bool:
         """Notify that a plane is on disk. Any thread; about a microsecond, no I/O, never raises.

@@ -15,12 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, PlaneNotStoredError
+from ..metadata.squid import PLATES
 from ..model import PlaneKey, announced_info
 from ..sources import Source
 from ..sources.missing import Found
 from ..sources.tiff.announced import AnnouncedTiff
-from ..sources.zarr.layouts import PLATES
 from ..sources.zarr.source import ZarrSource
+from .experiments import experiment_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -218,17 +219,6 @@ class AnnouncedSource(Source):
                 self._folder, self._images = folder, images
                 self._forms = [*self._forms[: 1 if run.paths else 0], *searched]
             return self._images
-
-
-def experiment_folder(store: str) -> str | None:
-    """Return the experiment folder of an announced store: the parent of its plate or its ``zarr`` folder."""
-    path = os.path.abspath(os.path.expanduser(store))
-    while (parent := os.path.dirname(path)) != path:
-        name = os.path.basename(path)
-        if name in PLATES or (name == "zarr" and len(os.path.relpath(store, path).split(os.sep)) == 2):
-            return parent
-        path = parent
-    return None
 
 
 def _zarr_forms(run: AnnouncedRun, folder: str) -> Iterator[ZarrSource]:

@@ -18,6 +18,7 @@ from xml.parsers import expat
 
 from ..errors import LimitExceededError, MetadataError, UnsupportedError
 from ..storage.limits import MAX_METADATA_BYTES, MAX_POSITIONS, MAX_T
+from ..storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,8 +89,8 @@ def parse_bdv_xml(raw: bytes, where: str, expected: str = HDF5_LOADER) -> BigDat
     file = _text(loader, _FILE_OF[expected])
     if kind != expected or not file:
         raise UnsupportedError(
-            f"{where} describes images in {kind or 'no'!r} format; only those of {' and '.join(_FILE_OF)} can"
-            " be shown"
+            f"{where} describes images in {brief(kind or 'no')} format; only those of "
+            f"{' and '.join(_FILE_OF)} can be shown"
         )
     setups = tuple(_setups(root, where))
     times = tuple(dict.fromkeys(_times(root, where)))

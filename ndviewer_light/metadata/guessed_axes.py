@@ -22,6 +22,8 @@ LEAST_IN_COLOUR = 16
 _MOST_LAST = 4
 _CHANNELS_LAST = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
 
+FILLED_FIRST = "zctp"
+"""What axes before y and x are where nothing is said of them, the innermost first."""
 _LETTERS = "tpczyxs"
 _OUTER = {
     0: ("",),
@@ -40,6 +42,33 @@ def channels_last(shape: Sequence[int]) -> str | None:
     roles = _CHANNELS_LAST.get(len(shape))
     is_short = roles is not None and 1 < shape[-1] <= _MOST_LAST and min(shape[-3:-1]) >= LEAST_IN_COLOUR
     return roles if is_short else None
+
+
+def with_plane_last(roles: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:
+    """The roles of axes of which some are known ("" the others), but neither y nor x: these are the last two.
+
+    The others take what is left, the innermost z; "" for those of a single sample. None if that cannot be.
+    """
+    known = [role for role in roles if role]
+    is_plane_last = len(roles) == len(shape) > 2 and bool(known) and not any(roles[-2:])
+    if not is_plane_last or len(set(known)) < len(known) or {"y", "x"} & set(known) or channels_last(shape):
+        return None
+    return filled([*roles[:-2], "y", "x"], shape)
+
+
+def filled(roles: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:
+    """Roles of all axes, where some are known: the others, "" so far, take what is left, the innermost z.
+
+    "" for those of a single sample; None if there are more of them than roles.
+    """
+    found = list(roles)
+    left = [role for role in FILLED_FIRST if role not in found]
+    for i in reversed(range(len(found))):
+        if not found[i] and shape[i] > 1:
+            if not left:
+                return None
+            found[i] = left.pop(0)
+    return tuple(found)
 
 
 def axes_given(letters: str, shape: Sequence[int], where: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MetadataError, UnsupportedError
 from ..storage.printable import brief
+from .guessed_axes import with_plane_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,7 +156,7 @@ def resolved_axes(
     if axes is None and dimension_names is not None:
         axes = _axes_of_names(dimension_names, shape)
     if axes is None:
-        axes = _axes_of_rank(len(shape), where)
+        axes = _last_two_of_plane(dimension_names or (), shape) or _axes_of_rank(len(shape), where)
         named = [clean(name) for name in dimension_names or () if clean(name)]
         how = f"axes are called {brief(' '.join(named))}" if named else "axes are not named"
         warning = f"{where}: {how}; assuming {' '.join(axis.role for axis in axes)}"
@@ -172,6 +173,15 @@ def _axes_of_names(names: Sequence[str | None], shape: Sequence[int]) -> tuple[A
     if not {"y", "x"} <= set(roles) or len(set(roles)) < len(roles) or len(axes) != len(shape):
         return None
     return axes if all(name or size == 1 for name, size in zip(names, shape, strict=True)) else None
+
+
+def _last_two_of_plane(names: Sequence[str | None], shape: Sequence[int]) -> tuple[Axis, ...] | None:
+    """The axes where some names say what they are, but none that it is y or x; else None."""
+    axes = tuple(_axis(name or "") for name in names)
+    roles = with_plane_last([axis.role for axis in axes], shape)
+    if roles is None:
+        return None
+    return tuple(axis._replace(role=role) for axis, role in zip(axes, roles, strict=True))
 
 
 def _axes_of_rank(rank: int, where: str) -> tuple[Axis, ...]:

@@ -26,14 +26,16 @@ def is_finest_first(meta: ImageMeta) -> bool:
     return all(a < b for a, b in pairwise(_voxel_sizes(meta)))
 
 
-def finest_first(meta: ImageMeta, shapes: Sequence[Sequence[int]]) -> ImageMeta:
+def finest_first(meta: ImageMeta, shapes: Sequence[Sequence[int]] | None = None) -> ImageMeta:
     """The same levels, those with most voxels first; `shapes` are those of their arrays, as listed.
 
-    Of equally many voxels the smallest come first, by the scales. OME-NGFF ("multiscales" metadata, in every
-    version) demands that levels are listed from the largest to the smallest; not all writers do that.
+    Of equally many voxels, and where shapes are not known, the smallest come first, by the scales. OME-NGFF
+    ("multiscales" metadata, every version) demands that levels are listed from the largest to the smallest;
+    not all writers do that.
     """
     voxels = _voxel_sizes(meta)
-    order = sorted(range(len(shapes)), key=lambda i: (-_n_voxels(meta, shapes[i]), voxels[i]))
+    n_voxels = [0 if shapes is None else _n_voxels(meta, shapes[i]) for i in range(len(voxels))]
+    order = sorted(range(len(voxels)), key=lambda i: (-n_voxels[i], voxels[i]))
     return replace(
         meta,
         paths=tuple(meta.paths[i] for i in order),

@@ -1,4 +1,4 @@
-"""Interprets NWB image series and masks in Zarr, given their attributes and small arrays; pure, no I/O.
+"""Interprets NWB images and masks in Zarr, given their attributes and small arrays; pure, no I/O.
 
 NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Sources: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``; hdf-zarr's
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import UnsupportedError
 from .named_axes import SANE_STEP, Axis, clean, unit_of_length
 from .ngff import ImageMeta, NamedChannel, listed
-from .nwb_types import IMAGE_SERIES, MASKS, NO_PICTURES, REGIONS
+from .nwb_types import IMAGE_SERIES, MASKS, NO_PICTURES, REGIONS, SINGLE_IMAGES, UM_PER_CM
 from .transformations import finite
 
 if TYPE_CHECKING:
@@ -107,6 +107,37 @@ def series_meta(
         channels=_RGB if is_rgb else (_channel(name, plane, look),),
         name=name,
     )
+
+
+def is_picture(attributes: JsonObject, shape: object) -> bool:
+    """Whether the attributes of an array of this shape say that it is a single image."""
+    kind = attributes.get("neurodata_type")
+    roles = SINGLE_IMAGES.get(kind, "") if isinstance(kind, str) else ""
+    if not isinstance(shape, (list, tuple)) or not roles or len(shape) != len(roles) or 0 in shape:
+        return False
+    return roles != "xyc" or shape[-1] in (3, 4)
+
+
+def picture_meta(
+    name: str, attributes: JsonObject, shape: Sequence[int], colours: tuple[NamedChannel, ...]
+) -> ImageMeta:
+    """The metadata of a single image called `name`, an array of this shape; `colours` are of its samples."""
+    roles = SINGLE_IMAGES[attributes["neurodata_type"]]
+    um = um_per_pixel(attributes)
+    return ImageMeta(
+        axes=tuple(Axis(role, role, "micrometer" if role != "c" else None) for role in roles),
+        paths=(name,),
+        scales=(tuple(um if role != "c" else None for role in roles),),
+        translations=((None,) * len(roles),),
+        channels=colours[: shape[-1]] if "c" in roles else (NamedChannel(name),),
+        name=name,
+    )
+
+
+def um_per_pixel(attributes: JsonObject) -> float | None:
+    """The step of a single image by its "resolution"; None if that is unknown."""
+    pixels_per_cm = finite(attributes.get("resolution")) or 0.0
+    return _sane(UM_PER_CM / pixels_per_cm) if pixels_per_cm > 0 else None
 
 
 def imaging_plane(attributes: JsonObject) -> str:

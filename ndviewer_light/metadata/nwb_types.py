@@ -7,6 +7,12 @@ IMAGE_SERIES = ("ImageSeries", "OpticalSeries", "TwoPhotonSeries", "OnePhotonSer
 
 NO_PICTURES = ("ImageMaskSeries",)
 
+SINGLE_IMAGES = {"GrayscaleImage": "xy", "RGBImage": "xyc", "RGBAImage": "xyc"}
+"""The types of single images, and the roles of their axes."""
+
+UM_PER_CM = 1e4
+"""Their "resolution" is in pixels per cm."""
+
 REGIONS = "PlaneSegmentation"
 """The type of tables of regions of interest, with their masks."""
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from ..model import Channel
 
+COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
+"""How files beside TIFFs end that describe them."""
+
 _MAX_IMAGES = 100_000
 
 

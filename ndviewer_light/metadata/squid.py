@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ..storage.local_files import LinkGuard
 
+PLATES = ("plate.ome.zarr", "plate.zarr")
+"""What its plates are called in the folder of an experiment."""
+
 MAX_PARAMETERS_BYTES = 1024**2
 """A parameters file is a few hundred bytes; whatever is larger is not one."""
 

@@ -84,7 +84,7 @@ class DatasetInfo:
     `interpretations` are other ways to understand it, where what its metadata or names say is not certain.
     `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
-    `is_completed`: the last of them is the same file, with more in it, so that its axes are others.
+    `is_completed`: the last of them is the same, with more in it, so that its axes or their order are others.
     `first_position` is where a view begins: that of the file that was opened, if it is one of a set.
     `empty_wells` are those that a plate lists and in which no image was found, by their names.
     `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.

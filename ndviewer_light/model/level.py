@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MANY_PLANES = 2**31
 """More than any axis has."""
@@ -51,6 +54,8 @@ class Level:
     scale: Scale = _SAME_SCALE
     said_middle: Offset | None = None
     """Where the middle of the first voxel is by the metadata; None if they say nothing. See `middle`."""
+    dtype: np.dtype | None = None
+    """Of its pixels, where it is another one than that of level 0."""
 
     @cached_property
     def middle(self) -> Offset:

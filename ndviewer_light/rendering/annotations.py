@@ -40,15 +40,17 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None, look: BarLook =
     return True
 
 
-def add_text(picture: Image.Image, text: str) -> None:
-    """Write lines at the upper left, shown literally."""
+def add_text(picture: Image.Image, text: str, *, at_bottom: bool = False) -> None:
+    """Write lines at the upper left, or the lower left, shown literally."""
     draw, font, size = _tools(picture, text)
     text = _writable(text, font)
     left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
     pad, margin = round(0.4 * size), _margin(picture, size)
-    box = (margin, margin, margin + right - left + 2 * pad, margin + bottom - top + 2 * pad)
+    above = picture.height - 2 * margin - (bottom - top) - 2 * pad if at_bottom else 0
+    y = margin + max(above, 0)
+    box = (margin, y, margin + right - left + 2 * pad, y + bottom - top + 2 * pad)
     draw.rectangle(box, fill=_PLATE)
-    draw.multiline_text((margin + pad - left, margin + pad - top), text, font=font, fill=_INK)
+    draw.multiline_text((margin + pad - left, y + pad - top), text, font=font, fill=_INK)
 
 
 def _margin(picture: Image.Image, size: int) -> int:

@@ -74,9 +74,7 @@ class Contrast(NamedTuple):
 
 def contrast_of(pixels: np.ndarray) -> Contrast:
     """Return what `pixels` (any shape, real numbers) suggest; NaN and infinities are ignored."""
-    sample = _sample(pixels)
-    if sample.dtype.kind == "f":
-        sample = sample[np.isfinite(sample)]
+    sample = sample_of(pixels, _SAMPLES)
     if not sample.size:
         nothing = 0.0, 1.0
         return Contrast(dict.fromkeys(CLIPS, nothing), nothing, np.zeros(_BINS, int), nothing)
@@ -88,6 +86,18 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
         most = float(pixels.max())  # of all: saturation is rare
         if most == detector_top(most):
             n_top = int(np.count_nonzero(pixels == pixels.dtype.type(most)))
+    found = contrast_of_values(values, n_each, (least, most), is_unsigned=is_unsigned)
+    return found._replace(n_top=n_top, n=pixels.size)
+
+
+def contrast_of_values(
+    values: np.ndarray, n_each: np.ndarray | None, whole: Limits, *, is_unsigned: bool
+) -> Contrast:
+    """What values (float64) suggest, `n_each` of each of them, ascending then; None: each counts once.
+
+    `whole`: the lowest and highest value of what they are a sample of.
+    """
+    least, most = whole
     if least == most:
         span = _flat_window(most, is_unsigned)
         windows = dict.fromkeys(CLIPS, span)
@@ -95,12 +105,14 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
         span = least, _top_of_bins(least, most)
         windows = _windows(values, n_each)
     counts, _ = np.histogram(values, _BINS, span, weights=n_each)
-    return Contrast(windows, (least, most), counts, span, n_top, pixels.size, is_unsigned)
+    return Contrast(windows, (least, most), counts, span, is_unsigned=is_unsigned)
 
 
-def _sample(pixels: np.ndarray) -> np.ndarray:
-    step = max(1, math.ceil((pixels.size / _SAMPLES) ** (1 / max(pixels.ndim, 1))))
-    return pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
+def sample_of(pixels: np.ndarray, most: int) -> np.ndarray:
+    """About so many pixels at most (1-D), evenly of all of them; without NaN and infinities."""
+    step = max(1, math.ceil((pixels.size / most) ** (1 / max(pixels.ndim, 1))))
+    sample = pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
+    return sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
 
 
 def _counted(sample: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -170,6 +182,7 @@ class SeenContrast:
     def __init__(self) -> None:
         self._of_run: dict[float, Limits] = {}
         self._of_flat: dict[float, Limits] = {}
+        self._of_fields: tuple[Contrast, ...] = ()
         self._is_counted = False  # whether the last one is among them
         self.last: Contrast | None = None
         self.range: Limits | None = None
@@ -193,23 +206,47 @@ class SeenContrast:
         self.add(contrast)
         self.last = last or contrast
 
+    def set_fields(self, contrasts: Sequence[Contrast]) -> None:
+        """What all fields that are seen at once suggest, instead of what they did before."""
+        self._of_fields = tuple(contrasts)
+
+    @property
+    def of_fields(self) -> Contrast | None:
+        """What all fields suggest; None before any was seen."""
+        return self._of_fields[0] if self._of_fields else None
+
     def start_with_last(self) -> None:
         """Forget all planes but the one in view."""
         last, self.last, self.range = self.last, None, None
+        self._of_fields = ()
         self._of_run.clear()
         self._of_flat.clear()
         if last is not None:
             self.add(last)
 
-    def limits(self, mode: ContrastMode, clip: float) -> Limits | None:
-        """The limits in an automatic mode; None before any plane was seen."""
-        if self.last is None or self.range is None:
+    def limits(self, mode: ContrastMode, clip: float, *, is_of_fields: bool = False) -> Limits | None:
+        """The limits in an automatic mode; None before any plane was seen.
+
+        `is_of_fields`: those of the picture of all fields, which are a matter of these alone: which planes
+        were seen one by one beside them differs from one look at a run to the next.
+        """
+        fields = self._of_fields
+        last = self.last or (fields[0] if fields else None)
+        if last is None:
             return None
         if mode is ContrastMode.PLANE:
-            return self.last.windows[clip]
+            return last.windows[clip]
+        seen = None if is_of_fields and fields else self.range
         if mode is ContrastMode.FULL:
-            return (0.0, detector_top(self.range[1])) if self.last.is_unsigned else _wide(self.range)
-        return (self._of_run or self._of_flat or self.last.windows)[clip]
+            whole = _union_of([seen, *(each.range for each in fields)])
+            return (0.0, detector_top(whole[1])) if last.is_unsigned else _wide(whole)
+        counting = [each for each in fields if not each.is_flat]
+        if is_of_fields and fields:
+            return _union_of([each.windows[clip] for each in counting or fields])
+        known = [self._of_run.get(clip), *(each.windows[clip] for each in counting)]
+        if not any(known):
+            known = [self._of_flat.get(clip), *(each.windows[clip] for each in fields)]
+        return _union_of(known) if any(known) else last.windows[clip]
 
     @property
     def saturated(self) -> float:
@@ -229,6 +266,11 @@ def _union(a: Limits | None, b: Limits) -> Limits:
     return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))
 
 
+def _union_of(several: Sequence[Limits | None]) -> Limits:
+    known = [each for each in several if each is not None]
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
 def _wide(limits: Limits) -> Limits:
     return limits if limits[1] > limits[0] else _flat_window(limits[0], is_unsigned=False)
 
@@ -243,6 +285,9 @@ class ChannelContrasts:
     def __init__(self) -> None:
         self._clip = DEFAULT_CLIP
         self._projection = ""
+        self._is_of_fields = False
+        self.n_restarts = 0
+        """How many times run-wide limits began anew with what is in view."""
         self._seen: dict[tuple[str, int], SeenContrast] = {}
         self._modes: dict[int, ContrastMode] = {}
         self._manual: dict[tuple[bool, int], Limits] = {}
@@ -250,6 +295,10 @@ class ChannelContrasts:
     def show_projection(self, how: str) -> None:
         """From now on, speak of the projections of stacks that are made so; "": of planes."""
         self._projection = how
+
+    def show_fields(self, shows: bool) -> None:
+        """From now on, speak of the picture of all fields at once, or of planes one by one."""
+        self._is_of_fields = shows
 
     @property
     def is_of_sums(self) -> bool:
@@ -270,6 +319,13 @@ class ChannelContrasts:
         self._seen.clear()
         self._modes.clear()
         self._manual.clear()
+
+    def start_with_last(self) -> None:
+        """Forget all that was seen but what is in view."""
+        self.n_restarts += 1
+        for (projection, _), seen in self._seen.items():
+            if projection == self._projection:
+                seen.start_with_last()
 
     def forget_seen(self) -> None:
         """The pixels have been replaced; choices stay."""
@@ -301,4 +357,4 @@ class ChannelContrasts:
         mode = self.mode(c)
         if mode is ContrastMode.MANUAL:
             return self._manual.get((self.is_of_sums, c))
-        return self.of(c).limits(mode, self._clip)
+        return self.of(c).limits(mode, self._clip, is_of_fields=self._is_of_fields)

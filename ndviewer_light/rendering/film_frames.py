@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..model import DatasetInfo, ImageInfo
+    from .pane_pictures import PanePictures
     from .view_picture import ShownPlace, ViewPictures, ViewPixels
 
 _MOST_DECIMALS = 9
@@ -32,7 +33,7 @@ class Inscription(NamedTuple):
 
 
 def inscribed(
-    dataset: Dataset, pictures: ViewPictures, place: ShownPlace, inscription: Inscription
+    dataset: Dataset, pictures: ViewPictures | PanePictures, place: ShownPlace, inscription: Inscription
 ) -> tuple[Image.Image, ViewPixels]:
     """The picture of a place with what is written on it, and what it is made from. Reads."""
     picture, view = pictures.picture(place)
@@ -46,13 +47,16 @@ def inscribed(
     if lines:
         add_text(picture, "\n".join(map(printable, lines)))
     if inscription.scale_bar and view.um_per_px is not None:
-        add_scale_bar(picture, view.um_per_px[1], inscription.bar)
+        part = pictures.part_with_bar(picture)
+        with_bar = picture.crop(part)
+        add_scale_bar(with_bar, view.um_per_px[1], inscription.bar)
+        picture.paste(with_bar, part[:2])
     return picture, view
 
 
 def frames(
     dataset: Dataset,
-    pictures: ViewPictures,
+    pictures: ViewPictures | PanePictures,
     places: Sequence[ShownPlace],
     inscription: Inscription,
     missing: list[str],
@@ -62,11 +66,13 @@ def frames(
 
     `progress` is called with the number of frames before each one, and may raise to end it.
     """
-    size = None
+    size, counted = None, None
     for done, place in enumerate(places):
         progress(done)
         picture, view = inscribed(dataset, pictures, place, inscription)
-        missing.extend(view.missing.values())
+        if view.missing is not counted:  # one stack may be shown in many frames
+            missing.extend(view.missing.values())
+            counted = view.missing
         size = size or picture.size
         yield picture if picture.size == size else picture.resize(size)
 

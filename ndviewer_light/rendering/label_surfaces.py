@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_FACES = 150_000
 """Of a surface; labels with more are taken in larger steps."""
+MOST_LABEL_BYTES, MOST_LABELS_ALONG = 32 * 1024**2, 512
+"""Of the labels of a volume; of larger ones a coarser level is taken."""
 _SHADES = (1.0, 0.8, 0.62)
 """How bright faces across z, y and x are."""
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))

@@ -14,23 +14,28 @@ from ..engine.label_planes import (
     label_name,
     label_place,
     label_position,
+    label_stack_place,
+    mask_stack_as_labels,
     masks_as_labels,
     path_of_label,
     sampled,
     whole_numbers,
 )
 from ..engine.projections import StackProjection
+from ..engine.stack_resolution import stack_resolution
 from ..errors import DatasetNotFoundError, PlaneNotStoredError
 from ..opening import open_dataset
 from .label_picture import coloured, laid_over
+from .label_surfaces import MOST_LABEL_BYTES, MOST_LABELS_ALONG, LabelBlock, surface_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..engine.dataset import Dataset
     from ..engine.label_planes import LabelPlace
-    from ..model import ImageInfo, LabelFacts
+    from ..model import ImageInfo, LabelFacts, PlaneKey
     from .label_picture import LabelStyle
+    from .label_surfaces import LabelSurface
     from .view_picture import ShownPlace
 
 
@@ -70,12 +75,24 @@ class LabelsOver:
                 return picture
             raise
 
+    def surface(
+        self, place: ShownPlace, planes: range, going_on: Callable[[], None] = lambda: None
+    ) -> LabelSurface | None:
+        """The surface of the labels of these planes of a stack, at the level that fits; None of nothing.
+
+        `going_on` is called before each plane is read, and may raise. Raises like `laid_over`.
+        """
+        try:
+            return self._surface(place, planes, going_on)
+        except DatasetNotFoundError:
+            if self._may_lack:
+                return None
+            raise
+
     def _laid_over(self, picture: np.ndarray, place: ShownPlace) -> np.ndarray:
         labels, facts = self._opened(place.p)
         image, position = self._dataset.image(place.p), self._dataset.info.positions[place.p]
-        p = 0 if is_of_masks(labels) else label_position(self._dataset, place.p, labels)
-        if p is None:
-            raise DatasetNotFoundError(f"no labels {self._name!r} at position {place.p}: they are of others")
+        p = self._position_in(labels, place.p)
         own, of_labels = labels.image(p), labels.info.positions[p]
         z = 0 if isinstance(place.z, str) else place.z
         key = label_key(image, own, place.t, z, p)
@@ -102,6 +119,46 @@ class LabelsOver:
         spans, begins = (scale.y, scale.x), (corner.y, corner.x)
         where = label_place(image, position, own, of_labels, spans, begins)
         return self._drawn(picture, values, where, facts, image)
+
+    def _surface(self, place: ShownPlace, planes: range, going_on: Callable[[], None]) -> LabelSurface | None:
+        labels, facts = self._opened(place.p)
+        image, position = self._dataset.image(place.p), self._dataset.info.positions[place.p]
+        p = self._position_in(labels, place.p)
+        own, of_labels = labels.image(p), labels.info.positions[p]
+        key = label_key(image, own, place.t, planes.start, p)
+        if key is None:
+            return None
+        itemsize = own.dtype.itemsize if own.dtype is not None else 1
+        at = stack_resolution(labels.drawn_levels(p), itemsize, MOST_LABEL_BYTES, MOST_LABELS_ALONG)
+        where = label_stack_place(image, position, own, of_labels, at, planes)
+        if is_of_masks(labels):
+
+            def masks(keys: Sequence[PlaneKey]) -> Iterator[np.ndarray]:
+                for mask in labels.iter_planes(keys, missing="fill"):
+                    going_on()
+                    yield mask
+
+            found, facts = mask_stack_as_labels(labels.info, labels.path, masks, where.zs, at.step)
+            return surface_of(LabelBlock(found, where.corner, where.step), facts.colours, self._style.opacity)
+        stack: np.ndarray | None = None
+        for i, z in enumerate(where.zs):
+            going_on()
+            with contextlib.suppress(PlaneNotStoredError):
+                plane = whole_numbers(labels.plane(key.t, p, 0, z, level=at.number))
+                part = plane[:: at.step, :: at.step]
+                if stack is None:
+                    stack = np.zeros((len(where.zs), *part.shape), part.dtype)
+                stack[i] = part
+        if stack is None:
+            return None
+        return surface_of(LabelBlock(stack, where.corner, where.step), facts.colours, self._style.opacity)
+
+    def _position_in(self, labels: Dataset, p: int) -> int:
+        """The position of the labels that belongs to position `p`."""
+        own = 0 if is_of_masks(labels) else label_position(self._dataset, p, labels)
+        if own is None:
+            raise DatasetNotFoundError(f"no labels {self._name!r} at position {p}: they are of others")
+        return own
 
     def _drawn(
         self, picture: np.ndarray, values: np.ndarray, where: LabelPlace, facts: LabelFacts, image: ImageInfo

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..engine.scene import scene_of
 from ..model import StackKey
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .film_frames import time_text
 from .scene_overlays import NOTHING_OVER
-from .scene_picture import limits_of, render_scene
+from .scene_picture import edges_judged, limits_of, render_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .view_picture import LayerLook
 
 _TIMES_LOOKED_AT = 4  # time points, for the contrast of all
-_EDGE = 64
 
 
 class SceneFilm(NamedTuple):
@@ -53,6 +53,8 @@ def limits_over(
     """The limits of channels for all of these time points, by some of them, so that no film flickers."""
     planes: list[dict[int, Plane]] = []
     info = dataset.look_at_all()
+    edges = edges_judged(scene_of(info))
+    judged: list[int] = []
     open_channels = [c for c in channels if c not in fixed]
     for t in times[:: max(1, -(-len(times) // _TIMES_LOOKED_AT))] if open_channels else ():
         keys = [
@@ -61,9 +63,10 @@ def limits_over(
             for c in open_channels
             if c in info.channels_of(info.image(p))
         ]
-        found = dataset.thumbnails(keys, _EDGE)
+        found = dataset.thumbnails(keys, max(edges))
         planes += [{key.c: plane} for key, plane in zip(keys, found, strict=True)]
-    limits = {c: limits_of(c, planes, fixed.get(c), mode) for c in channels}
+        judged += [edges[key.p] for key in keys]
+    limits = {c: limits_of(c, planes, fixed.get(c), mode, judged.__getitem__) for c in channels}
     return {c: each for c, each in limits.items() if each is not None}
 
 

@@ -14,7 +14,8 @@ from ..engine.scene import Viewport, scene_of
 from ..errors import DatasetError
 from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
-from .contrast import ContrastMode, SeenContrast, contrast_of
+from .contrast import DEFAULT_CLIP, ContrastMode, SeenContrast
+from .pooled_values import FieldValues, judged_edges
 from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, room_for_legend, tint
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ UNREADABLE, CROSS = (66, 46, 44), (205, 96, 84)
 
 _PICTURE_MARGIN_PX = 24
 _LEAST_EDGE, _LARGEST_EDGE = 16, 1024
-_PIXELS_SAMPLED = 400_000
+_LARGEST_JUDGED_EDGE = 256
 
 
 class ChannelLook(NamedTuple):
@@ -96,11 +97,9 @@ def edge_for(longest_px: float) -> int:
     return edge
 
 
-def sampled(planes: Iterable[np.ndarray]) -> np.ndarray:
-    """Pixels of several planes of one dtype, for the contrast of all of them."""
-    parts = [np.ravel(plane) for plane in planes]
-    step = max(1, sum(part.size for part in parts) // _PIXELS_SAMPLED)
-    return np.concatenate([part[::step] for part in parts]) if parts else np.zeros(0)
+def edges_judged(scene: FieldScene) -> list[int]:
+    """By position, the longest edge of the small planes by which contrast is judged: see `FieldValues`."""
+    return judged_edges(scene, _LEAST_EDGE, _LARGEST_JUDGED_EDGE)
 
 
 # ---- as a file -----------------------------------------------------------------------------------------
@@ -157,7 +156,8 @@ def render_scene(
     viewport = Viewport(*middle, um_per_px, width, height)
     shown = set(scene.within(viewport.edges).tolist())
     planes = _read(dataset, scene, sorted(shown), channels, (t, z), um_per_px, scheduler, progress)
-    seen = {c: limits_of(c, planes, looks(c)[1], mode) for c in channels}
+    edges = edges_judged(scene)
+    seen = {c: limits_of(c, planes, looks(c)[1], mode, edges.__getitem__) for c in channels}
     drawn_as = {
         c: ChannelLook(limits, looks(c)[0], gamma(c)) for c, limits in seen.items() if limits is not None
     }
@@ -236,20 +236,33 @@ def _read(
 
 
 def limits_of(
-    c: int, planes: Sequence[Mapping[int, Plane]], fixed: Limits | None, mode: ContrastMode
+    c: int,
+    planes: Sequence[Mapping[int, Plane]],
+    fixed: Limits | None,
+    mode: ContrastMode,
+    edge_of: Callable[[int], int],
 ) -> Limits | None:
-    """The limits of a channel: `fixed`, else what the small planes of fields, by channel, suggest."""
+    """The limits of a channel: `fixed`, else what the small planes of fields, by channel, suggest.
+
+    `edge_of`: of each of `planes`, see `edges_judged`.
+    """
     if fixed is not None:
         return fixed
-    seen = SeenContrast()
-    by_type: dict[np.dtype, list[np.ndarray]] = {}
-    for of_field in planes:
-        plane = of_field.get(c)
-        if plane is not None and plane.pixels is not None and plane.state is not PlaneState.FILLED:
-            by_type.setdefault(plane.pixels.dtype, []).append(plane.pixels)
-    for pixels in by_type.values():
-        seen.add(contrast_of(sampled(pixels)))
-    return seen.limits(ContrastMode.RUN if mode is ContrastMode.PLANE else mode, 0.1) or (0.0, 1.0)
+    values, seen = FieldValues(), SeenContrast()
+    values.put(
+        c,
+        {
+            i: plane.pixels
+            for i, of_field in enumerate(planes)
+            if (plane := of_field.get(c)) is not None
+            and plane.pixels is not None
+            and plane.state is not PlaneState.FILLED
+        },
+        edge_of,
+    )
+    seen.set_fields(values.contrasts(c))
+    how = ContrastMode.RUN if mode is ContrastMode.PLANE else mode
+    return seen.limits(how, DEFAULT_CLIP, is_of_fields=True) or (0.0, 1.0)
 
 
 def _filter(picture: np.ndarray, box: tuple[int, int, int, int]) -> Image.Resampling:

@@ -5,21 +5,24 @@ Everything here reads, and blocks until it has: for commands and scripts, not fo
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..engine.overview import OVERVIEW
 from ..engine.projections import RunningProjection, StackProjection
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
+from ..storage.limits import MAX_PLANE_BYTES
 from .added_up import Layer, composite
 from .colormaps import colormap_of
 from .contrast import ContrastMode, SeenContrast, contrast_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import cmap
     from PIL import Image
@@ -35,16 +38,23 @@ MOST_PIXELS = 64 * 1024**2
 
 
 class ShownPlace(NamedTuple):
-    """Which planes a picture shows; `z` is an index, or a `StackProjection` as text ("max:2-11")."""
+    """Which planes a picture shows; `z` is an index, or a `StackProjection` as text ("max:2-11").
+
+    `turn`: of a volume, by how many degrees it is turned about the vertical.
+    """
 
     t: int
     p: int
     z: int | str
+    turn: float = 0.0
 
 
 @dataclass
 class ViewPixels:
-    """The pixels of one view by channel, at `level`; `missing`: what of a channel is not stored."""
+    """The pixels of one view by channel, at `level`; `missing`: what of a channel is not stored.
+
+    At the level `OVERVIEW` they are every n-th row and column of planes too large to be read at once.
+    """
 
     image: ImageInfo
     level: int
@@ -104,13 +114,19 @@ class ViewPictures:
         self._looks = dict(looks or {})
         self._part = part
         self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
+        self._noted: dict[int, np.ndarray] = {}
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels that are drawn, in their order."""
+        return self._channels
 
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
         """Let some of these places, evenly spread, decide about the contrast of all."""
         step = max(1, -(-len(places) // most))
         for place in places[::step]:
             for c, pixels in self.pixels(place).pixels.items():
-                self._seen[c].add(contrast_of(pixels))
+                self._note(c, pixels)
 
     def pixels(self, place: ShownPlace) -> ViewPixels:
         """Read the planes of a place. Raises `DatasetError` for what cannot be read, `IndexError` outside."""
@@ -132,16 +148,35 @@ class ViewPictures:
 
     def picture(self, place: ShownPlace) -> tuple[Image.Image, ViewPixels]:
         """The picture of a place (RGB), and what it is made from; hatched if nothing is there."""
+        view = self.pixels(place)
+        return self.drawn(view, place, self._channels), view
+
+    def part_with_bar(self, picture: Image.Image) -> tuple[int, int, int, int]:
+        """The part of one of its pictures that a scale bar is drawn on: left, top, right, bottom."""
+        return 0, 0, picture.width, picture.height
+
+    def drawn(
+        self, view: ViewPixels, place: ShownPlace, channels: Sequence[int], look: LayerLook | None = None
+    ) -> Image.Image:
+        """The picture (RGB) of these channels of a view, hatched if nothing of them is there.
+
+        Says in `view` how large a pixel of it is. `look`: how they are drawn instead of as usual.
+        """
         from PIL import Image
 
-        view = self.pixels(place)
-        layers = [Layer(pixels, self._limits(c, pixels), *self._look(c)) for c, pixels in view.pixels.items()]
+        shown = [(c, view.pixels[c]) for c in channels if c in view.pixels]
+        layers = [Layer(pixels, self._limits(c, pixels), *(look or self._look(c))) for c, pixels in shown]
         height, width = layers[0].pixels.shape if layers else self._shape(place.p, view.level)
         picture = Image.fromarray(composite(layers, height, width))
         if not layers:
-            _hatch(picture)
+            hatch(picture)
         if self._part is not None:
             picture = self._with_labels(picture, place) if layers else picture
+            if (
+                self._longest is not None and self._part.share > 1
+            ):  # what is black around it takes memory, too
+                smaller = self._longest / (self._part.share * max(picture.size))
+                picture = _resized(picture, view, min(smaller, 1.0), Image.Resampling.BOX)
             picture = picture.crop(_pixels(self._part, *picture.size))
         longest = max(picture.size)
         if self._longest is not None and longest > self._longest:
@@ -151,7 +186,7 @@ class ViewPictures:
             picture = _resized(picture, view, larger, Image.Resampling.NEAREST)
         if layers and self._part is None:
             picture = self._with_labels(picture, place)
-        return picture, view
+        return picture
 
     def _with_labels(self, picture: Image.Image, place: ShownPlace) -> Image.Image:
         from PIL import Image
@@ -167,38 +202,61 @@ class ViewPictures:
         dataset = self._dataset
         if not isinstance(place.z, str):
             z = dataset.z_at(place.p, place.z, level)
-            return dataset.plane(place.t, place.p, own_c, z, level=level), ""
+            return self._plane(PlaneKey(place.t, place.p, own_c, z), level), ""
         projection = StackProjection.of_text(place.z)
         planes = projection.planes_of(max(dataset.image(place.p).n_z, 1))
         zs = dict.fromkeys(dataset.z_at(place.p, z, level) for z in planes)
         keys = [PlaneKey(place.t, place.p, own_c, z) for z in zs]
         running = RunningProjection(projection.how)
-        for plane in dataset.iter_planes(keys, level, missing="leave out"):
+        for plane in self._stored(keys, level):
             running.add(plane)
         if not running.n:
-            dataset.plane(*keys[0], level=level)  # raises, and says why
+            self._plane(keys[0], level)  # raises, and says why
         name = dataset.image(place.p).channels[own_c].name
         said = f"{name}: {projection.how} of {running.n} of {len(keys)} planes: the others are not stored"
         return running.result(), said if running.n < len(keys) else ""
 
+    def _plane(self, key: PlaneKey, level: int) -> np.ndarray:
+        dataset = self._dataset
+        return dataset.overview(*key) if level == OVERVIEW else dataset.plane(*key, level=level)
+
+    def _stored(self, keys: Sequence[PlaneKey], level: int) -> Iterator[np.ndarray]:
+        """Those of which anything is stored."""
+        if level != OVERVIEW:
+            yield from self._dataset.iter_planes(keys, level, missing="leave out")
+            return
+        for key in keys:
+            with contextlib.suppress(PlaneNotStoredError):
+                yield self._plane(key, level)
+
     def _limits(self, c: int, pixels: np.ndarray) -> Limits:
         if c in self._fixed:
             return self._fixed[c]
-        seen = self._seen[c]
-        seen.add(contrast_of(pixels))
-        limits = seen.limits(self._mode, 0.1)
+        self._note(c, pixels)
+        limits = self._seen[c].limits(self._mode, 0.1)
         assert limits is not None, "it has just been seen"
         return limits
+
+    def _note(self, c: int, pixels: np.ndarray) -> None:
+        """Let pixels decide about the contrast of a channel, once each."""
+        if self._noted.get(c) is not pixels:
+            self._noted[c] = pixels
+            self._seen[c].add(contrast_of(pixels))
 
     def _look(self, c: int) -> LayerLook:
         return self._looks.get(c) or LayerLook(colormap_of(self._dataset.info.channels[c]))
 
     def _shape(self, p: int, level: int) -> tuple[int, int]:
+        if level == OVERVIEW:
+            return self._dataset.drawn_level(p, 1, 1).shape
         sizes = self._dataset.level_at(p, level).sizes if level else self._dataset.image(p).level.sizes
         return sizes.y, sizes.x
 
     def _level(self, p: int) -> int:
-        """The coarsest level that is still as large as wanted, or the finest that is not too large."""
+        """The coarsest level that is still as large as wanted, or the finest that is not too large.
+
+        `OVERVIEW` if even the coarsest is too large to be read at once.
+        """
         levels = self._dataset.levels(p)
         longest = self._longest
         if longest is not None and self._part is not None:
@@ -211,17 +269,22 @@ class ViewPictures:
                 wanted = number
         while wanted + 1 < len(levels) and levels[wanted].sizes.y * levels[wanted].sizes.x > MOST_PIXELS:
             wanted += 1
-        return wanted
+        sizes, dtype = levels[wanted].sizes, self._dataset.image(p).dtype
+        is_readable = sizes.y * sizes.x * (dtype.itemsize if dtype is not None else 1) <= MAX_PLANE_BYTES
+        return wanted if is_readable else OVERVIEW
 
     def _um_per_px(self, p: int, image: ImageInfo, level: int) -> tuple[float, float] | None:
         if image.pixel_size_um is None:
             return None
-        scale = self._dataset.level_at(p, level).scale if level else image.level.scale
-        y = (image.pixel_size_y_um or image.pixel_size_um) * scale.y
-        return y, (image.pixel_size_x_um or image.pixel_size_um) * scale.x
+        if level == OVERVIEW:
+            down, across = self._dataset.drawn_level(p, 1, 1).spans
+        else:
+            _, down, across = self._dataset.level_at(p, level).scale if level else image.level.scale
+        y = (image.pixel_size_y_um or image.pixel_size_um) * down
+        return y, (image.pixel_size_x_um or image.pixel_size_um) * across
 
 
-def _hatch(picture: Image.Image) -> None:
+def hatch(picture: Image.Image) -> None:
     """A missing picture must not look like a black one."""
     from PIL import ImageDraw
 

@@ -136,6 +136,10 @@ class DiskCachedSource(Source):
         """See `Source.look`."""
         return self._source.look()
 
+    def may_be_another(self) -> bool:
+        """Same as the source's."""
+        return self._source.may_be_another()
+
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """Same as the source's."""
         return self._source.versions(keys, level)

@@ -1,20 +1,25 @@
-"""Zeros in files that have room for what is still to be written, for whoever follows them meanwhile.
+"""Zeros in files that have room for what is still to be written: what of them was written.
 
 A TIFF, an MRC file or an HDF5 dataset may be created at its full size and be filled plane by plane; a chunk
 of HDF5 may hold several planes. Programs that copy files give them their size first. What is to come reads as
-zeros, like data. As in chunks of Zarr (`zarr.growing`), only the time at which the file was written, and what
-comes later in it, give a hint.
+zeros, like data. Where the file system keeps no blocks for a plane, nobody wrote it (`storage.file_holes`).
+Elsewhere, as in chunks of Zarr (`zarr.growing`), only the time at which the file was written, and what comes
+later in it, give a hint.
 """
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, PlaneNotWrittenError
+from ..errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ..storage.activity import JUST_WRITTEN_SECONDS, PART_SECONDS, QUIET_SECONDS
 from ..storage.file_clock import FILE_CLOCK
+from ..storage.file_holes import are_holes
 from ..storage.file_versions import changed_ns
+from .missing import Found, Verdict, not_stored
+from .missing_planes import Claims, MissingPlanesOfMany
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,55 +38,153 @@ class Room(Enum):
     REST = "the rest of this plane, which alone is in the file"
 
 
-def check_written(source: Source, key: PlaneKey, level: int, pixels: np.ndarray, since_ns: int) -> None:
-    """Raise `PlaneNotWrittenError` for a plane of which nothing is there but room, or not all of it.
+class RoomAhead:
+    """Tells which planes were written of a source whose files may have room for what is to come.
 
-    A plane of zeros counts as such as long as its file was written within some seconds, in whatever order
-    planes are; within a minute if it was opened before that (`since_ns`), unless a later plane has pixels.
-    May read such planes. One that ends in zeros, alone in a file: until nothing was written for two seconds.
+    Of planes for which the file system keeps no blocks nothing is stored, whoever asks: see
+    `sources.missing`. What is told otherwise is told to whoever follows the source. Any thread; blocks on
+    disk.
     """
-    if pixels[-1:].any() or (room := source.room_ahead(key, level)) is Room.NONE:
-        return
-    (version,) = source.versions([key], level)
-    if version is None:
-        return
-    age = _age_s(version)
-    if room is Room.REST:
-        if age < PART_SECONDS:
-            raise _not_written(source, pixels, "this plane ends in zeros so far")
-        return
-    longest = QUIET_SECONDS if changed_ns(version) > since_ns else JUST_WRITTEN_SECONDS
-    if age >= longest or pixels.any():
-        return
-    if age >= JUST_WRITTEN_SECONDS and any(_is_written(source, later) for later in _later(key, source.info)):
-        return
-    raise _not_written(source, pixels, "of this plane there are only zeros so far")
+
+    def __init__(self, source: Source, since_ns: int | None) -> None:
+        """`since_ns`: when it began to be followed, by the clock of its files; None if it is not."""
+        self._source = source
+        self._since_ns = since_ns
+
+    # ---- planes that were read -----------------------------------------------------------------
+
+    def check_written(self, key: PlaneKey, level: int, pixels: np.ndarray) -> None:
+        """Raise `PlaneNotStoredError` for a plane of which nothing is there but room, or not all of it.
+
+        For whoever follows: a plane of zeros counts as such as long as its file was written within some
+        seconds, in whatever order planes are, and if the file was seen to be written, unless a later plane
+        has pixels. May read such planes. One that ends in zeros, alone in a file: until nothing was written
+        for two seconds.
+        """
+        source = self._source
+        if not source.may_have_room:
+            return
+        fill = source.value_of_room()
+        if not _is_all(pixels[-1:], fill) or (room := source.room_ahead(key, level)) is Room.NONE:
+            return
+        (version,) = source.versions([key], level)
+        if version is None:
+            return
+        age_s, is_followed = _age_s(version), self._since_ns is not None
+        if room is Room.REST:
+            if is_followed and age_s < PART_SECONDS:
+                raise self._not_written(pixels, "this plane ends in zeros so far")
+        elif _is_all(pixels, fill):
+            if is_followed and age_s < JUST_WRITTEN_SECONDS:
+                raise self._not_written(pixels, "of this plane there are only zeros so far")
+            if _are_holes(source, [key], level)[0]:
+                raise self._of_hole(key, level, pixels)
+            is_doubtful = self._was_seen(version) if is_followed else fill != 0
+            if is_doubtful and not any(_is_written(source, later) for later in _later(key, source.info)):
+                if is_followed and age_s < QUIET_SECONDS:
+                    raise self._not_written(pixels, "of this plane there are only zeros so far")
+                said = f"{source.info.name}: of this plane nothing is stored but zeros"
+                verdict = Verdict(Found.ABSENT, "nor of any later one, in a file with room for them")
+                raise not_stored(said, (pixels.shape[0], pixels.shape[1]), _value_of(pixels), verdict)
+
+    def check_part(self, key: PlaneKey, level: int, pixels: np.ndarray) -> None:
+        """The same for a part of a plane, as far as the file system tells."""
+        source = self._source
+        if not source.may_have_room or not _is_all(pixels, source.value_of_room()):
+            return
+        if _are_holes(source, [key], level)[0]:
+            raise self._of_hole(key, level, pixels)
+
+    def _was_seen(self, version: str) -> bool:
+        """Whether the file was written while the source was followed."""
+        return self._since_ns is not None and changed_ns(version) > self._since_ns
+
+    def _not_written(self, pixels: np.ndarray, why: str) -> PlaneNotWrittenError:
+        error = PlaneNotWrittenError(f"{self._source.info.name} is being written: {why}")
+        error.plane_shape, error.is_expected = (pixels.shape[0], pixels.shape[1]), True
+        return error
+
+    def _of_hole(self, key: PlaneKey, level: int, pixels: np.ndarray) -> PlaneNotStoredError:
+        said = f"{self._source.info.name}: nothing is stored for this plane, for which the file has room"
+        (found,) = self._judged([key])
+        why = {Found.FILL: "later ones are stored", Found.EXPECTED: "the dataset is being written"}
+        verdict = Verdict(found, why.get(found, "nor for any later one"))
+        shape = self._source.plane_shape(key, level) or (pixels.shape[0], pixels.shape[1])
+        return not_stored(said, shape, _value_of(pixels), verdict)
+
+    # ---- many planes ---------------------------------------------------------------------------
+
+    def are_stored(self, keys: Sequence[PlaneKey], stored: Sequence[bool | None]) -> list[bool | None]:
+        """`Source.are_stored`, with False for planes in holes.
+
+        For whoever follows, None for those that are zeros perhaps, in files just written.
+        """
+        source = self._source
+        answers = list(stored)
+        if not source.may_have_room:
+            return answers
+        is_hole = _are_holes(source, keys)
+        versions = source.versions(keys) if self._since_ns is not None else [None] * len(keys)
+        for i, (key, version) in enumerate(zip(keys, versions, strict=True)):
+            if answers[i] and is_hole[i]:
+                answers[i] = False
+            elif answers[i] and version is not None and _age_s(version) < JUST_WRITTEN_SECONDS:
+                answers[i] = None if source.room_ahead(key) is Room.PLANES else True
+        return answers
+
+    def missing_as(self, keys: Sequence[PlaneKey], found: Sequence[Found]) -> list[Found]:
+        """`Source.missing_as`, also of planes in holes."""
+        answers = list(found)
+        if not self._source.may_have_room:
+            return answers
+        at = [i for i, is_hole in enumerate(_are_holes(self._source, keys)) if is_hole]
+        for i, judged in zip(at, self._judged([keys[i] for i in at]), strict=True):
+            answers[i] = judged
+        return answers
+
+    def _judged(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """What each of these planes counts as, which are holes."""
+        source = self._source
+        versions = source.versions(keys)
+        n_fresh, is_on = set(), False
+        if self._since_ns is not None:
+            for key, version in zip(keys, versions, strict=True):
+                age_s = math.inf if version is None else _age_s(version)
+                is_on |= age_s < (QUIET_SECONDS if self._was_seen(version or "") else JUST_WRITTEN_SECONDS)
+                if age_s < JUST_WRITTEN_SECONDS:
+                    n_fresh.add(key)
+        many = MissingPlanesOfMany(
+            lambda asked: [
+                bool(is_stored) and not is_hole
+                for is_stored, is_hole in zip(
+                    source.are_stored(asked), _are_holes(source, asked), strict=True
+                )
+            ],
+            leaves_out_blank=False,
+        )
+        claims = Claims(None, lambda: is_on)
+        return many.of(keys, source.info, lambda _p: claims, n_fresh.__contains__)
 
 
-def _not_written(source: Source, pixels: np.ndarray, why: str) -> PlaneNotWrittenError:
-    error = PlaneNotWrittenError(f"{source.info.name} is being written: {why}")
-    error.plane_shape, error.is_expected = (pixels.shape[0], pixels.shape[1]), True
-    return error
+def _are_holes(source: Source, keys: Sequence[PlaneKey], level: int = 0) -> list[bool]:
+    return are_holes(source.stretches(keys, level))
 
 
-def without_doubtful(
-    source: Source, keys: Sequence[PlaneKey], stored: Sequence[bool | None]
-) -> list[bool | None]:
-    """`Source.are_stored`, with None for planes that are stored as zeros perhaps, in files just written."""
-    versions = source.versions(keys)
-    return [
-        None
-        if is_stored
-        and version is not None
-        and _age_s(version) < JUST_WRITTEN_SECONDS
-        and source.room_ahead(key) is Room.PLANES
-        else is_stored
-        for key, is_stored, version in zip(keys, stored, versions, strict=True)
-    ]
+def _is_all(pixels: np.ndarray, value: float) -> bool:
+    """Whether all pixels have a value, which may be NaN."""
+    if value == 0:
+        return not pixels.any()
+    is_it = pixels != pixels if math.isnan(value) else pixels == value
+    return bool(is_it.all())
+
+
+def _value_of(pixels: np.ndarray) -> np.generic:
+    value: np.generic = pixels.flat[0]
+    return value
 
 
 def _age_s(version: str) -> float:
-    return (FILE_CLOCK.now_ns() - changed_ns(version)) / 1e9
+    return FILE_CLOCK.age_s(changed_ns(version))
 
 
 def _later(key: PlaneKey, info: DatasetInfo) -> Iterator[PlaneKey]:

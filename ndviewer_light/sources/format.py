@@ -52,6 +52,13 @@ class Format(ABC):
         """
         return None
 
+    def open_set_of(self, path: str, options: StorageOptions = None) -> Source | None:
+        """Open the dataset of this format that a local file is one of many of; None if it is of none.
+
+        Asked where the file by itself is a plane, or a stack.
+        """
+        return None
+
     @abstractmethod
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """Open the dataset at `path` (or URL), reading its metadata only; raises a `DatasetError`.

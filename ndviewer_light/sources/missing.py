@@ -18,8 +18,15 @@ no format tells which. Black where nothing was acquired is as wrong as a blank m
 7. Otherwise *not acquired*: time points and positions without a single plane are what an aborted run leaves.
    It is said as "empty or not acquired", as a run of blank planes leaves the same.
 
+A plane that is the fill value all over in a chunk that it shares with others counts as one of which nothing
+is stored: its writer may not have come to it (`shared_chunks`).
+
 What a plane is that counts as not acquired depends on the rest of the dataset (`state_of_missing`): *pending*
 while others of it, perhaps of other positions, are being written. What goes away is no sign of that.
+
+In a file that has room for all planes, nothing is stored of those of which the file system has kept no blocks
+(`storage.file_holes`). Its writers leave out nothing that is blank, so that rule 6 is none there: the rest of
+a stack was not acquired either.
 
 A plane that counts as its fill value has pixels in every way out, and on screen a note that nothing is
 stored. Pending and not acquired are states without pixels, and a `PlaneNotStoredError` for scripts. Without a
@@ -95,6 +102,7 @@ class Surroundings:
 
     `complete` is the dataset's own claim. `first_stored` returns the first of some planes (t, c, z) of which
     anything is stored, or None; it is given at most `looks` of them. It and `is_being_written` may block.
+    `leaves_out_blank`: whether writers do: else a plane without any later one is not the rest of a stack.
     """
 
     sizes: Plane3
@@ -103,6 +111,7 @@ class Surroundings:
     is_being_written: Callable[[], bool]
     stored: tuple[Plane3, ...] = ()
     looks: int = LOOKS
+    leaves_out_blank: bool = True
 
 
 def judge(plane: Plane3, around: Surroundings) -> Verdict:
@@ -117,6 +126,8 @@ def judge(plane: Plane3, around: Surroundings) -> Verdict:
         return Verdict(Found.FILL, "later ones are stored")
     if around.is_being_written():
         return Verdict(Found.EXPECTED, "the dataset is being written")
+    if not around.leaves_out_blank:
+        return Verdict(Found.ABSENT, "nor for any later one")
     if not _any(around, lambda each: each[0] == plane[0], _same_stack(plane, around.sizes)):
         return Verdict(Found.ABSENT, "nor for others of this time point and position")
     return Verdict(Found.FILL, "others of the same stack are stored")

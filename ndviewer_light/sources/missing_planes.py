@@ -55,13 +55,26 @@ class MissingPlanesOfMany:
     `are_stored`: that of the source; None counts as missing.
     """
 
-    def __init__(self, are_stored: Callable[[Sequence[PlaneKey]], list[bool | None]]) -> None:
+    def __init__(
+        self, are_stored: Callable[[Sequence[PlaneKey]], list[bool | None]], *, leaves_out_blank: bool = True
+    ) -> None:
+        """`leaves_out_blank`: see `missing.Surroundings`."""
         self._are_stored = are_stored
+        self._leaves_out_blank = leaves_out_blank
         self._lock = threading.Lock()  # guards the following
         self._looked: _LookedFor | None = None
 
-    def of(self, keys: Sequence[PlaneKey], info: DatasetInfo, claims: Callable[[int], Claims]) -> list[Found]:
+    def of(
+        self,
+        keys: Sequence[PlaneKey],
+        info: DatasetInfo,
+        claims: Callable[[int], Claims],
+        is_fresh: Callable[[PlaneKey], bool] = lambda key: False,
+    ) -> list[Found]:
         """What each of these planes counts as that were found missing; `claims` is asked by position.
+
+        `is_fresh(key)`: whether files that the plane may come into were written within the last seconds, so
+        that it is expected whatever is there already.
 
         What a position has no place for, as others have, has no fill value.
         """
@@ -76,7 +89,7 @@ class MissingPlanesOfMany:
             planes = [(keys[i].t, keys[i].c, keys[i].z) for i in at]
             with contextlib.suppress(NDViewerError, IndexError):  # what it claims cannot be read
                 for i, each in zip(at, self._of_position(p, planes, sizes, claims(p)), strict=True):
-                    found[i] = each
+                    found[i] = Found.EXPECTED if is_fresh(keys[i]) else each
         return found
 
     def saw(self, keys: Sequence[PlaneKey], stored: Sequence[bool | None]) -> None:
@@ -103,11 +116,12 @@ class MissingPlanesOfMany:
         self._look_for_later(p, stored, at)
         with self._lock:
             self._looked = _LookedFor(p, stored, self._since(p))
-        is_fill = _has_later(stored)[at]
+        is_fill = has_later(stored == _STORED)[at]
         if not is_fill.all() and claims.is_being_written():
             return [Found.FILL if fill else Found.EXPECTED for fill in is_fill.tolist()]
-        is_in_begun = (stored == _STORED).any(axis=(1, 2))[at[0]]
-        return [Found.FILL if fill else Found.ABSENT for fill in (is_fill | is_in_begun).tolist()]
+        if self._leaves_out_blank:
+            is_fill |= (stored == _STORED).any(axis=(1, 2))[at[0]]
+        return [Found.FILL if fill else Found.ABSENT for fill in is_fill.tolist()]
 
     def _start(self, p: int, sizes: Plane3) -> np.ndarray:
         with self._lock:
@@ -131,7 +145,7 @@ class MissingPlanesOfMany:
         looks = iter(_LOOKS)
         n = next(looks)
         while True:
-            undecided = missing[0][~_has_later(stored)[missing]]
+            undecided = missing[0][~has_later(stored == _STORED)[missing]]
             if not undecided.size:
                 return
             first = int(undecided.min())
@@ -145,9 +159,9 @@ class MissingPlanesOfMany:
             n = next(looks, n)
 
 
-def _has_later(stored: np.ndarray) -> np.ndarray:
-    """Of each plane (t, c, z), whether one is stored of which none of t, c and z is smaller."""
-    later: np.ndarray = stored == _STORED
-    for axis in range(3):
+def has_later(is_stored: np.ndarray) -> np.ndarray:
+    """Of each plane, along any axes, whether it or one is stored of which no index is smaller."""
+    later: np.ndarray = is_stored
+    for axis in range(is_stored.ndim):
         later = np.flip(np.logical_or.accumulate(np.flip(later, axis), axis=axis), axis)
     return later

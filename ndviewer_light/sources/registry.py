@@ -42,7 +42,7 @@ from ..storage.bytes import (
 from ..storage.file_kinds import looks_like
 from ..storage.limits import error_of_os
 from ..storage.local_files import check_regular
-from ..storage.offered import access_options, offered
+from ..storage.offered import ALONE, access_options, offered
 from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
 
@@ -78,12 +78,17 @@ IMAGES = "images.format:ImagesFormat"
 """Asked last: it takes any folder with images in it, also one of which another package knows more."""
 
 
+_SINGLE_FILES = ("tiff", "images")
+"""Formats of files that may be one plane of many."""
+
+
 def open_source(path: str, options: StorageOptions = None) -> Source:
     """Open the dataset at a path or URL, ``file.h5::/path/inside`` for one inside a file.
 
     The option "format" says what it is. Else a file at a URL is recognised by its beginning, read once for
     this and for opening it, and by its name only if that tells nothing; a file on this machine by its name
-    first, and by its beginning if it is not what it is called. Blocks on disk or network. Raises a
+    first, and by its beginning if it is not what it is called. The option "alone" opens one image by itself,
+    also if its name makes it one of a set. Blocks on disk or network. Raises a
     `DatasetError` that names the path and what was expected there.
     """
     path = absolute(path)
@@ -92,6 +97,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     else:
         _check_there(split_inner(path)[0])
     options = dict(options or {})
+    is_alone = options.pop(ALONE, "").lower() in ("yes", "true", "1")
     if named := options.pop(FORMAT, ""):
         return _format_named(named).open(path, options)
     if options.get("pattern"):  # the user has declared these to be images, and how they are named
@@ -102,9 +108,12 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
         if look.error is not None and not _may_be_a_folder(chosen, look.error):
             raise look.error
         if chosen is _built_in(ZARR) and is_url(path):
-            return _open_store_or_folder(path, options, is_page=look.is_page)
+            return _open_store_or_folder(path, options, look)
         if chosen is not None:
-            return _opened_as(chosen, path, options)
+            source = _opened_as(chosen, path, options)
+            return (
+                source if is_alone or chosen.name not in _SINGLE_FILES else _set_around(source, path, options)
+            )
     if is_url(path) and scheme_of(path) not in WEB_SCHEMES + SHARE_SCHEMES:
         raise unknown_scheme(path)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
@@ -128,22 +137,50 @@ def _opened_as(chosen: Format | InstalledFormat, path: str, options: Mapping[str
         return by_beginning.open(path, options)
 
 
-def _open_store_or_folder(url: str, options: Mapping[str, str], *, is_page: bool) -> Source:
+def _set_around(source: Source, path: str, options: Mapping[str, str]) -> Source:
+    """The set that an image file on this machine is a part of, if it is a plane or a stack by itself."""
+    info = source.info
+    may_be_part = len(info.positions) == info.n_t == 1 and len(info.channels) in (1, 3)  # one, or colours
+    if is_url(path) or not may_be_part or not os.path.isfile(path):
+        return source
+    found = _built_in(IMAGES).open_set_of(path, options)
+    if found is None:
+        return source
+    source.close()
+    return found
+
+
+def _open_store_or_folder(url: str, options: Mapping[str, str], look: _FirstLook) -> Source:
     """Open the OME-Zarr at a URL or, if there is none, what the server says is in the folder.
 
-    The folder first where a page is at the address, which is probably that of its links.
+    The folder first where a page is at the address, which is probably that of its links. Raises why the
+    address itself was refused, rather than a file below it that nobody asked for.
     """
     zarr = _built_in(ZARR)
-    if is_page and not zarr.is_certain(url) and (found := _in_folder_on_server(url, options, BUILT_IN)):
+    certain, is_page, refused = zarr.is_certain(url), look.is_page, look.error
+    if is_page and not certain and (found := _in_folder_on_server(url, options, BUILT_IN)):
         return found
     try:
         return zarr.open(url, options)
+    except DatasetPermissionError:
+        if isinstance(refused, DatasetPermissionError) and not is_page:
+            raise refused from None
+        raise
     except DatasetNotFoundError:
-        if zarr.is_certain(url) or is_page:
+        if is_page and refused is not None and not _is_listed(url, options):
+            raise refused from None  # it is no page of links
+        if certain or is_page:
             raise
         if found := _in_folder_on_server(url, options, BUILT_IN[1:]):
             return found
         raise
+
+
+def _is_listed(url: str, options: Mapping[str, str]) -> bool:
+    """Whether the server says what is in a folder."""
+    from ..storage.trees.folder_on_server import folder_on_server  # most datasets are local
+
+    return folder_on_server(url, options) is not None
 
 
 def _in_folder_on_server(url: str, options: Mapping[str, str], formats: Sequence[str]) -> Source | None:

@@ -10,13 +10,15 @@ import contextlib
 import dataclasses
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..errors import DatasetError, DatasetReplacedError
-from ..storage.bytes import is_url, split_inner
+from ..errors import DatasetError, DatasetReorderedError, DatasetReplacedError, PlaneNotStoredError
+from ..storage.bytes import check_still_there, is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import birth_ns
-from .filled_in_advance import check_written, without_doubtful
+from .differing_datasets import has_fewer, has_other_planes, is_smaller
+from .filled_in_advance import RoomAhead
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
 if TYPE_CHECKING:
@@ -32,47 +34,8 @@ _Answer = TypeVar("_Answer")
 
 _METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
-
-
-def has_other_planes(old: DatasetInfo, new: DatasetInfo) -> bool:
-    """Whether planes of both cannot be of one dataset: size or dtype differ, or there are fewer channels.
-
-    Positions are compared with themselves: one may differ from others, and may not have been looked at yet,
-    so that what was known of it was assumed.
-    """
-    if old is new or old.dtype is None or new.dtype is None:  # of what is not written yet anything may come
-        return False
-    if _is_other(old.groups[0], new.groups[0]):
-        return True
-    both = (old.images.keys() & new.images.keys()) - old.assumed - new.assumed
-    return any(_is_other(old.images[p], new.images[p]) for p in both)
-
-
-def _is_other(old: ImageInfo, new: ImageInfo) -> bool:
-    was, now = ((image.dtype, image.height, image.width) for image in (old, new))
-    return was != now or len(new.channels) < len(old.channels)
-
-
-def _is_smaller(old: DatasetInfo, new: DatasetInfo) -> bool:
-    return new.n_t < old.n_t or new.n_z < old.n_z
-
-
-def _has_fewer(old: DatasetInfo, new: DatasetInfo) -> bool:
-    if not {p.label for p in old.positions} <= {p.label for p in new.positions}:
-        return True
-    # of a dataset just opened the sizes are those of the first position: a well that was added may be begun
-    is_of_same_image = old.positions[0].label == new.positions[0].label
-    return is_of_same_image and _is_smaller(old, new)
-
-
-def said_of_both(old: DatasetInfo, new: DatasetInfo) -> str:
-    """How two datasets differ: ``was 32×32 uint16, is 40×40 uint8``."""
-    was, now = ([f"{info.height}×{info.width} {info.dtype}"] for info in (old, new))
-    for axis in "tpcz":
-        if old.sizes[axis] != new.sizes[axis]:
-            was.append(f"{axis} {old.sizes[axis]}")
-            now.append(f"{axis} {new.sizes[axis]}")
-    return f"was {', '.join(was)}, is {', '.join(now)}" if was != now else f"both are {was[0]}"
+_TRIED_AGAIN_SECONDS = 5.0
+"""When what is on a server could not be opened to see whether it is another dataset."""
 
 
 class _Stamp(NamedTuple):
@@ -120,10 +83,15 @@ class ReplaceableSource(Source):
     def __init__(self, path: str, opened: Callable[[], Source]) -> None:
         """`opened` opens the dataset at `path`; called now, and whenever another one may lie there."""
         self._path = path
+        self._file = None if is_url(path) else split_inner(path)[0]
+        self._unopened: tuple[int, int] | None = None  # device and inode of what cannot be opened there
         self._open_source = opened
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._closed = False
+        self._doubted: float | None = (
+            None  # when to see what lies on a server, if that may be another dataset
+        )
         self._followed = False
         self._since_ns = FILE_CLOCK.now_ns()
         self._opened = self._open_now()
@@ -136,9 +104,11 @@ class ReplaceableSource(Source):
             info = self._opened.source.info  # known, not looked up
             if info is not self._of_source:
                 # a file of which more is there may turn out to have other axes than its first pages
-                is_shrunk = _is_smaller(self._of_source, info)
+                is_shrunk = is_smaller(self._of_source, info)
                 is_another = has_other_planes(self._of_source, info)
                 self._learn(info, is_another=is_another or is_shrunk, is_completed=not is_another)
+                if is_shrunk and not is_another:  # as long as it was it is not the one that was opened
+                    self._opened = self._opened._replace(at_first=info)
             return self._info
 
     @property
@@ -161,18 +131,26 @@ class ReplaceableSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: self._read_plane(source, key, level))
+        return self._of_one_dataset(lambda source: self._read_plane(source, key, level), is_read=True)
 
     def _read_plane(self, source: Source, key: PlaneKey, level: int) -> np.ndarray:
         pixels = self._fitting(source.read_plane(key, level), key.p, level)
-        if self._followed:
-            check_written(source, key, level, pixels, self._since_ns)
+        RoomAhead(source, self._seen_since).check_written(key, level, pixels)
+        return pixels
+
+    @property
+    def _seen_since(self) -> int | None:
+        return self._since_ns if self._followed else None
+
+    def _read_region(self, source: Source, key: PlaneKey, region: Region, level: int) -> np.ndarray:
+        pixels = self._of_type(source.read_region(key, region, level), key.p)
+        RoomAhead(source, self._seen_since).check_part(key, level, pixels)
         return pixels
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Same as the source's."""
         return self._of_one_dataset(
-            lambda source: self._of_type(source.read_region(key, region, level), key.p)
+            lambda source: self._read_region(source, key, region, level), is_read=True
         )
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
@@ -195,7 +173,7 @@ class ReplaceableSource(Source):
         self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
     ) -> list[OfPixels | None]:
         """Same as the source's."""
-        return self._of_one_dataset(lambda source: source.read_small_planes(planes, then))
+        return self._of_one_dataset(lambda source: source.read_small_planes(planes, then), is_read=True)
 
     def image(self, p: int) -> ImageInfo:
         """Same as the source's."""
@@ -234,6 +212,7 @@ class ReplaceableSource(Source):
         """Look whether another dataset lies at the path; if not, as the source has it."""
         self._look()
         self._of_one_dataset(lambda source: source.refresh())
+        self._look_if_doubted()
         return self.info
 
     def follow(self) -> None:
@@ -246,6 +225,7 @@ class ReplaceableSource(Source):
         """See `Source.look`; the same as `refresh` otherwise."""
         self._look()
         self._of_one_dataset(lambda source: source.look())
+        self._look_if_doubted()
         return self.info
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
@@ -266,15 +246,26 @@ class ReplaceableSource(Source):
         return self._opened.source.leaves_out_empty
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
-        """Same as the source's; None for what may be room in a file that is being written."""
-        source = self._opened.source
-        stored = source.are_stored(keys)
-        is_doubtful = self._followed and source.may_have_room
-        return without_doubtful(source, keys, stored) if is_doubtful else stored
+        """Same as the source's; None for what may be room in a file being written, or out of reach."""
+
+        def asked(opened: _AtPath) -> list[bool | None]:
+            stored = opened.source.are_stored(keys)
+            if False in stored and self._is_gone(opened):
+                stored = [each or None for each in stored]
+            return RoomAhead(opened.source, self._seen_since).are_stored(keys, stored)
+
+        return self._of_open_one(asked)
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
         """Same as the source's."""
-        return self._opened.source.look_up_stored(key)
+        opened = self._opened
+        is_stored = opened.source.look_up_stored(key)
+        (is_stored,) = RoomAhead(opened.source, self._seen_since).are_stored([key], [is_stored])
+        return None if is_stored is False and self._is_gone(opened) else is_stored
+
+    def _is_gone(self, opened: _AtPath) -> bool:
+        """Whether the dataset itself cannot be reached any more, so that nothing in it can be missing."""
+        return self._file is not None and opened.stamp is not None and not os.path.exists(self._file)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """Same as the source's."""
@@ -282,7 +273,12 @@ class ReplaceableSource(Source):
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
-        return self._opened.source.missing_as(keys)
+
+        def asked(opened: _AtPath) -> list[Found]:
+            found = opened.source.missing_as(keys)
+            return RoomAhead(opened.source, self._seen_since).missing_as(keys, found)
+
+        return self._of_open_one(asked)
 
     @property
     def landmark(self) -> str | None:
@@ -298,27 +294,57 @@ class ReplaceableSource(Source):
             FILE_CLOCK.start_over()
         opened.source.close()
 
+    def _of_open_one(self, asked: Callable[[_AtPath], _Answer]) -> _Answer:
+        """What `asked` returns of a source that was not closed meanwhile, as its file was written."""
+        for _ in range(_MAX_REPLACED):
+            opened = self._opened
+            answer = asked(opened)
+            if self._opened is opened:
+                break
+        return answer
+
     # ---- another dataset -----------------------------------------------------------------------
 
-    def _of_one_dataset(self, asked: Callable[[Source], _Answer]) -> _Answer:
-        """What `asked` returns or raises of a dataset that lies at the path still when it is done."""
+    def _of_one_dataset(self, asked: Callable[[Source], _Answer], *, is_read: bool = False) -> _Answer:
+        """What `asked` returns or raises of a dataset that lies at the path still when it is done.
+
+        `is_read`: pixels, of which those of another one may look the same.
+        """
         for _ in range(_MAX_REPLACED):
             opened = self._opened
             try:
                 answer = asked(opened.source)
-            except DatasetReplacedError:
-                self._look(replaced=opened)
+            except DatasetReplacedError as error:
+                self._look(replaced=opened, is_reordered=isinstance(error, DatasetReorderedError))
                 if self._opened is opened:
                     raise
             except Exception as error:
                 if isinstance(error, DatasetError):
                     self._look()  # invalid data may belong to another dataset
                 if self._opened is opened:
+                    if isinstance(error, PlaneNotStoredError) and self._is_gone(opened):
+                        check_still_there(str(self._file))
                     raise  # otherwise it failed because its source was closed, or read another dataset
             else:
+                if is_read:
+                    self._look_if_elsewhere(opened)
                 if self._opened is opened:
                     return answer
         raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
+
+    def _look_if_elsewhere(self, opened: _AtPath) -> None:
+        """Look for another dataset if another file or folder lies at the path; takes a microsecond else."""
+        if self._file is None or opened.stamp is None:
+            return
+        try:
+            found = os.stat(self._file)
+        except (OSError, ValueError):  # what can still be read of it counts
+            return
+        now = (found.st_dev, found.st_ino)
+        if now not in (opened.stamp.place[:2], self._unopened):
+            self._look()
+            if self._opened is opened:
+                self._unopened = now  # not tried again with every read
 
     def _fitting(self, pixels: np.ndarray, p: int, level: int) -> np.ndarray:
         """`pixels`, after a look at the disk if they are unlike what is known of their position."""
@@ -335,10 +361,11 @@ class ReplaceableSource(Source):
             self._look()
         return pixels
 
-    def _look(self, replaced: _AtPath | None = None) -> None:
+    def _look(self, replaced: _AtPath | None = None, *, is_reordered: bool = False) -> None:
         """Open what lies at the path if it is another dataset, and close the one before.
 
-        `replaced`: one whose source has found that out by itself.
+        `replaced`: one whose source has found that out by itself. `is_reordered`: it is the same, in another
+        order.
         """
         with self._looking:
             opened = self._opened
@@ -356,8 +383,9 @@ class ReplaceableSource(Source):
                 fresh = self._open_now()
             except DatasetError:  # none, or not all of it yet; what cannot be read says so itself
                 return
-            is_another = replaced is not None or _is_another(opened, fresh)
-            keeps = not is_another and _grows_by_itself(opened, fresh)
+            is_cut = replaced is None and _is_cut_by_itself(opened, fresh)
+            is_another = replaced is not None or (not is_cut and _is_another(opened, fresh))
+            keeps = is_cut or (not is_another and _grows_by_itself(opened, fresh))
             is_another |= not keeps and _counts_otherwise(opened.source.info, fresh)
             with self._lock:
                 if self._closed:
@@ -366,9 +394,31 @@ class ReplaceableSource(Source):
                     old, self._opened = fresh, opened._replace(stamp=fresh.stamp, at_first=fresh.at_first)
                 else:
                     old, self._opened = opened, fresh
-                    is_completed = replaced is None and _is_more_of(opened, fresh, self._path)
+                    is_more = replaced is None and _is_more_of(opened, fresh, self._path)
+                    is_completed = is_reordered or is_more
                     self._learn(fresh.at_first, is_another=is_another, is_completed=is_completed)
             old.source.close()
+
+    def _look_if_doubted(self) -> None:
+        """Where only opening it tells, open what lies at the path; keep that if it is of another format."""
+        with self._looking:
+            opened, now = self._opened, time.monotonic()
+            if opened.source.may_be_another():
+                self._doubted = now
+            if self._doubted is None or self._doubted > now:
+                return
+            try:
+                fresh = self._open_now()
+            except DatasetError:  # not all of it is there yet, or the server does not answer
+                self._doubted = time.monotonic() + _TRIED_AGAIN_SECONDS
+                return
+            self._doubted = None
+            with self._lock:
+                is_another = not self._closed and fresh.at_first.format != opened.at_first.format
+                if is_another:
+                    self._opened = fresh
+                    self._learn(fresh.at_first, is_another=True)
+            (opened if is_another else fresh).source.close()
 
     def _open_now(self) -> _AtPath:
         stamp = _stamp(self._path, None)  # before: what changes meanwhile is looked at again
@@ -382,7 +432,7 @@ class ReplaceableSource(Source):
 
 def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:
     old, new = opened.at_first, fresh.at_first
-    if has_other_planes(old, new) or _has_fewer(old, new) or old.format != new.format:
+    if has_other_planes(old, new) or has_fewer(old, new) or old.format != new.format:
         return True
     has_grown = old.sizes != new.sizes
     return not has_grown and _place(opened) != _place(fresh)
@@ -409,7 +459,19 @@ def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
         known = opened.source.refresh()
     except DatasetError:
         return False
-    return not (has_other_planes(known, fresh.at_first) or _has_fewer(fresh.at_first, known))
+    return not (has_other_planes(known, fresh.at_first) or has_fewer(fresh.at_first, known))
+
+
+def _is_cut_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
+    """Whether the source that was opened knows by itself that it is shorter now, and nothing else is new."""
+    if _place(opened) != _place(fresh) or not is_smaller(opened.at_first, fresh.at_first):
+        return False
+    try:
+        known = opened.source.refresh()
+    except DatasetError:
+        return False
+    is_same = known.channels == fresh.at_first.channels and known.positions == fresh.at_first.positions
+    return is_same and known.sizes == fresh.at_first.sizes and not has_other_planes(known, fresh.at_first)
 
 
 def _is_more_of(opened: _AtPath, fresh: _AtPath, path: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..model import LabelFacts
+from ..storage.activity import QUIET_SECONDS
 from ..storage.file_clock import FILE_CLOCK
 from ..storage.file_versions import changed_ns, settled
 from ..storage.freed_memory import are_same
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region, StackKey
+    from ..storage.file_holes import Stretch
 
 StorageOptions = Mapping[str, str] | None
 """How the storage is accessed on which a dataset lies ("endpoint", "anonymous", …)."""
@@ -31,8 +33,6 @@ MAX_FILES_LOOKED_AT = 512
 
 _READ_AGAIN = 2
 """How many times at most a plane is read again because it was written while it was read."""
-_BEING_WRITTEN_NS = 60 * 10**9
-"""What has not been written for so long is not looked at once more after it was read."""
 
 AT_ONCE = 4
 """How many planes are read at a time from disks: more would only wait for each other."""
@@ -220,11 +220,12 @@ class Source(ABC):
         return pixels[region.slices]
 
     def thumbnails(
-        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False
+        self, keys: Sequence[StackKey], edge: int, *, for_view: bool = False, seconds_after: float = 0.0
     ) -> list[MadeThumbnail] | None:
         """Small pictures, of a source that makes them elsewhere; None: see `engine.thumbnail_maker`.
 
         `for_view`: somebody is looking; what is to be kept of them on disk is written once nobody waits.
+        `seconds_after`: what others that are wanted will take.
         """
         return None
 
@@ -262,10 +263,20 @@ class Source(ABC):
     def follow(self) -> None:  # noqa: B027  most formats need not know
         """From now on somebody follows what is written: what was just written may be incomplete."""
 
+    def keep_stored_order(self) -> None:  # noqa: B027  most give pixels as they have them
+        """From now on whoever reads wants pixels in the order in memory in which they are stored."""
+
     def has_only_grown(self) -> bool:
         """Whether what lies at the path now is what was opened, with more appended to it.
 
         False where only opening it again tells.
+        """
+        return False
+
+    def may_be_another(self) -> bool:
+        """Whether something has changed that says what lies at the path, so that it is to be opened again.
+
+        Asked after `look` and `refresh`; True once for each change. Files on this machine tell by themselves.
         """
         return False
 
@@ -321,7 +332,7 @@ class Source(ABC):
         version = self._settled_version(key, level)
         pixels = _read_from(self, key, level, region)
         for _ in range(_READ_AGAIN):
-            if version is None or FILE_CLOCK.now_ns() - changed_ns(version) > _BEING_WRITTEN_NS:
+            if version is None or FILE_CLOCK.age_s(changed_ns(version)) > QUIET_SECONDS:
                 break
             (after,) = self.versions([key], level)
             if after is None or settled(after) == settled(version):
@@ -341,6 +352,18 @@ class Source(ABC):
         Blocks on disk. Raises nothing.
         """
         return Room.NONE
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int = 0) -> list[tuple[Stretch, ...]]:
+        """Where the pixels of each plane are in a local file with holes; () where holes tell nothing.
+
+        That is where what is stored is compressed, or has no place before it is written, and of a file for
+        one plane alone. May hold other planes too. Blocks on disk. Raises nothing.
+        """
+        return [()] * len(keys)
+
+    def value_of_room(self) -> float:
+        """What pixels read as for which there is room, but that nobody wrote."""
+        return 0.0
 
     def settling_s(self, key: PlaneKey, level: int = 0) -> float:
         """A file of this plane that was written more recently may be half written, and nothing would tell."""

@@ -43,7 +43,6 @@ def stored_by_versions(source: Source, keys: Sequence[PlaneKey]) -> list[bool | 
 
 def _judged(versions: Sequence[str | None], *, complete: bool | None) -> list[bool | None]:
     sharing = Counter(map(settled, filter(None, versions)))
-    quiet_ns = FILE_CLOCK.now_ns() - int(QUIET_SECONDS * 1e9)
     answers: list[bool | None] = []
     for version in versions:
         if version is None:
@@ -51,7 +50,8 @@ def _judged(versions: Sequence[str | None], *, complete: bool | None) -> list[bo
         elif is_nothing(version):
             answers.append(False)
         else:
-            may_be_filled = not complete and sharing[settled(version)] > 1 and changed_ns(version) > quiet_ns
+            is_shared = not complete and sharing[settled(version)] > 1
+            may_be_filled = is_shared and FILE_CLOCK.age_s(changed_ns(version)) < QUIET_SECONDS
             answers.append(None if may_be_filled else True)
     return answers
 

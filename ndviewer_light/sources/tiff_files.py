@@ -9,10 +9,11 @@ import contextlib
 import os
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DatasetNotFoundError, PlaneNotStoredError
+from ..errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ..metadata.tiff_evidence import read_documents
 from ..storage.bytes import is_url
 from ..storage.bytes_pool import BytesPool
@@ -23,13 +24,16 @@ from ..storage.decoding.tiff_pages import TiffPages
 from ..storage.open_bytes import open_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..metadata.tiff_evidence import Reading
     from ..storage.bytes import Bytes
     from ..storage.local_files import LinkGuard
 
 _MAX_OPEN = 16
+_MAX_REMEMBERED = 4096
+"""Of so many files on servers it is known which version was opened."""
+_FILES_ASKED_AT_ONCE = 32
 
 
 class UnderstoodTiff:
@@ -59,15 +63,26 @@ class UnderstoodTiff:
             return self._reading
 
 
+class _OnServer(NamedTuple):
+    """A file on a server as it was opened last, and the version that it has now, as far as is known."""
+
+    file: Bytes
+    version: str | None
+
+
 class TiffFiles:
     """Files by path or URL; any thread."""
 
     def __init__(self, options: Mapping[str, str] | None, links: LinkGuard | None = None) -> None:
         """`links` checks local files before they are opened."""
         self.links = links
+        self.options = options
+        """With which files on servers are accessed."""
         self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_OPEN)
         self._lock = threading.Lock()  # guards the following
         self._known: OrderedDict[str, UnderstoodTiff] = OrderedDict()
+        self._on_server: OrderedDict[str, _OnServer] = OrderedDict()  # by URL, the last one used at the end
+        self._changes: dict[str, int] = {}  # how often a file on a server was found to have changed
 
     @contextlib.contextmanager
     def bytes_of(self, path: str) -> Iterator[Bytes]:
@@ -75,7 +90,9 @@ class TiffFiles:
         if self.links is not None:
             self.links.check([path])
         try:
-            with self._pool.opened(_key_of(path)) as file:
+            with self._pool.opened(self.key_of(path)) as file:
+                if is_url(path):
+                    self._note(path, file)
                 yield file
         except DatasetNotFoundError as error:
             raise PlaneNotStoredError(f"{error} (yet)") from error
@@ -93,12 +110,80 @@ class TiffFiles:
             if known is not None and known.file is file:
                 self._known.move_to_end(path)
                 return known
-        found = UnderstoodTiff(file, None if is_url(path) else known)
+        found = UnderstoodTiff(file, known)
         with self._lock:
             self._known[path] = found
             while len(self._known) > _MAX_OPEN:
                 self._known.popitem(last=False)
         return found
+
+    # ---- files on servers ----------------------------------------------------------------------
+
+    def _note(self, path: str, file: Bytes) -> None:
+        with self._lock:
+            known = self._on_server.get(path)
+            if known is None or known.file is not file:
+                self._on_server[path] = _OnServer(file, file.version)
+            self._on_server.move_to_end(path)
+            while len(self._on_server) > _MAX_REMEMBERED:
+                self._on_server.popitem(last=False)
+
+    def opened_so_far(self) -> list[str]:
+        """The URLs of files that were opened, the last one used at the end."""
+        with self._lock:
+            return list(self._on_server)
+
+    @property
+    def n_changes(self) -> int:
+        """How often files on servers were found to have changed so far, by whoever asked."""
+        with self._lock:
+            return sum(self._changes.values())
+
+    def version(self, path: str) -> str | None:
+        """The version of a file on a server as it is known, see `Bytes.version`; sends nothing."""
+        with self._lock:
+            known = self._on_server.get(path)
+        return known.version if known is not None else None
+
+    def ask_for_changes(self, paths: Iterable[str]) -> list[str]:
+        """Those of these URLs at which another version lies than is known: it is opened from now on.
+
+        A small request for each that was opened, all together. Blocks on the network; raises nothing.
+        """
+        with self._lock:
+            asked = {path: self._on_server[path] for path in paths if path in self._on_server}
+        if not asked:
+            return []
+        try:
+            with ThreadPoolExecutor(min(_FILES_ASKED_AT_ONCE, len(asked)), "ndviewer-changes") as pool:
+                now = dict(zip(asked, pool.map(_version_now, asked.values()), strict=True))
+        except RuntimeError:  # the program is ending, and starts no threads any more
+            return []
+        changed = [path for path, version in now.items() if version not in (None, asked[path].version)]
+        for path in changed:
+            with self._lock:
+                if self._on_server.get(path) is not asked[path]:  # somebody else has found out
+                    continue
+                before = self._key_of_url(path)
+                self._on_server[path] = asked[path]._replace(version=now[path])
+                self._changes[path] = self._changes.get(path, 0) + 1
+            self._pool.let_go(before)
+        return changed
+
+    def key_of(self, path: str) -> str:
+        """A key for the file's current version: a replaced file is opened again."""
+        if is_url(path):
+            with self._lock:
+                return self._key_of_url(path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return path
+        return f"{path}\0{status.st_ino}.{status.st_size}.{status.st_mtime_ns}"
+
+    def _key_of_url(self, path: str) -> str:
+        n = self._changes.get(path, 0)
+        return f"{path}\0{n}" if n else path
 
     def close(self) -> None:
         """Close all files; reads in progress end with an error. May be called twice."""
@@ -118,15 +203,11 @@ def is_tiff_file(file: Bytes) -> bool:
     return file.size >= 8 and file.read(0, 4) in TIFF_STARTS
 
 
-def _key_of(path: str) -> str:
-    """A key for the file's current version: a replaced file is opened again."""
-    if is_url(path):
-        return path
+def _version_now(known: _OnServer) -> str | None:
     try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return f"{path}\0{status.st_ino}.{status.st_size}.{status.st_mtime_ns}"
+        return known.file.version_now()
+    except DatasetError:
+        return None
 
 
 def _path_of(key: str) -> str:

@@ -20,6 +20,7 @@ from ..errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
+from .file_versions import settled
 from .limits import error_of_os
 from .local_files import open_descriptor
 from .presentable import presentable
@@ -152,12 +153,22 @@ class Bytes(ABC):
         """A name for exactly these bytes, for persistent caches; None if none is reliable."""
         return None
 
-    def is_current(self) -> bool | None:
-        """Whether the file is still the one that was opened, by a small request; None if that cannot tell.
+    @property
+    def version(self) -> str | None:
+        """The version of a file on a server as it was opened, see `file_versions`; None if unknown."""
+        return None
+
+    def version_now(self) -> str | None:
+        """The version of the file that lies there now, by a small request; None if that cannot be told.
 
         Raises a `DatasetError` if it cannot be asked.
         """
         return None
+
+    def is_current(self) -> bool | None:
+        """Whether the file is still the one that was opened, see `version_now`; None if that cannot tell."""
+        now = self.version_now()
+        return None if now is None else settled(now) == settled(self.version or "")
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
@@ -287,6 +298,10 @@ class LocalBytes(Bytes):
         self._file = None
 
 
+_BEYOND_ALL_FILES = 2**63
+"""No file of any system has so many bytes, and Python refuses to ask."""
+
+
 class _Descriptor:
     """An open file descriptor, closed when nobody refers to it any more.
 
@@ -313,6 +328,8 @@ class _Descriptor:
 
 def _pread(file: _Descriptor, offset: int, length: int) -> bytes:
     parts: list[bytes] = []
+    if offset >= _BEYOND_ALL_FILES:  # what a damaged file says
+        return b""
     while length > 0 and (part := file.read(offset, length)):
         parts.append(part)
         offset, length = offset + len(part), length - len(part)

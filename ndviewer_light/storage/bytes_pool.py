@@ -98,6 +98,13 @@ class BytesPool:
         for file in surplus:
             file.close()
 
+    def let_go(self, name: str) -> None:
+        """Close a file that will not be asked for again, unless it is in use."""
+        with self._lock:
+            file = self._files.pop(name, None) if name not in self._users else None
+        if file is not None:
+            file.close()
+
     def _surplus(self) -> list[Bytes]:
         """Remove surplus idle files; the lock is held."""
         idle = [name for name in self._files if name not in self._users]

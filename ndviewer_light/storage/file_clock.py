@@ -7,6 +7,7 @@ a file that is looked at again and again, and has changed, was written in betwee
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _MOST_BETWEEN_NS = 60 * 10**9
 _ALIKE_NS = 2 * 10**9
 """Clocks that differ by less are taken to be one: times of files may be whole seconds, or two."""
 _MAX_FILES_TIMED = 4096
+_MAX_AHEAD = 64
 
 
 class FileClock:
@@ -25,6 +27,7 @@ class FileClock:
     def __init__(self) -> None:
         self._seen: dict[Hashable, tuple[int, int]] = {}  # when it was changed, and when that was seen
         self._behind_ns = 0  # how much later ours is
+        self._ahead: list[tuple[int, float]] = []  # times to come, ascending, and when each was first seen
 
     def note(self, file: Hashable, changed_ns: int) -> None:
         """A file was looked at, which was changed at `changed_ns` by its own clock (ns since 1970)."""
@@ -39,9 +42,26 @@ class FileClock:
         is_one_clock = -_ALIKE_NS <= late <= now - before[1] + _ALIKE_NS
         self._behind_ns = 0 if is_one_clock else late
 
+    def age_s(self, changed_ns: int) -> float:
+        """How long ago (s) something was written whose file says `changed_ns`.
+
+        Of a time that is still to come by that clock, as of files that were copied from a machine whose clock
+        is wrong by hours: how long ago one that says as much or more was first seen.
+        """
+        late_ns = self.now_ns() - changed_ns
+        if late_ns >= -_ALIKE_NS:
+            return late_ns / 1e9
+        ahead, now = self._ahead, time.monotonic()
+        at = bisect_left(ahead, (changed_ns, float("-inf")))
+        if at < len(ahead):
+            return now - ahead[at][1]
+        self._ahead = [*ahead[-_MAX_AHEAD:], (changed_ns, now)]
+        return 0.0
+
     def start_over(self) -> None:
         """From now on other files are followed, perhaps elsewhere: their clock is ours until they tell."""
         self._behind_ns = 0
+        self._ahead = []
 
     def now_ns(self) -> int:
         """The time by that clock, as far as it is known; else ours."""

@@ -3,7 +3,9 @@
 glibc gives each thread an arena, up to eight per core, and keeps what was freed there. Of a dataset that was
 closed that is tens of megabytes, in pieces that the next dataset does not fit into, so that a program with
 many runs would grow with each. Of what lies at the end of an arena, up to 64 MB, not even `malloc_trim` hands
-anything back: so what is large and made in threads gets memory of its own.
+anything back: so what is large and made in threads gets memory of its own. The last few pieces of that are
+kept for the next arrays of the same size, because a new piece is zeroed by the system first, which takes as
+long as to copy a plane into it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import math
 import mmap
 import sys
 import threading
+import weakref
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,41 +27,68 @@ if TYPE_CHECKING:
 
 _LARGE = 1024**2
 """Smaller arrays are no worse in the allocator's memory, and quicker to have."""
+_LARGEST_SPARE = 16 * 1024**2
+"""Bytes; larger pieces are not kept."""
 _ROWS = 64
 """Compared at a time."""
+
+_spare: deque[mmap.mmap] = deque(maxlen=4)
+"""Pieces of memory that nobody uses, the newest last. Any thread may call its methods at any time."""
 
 
 def hand_back() -> None:
     """Return freed pages to the system; some milliseconds, without the interpreter's lock. Any thread.
 
-    Where the C library has no such call, nothing happens.
+    Where the C library has no such call, only those of `array_of_its_own` are returned.
     """
+    _spare.clear()
     trim = _trim()
     if trim is not None:
         trim(0)
 
 
 def array_of_its_own(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """A new array, not initialised, whose memory the system has again as soon as nobody uses it."""
+    """A new array, not initialised, in memory of its own.
+
+    The system has that again when nobody uses it and a few more were freed, or `hand_back` was called.
+    """
     return _mapped(shape, dtype) if _is_worth_it(shape, dtype) else np.empty(shape, dtype)
 
 
 def zeros_of_their_own(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """`array_of_its_own`, of zeros."""
-    return _mapped(shape, dtype) if _is_worth_it(shape, dtype) else np.zeros(shape, dtype)
+    return _mapped(shape, dtype, anew=True) if _is_worth_it(shape, dtype) else np.zeros(shape, dtype)
 
 
 def _is_worth_it(shape: tuple[int, ...], dtype: np.dtype) -> bool:
     return math.prod(shape) * dtype.itemsize >= _LARGE and sys.platform.startswith("linux")
 
 
-def _mapped(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def _mapped(shape: tuple[int, ...], dtype: np.dtype, *, anew: bool = False) -> np.ndarray:
     n_bytes = math.prod(shape) * dtype.itemsize
-    memory = mmap.mmap(-1, n_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with contextlib.suppress(OSError):  # where the system has no large pages
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    array: np.ndarray = np.ndarray(shape, dtype, buffer=memory)
-    return array
+    memory = None if anew else _taken(n_bytes)
+    if memory is None:
+        memory = mmap.mmap(-1, n_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with contextlib.suppress(OSError):  # where the system has no large pages
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    # the base of the array and of all its views: it ends with the last of them
+    use: np.ndarray = np.ndarray(n_bytes, np.uint8, buffer=memory)
+    if n_bytes <= _LARGEST_SPARE:
+        weakref.finalize(use, _spare.append, memory).atexit = False
+    return use.view(dtype).reshape(shape)
+
+
+def _taken(n_bytes: int) -> mmap.mmap | None:
+    """A spare piece of this size, which is the caller's from now on."""
+    for _ in range(len(_spare)):
+        try:
+            memory = _spare.pop()
+        except IndexError:  # another thread was quicker
+            return None
+        if len(memory) == n_bytes:
+            return memory
+        _spare.appendleft(memory)  # of another size: among those that go first
+    return None
 
 
 def are_same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -72,10 +103,10 @@ def are_same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def has_memory_of_its_own(array: np.ndarray) -> bool:
     """Whether an array is one of `array_of_its_own`, or a view of it, and nothing else is in its memory."""
-    base: object = array.base
-    if isinstance(base, np.ndarray) and base.nbytes == array.nbytes:  # turned
-        base = base.base
-    return isinstance(base, mmap.mmap) and len(base) == array.nbytes
+    base = array.base
+    if not isinstance(base, np.ndarray):  # of arrays made of bytes it is those
+        return False
+    return base.nbytes == array.nbytes and isinstance(base.base, mmap.mmap)
 
 
 class Turnover:

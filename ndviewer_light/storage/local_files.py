@@ -10,6 +10,7 @@ import errno
 import functools
 import os
 import stat
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import NotRegularFileError, UntrustedReferenceError
@@ -36,6 +37,8 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
 )
 _TYPE = 0o170000  # the file type bits of a mode
+_FINE_SECONDS = 1.0  # six folders above each chunk take as long as a tenth of reading it
+_MOST_FINE = 10_000
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # 0 on Windows
 _CANNOT_BE_OPENED = (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP, errno.EISDIR)
 _IS_LINK = (errno.ELOOP, errno.EMLINK, getattr(errno, "EFTYPE", errno.ELOOP))  # Linux, FreeBSD, NetBSD
@@ -112,8 +115,9 @@ def check_regular(path: str, status: os.stat_result) -> None:
 class LinkGuard:
     """Which files belong to a dataset: all in its folders, except symbolic links that lead out of them.
 
-    Any thread; every call accesses the disk, since a writer may be at work. No protection against somebody
-    who can change the folder while it is read, and so can read the disk anyway.
+    Any thread. Files are looked at in every call, since a writer may be at work; folders found to be fine are
+    looked at again after a second. No protection against somebody who can change the folder while it is read,
+    and so can read the disk anyway.
     """
 
     def __init__(
@@ -125,6 +129,8 @@ class LinkGuard:
         """
         self._folders = tuple(dict.fromkeys(folder.rstrip(os.sep) for folder in folders))
         self._said = named
+        self._fine: set[str] = set()  # folders, since `_fine_since`
+        self._fine_since = 0.0
         self.follows = follows_links(options)
 
     @functools.cached_property
@@ -136,8 +142,9 @@ class LinkGuard:
         """Raise `UntrustedReferenceError` if one of these paths leads out of the dataset.
 
         `NotRegularFileError` if one of them is neither a regular file nor a folder. Paths that do not
-        exist are fine. Costs one `lstat` per file, and per folder between it and the dataset's. `seen`
-        are the folders found to be fine in the same reading, which need no second look; it is added to.
+        exist are fine. Costs one `lstat` per file, and per folder between it and the dataset's that was not
+        looked at in the last second. `seen` are the folders found to be fine in the same reading, however
+        long that takes; it is added to.
         """
         paths = list(paths)
         for path in paths:
@@ -153,9 +160,15 @@ class LinkGuard:
         """Like `check`, for the folders of these files, not the files."""
         if self.follows:
             return
-        seen = set() if seen is None else seen
+        seen = self._recently_fine() if seen is None else seen
         for folder in {path.rpartition(os.sep)[0] for path in paths} - seen:
             self._check_folder(folder, seen)
+
+    def _recently_fine(self) -> set[str]:
+        now = time.monotonic()
+        if not 0 <= now - self._fine_since < _FINE_SECONDS or len(self._fine) > _MOST_FINE:
+            self._fine, self._fine_since = set(), now
+        return self._fine
 
     def _check_folder(self, path: str, seen: set[str]) -> None:
         top = self._folder_of(path)
@@ -163,9 +176,14 @@ class LinkGuard:
             self._judge(path)
             return
         while len(path) > len(top) and path not in seen:
-            if is_link(path):
-                self._judge(path)
-            seen.add(path)
+            try:
+                status = os.lstat(path)
+            except (OSError, ValueError):  # does not exist yet: it may become a link
+                pass
+            else:
+                if _leads_on(status):
+                    self._judge(path)
+                seen.add(path)
             path = path.rpartition(os.sep)[0]
 
     def _check_odd(self, path: str) -> None:
@@ -199,9 +217,12 @@ class LinkGuard:
 def is_link(path: str) -> bool:
     """Whether `path` is a symbolic link, or its Windows equivalent."""
     try:
-        status = os.lstat(path)
+        return _leads_on(os.lstat(path))
     except (OSError, ValueError):
         return False
+
+
+def _leads_on(status: os.stat_result) -> bool:
     return stat.S_ISLNK(status.st_mode) or bool(getattr(status, "st_reparse_tag", 0))
 
 

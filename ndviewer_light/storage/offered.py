@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from .bytes import Bytes
 
+ALONE = "alone"
+"""The storage option that opens one image by itself, also if its name makes it one of a set."""
 # options that say how a dataset is read; all others say how its server is accessed
-_OF_READING = ("allow_outside", "follow_links", "pattern", "format", "axes")
+_OF_READING = ("allow_outside", "follow_links", "pattern", "format", "axes", ALONE)
 
 
 class _Offer(NamedTuple):

@@ -17,6 +17,8 @@ from .file_versions import version_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WORTH_LISTING = 32
+"""From so many files on, their folder is listed rather than asked for each of them."""
 LISTING_SHARE = 1 / 50
 """The largest share of the time that goes into listing the same folder again."""
 MAX_FOUND_BY_NAME = 1_000
@@ -61,7 +63,7 @@ class WatchedFolders:
         else:
             in_turn = [self._others[0] for _ in range(min(_IN_TURN, len(self._others))) if self._turn()]
             asked = list(dict.fromkeys((*self._recent, *in_turn)))
-        found = [folder for folder in asked if version_of(folder) != self._listed[folder].version]
+        found = [folder for folder in asked if self.has_changed(folder)]
         for folder in found:
             self._note_change(folder)
         return found
@@ -75,6 +77,10 @@ class WatchedFolders:
         self._recent[folder] = None
         while len(self._recent) > _RECENT:
             del self._recent[next(iter(self._recent))]
+
+    def has_changed(self, folder: str) -> bool:
+        """Whether one has changed since it was listed."""
+        return version_of(folder) != self._listed[folder].version
 
     def may_list(self, folder: str) -> bool:
         """Whether enough time has passed since a folder was listed, for what that cost."""

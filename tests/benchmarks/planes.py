@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _AGAIN = 1000
+_KEPT = 4
 _SIZE = 2048
 _SHAPE = (1, 4, 4, _SIZE, _SIZE)
 _NAMES = {"none": "uncompressed", "fast": "lz4", "balanced": "zstd sharded"}
@@ -52,8 +53,7 @@ def _plane_figures(image: Path, compression: str, transposed: bool, name: str) -
             "raw C": lambda c, z: array[0, c, z].read().result(),
             "dask": lambda c, z: dask_array[0, c, z].compute(),
         }
-        kept: deque[object] = deque(maxlen=16)
-        ms = medians({name: _each(read, kept) for name, read in reads.items()}, rounds=25)
+        ms = medians({name: _each(read) for name, read in reads.items()}, rounds=25)
     limit = ms["limit"]
     peers = {"limit": limit, "raw stored": ms["raw stored"], "raw C": ms["raw C"], "dask": ms["dask"]}
     yield at_most(
@@ -75,12 +75,14 @@ def _plane_figures(image: Path, compression: str, transposed: bool, name: str) -
     )
 
 
-def _each(read: Callable[[int, int], object], kept: deque[object]) -> Callable[[], object]:
+def _each(read: Callable[[int, int], object]) -> Callable[[], object]:
     """A call that reads the next plane each time, and keeps it for a while as a cache would.
 
-    Without keeping, whoever comes next gets memory that is still warm: 1 ms in favour of chance.
+    Without keeping, whoever comes next gets memory that is still warm: 1 ms in favour of chance. Each way
+    keeps its own, so that none gets what another has given back.
     """
     planes = itertools.cycle([(c, z) for z in range(_SHAPE[2]) for c in range(_SHAPE[1])])
+    kept: deque[object] = deque(maxlen=_KEPT)
     return lambda: kept.append(read(*next(planes)))
 
 

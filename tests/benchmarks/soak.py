@@ -60,6 +60,16 @@ class Samples:
         self.descriptors.append(process.num_fds())
         self.threads.append(process.num_threads())
 
+    def lowest_per_minute(self, values: Sequence[float]) -> float:
+        """How fast the lowest of each minute rise after the warm-up: what stays when planes were freed."""
+        begin = self.at[int(len(values) * _WARM_UP)]
+        lowest: dict[int, float] = {}
+        for at, value in zip(self.at, values, strict=True):
+            if at >= begin:
+                minute = int((at - begin) // 60)
+                lowest[minute] = min(value, lowest.get(minute, value))
+        return slope(list(lowest.values())) if len(lowest) > 1 else 0.0
+
     def per_minute(self, values: Sequence[float]) -> float:
         """How fast one of them rises after the warm-up."""
         begin = int(len(values) * _WARM_UP)
@@ -183,7 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         values = getattr(samples, name)
         print(
             f"{name:12} {values[int(len(values) * _WARM_UP)]:8.1f} -> {values[-1]:8.1f} {unit:2} "
-            f"slope {samples.per_minute(values):+.3f} {unit} per minute"
+            f"slope {samples.per_minute(values):+.3f} {unit} per minute, "
+            f"of the lowest of each minute {samples.lowest_per_minute(values):+.3f}"
         )
     if options.json is not None:
         options.json.write_text(json.dumps(samples.__dict__), encoding="utf-8")

@@ -14,6 +14,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer  # noqa: E402
 from ndviewer_light.gui.viewer import LightweightViewer  # noqa: E402
 from ndviewer_light.gui.windows.application import application  # noqa: E402
 from ndviewer_light.model import PlaneState  # noqa: E402
+from tests.event_loop import wait  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,24 +29,8 @@ class Loop:
         self.app = application()
 
     def wait(self, ready: Callable[[], bool], timeout_s: float = 30.0) -> None:
-        """Run the event loop until `ready`, which is asked every 2 ms.
-
-        A loop of its own, not `processEvents`: that would never delete what is to be deleted later.
-        """
-        loop, look = QEventLoop(), QTimer()
-        end = time.monotonic() + timeout_s
-        answers = [False]
-
-        def ask() -> None:
-            # once is enough: the loop may ask again before it ends, when a canvas has just been built anew
-            answers[0] = answers[0] or ready()
-            if answers[0] or time.monotonic() > end:
-                loop.quit()
-
-        look.timeout.connect(ask)
-        look.start(2)
-        loop.exec() if hasattr(loop, "exec") else loop.exec_()
-        if not answers[0]:
+        """Run the event loop until `ready`, which is asked every 2 ms."""
+        if not wait(ready, timeout_s, every_ms=2):
             raise TimeoutError("the widget did not get there")
 
     def run(self, seconds: float) -> None:

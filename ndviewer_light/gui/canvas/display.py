@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..slots import safe_slot
 from .canvas_view import View
-from .hand import Hand, drag_by
+from .hand import Drags, Hand
 from .sight import Sight
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ...model import Channel
     from ...rendering.contrast import ChannelContrasts
     from ...rendering.label_surfaces import LabelSurface
+    from ...rendering.volume_rays import VolumeSight
     from .drawn_channels import DrawnChannels, DrawnLook
     from .hand import MouseTool
     from .sight import Camera
@@ -72,6 +73,7 @@ class Canvas(QWidget):
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
+        self._drags = Drags(self)
         self.tools: list[MouseTool] = []
         """What takes mouse events before they move the picture: the first that does."""
         self._shown_extent: tuple[object, ...] | None = None  # the last one known
@@ -189,7 +191,7 @@ class Canvas(QWidget):
         surface = self.surface
         if self._wanted.is_volume and surface is not None:
             self._sight.is_turned = True
-            drag_by(surface, right * _TURN_PX, down * _TURN_PX)
+            self._drags.drag(surface, right * _TURN_PX, down * _TURN_PX)
         else:
             self._hand.pan(right, down)
 
@@ -218,15 +220,23 @@ class Canvas(QWidget):
         """How the plane lies on screen; None in a volume, without a picture, and while it is hidden."""
         return None if self.isHidden() else self._sight.projection()
 
+    def volume_sight(self, *, of_part: bool) -> VolumeSight | None:
+        """From where the volume is seen, of all of it or of the part in the window; None if there is none."""
+        return self._sight.volume_sight(of_part=of_part)
+
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans, in a volume as well: it is drawn without perspective.
 
         None if unknown.
         """
+        return self.fit_and_scale()[1]
+
+    def fit_and_scale(self) -> tuple[bool, float | None]:
+        """`is_fitting` and `um_per_screen_pixel`, for half the price of both."""
+        is_fitting, scale = self._sight.fit_and_scale()
         frame = self.frame
-        if frame is None or frame.view.is_volume != self._wanted.is_volume:
-            return None
-        return self._sight.um_per_screen_pixel()
+        is_as_wanted = frame is not None and frame.view.is_volume == self._wanted.is_volume
+        return is_fitting, scale if is_as_wanted else None
 
     # ---- channels --------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class FitButton(QToolButton):
     def __init__(self, picture: QWidget) -> None:
         super().__init__(picture)
         self._picture = picture
-        self._left = BUTTON_MARGIN_PX
+        self._left = self._below = BUTTON_MARGIN_PX
         self.setText("Fit")
         self.setToolTip(f"Fit the picture to the window ({keys_of('fit')}, or a double click)")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still go to the picture
@@ -50,9 +50,9 @@ class FitButton(QToolButton):
             self.setVisible(needed)
             self._settle()
 
-    def leave_room(self, width: int) -> None:
-        """Leave so much room to its left, px, for what is always there."""
-        self._left = BUTTON_MARGIN_PX + width
+    def leave_room(self, width: int, height: int = 0) -> None:
+        """Leave so much room to its left, px, for what is always there, and below it."""
+        self._left, self._below = BUTTON_MARGIN_PX + width, BUTTON_MARGIN_PX + height
         self._settle()
 
     @safe_slot(default=False)
@@ -63,5 +63,5 @@ class FitButton(QToolButton):
 
     def _settle(self) -> None:
         self.adjustSize()
-        self.move(QPoint(self._left, self._picture.height() - self.height() - BUTTON_MARGIN_PX))
+        self.move(QPoint(self._left, self._picture.height() - self.height() - self._below))
         self.raise_()

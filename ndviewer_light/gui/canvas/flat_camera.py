@@ -35,6 +35,11 @@ class FlatCamera:
             self.refresh()
 
     @property
+    def asked(self) -> VisibleArea:
+        """What was asked for, and is seen whatever size the window becomes."""
+        return VisibleArea(self._x, self._y)
+
+    @property
     def scale(self) -> float:
         """µm per logical pixel."""
         (left, right), (top, bottom) = self._x, self._y

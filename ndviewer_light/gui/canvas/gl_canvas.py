@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtGui import QMouseEvent
 
 from ...storage import collector
 from ..ends import Owner
@@ -21,6 +22,7 @@ from . import volume_visuals
 from .display import Canvas
 from .drawn_channels import DrawnChannels
 from .frame_reads import FrameReads
+from .image_surface import ImageSurface
 from .ndv_pictures import AlongZyx, new_pictures
 from .view_arrays import ViewArrays
 from .waiting_sign import WaitingSign
@@ -51,24 +53,43 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_EMPTY_MS = 50
+"""So long a new canvas is not painted while its first frame may come: empty, it would cost as much."""
 _CHECK_MS = 100
 """By then Qt has made the context of a widget that it shows, or has failed to."""
+_MOUSE = (
+    QEvent.Type.MouseButtonPress,
+    QEvent.Type.MouseButtonRelease,
+    QEvent.Type.MouseButtonDblClick,
+    QEvent.Type.MouseMove,
+)
 
 
 class GlCanvas(Canvas):
     """A canvas of ndv; recovers from lost GL contexts."""
 
-    def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        background: Background,
+        poll: Poll,
+        built_ahead: ChannelPictures | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`built_ahead`: in which the first dataset is drawn, if there is such."""
         super().__init__(parent)
         self._poll = poll
         self._pictures: ChannelPictures | None = None
+        self._built_ahead = built_ahead
+        if built_ahead is not None:
+            built_ahead.widget.hide()
+            built_ahead.widget.setParent(self)
         self._drawn_from: Mapping[int, UploadedPicture] = {}
         self._reads: FrameReads[ArraysRead] = FrameReads(self, background, self._take)
         self._in_use = _FramesInUse()
         self._in_use.end_with(self)
         self._sign = WaitingSign(self)
         self._is_placed = False  # whether the camera has been told what to see
-        self._gl: QOpenGLWidget | None = None
+        self._gl: QOpenGLWidget | ImageSurface | None = None
         self._context: Any = None
         self._method = volume_visuals.METHODS[0]
         self._box: volume_visuals.VolumeBox | None = None
@@ -77,6 +98,9 @@ class GlCanvas(Canvas):
         self._rebuild = QTimer(self)
         self._rebuild.setSingleShot(True)
         self._rebuild.timeout.connect(self._rebuild_pictures)
+        self._empty = QTimer(self)
+        self._empty.setSingleShot(True)
+        self._empty.timeout.connect(self._paint_from_now_on)
         self._check = QTimer(self)
         self._check.setSingleShot(True)
         self._check.timeout.connect(self._on_check)
@@ -247,6 +271,14 @@ class GlCanvas(Canvas):
             self._is_placed = frame.image is not None
             self._sight.reset_view()
         pictures.canvas.refresh()
+        self._paint_from_now_on()
+
+    @safe_slot
+    def _paint_from_now_on(self) -> None:
+        self._empty.stop()
+        if self._gl is not None and not self._gl.updatesEnabled():
+            self._gl.setUpdatesEnabled(True)
+            self._check.start(_CHECK_MS)
 
     # ---- the canvas of ndv -----------------------------------------------------------------
 
@@ -254,7 +286,11 @@ class GlCanvas(Canvas):
         """Build the canvas for the current dataset; False if it was overtaken."""
         build, arrays = self._build, self._arrays
         assert arrays is not None
-        pictures = new_pictures(is_volume=arrays.view.is_volume)
+        pictures, self._built_ahead = self._built_ahead, None
+        if pictures is not None:
+            pictures.start_over(is_volume=arrays.view.is_volume)
+        else:
+            pictures = new_pictures(is_volume=arrays.view.is_volume)
         if self._is_overtaken(build):  # the event loop may run while it is built
             pictures.dispose()
             return False
@@ -268,7 +304,11 @@ class GlCanvas(Canvas):
         widget.installEventFilter(self)
         widget.setAccessibleName("Picture")
         TabFrame(widget)
-        self._gl = widget if isinstance(widget, QOpenGLWidget) else None
+        self._gl = widget if isinstance(widget, (QOpenGLWidget, ImageSurface)) else None
+        if self._gl is not None:
+            self._gl.setUpdatesEnabled(False)
+            self._empty.start(_EMPTY_MS)
+        widget.show()  # hidden, if it was built ahead; it is looked at when it is shown (`_filter`)
         widget.setMouseTracking(True)
         arrays.screen = self._screen()
         self._read()
@@ -278,6 +318,7 @@ class GlCanvas(Canvas):
         self._later.stop()
         self._rebuild.stop()
         self._check.stop()
+        self._empty.stop()
         pictures, self._pictures = self._pictures, None
         self._box, self._mesh, self._drawn_from = None, None, {}
         # a lost context took all of them with it, and in the next one these names belong to other objects
@@ -328,9 +369,26 @@ class GlCanvas(Canvas):
             self._rebuild.start(0)
 
     def _filter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if event is not None and watched is self._gl and event.type() == QEvent.Type.Show:
+        is_shown = event is not None and watched is self._gl and event.type() == QEvent.Type.Show
+        if is_shown and not self._empty.isActive():
             self._check.start(_CHECK_MS)
-        return super()._filter(watched, event)
+        if super()._filter(watched, event):
+            return True
+        if event is None or watched is not self._gl or event.type() not in _MOUSE:
+            return False
+        if self.scene() is None:  # a volume, which vispy turns
+            self._turn_volume(event)
+        return True
+
+    def _turn_volume(self, event: QEvent) -> None:
+        """Give vispy a mouse event of its own.
+
+        It keeps the last ones. Qt's are gone once they were handled, and what Qt puts in their place later,
+        of another kind, would reach Python as the mouse event that vispy still has.
+        """
+        assert self._gl is not None
+        own: Any = event.clone() if hasattr(event, "clone") else QMouseEvent(event)  # type: ignore[call-overload]  # Qt 6, Qt 5
+        self._gl.event(own)
 
     @safe_slot
     def _on_check(self) -> None:
@@ -340,9 +398,10 @@ class GlCanvas(Canvas):
     def _paint(self, event: QEvent) -> bool:
         if self._rebuild.isActive():
             return True  # the context is lost: vispy's resources no longer exist
-        self._watch_context()
-        super()._paint(event)
         assert self._gl is not None
+        self._watch_context()
+        if not isinstance(self._gl, ImageSurface) or not self._gl.is_up_to_date:
+            super()._paint(event)  # otherwise something over it has changed
         with collector.paused():  # of a window that was closed it may free what makes another context current
             self._gl.event(event)
         return True

@@ -30,10 +30,10 @@ class GoBox(QFrame):
 
     asked = Signal(str)
 
-    def __init__(self, picture: QWidget, hint: str) -> None:
+    def __init__(self, picture: QWidget) -> None:
         super().__init__(picture)
         self._picture = picture
-        self._hint = hint
+        self._hint = ""
         self._focus: QWidget | None = None  # what had it before
         self.setObjectName("go")
         colors = PanelColors.of(dark_palette())  # the picture is dark under any palette
@@ -57,8 +57,9 @@ class GoBox(QFrame):
         picture.installEventFilter(self)
         self.hide()
 
-    def ask(self) -> None:
-        """Open it, and take the focus."""
+    def ask(self, hint: str) -> None:
+        """Open it, and take the focus; `hint` says what may be typed."""
+        self._hint = hint
         color_placeholder(self.line, self._faintest)
         if self.isHidden():
             self._focus = self._picture.window().focusWidget()

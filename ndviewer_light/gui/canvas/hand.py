@@ -5,15 +5,21 @@ ndv's own cameras would let the picture be zoomed out to a dot and be pushed out
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QPointF, QRect, QSize, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QRubberBand
 
+from ..slots import safe_slot
 from .zoom import FURTHEST_OUT, VisibleArea, drag_factor, wheel_factor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from qtpy.QtWidgets import QWidget
 
     from .zoom import Scene
@@ -22,6 +28,8 @@ PAN_SHARE = 1 / 8
 """How much of the window a key moves the picture."""
 _LEAST_RECTANGLE_PX = 6
 """A smaller rectangle was a click."""
+_STEP_MS = 12
+"""vispy leaves out a move that comes within 10 ms of the one before."""
 
 
 class MouseTool(Protocol):
@@ -176,17 +184,42 @@ def _position(event: Any) -> QPointF:
     return event.position() if hasattr(event, "position") else QPointF(event.pos())
 
 
-def drag_by(widget: QWidget, right: float, down: float) -> None:
-    """Drag with the left button from the middle of a widget, by which volumes are turned."""
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    start = QPointF(widget.rect().center())
-    end = start + QPointF(right, down)
-    for kind, at, button, buttons in (
-        (QEvent.Type.MouseButtonPress, start, left, left),
-        (QEvent.Type.MouseMove, start, none, left),  # from where vispy measures
-        (QEvent.Type.MouseMove, end, none, left),
-        (QEvent.Type.MouseButtonRelease, end, left, none),
-    ):
-        on_screen = QPointF(widget.mapToGlobal(at.toPoint()))
-        event = QMouseEvent(kind, at, on_screen, button, buttons, Qt.KeyboardModifier.NoModifier)
-        QApplication.sendEvent(widget, event)
+class Drags(QObject):
+    """Drags with the left button from the middle of a widget, by which volumes are turned. GUI thread only.
+
+    One after the other, and each in two steps: what follows sooner on the last move is lost on vispy.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._steps: deque[Callable[[], None]] = deque()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_STEP_MS)
+        self._timer.timeout.connect(self._step)
+
+    def drag(self, widget: QWidget, right: float, down: float) -> None:
+        """Drag by so many pixels, soon."""
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        start = QPointF(widget.rect().center())
+        end = start + QPointF(right, down)
+        begun = (QEvent.Type.MouseButtonPress, start, left, left), (QEvent.Type.MouseMove, start, none, left)
+        ended = (QEvent.Type.MouseMove, end, none, left), (QEvent.Type.MouseButtonRelease, end, left, none)
+        self._steps += (partial(_send, widget, begun), partial(_send, widget, ended))
+        if not self._timer.isActive():
+            self._step()
+
+    @safe_slot
+    def _step(self) -> None:
+        if self._steps:
+            self._timer.start()
+            self._steps.popleft()()
+        else:
+            self._timer.stop()
+
+
+def _send(widget: QWidget, events: Iterable[tuple[Any, QPointF, Any, Any]]) -> None:
+    with contextlib.suppress(RuntimeError):  # the widget was deleted meanwhile
+        for kind, at, button, buttons in events:
+            on_screen = QPointF(widget.mapToGlobal(at.toPoint()))
+            event = QMouseEvent(kind, at, on_screen, button, buttons, Qt.KeyboardModifier.NoModifier)
+            QApplication.sendEvent(widget, event)

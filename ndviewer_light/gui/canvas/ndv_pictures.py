@@ -19,7 +19,9 @@ from vispy.visuals.transforms import MatrixTransform, STTransform
 
 from ...engine.transpose import is_transposed
 from ...storage import collector
-from .ndv_private import gl_objects_of, vispy_canvas_of, visual_of
+from ..ends import delete_later
+from .image_surface import ImageSurface, surface_that_fits
+from .vispy_scene import VispyScene, next_id
 
 try:
     from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -46,8 +48,12 @@ class AlongZyx(NamedTuple):
 class ChannelPictures:
     """What is drawn of the channels of one dataset: pictures, or volumes. GUI thread only."""
 
-    def __init__(self, canvas: ArrayCanvas, *, is_volume: bool) -> None:
+    def __init__(self, canvas: ArrayCanvas, first_id: int, *, is_volume: bool) -> None:
+        """`first_id`: `next_id()` before the canvas was made."""
         self.canvas = canvas
+        self._scene = VispyScene(self.widget, first_id)
+        self._scene.keep_from_swapping()
+        self._visuals: dict[int, Any] = {}
         self.scales = AlongZyx(1.0, 1.0, 1.0)
         """How large a pixel or voxel is."""
         self._corner = AlongZyx(0.0, 0.0, 0.0)
@@ -69,7 +75,7 @@ class ChannelPictures:
     @property
     def visuals(self) -> list[Any]:
         """What vispy draws for each channel."""
-        return [visual_of(handle) for handle in self._handles.values()]
+        return list(self._visuals.values())
 
     @property
     def world(self) -> Any:
@@ -96,6 +102,7 @@ class ChannelPictures:
         """Draw nothing of other channels."""
         for c in [c for c in self._handles if c not in channels]:
             self._handles.pop(c).remove()
+            del self._visuals[c]
             self._placed.pop(c, None)
             del self._shapes[c], self._turned[c]
 
@@ -114,7 +121,7 @@ class ChannelPictures:
             if c in self._handles:
                 self._handles[c].set_data(data)
             else:
-                self._handles[c] = self._added(data)
+                self._handles[c], self._visuals[c] = self._added(data)
                 self._dress(self._handles[c], looks[c])
         self._drawn = frozenset(channels)
         for c, handle in self._handles.items():
@@ -125,13 +132,15 @@ class ChannelPictures:
         """Whether a channel is drawn; what is kept of others may be of another plane."""
         return look.is_on and c in self._drawn
 
-    def _added(self, data: np.ndarray) -> ImageHandle:
-        canvas = self.canvas
+    def _added(self, data: np.ndarray) -> tuple[ImageHandle, Any]:
+        """A new handle, and what vispy draws for it."""
+        canvas, before = self.canvas, set(self._scene.nodes())
         canvas.set_range = _stay  # type: ignore[method-assign]  # ndv shows all of whatever is added
         try:
-            return canvas.add_volume(data) if self._is_volume else canvas.add_image(data)
+            handle = canvas.add_volume(data) if self._is_volume else canvas.add_image(data)
         finally:
             del canvas.set_range
+        return handle, next((node for node in reversed(self._scene.nodes()) if node not in before), None)
 
     def draw_as(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
         """Draw a channel in another way than before."""
@@ -159,7 +168,7 @@ class ChannelPictures:
             place = self._place_of(c, handle.data().shape)
             if c not in self._placed or not np.array_equal(place, self._placed[c]):
                 self._placed[c] = place
-                visual_of(handle).transform = self._transform(place)
+                self._visuals[c].transform = self._transform(place)
 
     def _place_of(self, c: int, uploaded: tuple[int, ...]) -> np.ndarray:
         """How large what was uploaded is drawn and where it begins (x, y, z), and whether it is turned."""
@@ -189,15 +198,11 @@ class ChannelPictures:
         they outlive it: megabytes of graphics memory for each dataset that was shown.
         """
         widget = self.widget
-        if not isinstance(widget, QOpenGLWidget) or not widget.isValid():
+        if not isinstance(widget, (QOpenGLWidget, ImageSurface)) or not widget.isValid():
             return
         with collector.paused():  # of a window that was closed it may free what makes another context current
             widget.makeCurrent()
-            objects = gl_objects_of(vispy_canvas_of(self.canvas))
-            for each in list(objects.values()):
-                if hasattr(each, "delete"):  # vispy notes those just deleted as a constant
-                    each.delete()
-            objects.clear()
+            self._scene.delete_gl_objects()
             widget.doneCurrent()
 
     def dispose(self) -> None:
@@ -205,29 +210,18 @@ class ChannelPictures:
         widget = self.widget
         self.canvas.close()
         widget.setParent(None)
-        widget.deleteLater()
+        delete_later(widget)
 
 
 def new_pictures(*, is_volume: bool) -> ChannelPictures:
     """Build a canvas; the event loop may run meanwhile."""
-    hook = sys.excepthook
+    hook, first_id = sys.excepthook, next_id()
     try:
-        canvas = get_array_canvas_class()(ArrayViewerModel())
+        with surface_that_fits():
+            canvas = get_array_canvas_class()(ArrayViewerModel())
     finally:
         sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
-    _leave_buffers_to_qt(canvas)
-    return ChannelPictures(canvas, is_volume=is_volume)
-
-
-def _leave_buffers_to_qt(canvas: ArrayCanvas) -> None:
-    """Keep vispy from swapping buffers after each draw; Qt composes the widget's frame buffer itself.
-
-    The swap reaches no screen, but waits for drawing to finish (40 ms in software) and blocks every other
-    Python thread, including the host's writer.
-    """
-    scene = vispy_canvas_of(canvas)
-    if hasattr(scene, "swap_buffers"):
-        scene.events.draw.disconnect((scene, "swap_buffers"))
+    return ChannelPictures(canvas, first_id, is_volume=is_volume)
 
 
 def _stay(*where: object, **more: object) -> None:

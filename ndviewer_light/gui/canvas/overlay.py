@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
@@ -11,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 from ...rendering.scale_bar import scale_bar
 from ..look.theme import INK, PLATE
 from ..slots import safe_slot
-from .written import Written, paint_scale_bar
+from .written import Written, paint_scale_bar, scale_bar_plate
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
@@ -35,6 +36,8 @@ _BADGE_TEXTS = {
 _LONGEST_BAR_PX, _LONGEST_BAR_SHARE = 160.0, 0.3
 """How long a small scale bar may be; the share is that of the width of the picture."""
 _TEXT_MARGIN = 12.0
+_PLATE_SIDES = 16.0
+"""Of a plate beside its text, both together."""
 _LONGEST_REASON = 600
 _MOST_BADGE_LINES = 6
 _AMBER = QColor(255, 190, 92)
@@ -54,7 +57,7 @@ class CanvasOverlay(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._name = ""
+        self._name = self._short_name = ""
         self._position = ""
         self._latency = ""
         self._note = ""
@@ -64,6 +67,7 @@ class CanvasOverlay(QWidget):
         self._kind: StateKind = "none"
         self._text = ""
         self._wait = ""
+        self._painted_reach = 0
         self._covered: QWidget | None = None
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -91,10 +95,10 @@ class CanvasOverlay(QWidget):
         """What the picture is one of, above the position; "" if there is only one."""
         return self._name
 
-    def set_name(self, name: str) -> None:
-        """Say first what it is one of, whatever is wanted beside that: "GFP"."""
-        if name != self._name:
-            self._name = name
+    def set_name(self, name: str, short: str = "") -> None:
+        """Say first what it is one of, whatever else is wanted: "GFP"; `short` where that is too long."""
+        if (name, short) != (self._name, self._short_name):
+            self._name, self._short_name = name, short
             self._changed()
 
     def position(self) -> str:
@@ -151,7 +155,7 @@ class CanvasOverlay(QWidget):
         """Write this on the picture from now on."""
         if written != self._written:
             self._written = written
-            self._changed()
+            self._changed(everywhere=True)
             self.written_changed.emit()
 
     def time(self) -> str:
@@ -188,8 +192,9 @@ class CanvasOverlay(QWidget):
             self._patience.stop()
         elif self._kind != "loading":
             self._patience.start()
+        is_tile = kind in _TILES or self._kind in _TILES
         self._kind, self._text = kind, text
-        self._changed()
+        self._changed(everywhere=is_tile)
 
     def wait(self) -> str:
         """What is being waited for, or ""."""
@@ -210,12 +215,16 @@ class CanvasOverlay(QWidget):
         text = self._text or _TILES.get(self._kind) or _BADGE_TEXTS.get(self._kind, "")
         return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
-    def _changed(self) -> None:
+    def _changed(self, *, everywhere: bool = False) -> None:
+        """Something else is said: in the top corners, unless `everywhere`; the rest is not painted."""
         said = self.shown_text() if self._kind != "none" else ""
         time = self._time if self._written.time else ""
         parts = (self._name, self._position, time, said, self._wait, self._note, self._latency)
         self.setAccessibleDescription(" · ".join(part for part in parts if part))
-        self.update()
+        if everywhere:
+            self.update()
+        else:
+            self.update(0, 0, self.width(), max(self._painted_reach, self._texts_reach()))
         self.changed.emit()
 
     @safe_slot(default=False)
@@ -230,6 +239,7 @@ class CanvasOverlay(QWidget):
     def paintEvent(self, _event: Any) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._painted_reach = self._texts_reach()
         if self._kind in _TILES:
             self._draw_tile(painter)
         if self.shows_badge():
@@ -238,15 +248,26 @@ class CanvasOverlay(QWidget):
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
-            corner = QPointF(self.width() - _TEXT_MARGIN, self.height() - _TEXT_MARGIN)
-            paint_scale_bar(painter, corner, *bar, self._written.bar)
+            paint_scale_bar(painter, self._bar_corner(), *bar, self._written.bar)
         painter.end()
+
+    def bar_plate(self) -> QRectF | None:
+        """Where the scale bar is painted; None where there is none."""
+        bar = self.scale_bar()
+        if bar is None or self._kind in _TILES:
+            return None
+        return scale_bar_plate(self.fontMetrics(), self._bar_corner(), *bar)
+
+    def _bar_corner(self) -> QPointF:
+        return QPointF(self.width() - _TEXT_MARGIN, self.height() - _TEXT_MARGIN)
 
     def _draw_position(self, painter: QPainter) -> None:
         room = self.width() - 2 * _TEXT_MARGIN
         if self.shows_badge():
             room -= self._badge_room() + _TEXT_MARGIN
         lines = self._top_lines()
+        if self._short_name and painter.fontMetrics().horizontalAdvance(self._name) > room - _PLATE_SIDES:
+            lines[0] = self._short_name
         self._plate(painter, lines, room, left_side=True)
 
     def _top_lines(self) -> list[str]:
@@ -254,6 +275,12 @@ class CanvasOverlay(QWidget):
         time = self._time if self._written.time else ""
         said = self._name, position, time, self._note, self._latency
         return [" ".join(text.split()) for text in said if text]
+
+    def _texts_reach(self) -> int:
+        """How far down the texts in the top corners reach, px."""
+        in_badge = len(self._badge_lines()) if self.shows_badge() else 0
+        lines = max(len(self._top_lines()), in_badge)
+        return math.ceil(_TEXT_MARGIN + lines * self.fontMetrics().height() + 7)
 
     def _draw_badge(self, painter: QPainter) -> None:
         dot = _AMBER if self._kind == "partial" else None
@@ -282,7 +309,7 @@ class CanvasOverlay(QWidget):
         """`lines`, each shortened to `room` px, on a dark rounded plate in a top corner."""
         metrics = painter.fontMetrics()
         indent = 14.0 if dot is not None else 0.0
-        elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - 16 - indent))
+        elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - _PLATE_SIDES - indent))
         lines = [metrics.elidedText(line, elide, most) for line in lines]
         width = max(metrics.horizontalAdvance(line) for line in lines) + 17.0 + indent
         left = _TEXT_MARGIN if left_side else self.width() - _TEXT_MARGIN - width

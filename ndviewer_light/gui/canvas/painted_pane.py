@@ -79,10 +79,11 @@ class PaintedPane(QWidget):
     """Shows layers where they are in the world. GUI thread only.
 
     `drawn` is emitted, with the number of the layers, once they are in the picture, which is painted next;
-    while the pane is not seen, no picture is made.
+    while the pane is not seen, no picture is made. `resized` once the camera knows its new size.
     """
 
     drawn = Signal(int)
+    resized = Signal()
 
     def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -137,6 +138,7 @@ class PaintedPane(QWidget):
         super().resizeEvent(event)
         self.camera.set_size(self.width(), self.height())
         self.refresh()
+        self.resized.emit()
 
     # ---- the picture -----------------------------------------------------------------------
 

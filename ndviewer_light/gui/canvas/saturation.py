@@ -123,14 +123,13 @@ class SaturationMarks(QObject):
         """Mark what is seen now, unless it is marked; newer requests wait for the one in progress."""
         canvas, shown = self._stage.canvas, self._stage.plane_shown_by
         frame = canvas.frame if canvas is not None else None
-        projection = shown.projection() if shown is not None else None
-        is_shown = self.is_on and frame is not None and projection is not None
-        if not is_shown or self._stage.dataset is None:
+        projection = shown.projection() if shown is not None and self.is_on else None
+        if frame is None or projection is None or self._stage.dataset is None:
             self._clear()
             if not self.is_on:
                 self._stage.overlay.set_note("")
             return
-        assert frame is not None and projection is not None and shown is not None
+        assert shown is not None
         size = shown.surface.size() if shown.surface is not None else self.layer.size()
         top, left = frame.place(*projection.to_place(0, 0))
         bottom, right = frame.place(*projection.to_place(size.width(), size.height()))

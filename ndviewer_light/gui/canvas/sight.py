@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from ...rendering.volume_rays import VolumeSight
 from .view_frames import voxel_size
 from .zoom import FIT_MARGIN, Projection, Scene, VisibleArea
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from ...model import ImageInfo
+    from ...rendering.volume_rays import Xyz
     from .view_frames import Frame, ViewFrames
 
 Span = tuple[float, float]
@@ -73,8 +77,11 @@ class Sight:
         """What the picture shows; the first image until there is one."""
         frames = self._drawn.frames
         assert frames is not None
-        frame, info = frames.frame, frames.dataset.info
-        return info.groups[0] if frame is None else frame.image or info.image(frame.view.p)
+        frame = frames.frame
+        if frame is not None and frame.image is not None:
+            return frame.image
+        info = frames.dataset.info
+        return info.groups[0] if frame is None else info.image(frame.view.p)
 
     def voxel_size(self) -> dict[Hashable, float]:
         """µm along z, y, x of the picture; there is a dataset."""
@@ -137,10 +144,14 @@ class Sight:
     @property
     def is_fitting(self) -> bool:
         """Whether the whole picture fills the window, as after `reset_view`; also while there is none."""
+        return self.fit_and_scale()[0]
+
+    def fit_and_scale(self) -> tuple[bool, float | None]:
+        """`is_fitting` and `um_per_screen_pixel`, for half the price of both."""
         scene, area = self.scene(), self.visible_area()
         if scene is None or area is None:
-            return not self.is_turned
-        return scene.is_fitting(area)
+            return not self.is_turned, self._um_per_pixel_of_volume()
+        return scene.is_fitting(area), scene.scale_of(area) or None if self._is_to_scale else None
 
     def volume_scale(self) -> tuple[float, float] | None:
         """µm per screen pixel of a volume, now and where it fits; None if there is no volume."""
@@ -153,6 +164,33 @@ class Sight:
         fit = longest * (1 + 2 * FIT_MARGIN) / max(min(surface.height(), surface.width()), 1)
         return math.hypot(*map(float, steps)) / 100, fit
 
+    def volume_sight(self, *, of_part: bool) -> VolumeSight | None:
+        """From where a volume is seen, of all of it or of the part in the window; None without a volume."""
+        camera, surface, frame = self._drawn.camera, self._drawn.surface, self._frame
+        if camera is None or surface is None or frame is None or not frame.view.is_volume:
+            return None
+        image = frame.image
+        if image is None:
+            return None
+        width, height = surface.width(), surface.height()
+        corner, right_end, low_end, opposite = (
+            np.array(camera.canvas_to_world(place))
+            for place in ((0, 0), (width, 0), (0, height), (width, height))
+        )
+        right, down = right_end - corner, low_end - corner
+        across, along = float(np.linalg.norm(right)), float(np.linalg.norm(down))
+        if not across or not along:
+            return None
+        right, down = right / across, down / along
+        found = VolumeSight(_xyz(right), _xyz(down))
+        if not of_part:
+            return found
+        size = self.voxel_size()
+        n_z = len(frame.view.planes_of(image.n_z))
+        middle = np.array([image.width * size["x"], image.height * size["y"], n_z * size["z"]]) / 2
+        off = middle - (corner + opposite) / 2
+        return found._replace(off_middle=(float(off @ right), float(off @ down)), width=across, height=along)
+
     def pixel_at(self, place: QPointF) -> tuple[int, int] | None:
         """Row and column of the pixel (of level 0) at a place of the window, in or outside the picture."""
         camera = self._drawn.camera
@@ -164,14 +202,18 @@ class Sight:
 
     def um_per_screen_pixel(self) -> float | None:
         """How many µm one logical screen pixel spans; None if unknown."""
-        camera, frame = self._drawn.camera, self._frame
-        if camera is None or frame is None or frame.image is None or frame.image.pixel_size_um is None:
+        return self.fit_and_scale()[1]
+
+    @property
+    def _is_to_scale(self) -> bool:
+        frame = self._frame
+        return frame is not None and frame.image is not None and frame.image.pixel_size_um is not None
+
+    def _um_per_pixel_of_volume(self) -> float | None:
+        frame, scale = self._frame, self.volume_scale()
+        if frame is None or not frame.view.is_volume or scale is None or not self._is_to_scale:
             return None
-        if frame.view.is_volume:
-            scale = self.volume_scale()
-            return scale[0] or None if scale is not None else None
-        left, right = camera.canvas_to_world((0, 0))[0], camera.canvas_to_world((100, 0))[0]
-        return abs(right - left) / 100 or None
+        return scale[0] or None
 
     def _edges(self) -> tuple[Span | None, Span | None]:
         """Where the picture begins and ends along x and y in µm; None leaves it to ndv, as in a volume.
@@ -183,3 +225,8 @@ class Sight:
             return None, None
         size = self.voxel_size()
         return (0.0, frame.image.width * size["x"]), (0.0, frame.image.height * size["y"])
+
+
+def _xyz(vector: np.ndarray) -> Xyz:
+    x, y, z = vector.tolist()
+    return x, y, z

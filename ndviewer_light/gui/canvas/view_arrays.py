@@ -19,7 +19,7 @@ from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import contrast_of
 from ...storage.freed_memory import zeros_of_their_own
-from .view_frames import Frame, ViewFrames, common_shown_dtype, shown_pixels
+from .view_frames import Frame, ViewFrames, common_shown_dtype, shown_dtype, shown_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,8 +111,10 @@ class ViewArrays(ViewFrames):
         facts = image or self.dataset.info.image(view.p)
         channels = list(self._own_keys(view, visible))
         levels = self._levels(view.p, facts)
+        of_levels = (shown_dtype(level.dtype) for level in levels if level.dtype is not None)
+        dtype = np.result_type(self.dtype, *of_levels)
         number, level, z_step, step = stack_resolution(
-            levels, max(len(channels), 1) * self.dtype.itemsize, MAX_VOLUME_BYTES, MAX_TEXTURE_3D
+            levels, max(len(channels), 1) * dtype.itemsize, MAX_VOLUME_BYTES, MAX_TEXTURE_3D
         )
         in_view = view.planes_of(facts.n_z)
         ends = (self.dataset.z_at(view.p, z, number) for z in (in_view.start, in_view.stop - 1))
@@ -121,7 +123,7 @@ class ViewArrays(ViewFrames):
         shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
         self.volume = resolution_text(number, len(levels), shape)
         keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
-        out = {c: np.zeros(shape, self.dtype) for c in channels}
+        out = {c: np.zeros(shape, dtype) for c in channels}
         worst: dict[int, Plane] = {}
         counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
         n_batch = max(_VOLUME_BATCH, self.dataset.reads_at_once)
@@ -134,8 +136,11 @@ class ViewArrays(ViewFrames):
                 if plane.pixels is not None:
                     part = shown_pixels(plane.pixels[::step, ::step])
                     if part.shape == shape[1:]:
+                        if not np.can_cast(part.dtype, dtype):  # not what its metadata says
+                            dtype = np.result_type(dtype, part.dtype)
+                            out = {c: voxels.astype(dtype) for c, voxels in out.items()}
                         at = (key.z - z_range.start) // z_step
-                        copy_into(out[key.c][at], part.astype(self.dtype, copy=False))
+                        copy_into(out[key.c][at], part.astype(dtype, copy=False))
             self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
             if not self.wanted or self.next_view not in (None, view):
                 is_whole = start + n_batch >= len(keys)

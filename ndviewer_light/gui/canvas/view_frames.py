@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import Contrast, contrast_of
+from ...rendering.volume_look import voxel_size_um
 from .canvas_view import MAX_CHANNELS_SHOWN, View
 
 if TYPE_CHECKING:
@@ -208,9 +209,4 @@ def common_shown_dtype(info: DatasetInfo) -> np.dtype:
 
 def voxel_size(image: ImageInfo) -> dict[Hashable, float]:
     """µm along z, y, x; the pixel size if one is unknown, 1 if all are."""
-    pixel = image.pixel_size_um or 1.0
-    return {
-        "z": image.z_step_um or pixel,
-        "y": image.pixel_size_y_um or pixel,
-        "x": image.pixel_size_x_um or pixel,
-    }
+    return dict(zip("zyx", voxel_size_um(image), strict=True))

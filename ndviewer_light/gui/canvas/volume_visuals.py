@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from vispy import scene
 
+from ...rendering.volume_look import ATTENUATION
+
 if TYPE_CHECKING:
     from .ndv_pictures import ChannelPictures
 
 METHODS = ("mip", "attenuated_mip", "iso")
 """Brightest value along the ray; the same, darker behind what is bright; a surface where values are high."""
-_ATTENUATION = 1.0
 _BOX_COLOR = (0.55, 0.58, 0.65, 0.9)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1]
 
@@ -25,7 +26,7 @@ def set_method(pictures: ChannelPictures, method: str) -> None:
     is_changed = False  # drawing a volume again takes long without a graphics card
     for visual in _volumes(pictures):
         if visual.method != method:
-            visual.method, visual.attenuation, is_changed = method, _ATTENUATION, True
+            visual.method, visual.attenuation, is_changed = method, ATTENUATION, True
         threshold = sum(visual.shared_program["clim"]) / 2  # as the shader sees values
         if method == "iso" and visual.threshold != threshold:
             visual.threshold, is_changed = threshold, True

@@ -2,7 +2,7 @@
 
 A host's event loop must not stand still when its first run starts. Imports, the first canvas and the first
 image take several hundred milliseconds, later ones a tenth of that. So everything is imported in a thread
-(`import_all`), and one canvas is built that nobody sees, a part at a time (`WarmUp`): once in a process.
+(`import_all`), and one canvas is built ahead, a part at a time (`WarmUp`): once in a process.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 import weakref
 from typing import TYPE_CHECKING
 
-from ..ends import Owner
-from .opengl import WINDOW_PREPARED, why_no_opengl
+from ..ends import Owner, delete_later
+from .opengl import WINDOW_PREPARED, paints_images, why_no_opengl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
     from qtpy.QtWidgets import QWidget
 
+    from .ndv_pictures import ChannelPictures
+
 logger = logging.getLogger(__name__)
 
 _DRAWN_AFTER = 4
-"""Turns of the event loop."""
+"""Polls."""
 
 _SMALL_HEAP = 1_500_000
 """Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
@@ -39,9 +41,8 @@ def import_all() -> None:
     import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
 
     from ...engine import dataset  # noqa: F401  for the first run
-    from . import gl_canvas, ndv_private  # noqa: F401  and so ndv
+    from . import gl_canvas  # noqa: F401  and so ndv
 
-    ndv_private.import_views()
     with contextlib.suppress(Exception):  # building the canvas will say what is wrong
         _prepare_vispy()
     # So much was just imported that the collector's next full pass would fall into the first run. In a host
@@ -67,15 +68,18 @@ _has_built = False
 
 
 class WarmUp(Owner):
-    """Builds a canvas that is never shown, unless one was built before, a slice with each `step`. GUI thread.
+    """Builds a canvas, unless one was built before, a slice with each `step`. GUI thread.
 
     Never raises: a canvas that cannot be built is reported when it is needed.
     """
 
     def __init__(self) -> None:
         self._parts: list[QWidget] = []  # to be deleted
+        self._pictures: ChannelPictures | None = None
         self._viewer: Callable[[], QObject | None] = lambda: None
-        self._slices = _built(self._parts, lambda: self._viewer())
+        self.needs_time = False
+        """Whether the next slice is for later than the next turn of the event loop."""
+        self._slices = _built(self._parts, lambda: self._viewer(), self._keep)
 
     def end_with(self, widget: QObject) -> None:
         """See `Owner.end_with`; `widget` is what the canvases will be in, and its window is prepared too."""
@@ -86,9 +90,8 @@ class WarmUp(Owner):
         """Do the next slice; False if there is none, or the owner has ended."""
         hook = sys.excepthook
         try:
-            next(self._slices)
+            self.needs_time = next(self._slices)
         except StopIteration:
-            self.end()
             return False
         except Exception:
             logger.debug("warming up the canvas", exc_info=True)
@@ -98,39 +101,52 @@ class WarmUp(Owner):
             sys.excepthook = hook  # ndv installs its own
         return True
 
+    def _keep(self, pictures: ChannelPictures) -> None:
+        self._pictures = pictures
+
+    def take_pictures(self) -> ChannelPictures | None:
+        """What was built, for the first dataset: the caller's from now on; None if there is nothing."""
+        pictures, self._pictures = self._pictures, None
+        if pictures is not None:
+            self._parts.remove(pictures.widget)
+        return pictures
+
     def end(self) -> None:
-        """Delete what was built. Idempotent; also while Qt deletes the owner."""
+        """Delete what was built and not taken. Idempotent; also while Qt deletes the owner."""
         super().end()
         self._slices.close()
         while self._parts:
             with contextlib.suppress(RuntimeError):  # deleted with its parent, or with the application
-                self._parts.pop().deleteLater()
+                delete_later(self._parts.pop())
 
 
-def _prepare_window(viewer: QObject | None) -> Generator[None, None, None]:
+def _prepare_window(viewer: QObject | None) -> Generator[bool, None, None]:
     """Have OpenGL started, and the window that `viewer` is in made for it, before there is a run.
 
     The first context loads the driver, and with the first OpenGL widget in a window Qt makes that anew and
     draws it with OpenGL from then on. Neither can be cut into pieces: 50 to 200 ms where a program draws
-    instead of a graphics card. Where OpenGL does not work the window is left alone, as it would stay empty.
+    instead of a graphics card. Where OpenGL does not work the window is left alone, as it would stay empty,
+    and where its pictures are painted as images.
     """
     from qtpy.QtWidgets import QOpenGLWidget, QWidget
 
-    if not isinstance(viewer, QWidget) or why_no_opengl():
+    if not isinstance(viewer, QWidget) or why_no_opengl() or paints_images():
         return
-    yield
+    yield False
     widget = QOpenGLWidget(viewer)
     del viewer  # nobody who prepares keeps it from being deleted
     widget.setObjectName(WINDOW_PREPARED)
     widget.setFixedSize(1, 1)
     widget.show()
     for _ in range(_DRAWN_AFTER):
-        yield
+        yield True
     with contextlib.suppress(RuntimeError):  # deleted with the viewer
         widget.hide()  # is enough from now on
 
 
-def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Generator[None, None, None]:
+def _built(
+    parts: list[QWidget], viewer: Callable[[], QObject | None], keep: Callable[[ChannelPictures], None]
+) -> Generator[bool, None, None]:
     global _has_built
     if _has_built:
         yield from _prepare_window(viewer())
@@ -140,18 +156,21 @@ def _built(parts: list[QWidget], viewer: Callable[[], QObject | None]) -> Genera
     from vispy.scene import SceneCanvas
 
     from .drawn_channels import DrawnLook
+    from .image_surface import surface_that_fits
     from .ndv_pictures import new_pictures
 
-    yield
+    yield False
     yield from _prepare_window(viewer())
-    scene = SceneCanvas(show=False)
+    with surface_that_fits():
+        scene = SceneCanvas(show=False)
     parts.append(scene.native)
-    yield
+    yield False
     pictures = new_pictures(is_volume=False)
     parts.append(pictures.widget)
-    yield
+    yield False
     pictures.draw({0}, {0: np.zeros((8, 8), np.uint16)}, [DrawnLook(Colormap("green"), (0.0, 1.0))])
-    yield
+    yield False
     scene.close()
-    pictures.canvas.close()
+    pictures.keep(())
+    keep(pictures)
     _has_built = True

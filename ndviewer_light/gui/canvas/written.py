@@ -12,6 +12,7 @@ from ..look.theme import INK, PLATE
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QPointF
+    from qtpy.QtGui import QFontMetrics
 
 _BAR_INKS = {"auto": INK, "white": QColor(255, 255, 255), "black": QColor(0, 0, 0)}
 
@@ -37,12 +38,16 @@ class Written(NamedTuple):
         return cls(parts[0] == "yes", parts[1] == "yes", BarLook(*parts[2:]))
 
 
-def paint_scale_bar(painter: QPainter, corner: QPointF, length: float, label: str, look: BarLook) -> None:
-    """Paint a bar of `length` px and what it stands for, with its plate's lower right corner at `corner`."""
-    metrics, ink = painter.fontMetrics(), _BAR_INKS[look.color]
+def scale_bar_plate(metrics: QFontMetrics, corner: QPointF, length: float, label: str) -> QRectF:
+    """Where the plate of a bar of `length` px is, whose lower right corner is at `corner`."""
     width = max(length, metrics.horizontalAdvance(label)) + 16
     height = metrics.height() + 14.0
-    plate = QRectF(corner.x() - width, corner.y() - height, width, height)
+    return QRectF(corner.x() - width, corner.y() - height, width, height)
+
+
+def paint_scale_bar(painter: QPainter, corner: QPointF, length: float, label: str, look: BarLook) -> None:
+    """Paint a bar of `length` px and what it stands for, with its plate's lower right corner at `corner`."""
+    plate, ink = scale_bar_plate(painter.fontMetrics(), corner, length, label), _BAR_INKS[look.color]
     if look.has_plate:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(PLATE)

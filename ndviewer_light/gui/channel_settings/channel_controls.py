@@ -18,7 +18,7 @@ from ..slots import safe_slot
 from .channel_choices import ChannelChoice, ChannelChoices
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...model import Channel, DatasetInfo, ImageInfo
     from ...rendering.contrast import Contrast
@@ -45,6 +45,7 @@ class ChannelControls(QObject):
         self._info: DatasetInfo | None = None
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast | None] = {}
+        self._shows_fields = False  # all at once
         self._shown_as = ""  # how stacks are projected
         self._in_gray: int | None = None  # the channel that is shown alone, if that is shown in gray
         self.strips.visible_changed.connect(self._on_visible_changed)
@@ -133,6 +134,42 @@ class ChannelControls(QObject):
                 self.contrasts.of(c).add_others(contrast)
                 self._apply_limits(c)
 
+    def show_fields(self, shows: bool) -> None:
+        """All fields are shown at once, or planes one by one again: strips speak of what is shown."""
+        if shows == self._shows_fields:
+            return
+        self._shows_fields = shows
+        self.contrasts.show_fields(shows)
+        self._say_contrasts()
+        self._on_strip.clear()
+        if shows:
+            self.say_fields()
+        elif self._canvas is not None:
+            self._apply_all_limits()
+            if self._canvas.frame is not None:
+                self.take_frame(self._canvas.frame)
+
+    def take_fields(self, contrasts: Mapping[int, Sequence[Contrast]]) -> None:
+        """What all fields suggest for these channels by now; `say_fields` shows it on the strips."""
+        for c, of_channel in contrasts.items():
+            if c < len(self.strips):
+                self.contrasts.of(c).set_fields(of_channel)
+
+    def say_fields(self) -> None:
+        """Show on the strips what all fields suggest: 2 ms for each channel."""
+        for c in range(len(self.strips)) if self._shows_fields else ():
+            contrast = self.contrasts.of(c).of_fields
+            if contrast is not None and self._on_strip.get(c) is not contrast:
+                self._on_strip[c] = contrast
+                self._show_on_strip(c, contrast)
+
+    def _show_on_strip(self, c: int, contrast: Contrast) -> None:
+        low, high = contrast.range
+        edges = self.contrasts.limits(c) or self.strips.window_of(c)
+        self._span(c, min(0.0, low, *edges), max(high, *edges))
+        self.strips.set_histogram(c, contrast.counts, *contrast.span)
+        self._say_limits(c)
+
     def drawn_looks(self) -> dict[int, ChannelLook]:
         """How the channels that are on are drawn: limits, colours, gamma."""
         from ...rendering.scene_picture import ChannelLook  # not needed before anything is shown
@@ -213,6 +250,8 @@ class ChannelControls(QObject):
             self._shown_as = how
             self._spans.clear()
             self._say_contrasts()
+        if self._shows_fields:
+            return
         for c in range(len(self.strips)):
             contrast = frame.contrasts.get(c)
             if c in self._on_strip and self._on_strip[c] is contrast:
@@ -222,12 +261,8 @@ class ChannelControls(QObject):
                 self.strips.set_histogram(c, (), 0.0, 1.0)
                 self.strips.set_saturated(c, 0.0)
                 continue
-            low, high = contrast.range
-            edges = self.contrasts.limits(c) or self.strips.window_of(c)
-            self._span(c, min(0.0, low, *edges), max(high, *edges))
-            self.strips.set_histogram(c, contrast.counts, *contrast.span)
+            self._show_on_strip(c, contrast)
             self.strips.set_saturated(c, self.contrasts.of(c).saturated)
-            self._say_limits(c)
 
     def _say_contrasts(self) -> None:
         """Planes, or what is made from stacks of them, are drawn with limits of their own."""
@@ -338,8 +373,7 @@ class ChannelControls(QObject):
 
     @safe_slot
     def _on_restart_chosen(self) -> None:
-        for c in range(len(self.strips)):
-            self.contrasts.of(c).start_with_last()
+        self.contrasts.start_with_last()
         self._spans.clear()
         self._apply_all_limits()
 

@@ -90,7 +90,7 @@ class _DiskState(Enum):
 class FollowingSwitch(QPushButton):
     """Says whether a dataset is followed on disk: *Following*, *Paused* or *Finished*; a click pauses it.
 
-    GUI thread only.
+    Hidden where that cannot be paused: the row says how far a run is that a host announced. GUI thread only.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -111,13 +111,12 @@ class FollowingSwitch(QPushButton):
         if wanted == self._drawn:
             return
         self._drawn = wanted
-        self.setVisible(state is not None)
+        self.setVisible(state is not None and can_pause)
         if state is not None:
             text, drawing, tip = state.value
             self.setText(text)
             self.setAccessibleName(text)
-            self.setToolTip(tip if can_pause else tip.partition(" Click")[0])
-            self.setEnabled(can_pause)
+            self.setToolTip(tip)
             self.setIcon(icon(drawing, colors.dim, beside_text=True))
 
     @safe_slot

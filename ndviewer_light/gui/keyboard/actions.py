@@ -11,11 +11,10 @@ from qtpy.QtWidgets import QApplication, QPushButton
 from ..given_paths import is_view_link
 from ..look.theme import menu_of
 from ..measures.measuring import MEASURE_ACTIONS
-from ..places.places_typed import typed_place
+from ..places.places_typed import hint_of, typed_place
 from ..places.wells import Wells
 from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
-from .key_sheet import KeySheet
 from .keys import keys_of
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ..canvas.display import Canvas
     from ..screen import Screen
     from ..split.channel_panes import ChannelPanes
+    from .key_sheet import KeySheet
 
 _ZOOM_STEP = 1.5
 _ARROWS = {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}
@@ -114,6 +114,8 @@ class Actions:
         if sheet is not None:
             sheet.close()
             return
+        from .key_sheet import KeySheet
+
         self.sheet = KeySheet(self._screen.window() or self._screen)
         self.sheet.finished.connect(self._on_sheet_closed)
         self.sheet.show()
@@ -122,8 +124,10 @@ class Actions:
         self.sheet = None
 
     def _ask_where(self) -> None:
-        if self._screen.sessions.shown is not None:
-            self._screen.stage.go_box.ask()
+        session, sliders = self._screen.sessions.shown, self._screen.stage.sliders
+        if session is not None:
+            hint = hint_of(session.dataset.info, sliders.size("t"), sliders.size("z"))
+            self._screen.stage.go_box.ask(hint)
 
     @safe_slot
     def _on_asked(self, text: str) -> None:

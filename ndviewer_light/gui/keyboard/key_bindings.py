@@ -45,7 +45,7 @@ class KeyBindings(QObject):
                 shortcut = QShortcut(sequence, place)
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                 shortcut.activated.connect(slot)
-                if key.place == "viewer":
+                if key.place != "picture":
                     self._bound.append((sequence, slot))
 
     def press(self, event: Any) -> bool:

@@ -18,8 +18,12 @@ class Key(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The keys as they are written for people: "Shift R", "← →"."""
-        return " ".join(_named(key) for key in self.keys)
+        """The keys as they are written for people: "Shift R", "← →", "Alt ← →"."""
+        held = {key.rpartition("+")[0] for key in self.keys}
+        if len(held) > 1 or "" in held:
+            return " ".join(_named(key) for key in self.keys)
+        ends = (_named(key.rpartition("+")[2]) for key in self.keys)
+        return " ".join((_named(held.pop()), *ends))  # what is held is said once
 
 
 _SYMBOLS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "PgUp": "Page Up", "PgDown": "Page Down"}
@@ -92,7 +96,7 @@ KEYS: tuple[Key, ...] = (
     Key("orthogonal", ("V",), "show or hide sections along z (XZ, YZ) beside the picture"),
     Key("overview", ("W",), "show all fields at their places, or the one in view again"),
     Key("labels", ("O",), "show or hide labels (masks) over the picture"),
-    Key("film", ("Ctrl+Shift+M",), "save a film over time, z or fields", "picture"),
+    Key("film", ("Ctrl+Shift+M",), "save a film over time, z, fields, or a turn of a volume", "picture"),
     Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
     Key("written", ("T",), "what is written on the picture, in a menu: position, time, scale bar"),
     Key("scale_bar", ("Shift+B",), "a larger scale bar; then none; then as before"),
@@ -105,6 +109,12 @@ KEYS: tuple[Key, ...] = (
     Key("warnings", ("Shift+W",), "list the warnings; Enter shows what the selected one is about"),
     Key("latency", ("L",), "show or hide the latency of frames, from the disk to the screen"),
     Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
+    Key(
+        "link",
+        ("Shift+L",),
+        "link this window: it goes where other linked ones go; again: no longer",
+        "window",
+    ),
     Key("panels", ("P",), "show the panels on the left, or not"),
     Key(
         "cancel",

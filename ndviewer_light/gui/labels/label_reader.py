@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CACHE_BYTES = 128 * 1024**2
-_STACK_BYTES, _STACK_EDGE = 32 * 1024**2, 512  # of the labels of a volume
 
 
 class LabelsWanted(NamedTuple):
@@ -229,13 +228,13 @@ class LabelReader(Owner):
     ) -> LabelsShown:
         """The surfaces of the labels of a volume, at the level that fits."""
         from ...engine.stack_resolution import stack_resolution  # here, as the window need not wait for them
-        from ...rendering.label_surfaces import LabelBlock, surface_of
+        from ...rendering.label_surfaces import MOST_LABEL_BYTES, MOST_LABELS_ALONG, LabelBlock, surface_of
 
         shown = LabelsShown(wanted, self._names())
         assert wanted.part is not None
         image, own = wanted.dataset.image(wanted.p), dataset.image(first.p)
         itemsize = own.dtype.itemsize if own.dtype is not None else 1
-        at = stack_resolution(dataset.drawn_levels(first.p), itemsize, _STACK_BYTES, _STACK_EDGE)
+        at = stack_resolution(dataset.drawn_levels(first.p), itemsize, MOST_LABEL_BYTES, MOST_LABELS_ALONG)
         places = wanted.dataset.info.positions[wanted.p], own, dataset.info.positions[first.p]
         where = label_stack_place(image, *places, at, wanted.part)
         if is_of_masks(dataset):

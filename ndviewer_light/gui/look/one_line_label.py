@@ -11,6 +11,9 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from ..slots import safe_slot
 from .theme import plain_tooltip
 
+_TELLS_NOTHING = 3
+"""Letters of a cut text, with the dots: "l…r"."""
+
 
 class OneLineLabel(QLabel):
     """One line, shown literally; `mode` says which end is cut."""
@@ -47,10 +50,10 @@ class OneLineLabel(QLabel):
         return QSize(self._room or hint.width(), hint.height())
 
     def shown(self) -> str:
-        """The text as cut; nothing where no letter of it fits."""
+        """The text as cut; nothing where hardly a letter of it fits."""
         text = self.text().replace("\n", " ")
         cut = str(self.fontMetrics().elidedText(text, self._mode, self.contentsRect().width()))
-        return "" if cut == "…" else cut
+        return "" if cut != text and len(cut) <= _TELLS_NOTHING else cut
 
     def minimumSizeHint(self) -> QSize:
         return QSize(10, self.fontMetrics().height())

@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QFont, QFontDatabase, QPalette
 from qtpy.QtWidgets import QApplication, QMenu, QWidget
 
 from ..slots import safe_slot
+from .icon_files import ICONS
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QObject
@@ -44,6 +45,10 @@ PLATE, INK = QColor(0, 0, 0, 165), QColor(245, 246, 248)
 
 PLOT_BACKGROUND = QColor(13, 14, 17)
 """Behind histograms and the canvas under any palette: channel colours are made for black."""
+
+
+PANES_GROUND = QColor(28, 30, 35)
+"""Between pictures side by side, under any palette."""
 
 
 def apply_dark_theme(app: QApplication) -> None:
@@ -109,10 +114,14 @@ class PanelColors:
         )
 
 
+_BRIGHT = 0.55
+"""Of a colour on which black can be read better than white."""
+
 _STYLE = """
 QLabel {{ color: {text}; }}
 QLabel[role="dim"] {{ color: {dim}; }}
 QLabel[role="warning"] {{ color: {warning}; }}
+QLabel[role="note"] {{ color: #ffbe5c; background: rgba(12, 13, 16, 215); }}
 QFrame[role="card"] {{ background: {card}; border: 1px solid {border}; border-radius: 5px; }}
 QAbstractButton[role="chip"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 8px;
@@ -150,10 +159,12 @@ QLineEdit[role="path"] {{
 }}
 QLineEdit[role="path"]:focus {{ border-color: {accent}; }}
 QCheckBox {{ color: {text}; outline: none; }}
-QCheckBox::indicator {{
+QCheckBox::indicator, QListView::indicator {{
     width: 12px; height: 12px; border: 1px solid {dim}; border-radius: 3px; background: {window};
 }}
-QCheckBox::indicator:checked {{ background: {accent}; border-color: {accent}; }}
+QCheckBox::indicator:checked, QListView::indicator:checked {{
+    background: {accent}; border-color: {accent}; image: url("{tick}");
+}}
 QCheckBox::indicator:focus {{ border-color: {text}; }}
 QSlider:horizontal {{ min-height: 20px; }}
 QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {groove}; }}
@@ -181,7 +192,10 @@ QListView, QTableView {{
 def panel_style(palette: QPalette) -> str:
     """The stylesheet of our panels under `palette`."""
     colors = PanelColors.of(palette)
-    return _STYLE.format_map({name: color.name() for name, color in vars(colors).items()})
+    named = {name: color.name() for name, color in vars(colors).items()}
+    is_bright = colors.accent.lightnessF() > _BRIGHT
+    tick = ICONS / f"tick-{'black' if is_bright else 'white'}.svg"
+    return _STYLE.format_map({**named, "tick": tick.as_posix()})
 
 
 def menu_of(owner: QWidget) -> QMenu:

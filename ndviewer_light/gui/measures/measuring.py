@@ -24,7 +24,6 @@ from ..look.theme import menu_of
 from ..slots import safe_slot
 from .drawn_shapes import DrawnShapes, ShapeKind
 from .measure_panel import MeasurePanel
-from .measured import Measured, table_of
 from .shape_hand import ShapeHand
 from .shape_layer import ShapeLayer
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from ..poll import Poll
     from ..stage import Stage
     from .drawn_shapes import DrawnShape
+    from .measured import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -234,6 +234,8 @@ class Measuring(QObject):
         """Write what is plotted to a file, in a thread."""
         measured = self.panel.measured
         if measured is not None:
+            from .measured import table_of
+
             text = table_of(measured)
             self._background.run("ndviewer-measure-export", lambda: self._export(path, text))
 
@@ -467,6 +469,8 @@ def _image(dataset: Dataset, p: int) -> ImageInfo | None:
 
 
 def _as_measured(wanted: _Wanted, values: dict[int, np.ndarray]) -> Measured:
+    from .measured import Measured
+
     info = wanted.dataset.info
     title = info.positions[wanted.p].title if wanted.p < len(info.positions) else ""
     names = [channel.name for channel in info.channels]

@@ -31,7 +31,6 @@ from ..look.plots import begin_import
 from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
 from ..view_texts import name_of
-from .acquired_times import AcquiredTimes
 from .number_job import NumberJob, keys_of_run
 from .number_panel import NumberPanel
 from .number_values import MOST_PLOTTED, in_order, median, over_time, values_of_wells
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from ..scene.scene_canvas import SceneCanvas
     from ..scene.scene_view import SceneView
     from ..stage import Stage
+    from .acquired_times import AcquiredTimes
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,8 @@ class NumbersView(QObject):
         self._times = None
         if dataset is not None:
             left = self._left
+            from .acquired_times import AcquiredTimes
+
             self._times = AcquiredTimes(dataset, left)
             self._background.run("ndviewer-recall", lambda: _recall(dataset, left))
 

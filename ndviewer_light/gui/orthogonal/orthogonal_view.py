@@ -139,12 +139,16 @@ class OrthogonalView(QObject):
 
     def _show_what_is_due(self) -> None:
         """Show what a link or an earlier session had, now that there is a picture."""
-        due, stage = self._due, self._stage
-        if due is None or stage.image is None or not stage.has_picture:
-            return
-        self._due = None
-        if due[0] is stage.dataset and not self._why_not():
-            self._show(due[1])
+        if self._due is not None and self._due[0] is not self._stage.dataset:
+            self._due = None
+        if self._due is not None and self._can_begin:
+            place, self._due = self._due[1], None
+            self._show(place)
+
+    @property
+    def _can_begin(self) -> bool:
+        stage = self._stage
+        return stage.image is not None and stage.has_picture and not self._why_not()
 
     def leave(self) -> None:
         """Show the picture alone."""
@@ -179,7 +183,7 @@ class OrthogonalView(QObject):
             self._leave_stack()
         self._show_what_is_due()
         if not self.is_on:
-            return self._reading is not None or self._due is not None
+            return self._reading is not None or (self._due is not None and not self._why_not())
         if self._in_view is not None:
             self._is_due |= self._in_view.stack_has_changed() or self._in_view.info is not self._info
             self._info = self._in_view.info
@@ -189,8 +193,9 @@ class OrthogonalView(QObject):
             self._forget()
         why = self._why_not()
         if why:
+            place = self.shown_at
             self.leave()
-            self._say(why, "")
+            self.show_at(place)  # they come back after what the user wants to see now
             return False
         self._read()
         self._update()
@@ -324,8 +329,8 @@ class OrthogonalView(QObject):
         """Show cross-hair and sections where they belong now."""
         stage = self._stage
         canvas, image = stage.canvas, stage.image
-        projection = canvas.projection() if canvas is not None else None
-        if not self.is_on or projection is None or image is None:
+        projection = canvas.projection() if canvas is not None and self.is_on else None
+        if projection is None or image is None:
             self.layer.show_at(None)
             return
         if image != self._fitted_to:

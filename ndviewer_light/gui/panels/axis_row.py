@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MEASURED_TEXTS = 64
+_ALIKE_DIGITS = str.maketrans("123456789", "000000000")
+"""Digits are as wide as each other: of texts that differ in these only, one is measured."""
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 _WIDEST_VALUE = 200
 """px; a longer text is cut where the window is narrow."""
 
@@ -57,6 +60,7 @@ class AxisRow(QObject):
         self._text_of: Callable[[int], str] | None = None
         self._rate = ""  # how fast it is played, in words
         self._rate_room = 0
+        self._widest_rate = ""
         self.play = PlayButton(spoken, panel)
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
@@ -152,6 +156,7 @@ class AxisRow(QObject):
     def reserve_rate(self, widest: str, is_played: bool) -> None:
         """Have room for saying how fast it is played, or none any more: values do not move meanwhile."""
         room = self.value.fontMetrics().horizontalAdvance(f"   {widest}") if is_played else 0
+        self._widest_rate = widest if is_played else ""
         if not is_played:
             self._rate = ""
         if room != self._rate_room:
@@ -179,10 +184,14 @@ class AxisRow(QObject):
 
     def measure(self) -> None:
         """Reserve room for the widest text, so that the slider does not jump while dragged."""
+        if self.size == 1:  # it is not shown
+            self.write_value()
+            return
         step = max(1, self.size // _MEASURED_TEXTS)
         samples = [*range(0, self.size, step), self.size - 1]
         metrics = self.value.fontMetrics()
-        widest = max(metrics.horizontalAdvance(self.text(i)) for i in samples)
+        texts = {self.text(i).translate(_ALIKE_DIGITS) for i in samples}
+        widest = max(map(metrics.horizontalAdvance, texts))
         self._take_width(widest + self._rate_room + 2)
         self.write_value()
 
@@ -193,11 +202,25 @@ class AxisRow(QObject):
 
     def write_value(self) -> None:
         text = self.text(self.index)
-        self.value.say(f"{text}   {self._rate}" if self._rate else text)
+        self.value.say(self._with_rate(text) if self._widest_rate else text)
         needed = self.value.fontMetrics().horizontalAdvance(self.value.text()) + 2
         if needed > self.value.room:
             self._take_width(needed)
         self.slider.setAccessibleDescription(text)
+
+    def _with_rate(self, text: str) -> str:
+        """A value and how fast it is played: what stands before the rate does not move when that changes.
+
+        Where there is little room, the rate is said rather than all of the value.
+        """
+        rate, metrics = self._rate, self.value.fontMetrics()
+        if not rate and metrics.horizontalAdvance(f"{text}   {self._widest_rate}") > self.value.width():
+            return text
+        steady = rate.rjust(len(self._widest_rate), NO_BREAK_SPACE)
+        first = text.partition("   ")[0]
+        tried = (f"{text}   {steady}", f"{text}   {rate}", f"{first}   {rate}")
+        fitting = (each for each in tried if metrics.horizontalAdvance(each) <= self.value.width())
+        return next(fitting, tried[-1])
 
     @safe_slot
     def _on_value_changed(self) -> None:

@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QAction, QColor, QPainter, QPen, QTextOption
+from qtpy.QtGui import QColor, QPainter, QPen, QTextOption
 from qtpy.QtWidgets import (
-    QApplication,
     QColorDialog,
     QFrame,
     QHBoxLayout,
@@ -23,22 +22,23 @@ from qtpy.QtWidgets import (
 
 from ...rendering.contrast import ContrastMode
 from ..look.menu_key import MenuKey
+from ..look.short_names import fitting_end
 from ..look.theme import colors_of, digits_font, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .color_menu import color_menu, dot_color, is_choice, is_reversed
 from .contrast_menu import MODE_TIPS, add_modes, widest_mode
 from .histogram import Histogram
+from .state_note import StateNote
 from .window_slider import ValueRange, WindowSlider
 
 if TYPE_CHECKING:
     from ...model import Channel
 
-_LONGEST_STATE = 200
 _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifier
 
 
 class ElidedLabel(QWidget):
-    """One line of plain text, shortened with an ellipsis if it does not fit.
+    """One line of plain text, shortened in the middle if it does not fit: names often differ at their ends.
 
     Its first `common` letters, which other labels begin with as well, are left out first.
     """
@@ -57,10 +57,14 @@ class ElidedLabel(QWidget):
 
     def shown_text(self) -> str:
         """The part that currently fits."""
-        metrics, text = self.fontMetrics(), self._text
-        if self.common and metrics.horizontalAdvance(" ".join(text.split())) > self.width():
-            text = f"…{text[self.common :]}"
-        return str(metrics.elidedText(" ".join(text.split()), Qt.TextElideMode.ElideRight, self.width()))
+        metrics, text = self.fontMetrics(), " ".join(self._text.split())
+
+        def fits(part: str) -> bool:
+            return int(metrics.horizontalAdvance(part)) <= self.width()
+
+        if self.common and not fits(text):
+            text = " ".join(fitting_end(self._text, self.common, fits).split())
+        return str(metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, self.width()))
 
     def set_text(self, text: str) -> None:
         """Show `text`; the tooltip has all of it."""
@@ -145,13 +149,31 @@ class ChannelStrip(QFrame):
         self._make_widgets(channel.name)
         self._lay_out()
         self._connect()
+        self._show(channel)
+
+    def begin(self, channel: Channel) -> None:
+        """Be like a new strip for a channel of the same name: nothing is kept of what was set or shown."""
+        self.values.begin()
+        self.chosen_color = ""
+        if self._dialog is not None:
+            self._dialog.close()
+        self._automatic = ContrastMode.RUN
+        self.histogram.set_counts((), 0, 1)
+        self.histogram.set_gamma(1.0)
+        self.set_saturated(0)
+        self.set_state("")
+        for field in (self.low, self.high):
+            field.setModified(False)
+        self._show(channel)
+
+    def _show(self, channel: Channel) -> None:
         self._shown_color = channel.color + ("_r" if channel.inverted else "")
         self._show_color(channel.color)
         self.on.setChecked(channel.visible)
         self.set_mode(ContrastMode.RUN if channel.window is None else ContrastMode.MANUAL)
         if channel.window is not None:
-            self.set_window(*channel.window)
-        self._write_numbers()
+            self.values.set_window(*channel.window)
+        self._show_values()
 
     def _make_widgets(self, name: str) -> None:
         self.name = ElidedLabel(name, self)
@@ -184,18 +206,7 @@ class ChannelStrip(QFrame):
         self.saturated.setTextFormat(Qt.TextFormat.PlainText)
         self.saturated.setToolTip("Pixels at the highest value of the detector, in the plane in view")
         set_role(self.saturated, "warning")
-        self.state = QLabel(self)
-        self.state.setTextFormat(Qt.TextFormat.PlainText)
-        self.state.setWordWrap(True)
-        # a long file name must not widen the pane: it is shortened, with all of it in the tooltip
-        self.state.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self._details = ""
-        copy = QAction("Copy details", self.state)
-        copy.triggered.connect(self._on_copy_details)
-        self.state.addAction(copy)
-        self.state.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self.state.hide()
-        set_role(self.state, "warning")
+        self.state = StateNote(self.histogram)
 
     def _reserve_room_for_modes(self, name: str) -> None:
         self.auto.setAccessibleName(f"Contrast of {name}")
@@ -227,7 +238,6 @@ class ChannelStrip(QFrame):
         column.setContentsMargins(8, 8, 8, 6)
         column.setSpacing(4)
         column.addLayout(top)
-        column.addWidget(self.state)
         column.addWidget(self.histogram)
         column.addWidget(self.slider)
         column.addLayout(numbers)
@@ -299,18 +309,8 @@ class ChannelStrip(QFrame):
         self.on.setChecked(visible)
 
     def set_state(self, text: str, details: str = "") -> None:
-        """Show one line under the name about a problem with the channel; empty if there is none.
-
-        `details` (default: the text) are its tooltip, and can be copied from its context menu.
-        """
-        self._details = details or text
-        self.state.setText(text if len(text) <= _LONGEST_STATE else text[: _LONGEST_STATE - 1] + "…")
-        self.state.setToolTip(plain_tooltip(self._details))
-        self.state.setVisible(bool(text))
-
-    @safe_slot
-    def _on_copy_details(self) -> None:
-        QApplication.clipboard().setText(self._details)
+        """Say over the histogram what is wrong with the channel; empty if nothing is. See `StateNote`."""
+        self.state.say(text, details)
 
     def _show_values(self) -> None:
         self.slider.update()

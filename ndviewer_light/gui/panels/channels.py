@@ -126,21 +126,29 @@ class ChannelStrips(Panel):
         return QSize(PREFERRED_WIDTH_PX, super().sizeHint().height())
 
     def set_channels(self, channels: Sequence[Channel]) -> None:
-        """Create one strip per channel, on or off as it says; nothing is kept from previous strips.
+        """Show one strip per channel, on or off as it says; nothing is kept of what was set before.
 
         A channel with a display window starts with it, the limits of others follow what is seen of the run.
         """
+        names = [channel.name for channel in channels]
+        if names == [strip.name.text() for strip in self._strips]:  # as from run to run: nothing to be made
+            for strip, channel in zip(self._strips, channels, strict=True):
+                strip.begin(channel)
+                strip.show()
+        else:
+            self._make_strips(channels, common_beginning(names))
+        self._shown = list(range(len(self._strips)))
+        self._offer_one()
+        self._say_mode_of_all()
+
+    def _make_strips(self, channels: Sequence[Channel], common: int) -> None:
         for strip in self._strips:
             self._column.removeWidget(strip)
             strip.hide()
             strip.deleteLater()
         self._strips = [self._make_strip(i, channel) for i, channel in enumerate(channels)]
-        common = common_beginning([channel.name for channel in channels])
         for strip in self._strips:
             strip.name.common = common
-        self._shown = list(range(len(self._strips)))
-        self._offer_one()
-        self._say_mode_of_all()
 
     def _offer_one(self) -> None:
         self.one.offer(self._shown, [strip.name.text() for strip in self._strips])
@@ -275,7 +283,7 @@ class ChannelStrips(Panel):
 
     def state_text(self, i: int) -> str:
         """The text last given to `set_state` for channel `i`."""
-        return str(self._strips[i].state.text())
+        return self._strips[i].state.said
 
     @property
     def alone(self) -> int | None:
@@ -285,14 +293,19 @@ class ChannelStrips(Panel):
 
     @safe_slot
     def solo(self, i: int) -> None:
-        """Show only channel `i`, or all if it was the only one. Emits `shown_for_now`."""
+        """Show only channel `i` and its strip, or all if it was the only one. Emits `shown_for_now`."""
         self._show_these(self.shown() if self.alone == i else [i])
+        self._show_strip_soon()
 
     @safe_slot
     def show_alone(self, i: int) -> None:
         """Show only channel `i`, and its strip. Emits `shown_for_now`."""
         self._show_these([i])
-        QTimer.singleShot(0, self._show_strip)  # once the strips have their places
+        self._show_strip_soon()
+
+    def _show_strip_soon(self) -> None:
+        """Once the strips have their places."""
+        QTimer.singleShot(0, self._show_strip)
 
     @safe_slot
     def _show_strip(self) -> None:

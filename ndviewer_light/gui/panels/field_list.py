@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractListModel, QModelIndex, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QListView, QSizePolicy, QWidget
+from qtpy.QtCore import QAbstractListModel, QModelIndex, QSize, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QSizePolicy,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
 
 from ..look.theme import plain_tooltip
 from ..slots import safe_slot
@@ -14,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_LINES = 8
+_FIELD_LINE_PX = 18
+"""A line is at least so high: it is clicked at."""
 
 
 class _Fields(QAbstractListModel):
@@ -38,6 +47,13 @@ class _Fields(QAbstractListModel):
         return plain_tooltip(self.text_of(p)) if role == Qt.ItemDataRole.ToolTipRole else None
 
 
+class _NameDelegate(QStyledItemDelegate):
+    """Draws names in the width that there is: by itself, Qt makes all rows as wide as the longest name."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return QSize(0, max(super().sizeHint(option, index).height(), _FIELD_LINE_PX))
+
+
 class FieldList(QListView):
     """`picked` is the position chosen with the mouse or the arrow keys. GUI thread only."""
 
@@ -48,6 +64,7 @@ class FieldList(QListView):
         self._fields = _Fields(self)
         self._is_told = False  # the selection follows the view, not the user
         self.setModel(self._fields)
+        self.setItemDelegate(_NameDelegate(self))
         self.setUniformItemSizes(True)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # names often differ at their ends only
@@ -63,7 +80,7 @@ class FieldList(QListView):
         self._fields.fields, self._fields.name_of, self._fields.text_of = fields, name_of, text_of
         self._fields.endResetModel()
         lines = min(max(len(fields), 1), _MOST_LINES)
-        self.setFixedHeight(lines * max(self.sizeHintForRow(0), 18) + 2 * self.frameWidth() + 2)
+        self.setFixedHeight(lines * max(self.sizeHintForRow(0), _FIELD_LINE_PX) + 2 * self.frameWidth())
 
     def show_current(self, p: int) -> None:
         """Mark the position in view."""

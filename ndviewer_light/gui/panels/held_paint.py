@@ -20,8 +20,8 @@ _LONGEST_MS = 250
 class HeldPaint(QObject):
     """Holds the painting of a widget until `release`, or for a moment. GUI thread only.
 
-    A window with OpenGL in it is composed anew whatever is painted in it, which costs 10 ms where there is no
-    graphics card. What is below the mouse is painted at once.
+    A window with a widget of OpenGL in it is composed anew whatever is painted in it, which costs 10 ms where
+    there is no graphics card. What is below the mouse is painted at once.
     """
 
     released = Signal()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
+from qtpy.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..look.theme import PLOT_BACKGROUND
@@ -24,6 +24,7 @@ GAMMAS = (0.1, 5.0)
 _GAMMA_STEP = 1.1
 _LOW, _HIGH, _GAMMA = 0, 1, 2
 _GRAB_PX = 7
+_FILL_ALPHA = 130
 
 
 class Histogram(QWidget):
@@ -48,6 +49,7 @@ class Histogram(QWidget):
         self._span = (0.0, 1.0)
         self._dragged: int | None = None
         self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(42)
 
@@ -173,15 +175,16 @@ class Histogram(QWidget):
         return np.where(outside, 0.0, heights / counts.max())
 
     def _draw_counts(self, painter: QPainter) -> None:
-        heights, bottom = self._heights(), float(self.height())
-        path = QPainterPath(QPointF(MARGIN_PX, bottom))
-        for column, y in enumerate((bottom - heights * (bottom - 4)).tolist()):
-            path.lineTo(MARGIN_PX + column, y)
-            path.lineTo(MARGIN_PX + column + 1, y)
-        path.lineTo(MARGIN_PX + len(heights), bottom)
-        fill = QColor(self.color)
-        fill.setAlpha(130)
-        painter.fillPath(path, fill)
+        """As an image: filling a path of as many corners takes several times as long, for each plane."""
+        heights, rows = self._heights(), self.height()
+        tops = rows - heights * (rows - 4)
+        pixels = np.empty((rows, len(heights), 4), np.uint8)
+        pixels[..., :3] = self.color.getRgb()[:3]
+        covered = np.clip(np.arange(1, rows + 1)[:, None] - tops, 0.0, 1.0)  # shares of each pixel
+        pixels[..., 3] = np.rint(covered * _FILL_ALPHA)
+        held = pixels.tobytes()  # which the image refers to
+        image = QImage(held, len(heights), rows, 4 * len(heights), QImage.Format.Format_RGBA8888)
+        painter.drawImage(QPointF(MARGIN_PX, 0), image)
 
     def _curve_y(self, share: float) -> float:
         """Where the curve is at a share (0 to 1) of the way from the low to the high limit, px."""

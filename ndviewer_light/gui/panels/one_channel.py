@@ -37,7 +37,7 @@ class OneChannelRow(QWidget):
         self.slider.setAccessibleName("One channel at a time")
         self.slider.setToolTip("Show one channel at a time: drag, wheel, or arrow keys (, . in the picture)")
         self.slider.valueChanged.connect(self._on_moved)
-        self.name = OneLineLabel(parent=self)
+        self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle, self)
         self.name.setFixedWidth(_NAME_PX)
         self.name.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row = QHBoxLayout(self)

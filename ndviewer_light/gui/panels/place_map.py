@@ -12,6 +12,7 @@ from qtpy.QtGui import QFont, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ...engine.plate_grid import PlateLayout
+from ...engine.state_codes import TimeState
 from ..look.theme import colors_of, plain_tooltip
 from ..slots import safe_slot
 from .marks import draw_mark, draw_ring, draw_value
@@ -24,11 +25,10 @@ from .plate_layout import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from qtpy.QtGui import QColor
 
-    from ...engine.state_codes import TimeState
     from ...model import Position
     from ..look.theme import PanelColors
 
@@ -187,9 +187,13 @@ class PlaceMap(QWidget):
 
     @safe_slot
     def _show_tip(self, event: Any) -> None:
-        index = self.index_at(event.pos().x(), event.pos().y())
-        text = plain_tooltip(self.text_of(index)) if index is not None else self.toolTip()
-        QToolTip.showText(event.globalPos(), text, self)
+        words = self.words_at(event.pos().x(), event.pos().y())
+        QToolTip.showText(event.globalPos(), plain_tooltip(words) if words else self.toolTip(), self)
+
+    def words_at(self, x: float, y: float) -> str:
+        """What is said of what is drawn at a point; empty where nothing is."""
+        index = self.index_at(x, y)
+        return self.text_of(index) if index is not None else ""
 
     def minimumSizeHint(self) -> QSize:
         return QSize(24, 24)
@@ -215,13 +219,27 @@ class PlateMap(PlaceMap):
         super().__init__("wells of the plate", parent)
         self._layout = PlateLayout((), (), {})
         self._places: dict[int, tuple[int, int]] = {}
+        self._listed: Mapping[tuple[int, int], str] = {}
+        self._listed_state = TimeState.MISSING
 
-    def show_layout(self, layout: PlateLayout) -> None:
-        """Show this plate."""
-        self._layout, self._places = layout, layout.places
+    def show_layout(self, layout: PlateLayout, listed: Mapping[tuple[int, int], str]) -> None:
+        """Show this plate; `listed` are the names of wells without images that it lists, by their places."""
+        self._layout, self._places, self._listed = layout, layout.places, listed
         self.setAccessibleName("wells of the plate" if layout.is_plate else "regions")
         self.updateGeometry()
         self.update()
+
+    def show_listed(self, state: TimeState) -> None:
+        """What wells are that are listed and have no images: pending or missing. They cannot be gone to."""
+        if state is not self._listed_state:
+            self._listed_state = state
+            self.update()
+
+    def words_at(self, x: float, y: float) -> str:
+        index, place = self.index_at(x, y), self._geometry().at(x, y)
+        if index is None and place is not None and place in self._listed:
+            return f"{self._listed[place]}\n{self._listed_state.value}"
+        return super().words_at(x, y)
 
     def _label_font(self) -> QFont:
         font = QFont(self.font())
@@ -273,7 +291,8 @@ class PlateMap(PlaceMap):
                     continue
                 rect = self._rect(geometry, row, column)
                 if well is None:
-                    draw_mark(painter, rect, None, colors, is_round=not is_small)
+                    state = self._listed_state if (row, column) in self._listed else None
+                    draw_mark(painter, rect, state, colors, is_round=not is_small)
                 else:
                     self._draw(painter, rect, well, colors, is_round=not is_small)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -82,6 +82,9 @@ def next_step(at: int, n: int, mode: PlayMode, *, is_back: bool) -> tuple[int, b
     return None if mode is PlayMode.ONCE else (0, False)
 
 
+_WIDEST_RATE = f"{max(SPEEDS)}.0 of {max(SPEEDS)} fps"
+
+
 class Playback(QObject):
     """Steps the rows that are played, not while `busy()`: every frame is seen. GUI thread only."""
 
@@ -146,7 +149,7 @@ class Playback(QObject):
     def _on_playing_changed(self) -> None:
         playing = [row for row in self._rows if row.play.isChecked()]
         for row in self._rows:
-            row.reserve_rate(f"{self.speed.per_second}.0 of {self.speed.per_second} fps", row in playing)
+            row.reserve_rate(_WIDEST_RATE, row in playing)
         if not playing:
             self._timer.stop()
             return

@@ -10,7 +10,7 @@ from qtpy.QtGui import QAction, QActionGroup
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...engine.projections import StackProjection
-from ..canvas.canvas_view import VOLUMES
+from ...rendering.volume_look import VOLUMES
 from ..look.theme import heading_font, menu_of, set_role
 from ..slots import safe_slot
 from .window_slider import ValueRange, WindowSlider

@@ -56,11 +56,11 @@ class AxisSliders(Panel):
         for line, (axis, name, spoken) in enumerate(ROWS):
             if axis == "z":
                 row = AxisRow(self, axis, self._projection.button, spoken, self._projection.range)
-                grid.addWidget(self._projection.range, 2 * line, 2)
+                grid.addWidget(self._projection.range, line, 2)
             else:
                 row = AxisRow(self, axis, self._name(name), spoken)
             for column, widget in enumerate(row.widgets):
-                grid.addWidget(widget, 2 * line, column)
+                grid.addWidget(widget, line, column)
             grid.setAlignment(row.value, Qt.AlignmentFlag.AlignRight)  # of different widths, see `measure`
             row.moved.connect(self.moved)
             row.play_started.connect(self.play_started)
@@ -70,7 +70,9 @@ class AxisSliders(Panel):
         """How fast axes are played, and what happens at their end."""
         self._strip = TimeStrip(self)
         self._strip.picked.connect(self._on_time_picked)
-        grid.addWidget(self._strip, 1, 2)
+        # in the row of the slider, below its handle: the rows stay equally far from each other
+        grid.addWidget(self._strip, 0, 2, Qt.AlignmentFlag.AlignBottom)
+        self._strip.raise_()
         self._strip.setVisible(False)
         self.held_paint = HeldPaint(self)
         """What holds changes that come with each frame, for the frame to be painted with them."""

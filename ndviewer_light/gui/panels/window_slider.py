@@ -32,8 +32,13 @@ class ValueRange:
     """
 
     def __init__(self) -> None:
+        self._wanted: tuple[float, float]
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything that was set."""
         self.integer = True
-        self._wanted: tuple[float, float] = (0.0, 65535.0)
+        self._wanted = (0.0, 65535.0)
         self.bounds = self.window = self._wanted
         self._window_given = False
 

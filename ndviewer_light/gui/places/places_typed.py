@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 _INDEX = re.compile(r"([tz])[=:]?([0-9]{1,9})", re.IGNORECASE)
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
-HINT = "well:field  t12  z5"
+_LONGEST_EXAMPLE = 12
+_SAID_OF_LINKS = "or a link to a view"
+
+
+def hint_of(info: DatasetInfo, n_t: int, n_z: int) -> str:
+    """What may be typed for a dataset, of which an image has so many time points and planes: an example."""
+    parts = []
+    if len(info.positions) > 1:
+        last = info.positions[-1].title
+        parts.append(last if len(last) <= _LONGEST_EXAMPLE else "well:field")
+    parts.extend(f"{axis}{n}" for axis, n in (("t", n_t), ("z", n_z)) if n > 1)
+    return f"{'  '.join(parts)}, {_SAID_OF_LINKS}" if parts else "A link to a view"
 
 
 class TypedPlace(NamedTuple):

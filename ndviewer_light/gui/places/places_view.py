@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from ...engine.plate_grid import grid_layout, plate_layout
+from ...engine.plate_grid import grid_layout, plate_with_listed
+from ...engine.state_codes import TimeState
 from ..panels.plate_layout import stage_geometry, state_of_all
 from ..slots import safe_slot
 from ..view_texts import name_of
@@ -54,10 +55,13 @@ class PlacesView(QObject):
         self._word = "well"
         self._info: DatasetInfo | None = None
         self._image: object = None
+        self._listed: Sequence[str] = ()
+        self._has_listed = False
         self._shown: tuple[object, ...] = ()
         self._states: PositionStates | None = None
         self._fields_shown: tuple[object, ...] | None = None
         stage.sliders.moved.connect(self._on_moved)
+        stage.sliders.held_paint.released.connect(self._on_moved)
         panels.plate_map.picked.connect(self._on_well)
         panels.field_map.picked.connect(self._on_field)
         panels.field_list.picked.connect(self._on_field)
@@ -78,14 +82,29 @@ class PlacesView(QObject):
         info, view = dataset.info, self._stage.view
         if info is not self._info or self._stage.image is not self._image:
             self._take(dataset, info)
-        states = self._states_at(dataset, view.t) if len(info.positions) > 1 else None
-        if (states, view.p, info) == self._shown:
+        if self._awaits_frame and self._shown and self._shown[2] is info:
             return
-        self._shown = states, view.p, info
+        states = self._states_at(dataset, view.t) if len(info.positions) > 1 else None
+        of_listed = self._state_of_listed(dataset)
+        if (states, view.p, info, of_listed) == self._shown:
+            return
+        is_news = states is not self._states or self._shown[-1:] != (of_listed,)
+        self._shown = states, view.p, info, of_listed
         if view.p < self._wells.n_positions:
             self._show_place(view.p)
-        if states is not self._states:
-            self._show_states(states)
+        if is_news:
+            self._show_states(states, of_listed)
+
+    def _state_of_listed(self, dataset: Dataset) -> TimeState | None:
+        """What wells are that the plate lists and that have no images yet; None if there are none."""
+        if not (self._has_plate and self._has_listed):
+            return None
+        return TimeState.PENDING if dataset.is_being_written else TimeState.MISSING
+
+    @property
+    def _awaits_frame(self) -> bool:
+        """Whether the sliders are painted with the frame that comes next: so are the maps."""
+        return self._stage.sliders.held_paint.is_held and not self._panels.underMouse()
 
     def _states_at(self, dataset: Dataset, t: int) -> PositionStates | None:
         """What is known; which makes the dataset look up what is stored, unless that is to wait."""
@@ -101,23 +120,25 @@ class PlacesView(QObject):
 
     def _take(self, dataset: Dataset, info: DatasetInfo) -> None:
         self._info, self._image = info, self._stage.image
-        if info.positions is not self._positions:
-            self._take_positions(info.positions)
+        if info.positions is not self._positions or info.empty_wells != self._listed:
+            self._take_positions(info.positions, info.empty_wells)
         n = len(self._wells)
         wells = f"{n:,} {self._word}{'s' if n > 1 else ''}" if self._has_plate else ""
         self._panels.card.show_facts(facts_of(info, self._stage.image, wells, self._path_of(dataset)))
 
-    def _take_positions(self, positions: Sequence[Position]) -> None:
-        self._positions, self._wells = positions, Wells(positions)
+    def _take_positions(self, positions: Sequence[Position], empty_wells: Sequence[str]) -> None:
+        self._positions, self._wells, self._listed = positions, Wells(positions), empty_wells
         self._states, self._fields_shown = None, None
         names = self._wells.names
-        plate = plate_layout(names) if len(positions) > 1 else None
+        found = plate_with_listed(names, empty_wells) if len(positions) + len(empty_wells) > 1 else None
+        plate, listed = found if found is not None else (None, {})
         every = tuple(range(len(positions)))
         if plate is None and stage_geometry(positions, every, None, 100, 100) is None and len(names) > 1:
             plate = grid_layout(names)
         self._has_plate = plate is not None
         if plate is not None:
-            self._panels.plate_map.show_layout(plate)
+            self._panels.plate_map.show_layout(plate, listed)
+            self._has_listed = bool(listed)
             self._word = "well" if plate.is_plate else "region"
             self._panels.plate_heading.setText("PLATE" if plate.is_plate else "REGIONS")
         self._panels.plate_map.show_states(())
@@ -164,7 +185,7 @@ class PlacesView(QObject):
 
     # ---- states ----------------------------------------------------------------------------
 
-    def _show_states(self, states: PositionStates | None) -> None:
+    def _show_states(self, states: PositionStates | None, of_listed: TimeState | None) -> None:
         self._states = states
         of_fields = states.states if states is not None else ()
         of_wells = (
@@ -177,8 +198,12 @@ class PlacesView(QObject):
         )
         self._panels.field_map.show_states(of_fields)
         self._panels.plate_map.show_states(of_wells)
-        if states is not None:  # while nothing is known, the legend stays as it was
-            self._panels.legend.show_states((*of_wells, *of_fields) if self._has_plate else of_fields)
+        if of_listed is not None:
+            self._panels.plate_map.show_listed(of_listed)
+        listed = () if of_listed is None else (of_listed,)
+        if states is not None or listed:  # while nothing is known, the legend stays as it was
+            of_plate = (*of_wells, *of_fields, *listed)
+            self._panels.legend.show_states(of_plate if self._has_plate else of_fields)
 
     def _words_of_well(self, well: int) -> str:
         fields = self._wells.fields(well)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...storage.bytes import is_url, split_inner
 from ...storage.presentable import presentable
 from ..slots import safe_slot
 
@@ -52,6 +53,7 @@ class DatasetStatus:
     def say_warnings(self, session: Session) -> None:
         """More is known of the dataset."""
         warnings = session.dataset.info.warnings
+        self._row.warnings.dataset_file = "" if is_url(session.path) else split_inner(session.path)[0]
         self._row.warnings.show_warnings(warnings)
         line = self._row.line
         if warnings:

@@ -74,7 +74,7 @@ class RunBar(QWidget):
         headline = metrics.elidedText(self._said[0], Qt.TextElideMode.ElideRight, _MOST_HEADLINE_PX)
         texts = [headline, *self._said[1:]]
         own = [metrics.horizontalAdvance(text) for text in texts]
-        widths = self._steady.of((self._news.state, self._news.is_quiet), own)
+        widths = self._steady.of((self._news.state, self._news.is_quiet, self._news.paused > 0), own)
         room, wants_bar = self.width() - 8, self._news.share is not None
         if sum(widths) + GAP_PX * len(widths) + (_LEAST_BAR_PX + GAP_PX) * wants_bar > room:
             widths = own  # as they are now, all may fit

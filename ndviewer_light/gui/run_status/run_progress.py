@@ -23,10 +23,14 @@ _STEADY_PLANES = 20
 _STEADY_SECONDS = 10.0
 """Once so many gaps between planes are known, or so many planes over so long, it is said sooner: nothing else
 tells that a writer died."""
+_STALLED_GAPS = 3
 _QUIET_GAPS = 1.5
 """After so many times the longest gap so far without a plane, that is said instead of the time left."""
 _STOPPED_SECONDS = 3.0
 _SAMPLE_SECONDS = 0.5
+_SAME_RHYTHM = 0.8
+"""Of two silences the shorter lasts this share of the longer, or more, if they are of one rhythm; likewise
+the planes that came before each."""
 
 
 class RunState(Enum):
@@ -47,7 +51,8 @@ class RunNews(NamedTuple):
     """What is known of a run. `expected` is None while the number of time points may still grow.
 
     `seconds_left` is None if it cannot be told; `silent` is how long nothing came, `is_quiet` whether that is
-    unusually long.
+    unusually long; `paused` how long nothing came in all, in pauses that are over. `empty_wells`: wells
+    that the plate lists and that have no images yet, so that nobody knows their planes; not in `expected`.
     """
 
     state: RunState
@@ -59,6 +64,8 @@ class RunNews(NamedTuple):
     silent: float
     place: str
     is_quiet: bool = False
+    paused: float = 0.0
+    empty_wells: int = 0
 
     @property
     def missing(self) -> int:
@@ -90,19 +97,28 @@ class RunNews(NamedTuple):
         said = [f"{self.written:,}{of} planes"]
         if self.missing:
             said.append(f"{self.missing:,} missing")
+        if self.empty_wells:
+            wells = f"{self.empty_wells:,} well{'s' if self.empty_wells > 1 else ''}"
+            said.append(f"{wells} to come" if self.state is RunState.RECORDING else f"{wells} without images")
         if self.is_quiet and self.state is RunState.RECORDING:
             said.append(f"nothing new for {duration_of(max(round(self.silent), 1))}")
-        elif self.seconds_left is not None and self.state is RunState.RECORDING:
+        elif self.seconds_left is not None and self.state is RunState.RECORDING and not self.empty_wells:
             said.append(f"{duration_of(max(round(self.seconds_left), 1))} left")
         if self.n_bytes:
             said.append(size_of(self.n_bytes))
         if self.bytes_per_second and self.state is RunState.RECORDING:
             said.append(f"{_three_digits(self.bytes_per_second / 1e6)} MB/s")
+        if self.paused:
+            said.append(f"paused for {duration_of(max(round(self.paused), 1))}")
         return tuple(said)
 
 
 class RunProgress:
-    """Follows one run by how many of its planes were announced; `look` a few times a second."""
+    """Follows one run by how many of its planes were announced; `look` a few times a second.
+
+    A silence that was said to be one, and after which planes come again, is a pause: it tells nothing of how
+    they come, and neither the rate nor the patience is judged by it. One that happens again is a rhythm.
+    """
 
     def __init__(self, *, has_total: bool = True) -> None:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
@@ -113,6 +129,9 @@ class RunProgress:
         self._changed: float | None = None  # when it was found that a plane had come
         self._looked = float("-inf")
         self._longest_gap = 0.0
+        self._paused = 0.0
+        self._last_pause = 0.0, 0  # how long it was, and how many planes had come since the one before it
+        self._since_pause = 0  # how many planes there were when the last one ended
         self._n_gaps = 0
         self._first: tuple[float, int] | None = None  # when planes were first found, and how many
 
@@ -132,7 +151,7 @@ class RunProgress:
         """
         counted = now if as_of is None else as_of
         if counted != self._looked:
-            self._note(counted, written)
+            self._note(counted, written, info)
         self._note_growth(info, written)
         expected = self.n_planes(info) if self._has_total and info.dtype is not None else None
         if expected is not None and written > expected:
@@ -152,6 +171,8 @@ class RunProgress:
             silent,
             _place(last, info),
             self._is_quiet(info, written),
+            self._paused,
+            len(info.empty_wells),
         )
 
     def n_planes(self, info: DatasetInfo) -> int:
@@ -166,14 +187,13 @@ class RunProgress:
             self._counts = info, (sum(map(info.n_planes, every)), per_t)
         return self._counts[1]
 
-    def _note(self, now: float, written: int) -> None:
+    def _note(self, now: float, written: int, info: DatasetInfo) -> None:
         before = self._samples[-1] if self._samples else None
         if before is None or written != before[1]:
             if self._changed is not None and before is not None:
                 # in between nobody looked: planes that came there are taken to have come evenly
                 unseen = (now - self._looked) / max(written - before[1], 1)
-                self._longest_gap = max(self._longest_gap, self._looked - self._changed, unseen)
-                self._n_gaps += 1
+                self._note_gap(max(self._looked - self._changed, unseen), before[1], info)
             if written:
                 self._changed = now
                 self._first = self._first or (now, written)
@@ -182,6 +202,20 @@ class RunProgress:
             self._samples.append((now, written))
         while self._samples and now - self._samples[0][0] > _LEFT_SECONDS:
             self._samples.popleft()
+
+    def _note_gap(self, gap: float, written: int, info: DatasetInfo) -> None:
+        """New planes came after so long, where `written` had come before."""
+        self._n_gaps += 1
+        if gap <= self._patience(info, written, _STALLED_GAPS, self._least(written)):
+            self._longest_gap = max(self._longest_gap, gap)
+            return
+        pause = gap, written - self._since_pause
+        if all(map(_are_alike, pause, self._last_pause)):
+            self._longest_gap, self._paused = max(gap, self._last_pause[0]), 0.0
+        else:
+            self._paused += gap
+            self._samples.clear()
+        self._last_pause, self._since_pause = pause, written
 
     def _note_growth(self, info: DatasetInfo, written: int) -> None:
         if info.dtype is None or not written:
@@ -204,9 +238,11 @@ class RunProgress:
             return RunState.FINISHED
         if not written:
             return RunState.WAITING
-        least = _STALLED_STEADY_SECONDS if self._is_steady(written) else STALLED_SECONDS
-        is_stalled = self._is_silent(info, written, 3, least)
+        is_stalled = self._is_silent(info, written, _STALLED_GAPS, self._least(written))
         return RunState.STALLED if is_stalled else RunState.RECORDING
+
+    def _least(self, written: int) -> float:
+        return _STALLED_STEADY_SECONDS if self._is_steady(written) else STALLED_SECONDS
 
     def _is_steady(self, written: int) -> bool:
         """Whether enough is known of how its planes come."""
@@ -220,16 +256,24 @@ class RunProgress:
         return self._n_gaps > 0 and self._is_silent(info, written, _QUIET_GAPS, _STOPPED_SECONDS)
 
     def _is_silent(self, info: DatasetInfo, written: int, gaps: float, least: float) -> bool:
-        """Whether nothing came for `gaps` times the longest gap so far, and at least for `least` seconds.
+        """Whether nothing has come for longer than `_patience`."""
+        if self._changed is None:
+            return False
+        return self._looked - self._changed > self._patience(info, written, gaps, least)
+
+    def _patience(self, info: DatasetInfo, written: int, gaps: float, least: float) -> float:
+        """How long nothing may come: `gaps` times the longest gap so far, and `least` seconds.
 
         A time step is waited for only between time points: in the middle of one, planes are expected.
         """
-        if self._changed is None:
-            return False
         patience = max(least, gaps * self._longest_gap)
         if info.n_t > 1 and info.time_step_s and written % max(self._planes_of(info)[1], 1) == 0:
             patience = max(patience, info.time_step_s + least)
-        return self._looked - self._changed > patience
+        return patience
+
+
+def _are_alike(one: float, other: float) -> bool:
+    return min(one, other) >= _SAME_RHYTHM * max(one, other)
 
 
 def _plane_bytes(info: DatasetInfo) -> int:

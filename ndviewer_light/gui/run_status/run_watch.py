@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class RunWatch:
         self._session: Session | None = None
         self._progress = RunProgress()
         self._due = 0.0
+        self._found: Session | None = None  # whose path was there at a count
         self._counted: int | None = None
         self._fewer: int | None = None  # what the last count found, if that was less than before
         self._counted_at = self._new_at = 0.0
@@ -105,6 +107,10 @@ class RunWatch:
         n = None
         try:
             n = _n_stored(session.dataset, lambda: session is not self._session)
+            if os.path.exists(session.dataset.path):
+                self._found = session
+            elif self._found is session:  # out of reach: all planes that are not known would count
+                n = None
         finally:
             ended = time.monotonic()
             self._post(lambda: self._take(session, n, began, ended))

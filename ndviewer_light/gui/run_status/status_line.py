@@ -40,6 +40,7 @@ class StatusLine(QLabel):
         self._said: dict[Topic, str] = {}
         self._details: dict[Topic, str] = {}
         self._choices: dict[Topic, Choices] = {}
+        self._elsewhere: set[Topic] = set()
         self._shown: Topic | None = None
         self._in_place = TextsInPlace()
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -48,11 +49,21 @@ class StatusLine(QLabel):
         self.setFixedHeight(self.fontMetrics().height() + 6)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
-    def say(self, topic: Topic, text: str, details: str = "", *, choices: Choices = ()) -> None:
+    def say(
+        self,
+        topic: Topic,
+        text: str,
+        details: str = "",
+        *,
+        choices: Choices = (),
+        is_elsewhere: bool = False,
+    ) -> None:
         """Set the `text` of `topic`, or clear it if empty; `details` (default: the text) is the tooltip.
 
         With `choices`, the same in pieces with dots of colours, ever shorter, the first that fits is painted.
+        `is_elsewhere`: a page above says it too; hosts can ask for it, and it is not painted a second time.
         """
+        (self._elsewhere.add if is_elsewhere else self._elsewhere.discard)(topic)
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
             return
         self._said[topic], self._details[topic], self._choices[topic] = text, details, choices
@@ -66,6 +77,8 @@ class StatusLine(QLabel):
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
+        if self._shown in self._elsewhere:
+            return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         choices = self._choices.get(self._shown, ()) if self._shown is not None else ()

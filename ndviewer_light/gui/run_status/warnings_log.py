@@ -11,13 +11,13 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from ..look.icon_files import BESIDE_TEXT, icon
 from ..look.theme import plain_tooltip, set_role
 from ..slots import safe_slot
-from .warnings_panel import WarningsPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...model import WarningPlace
     from ..look.theme import PanelColors
+    from .warnings_panel import WarningsPanel
 
 _MOST_KEPT = 1000
 
@@ -40,6 +40,8 @@ class WarningsButton(QPushButton):
         self.panel: WarningsPanel | None = None
         self.name_of: Callable[[WarningPlace], str] = lambda place: place.file
         """What the place is called that a warning leads to."""
+        self.dataset_file = ""
+        """The file or folder of the dataset on this computer; "" if it is elsewhere."""
         self.setFlat(True)
         self.setIconSize(BESIDE_TEXT)
         set_role(self, "bar")
@@ -81,7 +83,7 @@ class WarningsButton(QPushButton):
         self.setToolTip(plain_tooltip(f"{warnings[-1]}\nClick to see all" if n else ""))
         self.setVisible(n > 0)
         if self.panel is not None:
-            self.panel.show_warnings(self._noted, warnings)
+            self._tell_panel(self.panel)
 
     def draw(self, colors: PanelColors) -> None:
         """Draw its icon in these colours."""
@@ -92,15 +94,21 @@ class WarningsButton(QPushButton):
         if not self._noted:
             return
         if self.panel is None:
+            from .warnings_panel import WarningsPanel
+
             self.panel = WarningsPanel(self.window() or self, lambda place: self.name_of(place))
             self.panel.finished.connect(self._on_closed)
             self.panel.place_chosen.connect(self.place_chosen)
             self.panel.file_chosen.connect(self.file_chosen)
-        self.panel.show_warnings(self._noted, self._warnings)
+        self._tell_panel(self.panel)
         self.panel.show()
         self.panel.raise_()
         self.panel.activateWindow()
         self.panel.list.setFocus()
+
+    def _tell_panel(self, panel: WarningsPanel) -> None:
+        panel.dataset_file = self.dataset_file
+        panel.show_warnings(self._noted, self._warnings)
 
     @safe_slot
     def _on_clicked(self) -> None:

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...model import place_of
-from ..look.theme import Panel, set_role
+from ...model import WarningPlace, place_of
+from ..look.theme import Panel, colors_of, plain_tooltip, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -30,17 +30,20 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
     from qtpy.QtGui import QResizeEvent
 
-    from ...model import WarningPlace
-
 _WHEN, _TEXT, _WHERE = range(3)
 _WIDEST_PLACE = 0.3  # of the list
+_NO_PLACE = "whole dataset"
+_WHY_NO_PLACE = (
+    "This is about the dataset as a whole, which is not on this computer: there is no place to show"
+)
 
 
 class WarningsPanel(QDialog):
     """Lists warnings with the time at which each was noticed. Does not block the window below.
 
     Enter, a double click, a click on the place or "Go there" lead to what the selected one is about, by
-    `place_chosen` (a `WarningPlace`); "Show file" by `file_chosen`.
+    `place_chosen` (a `WarningPlace`); "Show file" by `file_chosen`. What is said of the dataset as a whole
+    leads to its file or folder, `dataset_file`; where that is not on this computer, to nothing, and looks so.
     """
 
     place_chosen = Signal(object)
@@ -51,6 +54,7 @@ class WarningsPanel(QDialog):
         self._name_of = name_of
         self._texts: list[str] = []
         self._lines: list[str] = []
+        self.dataset_file = ""
         self._rows_due = QTimer(
             self
         )  # Qt goes on with its layout after it has said that a column was resized
@@ -125,10 +129,12 @@ class WarningsPanel(QDialog):
         self._texts = [text for *_, text in rows]
         self._lines = [f"{when}  {said}" for when, said, _ in rows]
         self.list.setRowCount(len(rows))
-        for i, (when, said, text) in enumerate(rows):
-            place = place_of(text)
-            for column, shown in ((_WHEN, when), (_TEXT, said), (_WHERE, self._name(place))):
-                self.list.setItem(i, column, _item(shown, is_link=column == _WHERE))
+        for i, (when, said, _) in enumerate(rows):
+            place = self._place(i)
+            named = "" if place is None else self._name(place)
+            for column, shown in ((_WHEN, when), (_TEXT, said)):
+                self.list.setItem(i, column, _item(shown))
+            self.list.setItem(i, _WHERE, _link(named) if named else self._no_place())
         if rows:
             self.list.setCurrentCell(selected if 0 <= selected < len(rows) else len(rows) - 1, _TEXT)
         self._fit_rows()
@@ -139,9 +145,13 @@ class WarningsPanel(QDialog):
         """All lines, as they are copied."""
         return "\n".join(self._lines)
 
-    def _name(self, place: WarningPlace | None) -> str:
-        if place is None:
-            return ""
+    def _no_place(self) -> QTableWidgetItem:
+        item = _item(_NO_PLACE)
+        item.setToolTip(plain_tooltip(_WHY_NO_PLACE))
+        item.setForeground(colors_of(self).dim)
+        return item
+
+    def _name(self, place: WarningPlace) -> str:
         named = self._name_of(place) if place.is_in_dataset else ""
         return named or os.path.basename(place.file.rstrip("/" + os.sep))
 
@@ -167,7 +177,11 @@ class WarningsPanel(QDialog):
         return False
 
     def _place(self, row: int) -> WarningPlace | None:
-        return place_of(self._texts[row]) if 0 <= row < len(self._texts) else None
+        if not 0 <= row < len(self._texts):
+            return None
+        return place_of(self._texts[row]) or (
+            WarningPlace(file=self.dataset_file) if self.dataset_file else None
+        )
 
     def _go_to(self, row: int) -> None:
         place = self._place(row)
@@ -222,11 +236,15 @@ def _is_enter(event: Any) -> bool:
     return event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
-def _item(text: str, *, is_link: bool) -> QTableWidgetItem:
+def _item(text: str) -> QTableWidgetItem:
     item = QTableWidgetItem(text)
     item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-    if is_link and text:
-        font = item.font()
-        font.setUnderline(True)
-        item.setFont(font)
+    return item
+
+
+def _link(text: str) -> QTableWidgetItem:
+    item = _item(text)
+    font = item.font()
+    font.setUnderline(True)
+    item.setFont(font)
     return item

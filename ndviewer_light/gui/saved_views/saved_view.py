@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...engine.projections import StackProjection
-from ..canvas.canvas_view import VolumeLook
+from ...rendering.volume_look import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 from ..split.split_look import SplitLook

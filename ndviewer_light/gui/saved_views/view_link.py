@@ -19,9 +19,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from ...engine.projections import StackProjection
 from ...rendering.contrast import ContrastMode
+from ...rendering.volume_look import VolumeLook
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
-from ..canvas.canvas_view import VolumeLook
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 from ..given_paths import VIEW_SCHEME, is_view_link

@@ -55,6 +55,10 @@ class FieldImages:
         """What is known of a field."""
         return self._marks.get(p)
 
+    def is_anything_known(self, p: int) -> bool:
+        """Whether anything is drawn of a field, beside the ground of its well."""
+        return p in self._marks or p in self._images or p in self._details or p in self._labels
+
     def details(self, p: int) -> Sequence[tuple[DetailTile, QImage]]:
         """Parts of a field at a finer resolution."""
         return self._details.get(p, ())

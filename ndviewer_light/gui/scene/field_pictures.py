@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,12 +13,12 @@ from ...engine.area_averages import shrunk, step_for
 from ...engine.owned_pixels import owned
 from ...model import PlaneState
 from ...rendering.added_up import drawn_composite
-from ...rendering.contrast import contrast_of
-from ...rendering.scene_picture import colored_fields, sampled, worst_of
+from ...rendering.pooled_values import FieldValues
+from ...rendering.scene_picture import colored_fields, worst_of
 from ...storage.freed_memory import Turnover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ...engine.thumbnails import ThumbnailLoader
     from ...model import Plane, StackKey
@@ -32,6 +33,8 @@ _PICTURE_EDGE = 64
 _PICTURES_AT_ONCE = 96
 _PIXELS_TOGETHER = 2**18
 """Of the pictures that are made together: what they are made of takes a few megabytes for a moment."""
+_JUDGING_SHARE = 0.1
+"""What judging contrast may take of the time while planes arrive."""
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
 _NOTHING: Mapping[int, tuple[Plane, int]] = {}
 
@@ -59,18 +62,51 @@ class KnownChannel(NamedTuple):
     is_stale: bool
 
 
+class SceneEdges(NamedTuple):
+    """By position: the longest edge of small planes by which contrast is judged, and with which all fields
+    are read where all are in view.
+    """
+
+    judged: Sequence[int]
+    fitting: Sequence[int]
+
+    def judged_of(self, p: int) -> int:
+        """The first of a position; of one that is not placed yet, as small as there is."""
+        return self.judged[p] if p < len(self.judged) else _PICTURE_EDGE
+
+    def fitting_of(self, p: int) -> float:
+        """The second of a position."""
+        return self.fitting[p] if p < len(self.fitting) else float("inf")
+
+
+class _ToJudge(NamedTuple):
+    """What is to be done with what was judged until now."""
+
+    forget_all: bool = False
+    forget_others: bool = False  # than the place that is shown
+    again: bool = False
+
+
 class FieldPictures:
     """The pictures of one place (time point, z): made as planes arrive and as channels look.
 
-    Any thread. `take` gives out what is new: pictures, and what planes suggest for the contrast of channels.
+    Any thread. `take` gives out what is new: pictures, and what planes suggest for the contrast of channels,
+    which is the same in whatever order planes came, and however many at a time.
     """
 
     def __init__(self, edge_of: Callable[[int], int], run: Callable[[str, Callable[[], None]], None]) -> None:
         """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels. `run`: of `Background`."""
         self._edge_of = edge_of
         self._run = run
+        self._values = FieldValues()  # of the thread that works alone; so are the next two
+        self._unjudged: set[int] = set()  # channels
+        self._judging_due = 0.0
         self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
         self._place: object = None
+        self._kind = ""
+        self._edges = SceneEdges((), ())
+        self._to_judge = _ToJudge()
+        self._closely: set[int] = set()
         self._planes: OrderedDict[int, dict[int, tuple[Plane, int]]] = OrderedDict()
         self._stale: set[tuple[int, int]] = set()  # positions and channels
         self._missing: set[tuple[int, int]] = set()  # (position, channel) that were not there
@@ -78,7 +114,7 @@ class FieldPictures:
         self._looks: dict[int, ChannelLook] = {}
         self._dirty: OrderedDict[int, None] = OrderedDict()
         self._pictures: deque[FieldPicture] = deque()
-        self._contrasts: deque[tuple[int, Contrast]] = deque()
+        self._contrasts: dict[int, tuple[Contrast, ...]] = {}
         self._is_working = False
         self._loader: ThumbnailLoader | None = None
         self._turnover = Turnover()
@@ -103,15 +139,45 @@ class FieldPictures:
         """What the small planes take in memory."""
         return self._nbytes
 
-    def show_place(self, place: object) -> None:
-        """Another time point or z: nothing is known of it yet."""
+    def show_place(self, place: object, kind: str = "") -> None:
+        """Another time point or z: nothing is known of it yet. `kind`: of projection, "" for planes."""
         with self._lock:
-            self._place = place
+            self._place, self._kind = place, kind
+            self._contrasts.clear()
             self._planes.clear()
             self._stale.clear()
             self._dirty.clear()
             self._pictures.clear()
             self._nbytes = 0
+
+    def set_edges(self, edges: SceneEdges) -> None:
+        """Fields are placed, or placed otherwise: from now on, and again, contrast is judged by this."""
+        with self._lock:
+            if edges == self._edges:
+                return
+            self._edges = edges
+            self._to_judge = self._to_judge._replace(again=bool(self._planes))
+        self.kick()
+
+    def look_closely(self, positions: Iterable[int]) -> None:
+        """These are looked at by themselves: what is seen of them more than of all fields counts as well.
+
+        No lock.
+        """
+        self._closely.update(positions)
+
+    def start_values_over(self, *, with_place: bool) -> None:
+        """Contrast is judged by the place that is shown alone, or by nothing that was seen until now."""
+        with self._lock:
+            forget = _ToJudge(not with_place, with_place)
+            self._to_judge = _ToJudge(*map(max, self._to_judge, forget))
+            self._contrasts.clear()
+        self.kick()
+
+    @property
+    def is_contrast_due(self) -> bool:
+        """Whether planes have arrived that do not count for contrast yet. No lock."""
+        return bool(self._unjudged)
 
     def set_looks(self, looks: Mapping[int, ChannelLook], first: Iterable[int] = ()) -> None:
         """Draw channels like this; pictures are made again, those of the positions `first` first."""
@@ -186,12 +252,12 @@ class FieldPictures:
             self._is_working = True
         self._run("ndviewer-scene", self._work)
 
-    def take(self, most: int) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
-        """What is new: at most so many pictures, and what planes suggest for channels."""
+    def take(self, most: int) -> tuple[list[FieldPicture], dict[int, tuple[Contrast, ...]]]:
+        """What is new: at most so many pictures, and what all planes suggest for channels."""
         with self._lock:
             n = min(most, len(self._pictures))
             pictures = [self._pictures.popleft() for _ in range(n)]
-            contrasts, self._contrasts = list(self._contrasts), deque()
+            contrasts, self._contrasts = self._contrasts, {}
         return pictures, contrasts
 
     def close(self) -> None:
@@ -215,31 +281,73 @@ class FieldPictures:
     def _step(self) -> bool:
         """Take what has arrived and make some pictures; whether there is more to do."""
         arrived = self._arrived()
-        new: dict[int, list[np.ndarray]] = {}
+        new: dict[int, dict[int, tuple[Plane, int]]] = {}
         with self._lock:
             if self._closed:
                 return False
-            place = self._place
+            place, kind, edges = self._place, self._kind, self._edges
+            to_judge, self._to_judge = self._to_judge, _ToJudge()
+            is_all = to_judge.again or to_judge.forget_others
+            known = {p: dict(of_field) for p, of_field in self._planes.items()} if is_all else {}
             for key, (plane, edge) in arrived.items():
-                if (key.t, key.z) != place:
-                    continue
-                self._put(key.p, key.c, plane, edge)
-                if plane.state is not PlaneState.FILLED and plane.pixels is not None:
-                    new.setdefault(key.c, []).append(plane.pixels)
+                if (key.t, key.z) == place:
+                    self._put(key.p, key.c, plane, edge)
+                    new.setdefault(key.p, {})[key.c] = plane, edge
             batch = self._next_batch()
             looks = self._looks
             fields = [dict(self._planes.get(p, {})) for p in batch]
-        contrasts = [
-            (c, contrast_of(sampled(plane for plane in planes if plane.dtype == planes[0].dtype)))
-            for c, planes in new.items()
-        ]
+        if to_judge.forget_all:
+            self._values.forget_all()
+        self._values.show_place(place, kind)
+        if to_judge.forget_others:
+            self._values.forget_others()
+            self._unjudged |= {c for of_field in known.values() for c in of_field}
+        if to_judge.again:
+            self._judge(known, edges, may_be_closer=False)
+        self._judge(new, edges)
+        self._take_contrasts(place, is_last=not arrived and not (self._loader and self._loader.n_left))
         pictures = self._made(batch, fields, looks, place)
         self._turnover.add(sum(each.pixels.nbytes for each in pictures if each.pixels is not None))
         with self._lock:
-            self._contrasts.extend(contrasts)
             if place == self._place:
                 self._pictures.extend(pictures)
-            return bool(self._dirty or arrived)
+            return bool(self._dirty or arrived or any(self._to_judge))
+
+    def _judge(
+        self,
+        fields: Mapping[int, Mapping[int, tuple[Plane, int]]],
+        edges: SceneEdges,
+        *,
+        may_be_closer: bool = True,
+    ) -> None:
+        """Have these planes count for contrast."""
+        judged: dict[int, dict[int, np.ndarray]] = {}
+        closer: dict[int, dict[int, np.ndarray]] = {}
+        for p, of_field in fields.items():
+            for c, (plane, edge) in of_field.items():
+                if plane.state is PlaneState.FILLED or plane.pixels is None or not plane.pixels.size:
+                    continue
+                pixels = np.abs(plane.pixels) if plane.pixels.dtype.kind == "c" else plane.pixels
+                judged.setdefault(c, {})[p] = pixels
+                if may_be_closer and p in self._closely and edge > edges.fitting_of(p):
+                    closer.setdefault(c, {})[p] = pixels
+        for c, planes in judged.items():
+            self._values.put(c, planes, edges.judged_of)
+            self._unjudged.add(c)
+        for c, planes in closer.items():
+            self._values.put_closer(c, planes)
+
+    def _take_contrasts(self, place: object, *, is_last: bool) -> None:
+        """Work out what all planes suggest, but not for each few of them."""
+        now = time.monotonic()
+        if not self._unjudged or (now < self._judging_due and not is_last):
+            return
+        found = {c: self._values.contrasts(c) for c in self._unjudged}
+        self._unjudged.clear()
+        self._judging_due = now + (time.monotonic() - now) / _JUDGING_SHARE
+        with self._lock:
+            if place == self._place:
+                self._contrasts.update(found)
 
     def _arrived(self) -> dict[StackKey, tuple[Plane, int]]:
         """What has arrived; each plane owns its memory, as those read together are parts of one array."""

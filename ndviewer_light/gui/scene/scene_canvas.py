@@ -18,6 +18,7 @@ from ..canvas.hand import PAN_SHARE
 from ..look.tab_frame import TabFrame
 from ..slots import safe_slot
 from .field_images import FieldImages
+from .scene_changes import has_same_ground
 from .scene_drawing import SceneDrawing
 from .scene_painting import GROUND, Marks, ValueLegend, draw_labels, draw_legend, draw_scale_bar
 
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QColor, QImage
 
+    from ...model import PlaneState
     from .field_pictures import FieldPicture
     from .scene_details import DetailTile
 
 _PAINT_SECONDS = 0.04
 """While fields arrive, the widget is painted so often at most."""
 _CANVAS_MARGIN_PX = 26
+_MARK_MARGIN_PX = 12
 _BAR_ROOM_PX, _LEGEND_ROOM_PX = 18, 28
 """Below that, where all is in view: the scale bar, or the legend, covers no field."""
 _CLOSEST_PX = 40.0
@@ -106,8 +109,11 @@ class SceneCanvas(QWidget):
 
     def show_scene(self, scene: FieldScene, um_per_pixel: float, viewport: Viewport | None = None) -> None:
         """Show this scene; `um_per_pixel` of the data limits how close one can look."""
-        is_same = self._scene is not None and len(self._scene) <= len(scene)
+        before = self._scene
+        is_same = before is not None and len(before) <= len(scene)
         self._scene, self._um_per_pixel = scene, um_per_pixel
+        if before is not None and not has_same_ground(before, scene):
+            self._drawing.show_anew(None, None)  # also where the same part of it is looked at
         if viewport is not None:
             self._viewport, self._is_fitting = viewport, False
         if self._is_fitting or not is_same:
@@ -189,15 +195,29 @@ class SceneCanvas(QWidget):
         """Blend fields where they overlap, rather than show the later one."""
         self._drawing.set_blending(blends)
 
+    def set_empty_wells(self, state: PlaneState) -> None:
+        """What wells are that the plate lists and that have no images: to come, or not there."""
+        self._drawing.set_empty_wells(state)
+
     @property
     def legend(self) -> ValueLegend | None:
         """What the colours over fields mean; None where none are shown."""
         return self._legend if self._drawing.shows_values else None
 
-    def mark_current(self, p: int) -> None:
-        """Mark the field that the main view shows."""
+    def mark_current(self, p: int, *, keep_in_view: bool = True) -> None:
+        """Mark the field that the main view shows; to keep it in view, move by as little as that takes."""
         if p != self._current:
             self._current, self._pointed = p, None
+            if (
+                keep_in_view
+                and self._viewport is not None
+                and self._scene is not None
+                and p < len(self._scene)
+            ):
+                margin = _MARK_MARGIN_PX * self.devicePixelRatioF()
+                moved = self._viewport.with_in_view(self._scene.image(p), margin)
+                if moved != self._viewport:
+                    self._look_at(moved)
             self.update()
 
     def image_of(self, p: int) -> QImage | None:
@@ -212,12 +232,20 @@ class SceneCanvas(QWidget):
 
     def fit(self) -> None:
         """Show all of it."""
-        if self._scene is not None and self.width() > 0 and self.height() > 0:
-            (width, height), ratio = self._size(), self.devicePixelRatioF()
-            below = round(self._room_below() * ratio) if height > 4 * _CANVAS_MARGIN_PX * ratio else 0
-            found = self._scene.fitting(width, height - below, round(_CANVAS_MARGIN_PX * ratio))
-            self._look_at(found._replace(y=found.y + below / 2 * found.um_per_px, height=height))
+        viewport = self.fitting
+        if viewport is not None:
+            self._look_at(viewport)
             self._is_fitting = True
+
+    @property
+    def fitting(self) -> Viewport | None:
+        """What is looked at where all of it is in view; None while there is nothing to see."""
+        if self._scene is None or self.width() <= 0 or self.height() <= 0:
+            return None
+        (width, height), ratio = self._size(), self.devicePixelRatioF()
+        below = round(self._room_below() * ratio) if height > 4 * _CANVAS_MARGIN_PX * ratio else 0
+        found = self._scene.fitting(width, height - below, round(_CANVAS_MARGIN_PX * ratio))
+        return found._replace(y=found.y + below / 2 * found.um_per_px, height=height)
 
     def _room_below(self) -> int:
         assert self._scene is not None
@@ -303,7 +331,10 @@ class SceneCanvas(QWidget):
 
     def paint_rarely(self, seconds: float) -> None:
         """While fields arrive, paint at most so often from now on; 0: as often as is worth it."""
-        self._paint_seconds = max(seconds, _PAINT_SECONDS)
+        before, self._paint_seconds = self._paint_seconds, max(seconds, _PAINT_SECONDS)
+        if self._paint_seconds < before and self._paint_timer.isActive():  # what waits is shown earlier
+            self._paint_timer.stop()
+            self._update_soon()
 
     @safe_slot
     def _on_paint_due(self) -> None:

@@ -56,8 +56,15 @@ def lie_alike(a: DatasetInfo, b: DatasetInfo) -> bool:
     return a.positions is b.positions and a.groups == b.groups and a.empty_wells == b.empty_wells
 
 
+def has_same_ground(a: FieldScene, b: FieldScene) -> bool:
+    """Whether what is drawn below fields is the same: where wells are, and which of them have none."""
+    return [(well.edges, bool(well.fields)) for well in a.wells] == [
+        (well.edges, bool(well.fields)) for well in b.wells
+    ]
+
+
 def is_same_scene(a: FieldScene, b: FieldScene) -> bool:
     """Whether the same is said of the same places."""
-    if a.edges.shape != b.edges.shape or a.notes != b.notes or len(a.wells) != len(b.wells):
+    if a.edges.shape != b.edges.shape or a.notes != b.notes or a.wells != b.wells:
         return False
     return bool((a.edges == b.edges).all())

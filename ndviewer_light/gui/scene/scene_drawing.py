@@ -59,6 +59,7 @@ class SceneDrawing(QObject):
         self._values: Sequence[QColor | None] | None = None
         self._shows_values = True
         self._blends = False
+        self._empty_wells = PlaneState.ABSENT
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._on_slice)
@@ -87,9 +88,9 @@ class SceneDrawing(QObject):
         if shift is not None and self.picture is not None and not self._is_stale:
             self._shift_by(*shift, scene, viewport)
         else:
-            self._next = _empty(scene, viewport)
+            self._next = _empty(scene, viewport, self._empty_wells)
             self._next_for = viewport
-            in_view = visible_first(scene, viewport).tolist()
+            in_view = self._to_draw(visible_first(scene, viewport).tolist(), scene)
             # in their order where they overlap: later ones lie on top
             self._todo = sorted(in_view, reverse=True) if scene.has_overlaps else in_view[::-1]
             self._to_mark = []
@@ -139,6 +140,13 @@ class SceneDrawing(QObject):
         self._shows_values = shows
         self.show_anew(self._scene, self._viewport)
 
+    def set_empty_wells(self, state: PlaneState) -> None:
+        """What wells without images are: to come, or not there."""
+        if state is not self._empty_wells:
+            self._empty_wells = state
+            if self._scene is not None and any(not well.fields for well in self._scene.wells):
+                self.show_anew(self._scene, self._viewport)
+
     def set_blending(self, blends: bool) -> None:
         """Blend fields where they overlap, rather than show the later one."""
         if blends != self._blends:
@@ -147,7 +155,7 @@ class SceneDrawing(QObject):
 
     def _shift_by(self, dx: int, dy: int, scene: FieldScene, viewport: Viewport) -> None:
         """Keep what stays in view, and draw the rest."""
-        before, self.picture = self.picture, _empty(scene, viewport)
+        before, self.picture = self.picture, _empty(scene, viewport, self._empty_wells)
         assert before is not None
         painter = QPainter(self.picture)
         painter.drawImage(-dx, -dy, before)
@@ -167,6 +175,12 @@ class SceneDrawing(QObject):
             self._set_again(new)
         else:
             self._todo = list(new)
+
+    def _to_draw(self, positions: list[int], scene: FieldScene) -> list[int]:
+        """Those that look otherwise than the ground: not those of a plate of which nothing is known yet."""
+        if not scene.is_plate or (self._values is not None and self._shows_values):
+            return positions
+        return [p for p in positions if self._images.is_anything_known(p)]
 
     def _set_again(self, positions: Iterable[int]) -> None:
         self._again = sorted(positions, reverse=True)
@@ -245,12 +259,12 @@ class SceneDrawing(QObject):
         painter.setClipping(False)
 
 
-def _empty(scene: FieldScene, viewport: Viewport) -> QImage:
+def _empty(scene: FieldScene, viewport: Viewport, empty_wells: PlaneState) -> QImage:
     """The ground and the wells, without fields."""
     image = QImage(viewport.width, viewport.height, QImage.Format.Format_RGB32)
     painter = QPainter(image)
     painter.fillRect(image.rect(), GROUND)
-    draw_wells(painter, scene, viewport)
+    draw_wells(painter, scene, viewport, empty_wells)
     painter.end()
     return image
 

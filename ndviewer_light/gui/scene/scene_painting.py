@@ -34,6 +34,7 @@ _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 """States of fields that have a picture: a channel is missing, or all are the fill value."""
 _LEGEND_PX = 110
 _LEAST_HATCHED_PX = 7
+_NAME_HIGH_PX = 16
 _LEAST_NAMED_PX = 64
 _MOST_NAMES_PAINTED = 400
 
@@ -190,8 +191,8 @@ def _draw_cross(painter: QPainter, rect: QRectF) -> None:
     painter.drawLine(inner.bottomLeft(), inner.topRight())
 
 
-def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
-    """Draw the ground of the wells of a plate that are in view, those without images as not there."""
+def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport, without_images: PlaneState) -> None:
+    """Draw the ground of the wells of a plate that are in view, those `without_images` as in that state."""
     if not scene.is_plate:
         return
     left, top, right, bottom = viewport.edges
@@ -202,7 +203,7 @@ def draw_wells(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None
             rect = QRectF(left_px, top_px, right_px - left_px, bottom_px - top_px)
             painter.fillRect(rect, _WELL)
             if not well.fields:
-                _draw_state(painter, rect, PlaneState.ABSENT)
+                _draw_state(painter, rect, without_images)
 
 
 def draw_labels(
@@ -238,11 +239,27 @@ def draw_labels(
         and well.edges[3] > top
     ]
     for well in shown[:_MOST_NAMES_PAINTED]:
-        if (min(well.edges[2], right) - max(well.edges[0], left)) / own.um_per_px < _LEAST_NAMED_PX:
-            continue  # what is left of it at the edge has no room
-        x, y = own.to_screen(max(well.edges[0], left), max(well.edges[1], top))
-        below = 18 if y < 16 and scene.is_plate else 0
-        _write(painter, x + 3 + (20 if x < 16 and scene.is_plate else 0), y + 3 + below, well.name)
+        place = place_of_name(well.edges, own, is_plate=scene.is_plate)
+        if place is not None:
+            _write(painter, *place, well.name)
+
+
+def place_of_name(
+    edges: tuple[float, float, float, float], viewport: Viewport, *, is_plate: bool
+) -> tuple[float, float] | None:
+    """Where the name of a well begins on the screen; None where what is in view of it has no room for it.
+
+    `is_plate`: names of columns are along the top edge, and those of rows along the left.
+    """
+    left, top, right, _ = viewport.edges
+    if (min(edges[2], right) - max(edges[0], left)) / viewport.um_per_px < _LEAST_NAMED_PX:
+        return None
+    x, y = viewport.to_screen(max(edges[0], left), max(edges[1], top))
+    x += 3 + (20 if x < 16 and is_plate else 0)
+    y += 3 + (18 if y < 16 and is_plate else 0)
+    _, end = viewport.to_screen(edges[2], edges[3])
+    is_cut = edges[1] < top  # else a flat one, whose name may reach beyond it
+    return None if is_cut and y + _NAME_HIGH_PX > end else (x, y)
 
 
 def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
@@ -255,7 +272,10 @@ def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) 
             continue
         pitch = (labels[1][1] - labels[0][1]) / viewport.um_per_px
         step = max(1, -int(-(13 if is_row else 20) // max(pitch, 0.1)))
+        first, last = scene.bounds[is_row], scene.bounds[2 + is_row]
         for name, at in labels[::step]:
+            if not first <= at <= last:
+                continue  # a row of the plate beside those that hold anything
             x, y = viewport.to_screen(at, at)
             if is_row and 6 <= y <= viewport.height - 6:  # the name is seen whole, or left out
                 rect = QRectF(beside, y - 8, 24, 16)
@@ -269,7 +289,7 @@ def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) 
 
 def _write(painter: QPainter, x: float, y: float, text: str) -> None:
     width = painter.fontMetrics().horizontalAdvance(text) + 8
-    rect = QRectF(x, y, width, 16)
+    rect = QRectF(x, y, width, _NAME_HIGH_PX)
     painter.fillRect(rect, _PLATE)
     painter.setPen(_INK)
     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)

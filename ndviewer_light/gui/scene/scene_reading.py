@@ -14,8 +14,8 @@ from ...engine.scene import visible_first
 from ...engine.thumbnails import WantedThumbnail
 from ...model import PlaneState, StackKey
 from ...rendering.label_picture import LabelsChosen
-from ...rendering.scene_picture import edge_for
-from .field_pictures import FieldPictures
+from ...rendering.scene_picture import edge_for, edges_judged
+from .field_pictures import FieldPictures, SceneEdges
 from .scene_details import DetailReader, DetailWanted
 from .scene_labels import SceneLabels, SceneLabelsWanted
 
@@ -101,6 +101,7 @@ class SceneReading:
         self._was_on = self._is_written()
         self._last_looks: list[float] = []  # when all that is missing is looked for again
         self._details_asked: object = None
+        self._judged_by: object = None  # where fields were, for contrast
 
     @property
     def trouble(self) -> str:
@@ -130,6 +131,7 @@ class SceneReading:
             or self._loader.n_left > 0
             or self._loader.has_arrived
             or self.pictures.is_busy
+            or self.pictures.is_contrast_due
             or self._details.is_busy
             or self.labels.is_busy
             or bool(self._stacks_written)
@@ -168,7 +170,8 @@ class SceneReading:
     def show_place(self, place: tuple[int, int | str]) -> None:
         """Another time point, plane or projection."""
         self.place = place
-        self.pictures.show_place(place)
+        z = place[1]
+        self.pictures.show_place(place, StackProjection.of_text(z).how if isinstance(z, str) else "")
         self._stacks_written.clear()
         self._labels_asked = None
         self.states = None
@@ -196,13 +199,15 @@ class SceneReading:
         self._labels_chosen = chosen
         self._ask_labels()
 
-    def step(self, now: float) -> tuple[list[FieldPicture], list[tuple[int, Contrast]]]:
+    def step(self, now: float) -> tuple[list[FieldPicture], dict[int, tuple[Contrast, ...]]]:
         """Ask for what is missing; returns what has arrived."""
         if self._is_filling and self._is_asked:
             self._is_filling = bool(self._loader.n_left or self._loader.has_arrived)
         self._take_written(now)
         if self.looks_up_states:
             self._take_states(now)
+        if self.pictures.is_contrast_due and not self._loader.n_left:
+            self.pictures.kick()
         pictures, contrasts = self.pictures.take(_PICTURES_PER_STEP)
         if not self._is_asked and now >= self._ask_due:
             self._ask(now)
@@ -233,11 +238,25 @@ class SceneReading:
         if scene is None or viewport is None or info is None:
             return
         self._is_asked, self._ask_due = True, now + _ASK_SECONDS
-        self._loader.want(self._wanted(scene, viewport, info))
+        self._judge_by(scene)
+        wanted = self._wanted(scene, viewport, info)
+        if not self._canvas.is_fitting:
+            self.pictures.look_closely({each.key.p for each in wanted})
+        self._loader.want(wanted)
         if self._canvas.images.coarse:
             self._make_again(scene, viewport)
         self._ask_details()
         self._ask_labels()
+
+    def _judge_by(self, scene: FieldScene) -> None:
+        """Have contrast judged by where and how large fields are."""
+        fitting = self._canvas.fitting
+        if fitting is None or self._judged_by == (id(scene), fitting):
+            return
+        self._judged_by = id(scene), fitting
+        shown = ((scene.edges[:, 2:] - scene.edges[:, :2]).max(axis=1) / fitting.um_per_px).tolist()
+        by_side = {side: min(edge_for(side), LARGEST_EDGE) for side in set(shown)}
+        self.pictures.set_edges(SceneEdges(edges_judged(scene), [by_side[side] for side in shown]))
 
     def _make_again(self, scene: FieldScene, viewport: Viewport) -> None:
         """Have the pictures made again that were made coarser, and are drawn larger than they are now."""

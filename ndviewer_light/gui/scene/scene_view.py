@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
+from ...model import PlaneState
 from ...rendering.label_picture import LabelsChosen
 from ..canvas.zoom import VisibleArea
 from ..keyboard.keys import keys_of
@@ -20,7 +21,6 @@ from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
 from .scene_changes import goes_on, is_one_field_per_well, is_plate, is_same_scene, lie_alike, look_alike
 from .scene_menu import SceneMenu
-from .scene_reading import SceneReading
 from .scene_words import said_of_empty_well, said_of_field, summary
 
 if TYPE_CHECKING:
@@ -32,18 +32,22 @@ if TYPE_CHECKING:
     from ..background import Background
     from ..poll import Poll
     from ..stage import Stage
+    from .scene_reading import SceneReading
 
 _WORTH_SAYING = 50
 _SAYING_SECONDS = 0.4
 """How often it is said how many pictures are to be read: whenever a text changes, the window is composed."""
-_FILLING_PAINT_SECONDS = 0.1
-"""So often is painted at most while there are many pictures to come, for the same reason."""
+_PAINTED_WITH_LEFT = ((1000, 0.25), (_WORTH_SAYING, 0.1))
+"""So often is painted at most while more pictures than that are to come, for the same reason: what painting
+takes, pictures come later by."""
 _LOOKS_SECONDS = 0.1
 """How often colours follow the controls, and the contrast of a run while its planes arrive."""
 _FIRST_LOOKS_SECONDS = 0.03
 _SECONDS_PER_PICTURE = 0.001
 """While the first pictures arrive, their contrast follows at once, then less often, the more there are: all
 are made again each time."""
+_SECONDS_PER_PICTURE_LATER = 0.002
+"""The same afterwards: each field that a run writes, and each closer look, may change the limits of all."""
 _UNSEEN_SECONDS = 1.0
 """So long limits may stay behind that have changed by next to nothing."""
 
@@ -76,6 +80,8 @@ class SceneView(QObject):
         """Which labels are to be drawn over fields."""
         self.say_of_labels: Callable[[str], None] = lambda problem: None
         """Takes why none are drawn, "" if some are."""
+        self.is_led_by_run: Callable[[], bool] = lambda: False
+        """Whether it is a run that leads from field to field: what one looks at stays where it is then."""
         self.scheduler: object = None
         """The cluster of dask that makes small pictures of finished datasets: an address, or a client."""
         self.more_words: Callable[[int], str] = lambda p: ""
@@ -93,6 +99,9 @@ class SceneView(QObject):
         self._is_looking = self._is_look_due = False
         self._said_trouble = ""
         self._n_said = 0
+        self._n_restarts = 0
+        self._are_looks_stale = self._are_strips_stale = False  # by what planes suggest
+        self._strips_due = 0.0
 
     # ---- shown or not ----------------------------------------------------------------------
 
@@ -106,7 +115,9 @@ class SceneView(QObject):
         """Whether anything is being read or drawn for it."""
         if not self.is_shown or self._reading is None:
             return False
-        return self._is_looking or self._is_building or self._reading.is_busy or not self.canvas.is_complete
+        if self._is_looking or self._is_building or self._are_looks_stale:
+            return True
+        return self._reading.is_busy or not self.canvas.is_complete
 
     @property
     def is_filling(self) -> bool:
@@ -173,6 +184,7 @@ class SceneView(QObject):
             self._begin(dataset)
         self._stage.picture.cover(self.canvas, f"leave the overview ({keys_of('overview')})")
         self.canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._stage.channels.show_fields(True)
         if self._reading is not None:
             self._reading.ask_again()
             self._reading.look_for_missing()
@@ -208,6 +220,7 @@ class SceneView(QObject):
         """Show the main view again."""
         self._is_awaited = False
         if self.is_shown:
+            self._stage.channels.show_fields(False)
             self._stage.picture.uncover(self.canvas)
             if self._reading is not None:
                 self._reading.rest()
@@ -235,11 +248,14 @@ class SceneView(QObject):
         self._wanted_area = None
         self._n_said = 0
         self._is_building = self._is_looking = self._is_look_due = False
+        self._are_looks_stale = self._are_strips_stale = False
         self._said_trouble = ""
         if reading is not None:
             reading.close()
 
     def _begin(self, dataset: Dataset) -> None:
+        from .scene_reading import SceneReading
+
         self._release()
         self._reading = SceneReading(dataset, self.canvas, self._background, self._wake_later, self.scheduler)
         self._reading.show_place(self._place())
@@ -265,6 +281,8 @@ class SceneView(QObject):
     def _on_looked(self, reading: SceneReading) -> None:
         if reading is self._reading:
             self._is_looking = False
+            if reading.info is not None and reading.dataset.info is not reading.info:
+                self._take_info(reading, reading.dataset.info)  # what was known before it knows no places
             self._build_soon(reading)
 
     # ---- step by step ----------------------------------------------------------------------
@@ -292,8 +310,12 @@ class SceneView(QObject):
             keeps = self.dims_old and place[1] == reading.place[1]
             reading.show_place(place)
             self.canvas.age_pictures(keep=keeps)
-        self.canvas.mark_current(view.p)
+        self.canvas.mark_current(view.p, keep_in_view=not self.is_led_by_run())
+        self.canvas.set_empty_wells(self._state_of_empty_wells(dataset))
         now = time.monotonic()
+        if self._stage.channels.contrasts.n_restarts != self._n_restarts:
+            self._n_restarts = self._stage.channels.contrasts.n_restarts
+            reading.pictures.start_values_over(with_place=True)
         self._follow_looks(reading, now)
         reading.choose_labels(self.labels_chosen(), now)
         was_filling = reading.is_filling
@@ -302,20 +324,28 @@ class SceneView(QObject):
             self._n_said, self._saying_due = 0, now + _SAYING_SECONDS
         elif now >= self._saying_due:
             self._n_said, self._saying_due = n_left, now + _SAYING_SECONDS
-        self.canvas.paint_rarely(_FILLING_PAINT_SECONDS if n_left > _WORTH_SAYING else 0.0)
+        self.canvas.paint_rarely(next((seconds for n, seconds in _PAINTED_WITH_LEFT if n_left > n), 0.0))
         pictures, contrasts = reading.step(now)
         if was_filling and not reading.is_filling:
-            self._looks_due = 0.0
+            self._looks_due = self._limits_due = 0.0
         if self._is_look_due and not self.is_filling:
             self._begin_look(reading)
-        for c, contrast in contrasts:
-            self._stage.channels.contrasts.of(c).add_others(contrast)
+        if contrasts:
+            self._stage.channels.take_fields(contrasts)
+            self._are_looks_stale = self._are_strips_stale = True
+        if self._are_strips_stale and (now >= self._strips_due or not reading.is_filling):
+            self._are_strips_stale, self._strips_due = False, now + _SAYING_SECONDS
+            self._stage.channels.say_fields()
         if reading.trouble != self._said_trouble and self.canvas.scene is not None:
             self._say_notes(reading, self.canvas.scene)
         if pictures:
             self.canvas.show_pictures(pictures)
         self.say_of_labels(reading.labels.problem if self.labels_chosen().name else "")
         return self.is_busy
+
+    @staticmethod
+    def _state_of_empty_wells(dataset: Dataset) -> PlaneState:
+        return PlaneState.PENDING if dataset.is_being_written else PlaneState.ABSENT
 
     def _place(self) -> tuple[int, int | str]:
         """The time point, and the plane or projection, that the main view shows or would show."""
@@ -330,6 +360,7 @@ class SceneView(QObject):
         before, reading.info = reading.info, info
         if before is not None and not goes_on(before, info):
             reading.show_place(reading.place)
+            reading.pictures.start_values_over(with_place=False)
             self.canvas.forget_pictures()
         elif before is not None and lie_alike(before, info):
             return
@@ -377,16 +408,20 @@ class SceneView(QObject):
         self._looks_due = now + (_FIRST_LOOKS_SECONDS if reading.is_filling else _LOOKS_SECONDS)
         looks = self._current_looks()
         if not looks or looks == self._looks:
+            self._are_looks_stale = False
             return
-        if reading.is_filling and now < self._limits_due and self._follow_planes(looks):
+        if now < self._limits_due and self._follow_planes(looks):
+            self._are_looks_stale = self._are_looks_stale and reading.is_filling
             return
         if look_alike(self._looks, looks):
+            self._are_looks_stale = False
             self._alike_due = self._alike_due or now + _UNSEEN_SECONDS
             if now < self._alike_due:
                 return
         self._alike_due = 0.0
-        self._looks = looks
-        self._limits_due = now + reading.pictures.n_known * _SECONDS_PER_PICTURE
+        self._looks, self._are_looks_stale = looks, False
+        each = _SECONDS_PER_PICTURE if reading.is_filling else _SECONDS_PER_PICTURE_LATER
+        self._limits_due = now + reading.pictures.n_known * each
         reading.set_looks(looks)
 
     def _follow_planes(self, looks: Mapping[int, ChannelLook]) -> bool:
@@ -434,7 +469,9 @@ class SceneView(QObject):
         p, info = scene.at(*place), reading.info
         if p is None or p >= len(info.positions):
             well = scene.empty_well_at(*place)
-            self.said.emit(said_of_empty_well(well) if well else summary(info, reading.states))
+            state = self._state_of_empty_wells(reading.dataset)
+            empty = said_of_empty_well(well, state) if well else ""
+            self.said.emit(empty or summary(info, reading.states, state))
             return
         image = scene.image(p)
         share = (place[0] - image.left) / image.width, (place[1] - image.top) / image.height

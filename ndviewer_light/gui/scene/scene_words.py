@@ -51,15 +51,22 @@ def said_of_field(
     return "   ".join(parts)
 
 
-def said_of_empty_well(name: str) -> str:
-    """The well under the mouse that the plate lists, and of which there is nothing."""
-    return f"{name}   listed by the plate, no image is there"
+def said_of_empty_well(name: str, state: PlaneState) -> str:
+    """The well under the mouse that the plate lists, and of which there is nothing, or nothing yet."""
+    return f"{name}   listed by the plate, {_OF_EMPTY_WELLS[state]}"
 
 
-def summary(info: DatasetInfo, states: PositionStates | None) -> str:
-    """How many fields there are, and how many planes of them are there."""
-    n = len(info.positions)
+_OF_EMPTY_WELLS = {PlaneState.PENDING: "not written yet", PlaneState.ABSENT: "no image is there"}
+
+
+def summary(info: DatasetInfo, states: PositionStates | None, empty_wells: PlaneState) -> str:
+    """How many fields there are, how many planes of them are there, and how many wells are to come."""
+    n, n_empty = len(info.positions), len(info.empty_wells)
     said = f"{n:,} field{'s' if n != 1 else ''}"
-    if states is None or not sum(states.expected):
-        return said
-    return f"{said}, {sum(states.there):,} of {sum(states.expected):,} planes"
+    expected = 0 if states is None else sum(states.expected)
+    if states is not None and expected:
+        said += f", {sum(states.there):,} of {expected:,} planes"
+    if n_empty:
+        what = "to come" if empty_wells is PlaneState.PENDING else "without images"
+        said += f", {n_empty:,} well{'s' if n_empty != 1 else ''} {what}"
+    return said

@@ -34,10 +34,10 @@ class ChannelPane(PaintedPane):
         self.overlay = CanvasOverlay(self)
         self._cursor: tuple[float, float] | None = None
 
-    def set_channel(self, channel: int | None, name: str) -> None:
-        """Say what it shows."""
+    def set_channel(self, channel: int | None, name: str, short: str = "") -> None:
+        """Say what it shows; by its `short` name where there is no room for the other."""
         self.channel = channel
-        self.overlay.set_name(name)
+        self.overlay.set_name(name, short)
         self.setAccessibleName(name)
 
     def show_cursor(self, place: tuple[float, float] | None) -> None:

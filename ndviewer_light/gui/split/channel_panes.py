@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QGridLayout, QToolButton, QWidget
 
 from ...rendering.colormaps import ramp
@@ -16,6 +17,8 @@ from ..canvas.painted_pane import PlacedLayers
 from ..canvas.sight import Sight
 from ..canvas.zoom import FIT_MARGIN
 from ..keyboard.keys import keys_of
+from ..look.short_names import without_beginning
+from ..look.theme import PANES_GROUND
 from ..plane_states import state_of_view
 from ..slots import safe_slot
 from .channel_pane import ChannelPane
@@ -74,9 +77,11 @@ class ChannelPanes(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(_SPACING_PX)
         self.setAccessibleName("Channels side by side")
-        self.setAutoFillBackground(
-            True
-        )  # between the panes, nothing of what is drawn over the picture is seen
+        # between the panes it is dark under any palette, and what is drawn over the picture is not seen
+        self.setAutoFillBackground(True)
+        palette = self.palette()
+        palette.setColor(QPalette.ColorRole.Window, PANES_GROUND)
+        self.setPalette(palette)
         self.fit_button = FitButton(self)
         self.fit_button.clicked.connect(self._on_fit_clicked)
         self.gray_button = QToolButton(self)
@@ -133,12 +138,12 @@ class ChannelPanes(QWidget):
         self._have_panes(len(channels) + (len(channels) != 1))
         size = self._sight.voxel_size()
         layers = layers_of(frame, looks)
-        gray = ramp("#FFFFFF")
+        gray, short_names = ramp("#FFFFFF"), without_beginning(names)
         for c, pane in zip(channels, self.panes, strict=False):
             own = [layers[c]] if c in layers else []
             if self._in_gray:
                 own = [layer._replace(colormap=gray) for layer in own]
-            pane.set_channel(c, names[c])
+            pane.set_channel(c, names[c], short_names[c])
             pane.overlay.set_state(*state_of_view(frame._replace(planes={c: frame.planes[c]}), names))
             pane.show_layers(PlacedLayers.of_frame(own, frame, size))
         if len(channels) != 1:
@@ -166,9 +171,10 @@ class ChannelPanes(QWidget):
         while len(self.panes) < n:
             pane = ChannelPane(self._background, self._poll, self._layers_over)
             if self.panes:
-                area = self.panes[0].area
-                pane.camera.set_range(area.x, area.y, margin=0)
+                asked = self.panes[0].camera.asked
+                pane.camera.set_range(asked.x, asked.y, margin=0)
             pane.installEventFilter(self)
+            pane.resized.connect(self._update)
             self.panes.append(pane)
             self._columns = 0
 
@@ -295,9 +301,7 @@ class ChannelPanes(QWidget):
         if event is None or not isinstance(watched, ChannelPane):
             return False
         kind = event.type()
-        if kind == QEvent.Type.Resize:
-            self._update()
-        elif kind == QEvent.Type.Leave:
+        if kind == QEvent.Type.Leave:
             self._point_at(None)
         elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             event.ignore()
@@ -321,12 +325,14 @@ class ChannelPanes(QWidget):
 
     # ---- buttons ---------------------------------------------------------------------------
 
+    @safe_slot
     def _update(self) -> None:
         """Scale bar and buttons, as they are at the place and zoom of now."""
         scale = self._sight.um_per_screen_pixel() if self._frames is not None else None
         for pane in self.panes:
             pane.overlay.set_um_per_px(scale)
         self.fit_button.show_if(self._frames is not None and not self.is_fitting)
+        self._place_button()
         self.moved.emit()
 
     def _say_gray(self) -> None:
@@ -337,9 +343,17 @@ class ChannelPanes(QWidget):
         self._place_button()
 
     def _place_button(self) -> None:
+        """At the lower left, or above the scale bar of the pane there if both have no room side by side."""
         self.gray_button.adjustSize()
-        self.gray_button.move(BUTTON_MARGIN_PX, self.height() - self.gray_button.height() - BUTTON_MARGIN_PX)
-        self.fit_button.leave_room(self.gray_button.width() + _BETWEEN_PX)
+        width = self.gray_button.width() + _BETWEEN_PX
+        end = BUTTON_MARGIN_PX + width + (0 if self.fit_button.isHidden() else self.fit_button.width())
+        columns = max(self._columns, 1)
+        corner = self.panes[(len(self.panes) - 1) // columns * columns] if self.panes else None
+        plate = corner.overlay.bar_plate() if corner is not None else None
+        up = round(plate.height()) + _BETWEEN_PX if plate is not None and end > plate.left() else 0
+        top = self.height() - self.gray_button.height() - BUTTON_MARGIN_PX - up
+        self.gray_button.move(BUTTON_MARGIN_PX, top)
+        self.fit_button.leave_room(width, up)
         self.gray_button.raise_()
 
     @safe_slot

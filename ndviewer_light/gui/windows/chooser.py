@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from ..slots import safe_slot
-from .open_dialog import OpenDialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from qtpy.QtWidgets import QWidget
+
+    from .open_dialog import OpenDialog
 
 
 class DatasetChooser(QObject):
@@ -34,6 +35,8 @@ class DatasetChooser(QObject):
         if self.dialog is not None:
             self.dialog.raise_()
             return
+        from .open_dialog import OpenDialog
+
         dialog = self.dialog = OpenDialog(self._widget.window() or self._widget, self.recent())
         dialog.chosen.connect(self.chosen)
         dialog.finished.connect(self._on_finished)

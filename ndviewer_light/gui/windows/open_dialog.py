@@ -73,6 +73,7 @@ class OpenDialog(QDialog):
         self.completer = QCompleter(self._names, self)
         self.completer.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         self.line.setCompleter(self.completer)
+        self._is_in_list = False  # whether keys went to one of its entries since something was typed
         self.folder = self._button("Folder…", "Look for a folder")
         self.file = self._button("File…", "Look for a file: ND2, HDF5, NWB, TIFF, MRC, zip, references")
         self.recent = QListWidget()
@@ -144,7 +145,8 @@ class OpenDialog(QDialog):
     def _connect(self) -> None:
         self.line.textEdited.connect(self._on_edited)
         self.line.textChanged.connect(self._on_text)
-        self.line.returnPressed.connect(self._on_open)
+        self.line.returnPressed.connect(self._on_return)
+        self.completer.highlighted.connect(self._on_highlighted)
         self.folder.clicked.connect(self._on_folder)
         self.file.clicked.connect(self._on_file)
         self.recent.currentItemChanged.connect(self._on_recent)
@@ -177,7 +179,12 @@ class OpenDialog(QDialog):
                 self.completer.complete()
 
     @safe_slot
+    def _on_highlighted(self, *_: object) -> None:
+        self._is_in_list = True
+
+    @safe_slot
     def _on_edited(self, text: str) -> None:
+        self._is_in_list = False
         if text:
             self._listing.want(text)
 
@@ -189,6 +196,13 @@ class OpenDialog(QDialog):
     def _on_recent(self, item: QListWidgetItem | None, _before: object = None) -> None:
         if item is not None:
             self.line.setText(item.text())
+
+    @safe_slot
+    def _on_return(self) -> None:
+        popup = self.completer.popup()
+        if self._is_in_list and popup is not None and popup.isVisible():
+            return  # it is for the list, which completes the path
+        self._on_open()
 
     @safe_slot
     def _on_open(self, *_: object) -> None:

@@ -45,7 +45,8 @@ class TopBar(Panel):
         self._of_picture = [self.measure, self.written]
         self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
-            "Link windows", "Go where other linked windows go: position, time, z, projection and zoom"
+            "Link windows",
+            f"Go where other linked windows go: position, time, z, projection and zoom ({keys_of('link')})",
         )
         self.link.setCheckable(True)
         self._giving_way.append(self.link)

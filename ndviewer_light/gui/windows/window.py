@@ -139,8 +139,9 @@ class LightweightMainWindow(DropTarget, QMainWindow):
             QTimer.singleShot(_LATEST_MS, self._fill)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Unhandled keys go to the viewer, wherever the focus is: Escape and F."""
-        self.viewer.keyPressEvent(event)
+        """Keys that nobody has taken work wherever the focus is, also before anything is in the window."""
+        if event is not None and not self.contents.press(event):
+            self.viewer.keyPressEvent(event)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         """Tab and Shift Tab go through the controls as they are on screen."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ...storage.presentable import presentable
 from ..canvas.written import Written
 from ..given_paths import format_option, is_same_place, short_name
 from ..keyboard.key_bindings import KeyBindings
+from ..keyboard.keys import keys_of
 from ..panels.playback import PlaySpeed
 from ..saved_views.view_link import place_in
 from ..slots import safe_slot
@@ -31,9 +33,13 @@ from .window_settings import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from qtpy.QtGui import QKeyEvent
+
     from ..run_status.latency import LatencyLog
     from ..side_panels import SidePanels
     from .window import LightweightMainWindow
+
+_NOBODY_ELSE = f"link another window too ({keys_of('link')}), and both go together"
 
 
 class WindowContents(QWidget):
@@ -65,7 +71,9 @@ class WindowContents(QWidget):
         self.bar.link.toggled.connect(self._on_link_toggled)
         self.bar.measure.clicked.connect(self._on_measure)
         self.bar.written.clicked.connect(self._on_written)
-        KeyBindings(window, {"window": window}, {"open": self.chooser.ask})
+        self._keys = KeyBindings(
+            window, {"window": window}, {"open": self.chooser.ask, "link": self._toggle_link}
+        )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -76,6 +84,8 @@ class WindowContents(QWidget):
             self.viewer.contents.pages.currentChanged.connect(self._on_page_changed)
             self._on_page_changed()
         self.viewer.dataset_loaded.connect(self._on_loaded)
+        self.viewer.contents.shown.connect(safe_slot(self._lead_to_picture))
+        self.viewer.contents.run_place.known.connect(safe_slot(self._name))
 
     @property
     def side(self) -> SidePanels | None:
@@ -112,6 +122,10 @@ class WindowContents(QWidget):
         options = self._storage_options if is_known else {}
         self.viewer.load_dataset(path, {**options, **format_option(format_name)})
 
+    def press(self, event: QKeyEvent) -> bool:
+        """Do what a key of the window means, with the focus nowhere; False if it means nothing."""
+        return self._keys.press(event)
+
     @safe_slot
     def _on_page_changed(self) -> None:
         self.bar.set_has_picture(self.viewer.contents.pages.is_stage)
@@ -124,17 +138,32 @@ class WindowContents(QWidget):
     def _on_written(self) -> None:
         self.viewer.contents.tools.written.show(self.bar.written)
 
+    def _toggle_link(self) -> None:
+        self.bar.link.toggle()
+
     @safe_slot
     def _on_link_toggled(self, linked: bool) -> None:
         if linked:
             linked_windows().link(self.viewer.contents)
+            others = len(linked_windows()) - 1
+            those = f"goes together with {others} other window{'s' if others > 1 else ''}"
+            said = f"Linked: {those if others else _NOBODY_ELSE}"
         else:
             linked_windows().unlink(self.viewer.contents)
+            said = "Not linked any more"
+        self.viewer.contents.status.say("message", said)
 
     @safe_slot
     def _on_loaded(self, path: str) -> None:
         self._name(path)
         note_opened(path)
+
+    def _lead_to_picture(self) -> None:
+        """Have the keys of the picture work at once: at first Qt gives the focus to the first button."""
+        focus, stage = self._window.focusWidget(), self.viewer.stage
+        is_chosen = focus is not None and focus.isVisible() and not self.bar.isAncestorOf(focus)
+        if stage is not None and not is_chosen:
+            stage.picture.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _name(self, path: str) -> None:
         name = short_name(path)

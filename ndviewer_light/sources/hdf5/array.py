@@ -68,13 +68,24 @@ class DatasetFacts:
 class Opened(NamedTuple):
     """A dataset opened for reading; `chunk_index` is None if there is nothing to look up.
 
-    `chunk` is what is read at once; None if anything can be.
+    `chunk` is what is read at once; None if anything can be. `is_allocated_as_written`: whether a chunk has a
+    place in the file only once something was written into it.
     """
 
     pixels: DatasetPixels
     chunk_index: ChunkIndex | None
     fill: np.generic
     chunk: tuple[int, ...] | None
+    is_allocated_as_written: bool = False
+
+    def has_room_ahead(self, selection: Sequence[tuple[int, int]]) -> bool:
+        """Whether there is room in the file for this plane, or others with it, before they are written."""
+        is_in_advance = self.chunk_index is not None or self.pixels.holds_others(selection)
+        return not self.is_allocated_as_written and is_in_advance
+
+    def places_ahead(self, selection: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Where and how long that room is, as far as it is known."""
+        return [] if self.is_allocated_as_written else self.pixels.places_in_file(selection)
 
 
 # ---- contents: within `HDF5File.reading` -----------------------------------------------------
@@ -147,7 +158,9 @@ def opened(
     if math.prod(chunk) * known.dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} {known.dtype} exceed 1 GiB")
     _check_count(known, chunk, where)
-    return _chunked(file, known, dataset, chunk, _filters(plist), fill, kept)
+    found = _chunked(file, known, dataset, chunk, _filters(plist), fill, kept)
+    is_in_advance = plist.get_alloc_time() == h5py.h5d.ALLOC_TIME_EARLY
+    return found._replace(is_allocated_as_written=found.chunk_index is not None and not is_in_advance)
 
 
 def _check_count(known: DatasetFacts, chunk: tuple[int, ...], where: str) -> None:
@@ -283,9 +296,11 @@ def _is_plain(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> bool:
 
 
 def _fill(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> np.generic:
-    value: np.generic = (
-        np.asarray(0 if dataset.fillvalue is None else dataset.fillvalue).astype(dtype).flat[0]
-    )
+    import h5py
+
+    # asked first, which fails where a damaged file contradicts itself: reading the value would crash there
+    is_given = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    value: np.generic = np.asarray(dataset.fillvalue if is_given else 0).astype(dtype).flat[0]
     return value
 
 

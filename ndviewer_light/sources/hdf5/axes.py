@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...metadata.guessed_axes import LEAST_IN_COLOUR, channels_last
+from ...metadata.guessed_axes import FILLED_FIRST, LEAST_IN_COLOUR, channels_last, filled, with_plane_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ _ROLE_OF_NAME = {
 }
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
-_FILLED_FIRST = "zctp"
 
 
 class AxisNotes(NamedTuple):
@@ -128,7 +127,7 @@ def _with_time_first(roles: tuple[str, ...]) -> tuple[str, ...]:
     n_before = roles.index("y")
     if n_before == 0 or "t" in roles[1:]:
         return roles
-    left = iter([role for role in _FILLED_FIRST if role not in roles[n_before:] and role != "t"])
+    left = iter([role for role in FILLED_FIRST if role not in roles[n_before:] and role != "t"])
     return ("t", *reversed([next(left) for _ in range(n_before - 1)]), *roles[n_before:])
 
 
@@ -137,20 +136,21 @@ def _named_in_colour(roles: Sequence[str], shape: Sequence[int], dtype: np.dtype
 
 
 def _partly_named(shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[str]) -> AssignedAxes | None:
-    """The axes if y and x are among the names: the others take what is left, the innermost first z."""
+    """The axes if some names say what they are: the others take what is left, the innermost first z.
+
+    Where no name says y or x, these are the last two.
+    """
     if len(names) != len(shape):
         return None
     roles = [role_of(name) for name in names]
     known = [role for role in roles if role]
+    if (found := with_plane_last(roles, shape)) is not None:
+        return AssignedAxes(found)
     if not {"y", "x"} <= set(known) or len(set(known)) < len(known):
         return None
-    left = [role for role in _FILLED_FIRST if role not in known]
-    for i in reversed(range(len(shape))):
-        if not roles[i] and shape[i] > 1:
-            if not left:
-                return None
-            roles[i] = left.pop(0)
-    return AssignedAxes(tuple(roles), _named_in_colour(roles, shape, dtype))
+    if (found := filled(roles, shape)) is None:
+        return None
+    return AssignedAxes(found, _named_in_colour(found, shape, dtype))
 
 
 def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed: bool) -> AssignedAxes:

@@ -235,7 +235,8 @@ def _times(file: HDF5File) -> tuple[int, ...]:
 def _resolutions(file: HDF5File, setup: int) -> tuple[tuple[float, ...], ...]:
     """The factors (x, y, z) of each level."""
     data = _dataset(file, f"/s{setup:02}/resolutions")
-    if data is None or data.ndim != 2 or data.shape[1] != 3 or not 0 < data.shape[0] <= MOST_LEVELS:
+    is_table = data is not None and data.dtype.kind in "iuf" and data.ndim == 2 and data.shape[1] == 3
+    if data is None or not is_table or not 0 < data.shape[0] <= MOST_LEVELS:
         raise MetadataError(f"{file.name} does not say which resolutions setup {setup} has")
     factors = np.asarray(data[()], float)
     if not np.isfinite(factors).all() or (factors < 1).any():

@@ -5,27 +5,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.bytes import is_url
+from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.file_versions import version_of
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from .parts import DatasetParts, PartAddress
+from .planes_in_chunks import HDF5InChunks
 from .snapshot import Snapshot, name_of_image, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from ...model import DatasetInfo, Level, Region
     from .file import HDF5File
     from .parts import DatasetPart
-    from .plane_reader import DatasetPixels
     from .snapshot import OpenRequest
 
+
+_Answer = TypeVar("_Answer")
 
 STACK_ROLES = ("z", "y", "x")
 """The axes of datasets that are one stack each."""
@@ -114,8 +117,6 @@ class CompositeSnapshot(Snapshot):
                 pixels = np.full([stop - start for start, stop in selection], part.opened.fill)
         roles = address.part.roles
         pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
-        if level == 0:
-            self._stored.note(key.p, (key.t, key.c, key.z))
         pixels = self._as_shown(pixels)
         return pixels if roles.index("y") < roles.index("x") else pixels.T
 
@@ -182,27 +183,58 @@ class CompositeSnapshot(Snapshot):
                 return False
             return part.opened.pixels.is_stored(self._selection(part, address, key, 0, None))
 
-    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
-        """See `Snapshot.is_stored_with_others`."""
-        return self._is_so(key, level, lambda pixels, selection: pixels.holds_others(selection))
+    def has_room_ahead(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.has_room_ahead`."""
+        return self._is_so(key, level, lambda part, selection: part.opened.has_room_ahead(selection))
 
     def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
         """See `Snapshot.is_partly_stored`."""
-        return self._is_so(key, level, lambda pixels, selection: pixels.is_partly_stored(selection))
+        return self._is_so(key, level, lambda part, selection: part.opened.pixels.is_partly_stored(selection))
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int) -> list[tuple[Stretch, ...]]:
+        """See `Snapshot.stretches`."""
+        return [self._asked(PlaneKey(*key), level, _stretches, ()) for key in keys]
+
+    def place(self, key: PlaneKey, level: int) -> tuple[Hashable, tuple[int, ...]] | None:
+        """See `Snapshot.place`."""
+        address = self._image.address(key, level)
+        if address is None:
+            return None
+        roles = (role for role in address.part.roles if role not in ("y", "x"))
+        return address.part, tuple(address.at.get(role, 0) for role in roles)
+
+    @contextlib.contextmanager
+    def in_chunks(self, dataset: Any) -> Iterator[HDF5InChunks | None]:
+        """See `Snapshot.in_chunks`."""
+        assert isinstance(dataset, PartAddress)
+        with self._parts.using(dataset) as part:
+            if part is None:
+                yield None
+            else:
+                yield HDF5InChunks.of(part.file, part.known, part.opened, dataset.roles)
 
     def _is_so(
         self,
         key: PlaneKey,
         level: int,
-        asked: Callable[[DatasetPixels, list[tuple[int, int]]], bool],
+        asked: Callable[[DatasetPart, list[tuple[int, int]]], bool],
     ) -> bool:
+        return self._asked(key, level, asked, False)
+
+    def _asked(
+        self,
+        key: PlaneKey,
+        level: int,
+        asked: Callable[[DatasetPart, list[tuple[int, int]]], _Answer],
+        otherwise: _Answer,
+    ) -> _Answer:
         try:
             with self._using(key, level) as (part, address):
                 if part is None or address is None:
-                    return False
-                return asked(part.opened.pixels, self._selection(part, address, key, level, None))
+                    return otherwise
+                return asked(part, self._selection(part, address, key, level, None))
         except (DatasetError, IndexError):  # reading the plane says why
-            return False
+            return otherwise
 
     @property
     def is_near(self) -> bool:
@@ -228,3 +260,10 @@ class CompositeSnapshot(Snapshot):
         """See `Snapshot.close`."""
         self._parts.close()
         self.file.close()
+
+
+def _stretches(part: DatasetPart, selection: list[tuple[int, int]]) -> tuple[Stretch, ...]:
+    path = part.file.path
+    if part.opened.is_allocated_as_written or not may_have_holes(path):
+        return ()
+    return tuple(Stretch(path, *at) for at in part.opened.places_ahead(selection))

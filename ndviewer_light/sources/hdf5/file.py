@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import threading
 import time
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from ...storage.bytes import Bytes
 
 T = TypeVar("T")
+
+_numbers = itertools.count()  # of files as they were opened
 
 MAX_OBJECTS = 20_000
 """How many groups and datasets one search looks at."""
@@ -96,6 +99,7 @@ class HDF5File:
         self.is_remote = is_url(path)
         self.version = file_version(path)
         self.is_settled = not _was_just_written(self.version)
+        self._number = next(_numbers)
         self.bytes = _opened_bytes(path, options)
         self.name = self.bytes.name
         try:
@@ -137,6 +141,15 @@ class HDF5File:
         # a file still open when Python exits would crash the process
         weakref.finalize(self, _close, file)
         return file
+
+    @property
+    def told_version(self) -> str:
+        """Its version before it was opened, as `file_versions.version_of` says it; only of local files.
+
+        That of a file that was just written is never twice the same.
+        """
+        number, size, changed = self.version
+        return f"{changed}.{size}.{number}" + ("" if self.is_settled else f"~{self._number}")
 
     def other(self, name: str, where: str) -> HDF5File:
         """The file that this one names so, open until this one is closed; `where` begins sentences about it.
@@ -335,7 +348,8 @@ class HDF5File:
             raw = name.encode()
             if not h5py.h5a.exists(node.id, raw):
                 return None
-            if h5py.h5a.open(node.id, raw).get_storage_size() > _MAX_ATTRIBUTE_BYTES:
+            stored = h5py.h5a.open(node.id, raw)
+            if stored.get_storage_size() > _MAX_ATTRIBUTE_BYTES or not _is_plain(stored.get_type()):
                 return None
             value = np.asarray(node.attrs[name])
         except _H5PY_ERRORS:
@@ -375,6 +389,17 @@ def _new_list() -> Any:
 def _close(file: h5py.File) -> None:
     with contextlib.suppress(*_H5PY_ERRORS):
         file.close()
+
+
+def _is_plain(kind: h5py.h5t.TypeID) -> bool:
+    """Whether values of a type may be read: of sequences HDF5 follows what a damaged file says, anywhere."""
+    import h5py
+
+    of_array = kind.get_class() == h5py.h5t.ARRAY
+    return (kind.get_super() if of_array else kind).get_class() in (
+        *(h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.BITFIELD),
+        *(h5py.h5t.STRING, h5py.h5t.REFERENCE),
+    )
 
 
 def _text_or_numbers(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...metadata.nwb_types import LISTS, MASKS, REGIONS
+from ...metadata.nwb_types import LISTS, MASKS, REGIONS, SINGLE_IMAGES, UM_PER_CM
 from ...model import Channel
 from ...storage.limits import MAX_POSITIONS
 from . import nwb
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
     from .array import DatasetFacts
     from .file import HDF5File
-
-_ROLES = {"GrayscaleImage": "xy", "RGBImage": "xyc", "RGBAImage": "xyc"}
-_UM_PER_CM = 1e4
 
 
 class NwbPicture(NamedTuple):
@@ -59,7 +56,7 @@ def picture_of(file: HDF5File, path: str, node: h5py.Dataset) -> NwbPicture | No
                 return None if is_drawn else NwbPicture(path, REGIONS, f"p{LISTS[name]}", is_list=True)
             return NwbPicture(path, REGIONS, "pxyz"[:rank]) if rank in (3, 4) else None
     kind = file.attribute(node, "neurodata_type")
-    roles = _ROLES.get(kind, "") if isinstance(kind, str) else ""
+    roles = SINGLE_IMAGES.get(kind, "") if isinstance(kind, str) else ""
     if len(roles) != rank or not rank or (roles == "xyc" and node.shape[-1] not in (3, 4)):
         return None
     return NwbPicture(path, kind, roles)
@@ -116,7 +113,7 @@ def _resolution(pixels_per_cm: object) -> dict[str, float | None]:
     if not isinstance(pixels_per_cm, np.ndarray) or pixels_per_cm.size != 1:
         return {}
     number = float(pixels_per_cm.reshape(-1)[0])
-    return dict.fromkeys("xy", _UM_PER_CM / number) if number > 0 else {}
+    return dict.fromkeys("xy", UM_PER_CM / number) if number > 0 else {}
 
 
 def _region_names(file: HDF5File, group: str, n: int) -> tuple[str, ...]:

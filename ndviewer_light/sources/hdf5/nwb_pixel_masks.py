@@ -186,6 +186,10 @@ class ListedPixels:
         """Never: lists are read whole."""
         return False
 
+    def places_in_file(self, selection: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Nothing is told by where a list is."""
+        return []
+
     def holds_others(self, selection: Sequence[tuple[int, int]]) -> bool:
         """A list of all planes of a stack."""
         return len(self._coordinates) > 2

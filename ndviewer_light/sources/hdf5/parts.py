@@ -36,10 +36,11 @@ class PartAddress(NamedTuple):
 
 
 class DatasetPart(NamedTuple):
-    """A dataset opened for reading."""
+    """A dataset opened for reading, in a file."""
 
     known: DatasetFacts
     opened: Opened
+    file: HDF5File
 
 
 class _PartFile:
@@ -139,7 +140,7 @@ class DatasetParts:
             return None
         known = facts(file, address.path, node)
         blocks = SharedBlocks(self._kept, f"{address.file} {file.version}::{address.path}")
-        return DatasetPart(known, opened(file, known, node, address.roles, blocks))
+        return DatasetPart(known, opened(file, known, node, address.roles, blocks), file)
 
     def close(self) -> None:
         """Close all files but the one that was opened."""

@@ -51,6 +51,9 @@ class DatasetPixels(Protocol):
     def holds_others(self, selection: Selection) -> bool:
         """Whether chunks of a selection hold other planes as well; also where it is not known."""
 
+    def places_in_file(self, selection: Selection) -> list[tuple[int, int]]:
+        """Where and how long the stored chunks of a selection are; [] if only h5py knows."""
+
     def is_stored(self, selection: Selection) -> bool | None:
         """Whether anything of a selection is stored; None if that is not known."""
 
@@ -87,6 +90,10 @@ class H5pyDataset:
         return self._index is None or _extend_beyond(
             selection, self._index.grid.chunk, self._index.grid.shape
         )
+
+    def places_in_file(self, selection: Selection) -> list[tuple[int, int]]:
+        """See `DatasetPixels.places_in_file`."""
+        return [] if self._index is None else _places_of(selection, self._index.grid.chunk, self._index)
 
     def is_stored(self, selection: Selection) -> bool | None:
         """Whether anything of a selection is stored; None if only h5py knows."""
@@ -213,6 +220,10 @@ class ChunkedDataset:
         chunk = self._shape if one_piece else self._chunk
         return _extend_beyond(selection, chunk, self._shape)
 
+    def places_in_file(self, selection: Selection) -> list[tuple[int, int]]:
+        """See `DatasetPixels.places_in_file`."""
+        return _places_of(selection, self._chunk, self._index)
+
     # ---- chunks of one plane only ----------------------------------------------------------
 
     def _decoded(self, wanted: dict[Place, StoredChunk]) -> Iterator[tuple[Place, np.ndarray]]:
@@ -248,6 +259,13 @@ def _is_partly_stored(selection: Selection, chunk: tuple[int, ...], index: Chunk
     places = places_cut(selection, chunk)
     stored = index.find(places) if len(places) > 1 else None
     return stored is not None and any(stored) and not all(stored)
+
+
+def _places_of(
+    selection: Selection, chunk: tuple[int, ...], index: ChunkIndex | WholeBlocks
+) -> list[tuple[int, int]]:
+    stored = index.find(places_cut(selection, chunk)) or []
+    return [(at.address, at.size) for at in stored if at is not None]
 
 
 def _extend_beyond(selection: Selection, chunk: tuple[int, ...], shape: tuple[int, ...]) -> bool:

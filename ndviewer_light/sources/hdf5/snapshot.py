@@ -8,7 +8,7 @@ import logging
 import math
 import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ...storage.about_files import about_file
 from ...storage.bytes import name_of
 from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
+from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
 from . import nwb
@@ -28,9 +29,11 @@ from .chunk_index import saved as hdf5_saved
 from .images import dataset_info
 from .nwb_pixel_masks import opened_list
 from .plane_reader import HeldPlanes
+from .planes_in_chunks import HDF5InChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
+    from contextlib import AbstractContextManager
 
     from ...model import DatasetInfo, Level, Region
     from ..source import StorageOptions
@@ -102,9 +105,21 @@ class Snapshot(ABC):
     def looks_up(self, key: PlaneKey) -> bool | None:
         """Like `is_stored`, but may take requests."""
 
-    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
-        """Whether other planes are in the same chunks, or in one piece with this one."""
+    def has_room_ahead(self, key: PlaneKey, level: int) -> bool:
+        """Whether the file has room for this plane, or others with it, before they are written."""
         return False
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`."""
+        return [()] * len(keys)
+
+    def place(self, key: PlaneKey, level: int) -> tuple[Hashable, tuple[int, ...]] | None:
+        """The dataset that a plane is in, and its indices there along the axes but y and x."""
+        return None
+
+    def in_chunks(self, dataset: Any) -> AbstractContextManager[HDF5InChunks | None]:
+        """A dataset of `place`, if chunks of it hold several planes."""
+        return contextlib.nullcontext(None)
 
     def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
         """Whether some chunks of a plane are stored, and others are not."""
@@ -144,13 +159,25 @@ class Snapshot(ABC):
         """Whether the file says that it is complete: not so while its writer has it open, or left it open."""
         return False if self.file.superblock.is_open else None
 
+    def note(self, key: PlaneKey) -> None:
+        """The plane of level 0 is stored: it was read."""
+        self._stored.note(key.p, (key.t, key.c, key.z))
+
     def missing(
-        self, key: PlaneKey, level: int, error: PlaneNotStoredError, is_being_written: Callable[[], bool]
+        self,
+        key: PlaneKey,
+        level: int,
+        error: PlaneNotStoredError,
+        is_being_written: Callable[[], bool],
+        is_written: Callable[[PlaneKey], bool],
     ) -> PlaneNotStoredError:
-        """What the plane counts as of which nothing is stored, as `error` tells; may read the index."""
+        """What the plane counts as of which nothing is stored, as `error` tells; may read the index.
+
+        `is_written(key)`: whether a plane of level 0 is stored, and not only because others of its chunk are.
+        """
 
         def first_stored(planes: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-            there = (self.looks_up(PlaneKey(t, key.p, c, z)) for t, c, z in planes)
+            there = (is_written(PlaneKey(t, key.p, c, z)) for t, c, z in planes)
             return next((plane for plane, is_there in zip(planes, there, strict=True) if is_there), None)
 
         info, at = self.info, self.levels(key.p)[level]
@@ -197,7 +224,8 @@ class DatasetSnapshot(Snapshot):
             found = opened_list(self._data_file, chosen.facts, chosen.node)
         else:
             found = opened(self._data_file, chosen.facts, chosen.node, roles)
-        self._pixels, self._index, self._fill, self._chunk = found
+        self._known, self._opened = chosen.facts, found
+        self._pixels, self._index, self._fill, self._chunk, _ = found
         self._key: str | None = None
         if self._index is not None and self._is_worth_indexing(self._index):
             self._use_saved(self._index)
@@ -264,7 +292,6 @@ class DatasetSnapshot(Snapshot):
             sizes = [stop - start for start, stop in self._selection(key, region)]
             pixels = np.full(sizes, self._fill, self._image.dtype)
         pixels = pixels[tuple(slice(None) if role in ("y", "x") else 0 for role in roles)]
-        self._stored.note(key.p, (key.t, key.c, key.z))
         self._start_indexing()
         pixels = pixels.view(self._image.dtype)  # of BigDataViewer's, others are of it already
         return pixels if roles.index("y") < roles.index("x") else pixels.T
@@ -286,9 +313,28 @@ class DatasetSnapshot(Snapshot):
         """See `Snapshot.looks_up`."""
         return self._pixels.is_stored(self._selection(key))
 
-    def is_stored_with_others(self, key: PlaneKey, level: int) -> bool:
-        """See `Snapshot.is_stored_with_others`."""
-        return self.info.contains(key) and self._pixels.holds_others(self._selection(key))
+    def has_room_ahead(self, key: PlaneKey, level: int) -> bool:
+        """See `Snapshot.has_room_ahead`."""
+        return self.info.contains(key) and self._opened.has_room_ahead(self._selection(key))
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`."""
+        path = self._data_file.path
+        if level or self._opened.is_allocated_as_written or not may_have_holes(path):
+            return [()] * len(keys)
+        known = [PlaneKey(*key) if self.info.contains(PlaneKey(*key)) else None for key in keys]
+        places = ([] if key is None else self._opened.places_ahead(self._selection(key)) for key in known)
+        return [tuple(Stretch(path, *at) for at in each) for each in places]
+
+    def place(self, key: PlaneKey, level: int) -> tuple[Hashable, tuple[int, ...]] | None:
+        """See `Snapshot.place`."""
+        along = key._asdict()
+        return None, tuple(along.get(role, 0) for role in self._image.roles if role not in ("y", "x"))
+
+    def in_chunks(self, dataset: Any) -> AbstractContextManager[HDF5InChunks | None]:
+        """See `Snapshot.in_chunks`."""
+        found = HDF5InChunks.of(self._data_file, self._known, self._opened, self._image.roles)
+        return contextlib.nullcontext(found)
 
     def is_partly_stored(self, key: PlaneKey, level: int) -> bool:
         """See `Snapshot.is_partly_stored`."""

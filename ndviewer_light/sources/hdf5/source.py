@@ -32,10 +32,12 @@ from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ..filled_in_advance import Room
+from ..missing import Found
 from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import Source
 from . import bigdataviewer
 from . import choices as hdf5_catalogue
+from .blank_planes import BlankPlanes, FillInChunk, blank_planes_of_followed
 from .file import HDF5File, file_version
 from .open_snapshot import open_snapshot
 from .snapshot import OpenRequest, Snapshot
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...model import DatasetInfo, Level, Region
-    from ..missing import Found
+    from ...storage.file_holes import Stretch
     from ..source import StorageOptions
     from .choices import DatasetEntry
 
@@ -92,6 +94,7 @@ class HDF5Source(Source):
         self._closed = False
         self._followed = False
         self._shot = _open_steadily(OpenRequest(self._path, options, inner, None, xml))
+        self._blank = BlankPlanes(is_followed=False)
         self._many = MissingPlanesOfMany(self.are_stored)
 
     @classmethod
@@ -155,18 +158,58 @@ class HDF5Source(Source):
         for _ in range(_READ_ATTEMPTS - 1):
             with self._using() as shot:
                 try:
-                    return shot.read(key, level, region)
+                    return self._read_from(shot, key, level, region)
                 except PlaneNotStoredError as error:
                     if not self._is_outdated(shot):
-                        raise shot.missing(key, level, error, self._is_being_written) from error
+                        raise self._missing(shot, key, level, error) from error
                 except (CorruptDataError, IndexError):
                     if not self._is_outdated(shot):
                         raise
         with self._using() as shot:
             try:
-                return shot.read(key, level, region)
+                return self._read_from(shot, key, level, region)
             except PlaneNotStoredError as error:
-                raise shot.missing(key, level, error, self._is_being_written) from error
+                raise self._missing(shot, key, level, error) from error
+
+    def _read_from(self, shot: Snapshot, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
+        pixels = shot.read(key, level, region)
+        found = None if _is_varied(pixels) else self._blank.of_fill(shot, key, level, pixels)
+        if found is None:
+            if level == 0:
+                shot.note(key)
+        elif region is None:
+            self._check_written(shot, key, level, pixels, found)
+        return pixels
+
+    def _check_written(
+        self, shot: Snapshot, key: PlaneKey, level: int, pixels: np.ndarray, found: FillInChunk
+    ) -> None:
+        """Raise `PlaneNotStoredError` for a plane of fill value in chunks with others that nobody wrote."""
+        said = f"{shot.file.name}: of this plane nothing but the fill value is stored"
+        if self._followed and found.is_fresh:  # a later one proves nothing: they may come in any order
+            error: PlaneNotStoredError = PlaneNotWrittenError(
+                f"{said}: others in its chunk are being written"
+            )
+            error.plane_shape, error.is_expected = (pixels.shape[0], pixels.shape[1]), True
+        elif found.is_blank:
+            error = self._missing(shot, key, level, PlaneNotStoredError(said))
+        else:
+            return
+        error.shares_chunks = True
+        if not error.is_fill_value:
+            raise error
+
+    def _missing(
+        self, shot: Snapshot, key: PlaneKey, level: int, error: PlaneNotStoredError
+    ) -> PlaneNotStoredError:
+        """What a plane counts as of which nothing is stored, as `error` tells if it does not say it yet."""
+        if error.plane_shape is not None:
+            return error
+
+        def is_written(other: PlaneKey) -> bool:
+            return bool(shot.looks_up(other)) and not self._blank.is_blank(shot, other)
+
+        return shot.missing(key, level, error, self._is_being_written, is_written)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None if there is none yet."""
@@ -193,6 +236,8 @@ class HDF5Source(Source):
     def follow(self) -> None:
         """See `Source.follow`."""
         self._followed = True
+        if not is_url(self._path):
+            self._blank = blank_planes_of_followed(self._path)
 
     def _is_being_written(self) -> bool:
         """Whether the file changes; for whoever follows it also if it did within the last seconds."""
@@ -202,7 +247,7 @@ class HDF5Source(Source):
         """How long ago the file was written; infinite on a server."""
         if is_url(self._path):
             return math.inf
-        return (FILE_CLOCK.now_ns() - changed_ns(version_of(self._path))) / 1e9
+        return FILE_CLOCK.age_s(changed_ns(version_of(self._path)))
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: that of the file, and of the other one that a plane is in."""
@@ -216,7 +261,10 @@ class HDF5Source(Source):
         """See `Source.are_stored`: chunks are looked up, on a server only once all of them are known."""
         try:
             with self._using() as shot:
-                answers = [shot.is_stored(PlaneKey(*key)) for key in keys]
+                asked = [PlaneKey(*key) for key in keys]
+                answers = [shot.is_stored(key) for key in asked]
+                if not is_url(self._path):
+                    answers = self._blank.without_blank(shot, asked, answers)
         except DatasetError:
             return [None] * len(keys)
         self._many.saw(keys, answers)
@@ -226,14 +274,23 @@ class HDF5Source(Source):
         """See `Source.look_up_stored`: the index of chunks is read as far as it takes."""
         try:
             with self._using() as shot:
-                return shot.looks_up(PlaneKey(*key))
+                there = shot.looks_up(PlaneKey(*key))
+                return False if there and self._blank.is_blank(shot, PlaneKey(*key)) else there
         except (DatasetError, IndexError):
             return None
 
     def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
-        """See `Source.room_ahead`: in datasets without chunks, and in chunks of several planes."""
-        is_shared = not is_url(self._path) and self._shot.is_stored_with_others(PlaneKey(*key), level)
-        return Room.PLANES if is_shared else Room.NONE
+        """See `Source.room_ahead`: where planes have a place before they are written."""
+        has_room = not is_url(self._path) and self._shot.has_room_ahead(PlaneKey(*key), level)
+        return Room.PLANES if has_room else Room.NONE
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int = 0) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`: also of chunks that have a place before they are written."""
+        return [()] * len(keys) if is_url(self._path) else self._shot.stretches(keys, level)
+
+    def value_of_room(self) -> float:
+        """See `Source.value_of_room`: the fill value."""
+        return float(self._shot.fill)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """See `Source.acquired_s`: by the time stamps of NWB, and the clock times of Imaris."""
@@ -245,7 +302,15 @@ class HDF5Source(Source):
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: a file that its writer has not closed says that it is not complete."""
-        return self._many.of(keys, self.info, lambda _p: Claims(self._shot.claim, self._is_being_written))
+        claims = Claims(self._shot.claim, self._is_being_written)
+        if self._age_s() >= JUST_WRITTEN_SECONDS:
+            return self._many.of(keys, self.info, lambda _p: claims)
+        try:
+            with self._using() as shot:  # for all: what was just written is opened anew each time
+                is_fresh = partial(self._blank.is_fresh, shot)
+                return self._many.of(keys, shot.info, lambda _p: claims, is_fresh)
+        except DatasetError:
+            return [Found.ABSENT] * len(keys)
 
     def _is_another_file(self) -> bool:
         is_current = self._shot.file.bytes.is_current()
@@ -307,6 +372,13 @@ class HDF5Source(Source):
                 is_idle = not shot.users
         if is_idle:  # otherwise its last user closes it
             shot.close()
+
+
+def _is_varied(pixels: np.ndarray) -> bool:
+    """Whether the first row has pixels of several values, as nearly all have: they are no fill value then."""
+    first = pixels[:1, :1]
+    is_number = bool((first == first).all())  # the fill value may be NaN
+    return is_number and bool((pixels[:1] != first).any())
 
 
 def _open_steadily(request: OpenRequest) -> Snapshot:

@@ -1,15 +1,18 @@
-"""What is written beside separate images: Micro-Manager's ``metadata.txt``, with channels, steps and times.
+"""What is written beside separate images, with channels, steps and times.
 
-On servers also where fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
+That is Micro-Manager's ``metadata.txt``, and the index of Opera Phenix and Operetta. On servers also where
+fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
 from ...metadata.micromanager import summary_channels, summary_steps
+from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
 from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
 from ...model import natural_key
@@ -23,13 +26,29 @@ from ...storage.presentable import presentable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ...metadata.opera_index import OperaIndex
     from ...model import Channel
     from ...storage.local_files import LinkGuard
     from ..source import StorageOptions
 
 METADATA_TEXT = "metadata.txt"
-READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE)
+READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *OPERA_INDEXES)
 """What is read of the files beside images."""
+_MOST_OF_INDEX = 4 * 1024**2
+"""Of a long index the beginning tells what all images have in common."""
+
+
+class SaidBeside(NamedTuple):
+    """What is said of images beside them: their channels in order, or by their numbers in names, and steps.
+
+    Steps are in µm and s.
+    """
+
+    channels: tuple[Channel, ...] = ()
+    numbered: Mapping[str, Channel] = MappingProxyType({})
+    steps: Mapping[str, float | None] = MappingProxyType({})
+
+
 _MOST_FOLDERS = 64  # whose times are kept
 
 
@@ -44,6 +63,7 @@ class Beside:
         self._options = access_options(options)
         self._there = frozenset(there)
         self._fetched: dict[str, dict[str, Any]] = {}  # by URL
+        self._indexes: dict[str, OperaIndex | None] = {}  # by folder
 
     def said(self, path: str) -> dict[str, Any] | None:
         """What is in the folder of an image; None if nothing is, or nothing that can be read."""
@@ -57,6 +77,33 @@ class Beside:
             return read_json(beside)
         except DatasetError:
             return None
+
+    def index(self, path: str) -> OperaIndex | None:
+        """What Opera's index in the folder of an image says; None if there is none that can be read."""
+        folder = path.rpartition("/" if is_url(path) else os.sep)[0]
+        if folder not in self._indexes:
+            if len(self._indexes) >= _MOST_FOLDERS:
+                self._indexes.clear()
+            self._indexes[folder] = self._index_in(folder)
+        return self._indexes[folder]
+
+    def _index_in(self, folder: str) -> OperaIndex | None:
+        for name in OPERA_INDEXES:
+            index = f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
+            if index not in self._there if is_url(index) else not os.path.isfile(index):
+                continue
+            try:
+                if self._links is not None and not is_url(index):
+                    self._links.check([index])
+                file = open_bytes(index, self._options)
+                try:
+                    text = file.read(0, min(file.size, _MOST_OF_INDEX))
+                finally:
+                    file.close()
+            except DatasetError:
+                continue
+            return opera_index(text.decode("utf-8", "replace"))
+        return None
 
     def coordinates(self) -> Coordinates:
         """Where Squid's fields are on the stage, by a file that the server lists; never raises.
@@ -92,17 +139,21 @@ class Beside:
             file.close()
 
 
-def channels_and_steps(path: str, beside: Beside) -> tuple[tuple[Channel, ...], Mapping[str, float | None]]:
-    """The channels, and the steps in µm and s, that are said beside an image; () and {} if nothing is.
+def said_beside(path: str, beside: Beside) -> SaidBeside:
+    """The channels and steps that are said beside an image; nothing if nothing is.
 
     Looks in the folder of the image. While an acquisition runs the file is incomplete: then nothing is said.
     """
+    index = beside.index(path)
+    if index is not None and (index.channels or index.steps):
+        return SaidBeside(numbered=index.channels, steps=index.steps)
     said = beside.said(path)
     summary: Any = (said or {}).get("Summary")
     if said is None or not isinstance(summary, dict):
-        return (), {}
+        return SaidBeside()
     frame = next((value for key, value in said.items() if key.startswith(("FrameKey", "Metadata-"))), None)
-    return summary_channels(summary), {k: v for k, v in summary_steps(summary, frame).items() if v}
+    steps = {axis: step for axis, step in summary_steps(summary, frame).items() if step}
+    return SaidBeside(tuple(summary_channels(summary)), steps=steps)
 
 
 class TimesBeside:

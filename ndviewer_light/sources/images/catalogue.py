@@ -50,6 +50,8 @@ class _ValuesAlong(Generic[_T]):
         self.index: dict[_T, int] = {}
         self.spelt: list[Fields] = []
         """How each value is written in the name of the first file that has it."""
+        self.is_in_order = True
+        """Whether none was appended that comes before one that was known."""
         self._order = order
 
     def extend(self, found: Iterable[tuple[_T, Fields]]) -> None:
@@ -59,6 +61,8 @@ class _ValuesAlong(Generic[_T]):
             if value not in self.index and value not in new:
                 new[value] = fields
         for value in sorted(new, key=self._order):
+            if self.values and self._order(value) < self._order(self.values[-1]):
+                self.is_in_order = False
             self.index[value] = len(self.values)
             self.values.append(value)
             self.spelt.append({role: new[value][role] for role in self.roles if role in new[value]})
@@ -116,6 +120,11 @@ class FileCatalogue:
     def z(self) -> list[str]:
         """The planes of a stack, numbers or words as in the names."""
         return self._z.values
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether time points, and planes of stacks, came in the order of their numbers."""
+        return self._times.is_in_order and self._z.is_in_order
 
     def spelt(self, axis: str) -> list[Fields]:
         """How the values along an axis ("t", "p", "c", "z") are written in names, by index."""

@@ -6,19 +6,36 @@ as in `numbering`. The first that explains all files wins, so more specific ones
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
 class Convention(NamedTuple):
     """Who names files so, and how.
 
-    `zero_based` are roles that always count from 0: other names are not of this convention.
+    `zero_based` are roles that always count from 0: other names are not of this convention. Nor are those of
+    which none has its `sign`, where others may name files so as well.
     """
 
     name: str
     patterns: tuple[str, ...]
     zero_based: tuple[str, ...] = ()
+    sign: re.Pattern[str] | None = None
 
+
+_SQUIDS = re.compile(
+    r"(?:.*/)?(?:(?:[A-Z]{1,2}[0-9]{1,2}|current|manual[0-9]*|region[ _]?[0-9]*)_[0-9]+_[0-9]+_.*[^0-9].*"
+    r"|.*_[0-9]+_[0-9]+_(?:.*_nm_Ex.*|BF_.*|Fluorescence.*|.*LED_matrix.*))"
+)
+"""A well or another region as Squid calls them, and no number as channel; or a channel of Squid's."""
+
+PARTS = re.compile(
+    r"(?:TimePoint|ZStep|Pos|XY|T|field|chamber|slide|cyc)[ _-]{0,2}[A-Z]?[0-9]{1,9}(?:[_-].*)?"
+    r"|[A-P][0-9]{1,2}-Site_[0-9]+",
+    re.IGNORECASE,
+)
+"""Folders in which instruments keep a part of a set; the whole is in the folder around them."""
+SQUIDS = "Squid (images alone)"
 
 CONVENTIONS = (
     Convention("Micro-Manager 2", ("img_channel{c:d}_position{fov:d}_time{t:d}_z{z:d}",)),
@@ -30,6 +47,7 @@ CONVENTIONS = (
         (
             "{well:well}_T{t:4d}F{fov:3d}L{:2d}A{:2d}Z{z:2d}C{c:2d}",
             "{well:well}_T{t:4d}F{fov:3d}L{:2d}A{:2d}Z{z:2d}C{c:2d}_*",
+            "{well:well}_T{t:4d}F{fov:3d}L{day:2d}A{:2d}Z{z:2d}C{c:2d}",
         ),
     ),
     Convention("CellVoyager CQ1, CQ3000", ("W{wellnumber:4d}F{fov:4d}T{t:4d}Z{z:3d}C{c:d}",)),
@@ -129,12 +147,13 @@ CONVENTIONS = (
         (
             "_w{:0..9}{c:3d}<_s{fov:d}><_t{t:d}>",
             "_w{c:d}<_s{fov:d}><_t{t:d}>",
-            "_w{:0..9}{c}<_s{fov:d}><_t{t:d}>",
+            "_w{:0..9}<->{c}<_s{fov:d}><_t{t:d}>",
         ),
     ),
     Convention(
-        "Squid (images alone)",
+        SQUIDS,
         ("{t:d}/{region}_{fov:d}_{z:d}_{c}", "{region}_{fov:d}_{z:d}_{c}"),
         zero_based=("fov", "z"),
+        sign=_SQUIDS,
     ),
 )

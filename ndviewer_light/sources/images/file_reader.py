@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ...errors import PlaneNotStoredError, UnsupportedError
+from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
 from ...storage.bytes_pool import whole
 from ...storage.decoding.orientation import UPRIGHT
 from ...storage.decoding.pictures import begins_like_a_picture, decoded, orientation_in, picture_in
-from ...storage.decoding.tiff_pages import TIFF_KINDS
+from ...storage.decoding.tiff_pages import TIFF_KINDS, Extent
+from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
 from ..tiff_files import TiffFiles, is_tiff_file
@@ -23,7 +24,7 @@ from ..tiff_planes import (
     read_block,
     read_upright,
 )
-from .beside import Beside, channels_and_steps
+from .beside import Beside, said_beside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ...model import Channel, Region
     from ...storage.bytes import Bytes
     from ...storage.decoding.pictures import Picture
-    from ...storage.decoding.tiff_pages import Extent, Parts
+    from ...storage.decoding.tiff_pages import Parts
     from ...storage.local_files import LinkGuard
     from ..tiff_files import UnderstoodTiff
 
@@ -66,6 +67,8 @@ class Sample:
     """Its tag "Orientation"."""
     beside: tuple[Channel, ...] = ()
     """The channels that a file beside it names."""
+    numbered: Mapping[str, Channel] = field(default_factory=dict)
+    """The same, by the numbers that they have in the names of files."""
 
 
 class ImageFiles:
@@ -155,11 +158,33 @@ class ImageFiles:
             _, at = image.place(image.number(image.index(plane)), level)
             return tiff.pages.extent(at) or tiff.pages.parts(at)
 
+    def is_plain(self, path: str, plane: int, level: int) -> bool:
+        """Whether a plane has room in a TIFF before it is written; False also if it cannot be read."""
+        try:
+            return isinstance(self.stored(path, plane, level), Extent)
+        except (DatasetError, IndexError):  # reading the plane says why
+            return False
+
+    def stretches(self, path: str, plane: int, level: int) -> tuple[Stretch, ...]:
+        """Where a plane is in a local TIFF with holes that has room for it; () elsewhere."""
+        if not may_have_holes(path):
+            return ()
+        try:
+            stored = self.stored(path, plane, level)
+        except (DatasetError, IndexError):  # reading the plane says why
+            return ()
+        if not isinstance(stored, Extent):
+            return ()
+        return (Stretch(path, stored.offset, stored.picture.nbytes),)
+
     def sample(self, path: str) -> Sample:
         """What a file, and what is said beside it, reveals about others like it; raises like `read`."""
         found = self._sample(path)
-        channels, steps = channels_and_steps(path, self.beside)
-        return replace(found, beside=channels, steps={**found.steps, **steps}) if channels or steps else found
+        said = said_beside(path, self.beside)
+        if not (said.channels or said.numbered or said.steps):
+            return found
+        steps = {**found.steps, **said.steps}
+        return replace(found, beside=said.channels, numbered=said.numbered, steps=steps)
 
     def _sample(self, path: str) -> Sample:
         with self._files.bytes_of(path) as file:
@@ -182,6 +207,16 @@ class ImageFiles:
                 bool(facts.channels) and all(channel.inverted for channel in facts.channels),
                 tiff.pages.orientation(),
             )
+
+    def has_changed(self, url: str) -> bool:
+        """Whether a file on a server that was opened has changed, and is read anew from now on.
+
+        A small request. Blocks on the network; raises nothing.
+        """
+        has_changed = bool(self._files.ask_for_changes([url]))
+        if has_changed:
+            self._kept.clear()
+        return has_changed
 
     def close(self) -> None:
         """Close all files; reads in progress end with an error. May be called twice."""

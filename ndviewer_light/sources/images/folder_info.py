@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from ...model import Channel, ChannelPart, ImageInfo
     from .catalogue import FileCatalogue
     from .file_reader import Sample
+    from .found_images import FoundImages
     from .listing import Listing
     from .page_axes import PageAxes
     from .pixel_kinds import PixelKind
 
 
 def opened_info(
-    path: str,
+    images: FoundImages,
     listing: Listing,
     found: FileCatalogue,
     sample: Sample,
@@ -34,7 +35,9 @@ def opened_info(
     kinds: Sequence[PixelKind],
 ) -> DatasetInfo:
     """What is known once the first files are opened: `sample` is the very first, `inner` are its pages."""
-    said = sample.described if "c" in inner.roles else _beside(sample, parts)
+    path = images.path
+    first = (key.p for key, name in found.files.items() if name == images.first) if images.first else ()
+    said = sample.described if "c" in inner.roles else _beside(sample, parts, found)
     return DatasetInfo(
         format="images",
         positions=found.positions,
@@ -53,12 +56,14 @@ def opened_info(
         warnings=warnings_of(listing, found, sample),
         times=found.numbers,
         interpretations=listing.others,
+        first_position=next(iter(first), 0),
     )
 
 
-def _beside(sample: Sample, parts: Sequence[ChannelPart]) -> tuple[Channel, ...]:
+def _beside(sample: Sample, parts: Sequence[ChannelPart], found: FileCatalogue) -> tuple[Channel, ...]:
     """The channels that a file beside the images describes, if they are those of the names."""
-    said = sample.beside
+    numbered = tuple(channel for number in found.channels if (channel := sample.numbered.get(number)))
+    said = sample.beside or numbered
     return said if [part.name for part in parts] == [channel.name for channel in said] else ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...metadata.opera_index import OPERA_INDEXES
 from ...storage.bytes import check_address, is_url
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.pictures import begins_like_a_picture
@@ -29,6 +30,8 @@ class ImagesFormat(Format):
         """Whether `path` is an image file, a pattern, or a folder with images in or below it."""
         if is_url(path) or is_pattern(path):
             return is_image(path)
+        if os.path.basename(path) in OPERA_INDEXES:
+            return holds_images(os.path.dirname(path))
         return holds_images(path) if os.path.isdir(path) else is_image(path)
 
     def is_certain(self, path: str) -> bool:
@@ -54,6 +57,14 @@ class ImagesFormat(Format):
             if found is not None:
                 return found
         return ImagesSource.open(path, options)
+
+    def open_set_of(self, path: str, options: StorageOptions = None) -> ImagesSource | None:
+        """See `Format.open_set_of`: by the names of the files in its folder."""
+        from .set_of_file import found_set_of
+        from .source import ImagesSource
+
+        found = found_set_of(path, options)
+        return None if found is None else ImagesSource.of(found)
 
     def open_folder_on_server(
         self, path: str, folder: FolderOnServer, options: StorageOptions = None

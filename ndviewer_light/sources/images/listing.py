@@ -48,7 +48,8 @@ class Listing(NamedTuple):
 
     `pattern` is "" if files were only sorted, each a time point. `evidence` supports this
     interpretation of the names, and lists alternatives; `others` are those that are nearly as likely.
-    `beside` are the URLs of files that describe images, as far as a server lists them.
+    `beside` are the URLs of files that describe images, as far as a server lists them. `convention` is whose
+    names they are, "" if nobody's that is known or that is not certain.
     """
 
     root: str
@@ -58,6 +59,7 @@ class Listing(NamedTuple):
     evidence: tuple[str, ...] = ()
     others: tuple[Interpretation, ...] = ()
     beside: tuple[str, ...] = ()
+    convention: str = ""
 
 
 def is_image(path: str) -> bool:
@@ -237,7 +239,9 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     if (doubt := _doubt(layout)) is not None:
         warnings.append(f"{where}: {doubt}")
     others = _others(found, list(by_stem))
-    return Listing(root, tuple(files), layout.pattern.text, tuple(warnings), _evidence(found), others)
+    certain = "" if layout.doubts else layout.author
+    text, evidence = layout.pattern.text, _evidence(found)
+    return Listing(root, tuple(files), text, tuple(warnings), evidence, others, convention=certain)
 
 
 _AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}

@@ -34,7 +34,10 @@ _TIME = re.compile(TIME, re.IGNORECASE)
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
 _DATE_TIME = re.compile(DATE_TIME, re.IGNORECASE)
+_MARKER_AT_END = re.compile(r"(?<=[a-zA-Z])(?:xy|z)$")
+"""As NIS-Elements adds marks to the name of a file: "samplez01c1"."""
 _WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([A-Za-zµμ]{1,7})")
+_MARKED_WITH_UNIT = re.compile(rf"([A-Za-z]+)({_WITH_UNIT.pattern})")
 _MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
 
 
@@ -222,6 +225,8 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     marked = [_MARKED.fullmatch(value) for value in values]
     if all(marked):
         return _marked([(m[1], m[2]) for m in marked if m], word)
+    if with_mark := _with_mark_and_unit(values):
+        return with_mark
     with_unit = [_WITH_UNIT.fullmatch(value) for value in values]
     if all(with_unit) and len({m[2] for m in with_unit if m}) == 1:
         unit = with_unit[0][2] if with_unit[0] else ""
@@ -237,6 +242,19 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     if markers and markers.most_common(1)[0][1] * 2 >= len(values):
         return [Part("", "word", values=values, hint="mixed")]
     return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
+
+
+def _with_mark_and_unit(values: Sequence[str]) -> list[Part]:
+    """``z10um``, ``t5min``: the same mark and unit around numbers, which mean the same axis; else nothing."""
+    found = [match for value in values if (match := _MARKED_WITH_UNIT.fullmatch(value))]
+    around = {(match[1], match[4]) for match in found}
+    if len(found) < len(values) or len(around) > 1:
+        return []
+    mark, unit = around.pop()
+    role = MARKERS.get(mark.lower())
+    if role is None or unit in CONCENTRATIONS or role != UNITS.get(unit.lower()):
+        return []
+    return [Part(escaped(mark), "signed", role, tuple(float(match[3]) for match in found)), Part(unit)]
 
 
 def _hint(values: Sequence[str]) -> str:
@@ -274,6 +292,12 @@ def _pieces(rows: list[list[tuple[str, str]]]) -> list[Part]:
     for pieces in zip(*rows, strict=True):
         if len({number for _, number in pieces}) == 1:
             parts.append(Part(escaped("".join(pieces[0]))))
+            continue
+        ends = {match[0] for word, _ in pieces if (match := _MARKER_AT_END.search(word))}
+        if len(rows[0]) > 1 and len({word for word, _ in pieces}) == len(ends) == 1:
+            end = ends.pop()
+            word = pieces[0][0].removesuffix(end)
+            parts += [Part(escaped(word)), *_marked([(end, number) for _, number in pieces], "")]
         else:
             parts += _marked(list(pieces), "")
     return parts

@@ -127,11 +127,18 @@ def _is_perfect(layout: Layout) -> bool:
 
 def _proposed(names: Sequence[str]) -> Iterator[tuple[str, Draft, tuple[str, ...]]]:
     for convention in CONVENTIONS:
+        if convention.sign is not None and not any(map(convention.sign.fullmatch, names)):
+            continue
         for core in convention.patterns:
             for draft in _by_convention(core, names):
                 yield convention.name, draft, convention.zero_based
     for draft in drafts(names):
         yield "", draft, ()
+
+
+def follows_a_convention(name: str) -> bool:
+    """Whether a name, without its extension, may be one of those that a known instrument or program gives."""
+    return any(_core(text).fullmatch(name) for each in CONVENTIONS for text in each.patterns)
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 UNITS = {
-    **dict.fromkeys(("um", "µm", "μm", "micron", "microns"), "z"),
-    **dict.fromkeys(("s", "sec", "secs", "min", "mins", "h", "hr", "hrs", "hours", "day", "days"), "t"),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "mm"), "z"),
+    **dict.fromkeys(
+        ("s", "sec", "secs", "msec", "min", "mins", "h", "hr", "hrs", "hours", "day", "days"), "t"
+    ),
     **dict.fromkeys(("hpf", "dpf", "hpi", "dpi"), "t"),
 }
 """Units behind a number, and what the number counts; times after fertilisation or infection."""
@@ -25,10 +27,10 @@ MARKERS = {
     **dict.fromkeys(("section", "sec", "focus", "ebene", "schicht"), "z"),
     **dict.fromkeys(("f", "fov", "fld", "field", "s", "site", "series", "scene", "xy", "p", "pos"), "fov"),
     **dict.fromkeys(("position", "point", "m", "tile", "view", "roi"), "fov"),
-    **dict.fromkeys(("angle", "ang", "rot", "sh", "cm", "cam", "camera", "illum", "stagepos"), "fov"),
+    **dict.fromkeys(("angle", "ang", "rot", "sh", "cm", "illum", "stagepos", "st"), "fov"),
     **dict.fromkeys(("x", "y"), "fov"),
     **dict.fromkeys(
-        ("well", "region", "reg", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"
+        ("well", "region", "reg", "tilescan", "chamber", "dish", "slide", "fish", "embryo", "mouse"), "region"
     ),
     **dict.fromkeys(
         ("animal", "plant", "donor", "patient", "organoid", "worm", "larva", "replicate", "rep"), "region"
@@ -43,9 +45,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 SAMPLE_WORDS = _words(
-    "sample specimen run exp experiment trial subject core cell colony spheroid neuron clone coverslip probe"
+    "sample specimen run exp experiment trial subject core cell colony spheroid neuron clone coverslip probe "
+    "cam camera"
 )
-"""Words before a number that counts samples, where something else in the names counts as well."""
+"""Words before a number that counts samples or views, where something else in the names counts as well."""
 
 
 _CHANNEL_WORDS = _words(

@@ -27,7 +27,8 @@ TIMES = ("day", "t")
 
 _WORD_BEFORE = re.compile(r"[A-Za-z]+(?=[_\-. ]*$)")
 _HAS_FIELD = re.compile(r"\{\w")
-_UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}")
+_UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}|\{\w+:f\}\.[0-9]")
+"""Fields whose ends cannot be told, and a number with a sign without its decimals: "-0" is no "-0.5"."""
 _MAX_WILD = 2
 """The maximum number of free texts in a pattern: with many of them, a mismatch takes forever to detect."""
 MAX_CHANNEL_WORDS = 12

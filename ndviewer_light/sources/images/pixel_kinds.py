@@ -48,6 +48,8 @@ def parts_shown(
     said = [channel.name for channel in sample.beside]
     if all(said) and len(said) == len(names) > 1 and names == [f"Ch{c}" for c in range(len(names))]:
         names = said  # files have the numbers of channels
+    if catalogue.channels and all(number in sample.numbered for number in catalogue.channels):
+        names = [sample.numbered[number].name for number in catalogue.channels]
     in_colour = [c for c, kind in enumerate(kinds) if kind.in_colour]
     if "c" in axes.roles:
         n = axes.size("c")

@@ -1,13 +1,19 @@
-"""A folder of images on a server that grows: which of its folders are worth listing again, and when."""
+"""A folder of images on a server that grows: which of its folders are worth listing again, and when.
+
+Also whether it may have become something else: the first TIFF, an index or a companion file may say that the
+images are a set only once they are written.
+"""
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ...model import natural_sorted
-from ...storage.watched_folders import LISTING_SHARE
+from ...metadata.ndtiff import INDEX
+from ...metadata.ome_document import COMPANIONS
+from ...model import natural_key, natural_sorted
+from ...storage.decoding.tiff_pages import TIFF_KINDS
+from ...storage.trees.ask_schedule import AskSchedule
 from .listing import MAX_DEPTH, is_wanted_folder
 from .on_server import MAX_LISTED, images_added, with_added
 
@@ -15,12 +21,10 @@ if TYPE_CHECKING:
     from ...storage.trees.folder_on_server import FolderOnServer
     from ...storage.trees.folder_pages import NamesInFolder
     from .catalogue import FileCatalogue
+    from .file_reader import ImageFiles
     from .growth import Grown
     from .listing import Listing
 
-_LIST_AGAIN_SECONDS = 1.0
-"""From one listing to the next, at least; twice as long after each that finds nothing, up to:"""
-_LONGEST_WAIT_SECONDS = 30.0
 _RECENT_FOLDERS = 4
 _FOLDERS_IN_TURN = 3
 """How many folders are listed each time: of those that changed last, and of the others, in turn."""
@@ -31,27 +35,29 @@ class ServerGrowth:
 
     A look lists the folder itself, the last of its folders by name (where the next time point or well
     appears), those that changed last, and a few of the others in turn: a dozen requests at most, which go
-    out together.
+    out together. Then it asks whether the first TIFF has changed.
     """
 
-    def __init__(self, folder: FolderOnServer) -> None:
+    def __init__(self, folder: FolderOnServer, files: ImageFiles) -> None:
         self._folder = folder
+        self._files = files
+        self._first_tiff = ""
+        self._says_otherwise = False
         self._known: dict[str, NamesInFolder] = {}
         self._recent: dict[str, None] = {}  # the one that changed last at the end
         self._others: deque[str] = deque()
-        self._not_before = float("-inf")
-        self._wait = _LIST_AGAIN_SECONDS
+        self.schedule = AskSchedule()
 
     def look(self, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
         """List a few folders again, and add what is new in them; None if it is not time, or nothing is.
 
         Raises a `DatasetError`.
         """
-        began = time.monotonic()
-        if began < self._not_before:
+        if not self.schedule.begin():
             return None
         if not self._known:
             self._add("")
+            self._first_tiff = self._first_tiff_now()
         names: list[str] = []
         has_changed = False
         asked = self._worth_listing()
@@ -62,14 +68,34 @@ class ServerGrowth:
             has_changed = True
             self._note_change(inside)
             names += images_added(self._folder, inside, before, now)
+            self._says_otherwise |= any(map(_describes_others, set(now.files) - set(before.files)))
             self._known[inside] = now
             for name in set(now.folders) - set(before.folders):
                 if is_wanted_folder(name):
                     self._add(f"{inside}{name}/")
-        ended = time.monotonic()
-        self._wait = _LIST_AGAIN_SECONDS if has_changed else min(2 * self._wait, _LONGEST_WAIT_SECONDS)
-        self._not_before = ended + max(self._wait, (ended - began) / LISTING_SHARE)
+        if self._has_other_first():
+            self._says_otherwise = has_changed = True
+        self.schedule.ended(has_news=has_changed)
         return with_added(self._folder, names, listing, catalogue) if names else None
+
+    def take_says_otherwise(self) -> bool:
+        """Whether what says how to read the folder has changed since this was asked last; sends nothing."""
+        said, self._says_otherwise = self._says_otherwise, False
+        return said
+
+    def _has_other_first(self) -> bool:
+        """Whether the first TIFF is another one, or has changed since it was read."""
+        first, before = self._first_tiff_now(), self._first_tiff
+        self._first_tiff = first
+        return first != before or (first != "" and self._files.has_changed(first))
+
+    def _first_tiff_now(self) -> str:
+        """The URL of the TIFF that would say whether those in the folder are a set; "" without any."""
+        tiffs = [
+            name for name in self._known[""].files if name.lower().endswith(TIFF_KINDS) and name[0] != "."
+        ]
+        first = min(tiffs, key=natural_key, default="")
+        return first and self._folder.address + self._folder.end_of_address(first)
 
     def _worth_listing(self) -> list[str]:
         last = [""]
@@ -102,3 +128,7 @@ class ServerGrowth:
                 for name in names.folders
                 if is_wanted_folder(name)
             ]
+
+
+def _describes_others(name: str) -> bool:
+    return name == INDEX or name.lower().endswith(COMPANIONS)

@@ -10,33 +10,33 @@ import contextlib
 import math
 import os
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
+from ...errors import DatasetError, DatasetReorderedError, PlaneNotStoredError, UnsupportedError
 from ...model import PlaneKey, channel_in
 from ...storage.about_files import about_file
-from ...storage.bytes import check_address, check_still_there, is_url
+from ...storage.activity import PART_SECONDS
+from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
-from ...storage.decoding.tiff_pages import Extent
 from ...storage.decoding.tiff_parts import OutsidePlaneError
 from ...storage.file_versions import NOTHING, version_of
-from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
 from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
-from .file_reader import ImageFiles, Sample
+from .files_there import FilesThere
 from .first_files import FirstFiles, first_sample
 from .folder_info import grown_info, image_info, opened_info
+from .found_images import FoundImages, found_images
 from .growth import FolderGrowth
-from .listing import PATTERN, listed
-from .on_server import grown_on_server, listed_at_url
+from .on_server import grown_on_server
 from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
@@ -46,12 +46,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
+    from ...storage.file_holes import Stretch
     from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import StorageOptions
+    from .file_reader import ImageFiles, Sample
     from .growth import Grown
-    from .listing import Listing
 
 
+_OUT_OF_ORDER_SECONDS = 30.0
+"""How long time points may be shown in the order in which they came, while more come."""
 _MAX_WARNINGS = 8
 """Of files that are unlike others, so many are named."""
 
@@ -59,27 +62,20 @@ _MAX_WARNINGS = 8
 class ImagesSource(Source):
     """Image files; see `name_layouts` for how names are interpreted, `patterns` for the syntax.
 
-    Positions, channels and time points keep their index while a source is open; new ones are appended.
+    Positions, channels and time points keep their index while a source is open; new ones are appended. Where
+    time points came in another order than theirs, `look` asks for it to be opened anew once no more come.
     """
 
     format = "images"
     may_have_room = True
 
-    def __init__(
-        self,
-        path: str,
-        listing: Listing,
-        files: ImageFiles,
-        *,
-        by_user: bool = False,
-        folder: FolderOnServer | None = None,
-    ) -> None:
-        """`by_user`: the pattern of the names was given, rather than found. `folder` is the one of a URL."""
+    def __init__(self, found: FoundImages) -> None:
+        path, listing, files, folder = found.path, found.listing, found.files, found.folder
         self._path = path
         self._folder = folder
         is_folder = not is_url(path) and (os.path.isdir(path) or is_pattern(path))
-        self._growth = FolderGrowth(listing, by_user=by_user) if is_folder else None
-        self._server_growth = None if folder is None else ServerGrowth(folder)
+        self._growth = FolderGrowth(listing, by_user=found.by_user) if is_folder else None
+        self._server_growth = None if folder is None else ServerGrowth(folder, files)
         self._growing = threading.Lock()  # held while the folder is listed
         self._listing = listing
         self._files = files
@@ -90,8 +86,10 @@ class ImagesSource(Source):
         self._catalogue = FileCatalogue(listing.pattern, stage.by_fov)
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
+        self._there = FilesThere(listing.root, lambda: list(self._catalogue.files.values()))
         self._firsts = FirstFiles(self._catalogue, files, listing.root)
         self._times = TimesBeside(files.links)
+        self._out_of_order: tuple[float, float] | None = None  # since when, and when more came last
         self._closed = False
         sample = self._sample = first_sample(self._listing, self._files)
         self._inner = page_axes_of(sample, self._catalogue)
@@ -100,31 +98,23 @@ class ImagesSource(Source):
         self._parts = parts_shown(self._catalogue, sample, self._inner, self._kinds)
         self._n_shared = len(self._parts)  # of those that are not of single positions
         self._info = opened_info(
-            path, listing, self._catalogue, sample, self._inner, self._parts, self._kinds
+            found, listing, self._catalogue, sample, self._inner, self._parts, self._kinds
         )
 
     @classmethod
     def open(
         cls, path: str, options: StorageOptions = None, folder: FolderOnServer | None = None
     ) -> ImagesSource:
-        """Open the images at `path`; folders are listed, one file of each channel is opened.
+        """Open the images at `path`, see `found_images`; one file of each channel is opened."""
+        return cls.of(found_images(path, options, folder))
 
-        The option "pattern" describes the file names. `folder` is the one of a URL. Raises a `DatasetError`.
-        """
-        options = dict(options or {})
-        pattern = options.pop(PATTERN, "")
-        path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
-        if is_url(path):
-            check_address(path)
-        listing = listed_at_url(path, pattern, options, folder) if is_url(path) else listed(path, pattern)
-        links = None
-        if not is_url(listing.root):
-            links = LinkGuard([listing.root], named=path, options=options)
-        files = ImageFiles(options, links, listing.beside)
+    @classmethod
+    def of(cls, found: FoundImages) -> ImagesSource:
+        """Open images that were found; raises a `DatasetError`."""
         try:
-            return cls(path, listing, files, by_user=bool(pattern) or is_pattern(path), folder=folder)
+            return cls(found)
         except BaseException:
-            files.close()
+            found.files.close()
             raise
 
     # ---- Source ------------------------------------------------------------------------------
@@ -249,8 +239,11 @@ class ImagesSource(Source):
         return False
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
-        """See `Source.are_stored`: whether a file was listed."""
-        return [self.exists(key) for key in keys]
+        """See `Source.are_stored`: whether a file was listed and, on this computer, is there still."""
+        keys = [PlaneKey(*key) for key in keys]
+        if is_url(self._listing.root):
+            return [self.exists(key) for key in keys]
+        return list(self._there.of([self._name(key) if self.exists(key) else None for key in keys]))
 
     def refresh(self) -> DatasetInfo:
         """List the folders that have changed, on a server all, and add new files."""
@@ -268,7 +261,25 @@ class ImagesSource(Source):
                 grown = self._server_growth.look(self._listing, self._catalogue)
                 if grown is not None:
                     self._take(grown)
-        return self._look(all_of_it=False)
+        before, info = self._info, self._look(all_of_it=False)
+        self._check_order(has_grown=info is not before)
+        return info
+
+    def may_be_another(self) -> bool:
+        """See `Source.may_be_another`: what is on a server may have turned out to be a set of TIFFs."""
+        with self._growing:
+            return self._server_growth is not None and self._server_growth.take_says_otherwise()
+
+    def _check_order(self, *, has_grown: bool) -> None:
+        """Raise `DatasetReorderedError` for files in another order than theirs, once no more come."""
+        now = time.monotonic()
+        if self._catalogue.is_in_order:
+            self._out_of_order = None
+            return
+        since, grew = self._out_of_order or (now, now)
+        self._out_of_order = since, now if has_grown else grew
+        if now - self._out_of_order[1] > PART_SECONDS or now - since > _OUT_OF_ORDER_SECONDS:
+            raise DatasetReorderedError(f"{self._path}: files were added before others in their order")
 
     def _look(self, *, all_of_it: bool) -> DatasetInfo:
         if self._growth is None:
@@ -314,24 +325,25 @@ class ImagesSource(Source):
 
     def room_ahead(self, key: PlaneKey, level: int = 0) -> Room:
         """See `Source.room_ahead`: of TIFFs that are not compressed."""
-        key = PlaneKey(*key)
-        if is_url(self._listing.root) or not self._info.contains(key):
-            return Room.NONE
-        try:
-            is_plain = isinstance(self._files.stored(*self._place(key), level), Extent)
-        except (DatasetError, IndexError):  # reading the plane says why
-            return Room.NONE
-        return Room.NONE if not is_plain else Room.PLANES if self._inner.roles else Room.REST
+        place, room = self._local_place(key), Room.PLANES if self._inner.roles else Room.REST
+        return room if place is not None and self._files.is_plain(*place, level) else Room.NONE
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int = 0) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`: in TIFFs of several planes."""
+        places = [self._local_place(PlaneKey(*key)) if self._inner.roles else None for key in keys]
+        return [() if place is None else self._files.stretches(*place, level) for place in places]
+
+    def _local_place(self, key: PlaneKey) -> tuple[str, int] | None:
+        return None if is_url(self._listing.root) or not self._info.contains(key) else self.place(key)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """See `Source.acquired_s`: by what Micro-Manager writes beside the images."""
-        if is_url(self._listing.root):
-            return [None] * len(keys)
-        return [self._time_of(PlaneKey(*key)) for key in keys]
+        is_told = not is_url(self._listing.root)
+        return [self._time_of(PlaneKey(*key)) if is_told else None for key in keys]
 
     def _time_of(self, key: PlaneKey) -> float | None:
         name = self._name(key) if self._info.contains(key) else None
-        return None if name is None else self._times.of(self._listing.root + name)
+        return self._times.of(self._listing.root + name) if name is not None else None
 
     @property
     def landmark(self) -> str | None:

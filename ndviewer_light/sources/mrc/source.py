@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import DatasetError, UnsupportedError
 from ...model import Channel, DatasetInfo, PlaneKey, Position
 from ...storage.bytes import absolute, check_still_there, is_url, name_of
+from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.file_versions import version_of
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.offered import access_options
@@ -110,6 +111,16 @@ class MrcSource(Source):
         """See `Source.room_ahead`: the file has the length that it declares."""
         return Room.PLANES if math.prod(self._opened.layout.shape[:-2]) > 1 else Room.REST
 
+    def stretches(self, keys: Sequence[PlaneKey], level: int = 0) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`: the plane, or the volume in which it is scattered."""
+        opened = self._opened
+        if level or is_url(self._path) or not may_have_holes(self._path):
+            return [()] * len(keys)
+        return [
+            (Stretch(self._path, *opened.place(PlaneKey(*key))),) if opened.info.contains(key) else ()
+            for key in keys
+        ]
+
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: that of the file."""
         return [None if is_url(self._path) else version_of(self._path)] * len(keys)
@@ -161,19 +172,30 @@ class _OpenMrc(NamedTuple):
         rows = (height, width) if region is None else (region.height, width)
         check_whole_plane(rows, layout.dtype.itemsize, self.source.name)
         native = layout.dtype.newbyteorder("=")
-        if layout.roles[-2:] != ("y", "x"):
+        if not self.is_by_planes:
             pixels = self._scattered(key)
             return (pixels if region is None else pixels[region.slices]).astype(native)
-        number = 0
-        for role, size in zip(layout.roles[:-2], layout.shape[:-2], strict=True):
-            number = number * size + getattr(key, role)
-        first = number * height + (0 if region is None else region.top)
         row_bytes = width * layout.dtype.itemsize
-        raw = self.source.read(layout.start + first * row_bytes, rows[0] * row_bytes)
+        first = self.place(key)[0] + (0 if region is None else region.top) * row_bytes
+        raw = self.source.read(first, rows[0] * row_bytes)
         pixels = np.frombuffer(raw, layout.dtype).reshape(rows)
         if region is not None:
             pixels = pixels[:, region.left : region.left + region.width]
         return pixels.astype(native, copy=False)
+
+    @property
+    def is_by_planes(self) -> bool:
+        """Whether planes are stored one after another."""
+        return self.layout.roles[-2:] == ("y", "x")
+
+    def place(self, key: PlaneKey) -> tuple[int, int]:
+        """Where in the file a plane begins, or the volume that it is scattered over, and its bytes."""
+        layout, n_inner = self.layout, 2 if self.is_by_planes else 3
+        number = 0
+        for role, size in zip(layout.roles[:-n_inner], layout.shape[:-n_inner], strict=True):
+            number = number * size + getattr(key, role)
+        n_bytes = math.prod(layout.shape[-n_inner:]) * layout.dtype.itemsize
+        return layout.start + number * n_bytes, n_bytes
 
     def _scattered(self, key: PlaneKey) -> np.ndarray:
         """A plane of a volume that is not stored plane by plane: all of it is read, and kept for a while."""

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import LimitExceededError, MetadataError
 from ...storage.decoding.chunk_decoder import chunks_of
 from ...storage.limits import MAX_CHUNK_BYTES
+from ...storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
     if document.get("zarr_format") != 3:
         separator = document.get("dimension_separator", ".")
         if separator not in (".", "/"):
-            raise MetadataError(f"{where}: dimension_separator is {separator!r}, expected '.' or '/'")
+            raise MetadataError(f"{where}: dimension_separator is {brief(separator)}, expected '.' or '/'")
         return "", separator
     encoding = document.get("chunk_key_encoding")
     encoding = encoding if isinstance(encoding, dict) else {"name": encoding}

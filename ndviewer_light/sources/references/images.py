@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import (
@@ -33,7 +34,7 @@ from ...model import (
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
 from ...storage.tiling import levels_by_size, tile_of_chunks
 from .array_chunks import ReferencedArray, referenced_array
-from .nwb import all_series, series_image
+from .nwb import SeriesImage, all_series, series_image, single_image, single_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,7 +183,8 @@ def find(references: References, path: str) -> ImageChoice:
     arrays = references.arrays()
     images = _multiscales(references)
     series = [group for group in all_series(references) if f"{group}/data" in arrays]
-    shown = [*images, *series] or _by_size(references, arrays)
+    pictures = single_images(references)
+    shown = [*images, *series, *pictures] or _by_size(references, arrays)
     if not path and not shown:
         raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
@@ -197,6 +199,9 @@ def find(references: References, path: str) -> ImageChoice:
         return ImageChoice(None, link, paths)
     if group in series and at == f"{group}/data":
         return ImageChoice(_series_image(references, group), None, paths)
+    if at in pictures:
+        array = _referenced(references, at)
+        return ImageChoice(_nwb_image(references, array, single_image(references, at)), None, paths)
     return ImageChoice(_plain_image(references, at), None, paths)
 
 
@@ -258,8 +263,9 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
     listed = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in said.paths]
     if not listed:
         raise MetadataError(f"{where}: its multiscales metadata lists no array")
-    found = {path: _referenced(references, path) for path in listed}
-    meta = finest_first(said, [found[path].chunks.shape for path in listed])
+    found, unusable = _levels_found(references, listed)
+    of_found = _of_paths(said, [path in found for path in listed])
+    meta = finest_first(of_found, [found[path].chunks.shape for path in listed if path in found])
     paths = ["/".join(part for part in (group, safe_relative(p, where)) if part) for p in meta.paths]
     levels = [found[path] for path in paths]
     first = levels[0].chunks
@@ -270,13 +276,16 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         of_planes = replace(meta, axes=(meta.axes or ())[:-1])
         names, shape = None if names is None else names[:-1], shape[:-1]
     axes, guessed = ngff.resolve_axes(of_planes, shape, names, where)
-    same = [
-        (number, level)
-        for number, level in enumerate(levels)
-        if len(level.chunks.shape) == len(first.shape) and level.chunks.dtype == first.dtype
-    ]
     y, x, z, t = ngff.calibration(meta)
     roles = (*_roles(axes), _SAMPLE) if has_samples else _roles(axes)
+    same = []
+    for number, level in enumerate(levels):
+        why = _other_kind(level.chunks, first, roles)
+        if why:
+            unusable[paths[number]] = f"{references.where}: {why}"
+        else:
+            same.append((number, level))
+    not_used = [f"resolution level {path!r} is not used: {why}" for path, why in unusable.items()]
     image = ReferencedImage(
         format=_format(references, "ome-zarr references"),
         levels=tuple(level for _, level in same),
@@ -285,7 +294,7 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         roles=roles,
         is_rgb=roles[-3:] == ("y", "x", "c") and first.shape[-1] in (3, 4) and first.dtype.kind == "u",
         steps={"y": y, "x": x, "z": z, "t": t},
-        warnings=tuple(text for text in (*meta.warnings, guessed) if text),
+        warnings=tuple(text for text in (*meta.warnings, guessed, *not_used[:1]) if text),
     )
     named = ngff.channels(meta.channels, image.size("c") // (3 if has_samples else 1), image.dtype)
     return replace(
@@ -293,6 +302,44 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         channels=_in_colour(named, image.dtype) if has_samples else named,
         positions=_positions(references.attributes(group).get("positions"), image.size("p")),
     )
+
+
+def _levels_found(
+    references: References, listed: Sequence[str]
+) -> tuple[dict[str, ReferencedArray], dict[str, str]]:
+    """The arrays of the levels, and why others cannot be used; raises the error of the one listed first."""
+    found: dict[str, ReferencedArray] = {}
+    unusable: dict[str, str] = {}
+    for path in listed:
+        try:
+            found[path] = _referenced(references, path)
+        except DatasetError as error:
+            if path == listed[0]:
+                raise
+            unusable[path] = str(error)
+    return found, unusable
+
+
+def _of_paths(meta: ngff.ImageMeta, is_used: Sequence[bool]) -> ngff.ImageMeta:
+    """The same with some of the levels only."""
+    return replace(
+        meta,
+        paths=tuple(compress(meta.paths, is_used)),
+        scales=tuple(compress(meta.scales, is_used)),
+        translations=tuple(compress(meta.translations, is_used)),
+    )
+
+
+def _other_kind(level: ChunkDecoder, first: ChunkDecoder, roles: Sequence[str]) -> str:
+    """Why an array is no level of another; "" if it is one."""
+    if len(level.shape) != len(first.shape):
+        return f"it has {len(level.shape)} axes, not {len(first.shape)}"
+    if level.dtype != first.dtype:
+        return f"its pixels are {level.dtype}, not {first.dtype}"
+    for axis in (roles.index(role) for role in ("c", _SAMPLE) if role in roles):
+        if level.shape[axis] != first.shape[axis]:
+            return f"it has {level.shape[axis]} channels of {first.shape[axis]}"
+    return ""
 
 
 def _has_samples(meta: ngff.ImageMeta, first: ChunkDecoder) -> bool:
@@ -392,7 +439,10 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
 
 def _series_image(references: References, group: str) -> ReferencedImage:
     array = _referenced(references, f"{group}/data")
-    series = series_image(references, group, array.chunks)
+    return _nwb_image(references, array, series_image(references, group, array.chunks))
+
+
+def _nwb_image(references: References, array: ReferencedArray, series: SeriesImage) -> ReferencedImage:
     return ReferencedImage(
         format=_format(references, "nwb references"),
         levels=(array,),

@@ -1,4 +1,4 @@
-"""NWB image series as described by references: their axes and steps.
+"""NWB image series and single images as described by references: their axes and steps.
 
 NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``.
@@ -6,6 +6,7 @@ Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``Im
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import DatasetError, MetadataError, UnsupportedError
-from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
+from ...metadata import nwb_series
+from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
 from ...metadata.written_units import UM_PER_UNIT
 from ...model import Channel
 from .array_chunks import referenced_array
@@ -73,6 +75,25 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     plane = _imaging_plane(references, group)
     steps = {"t": _frame_seconds(references, group), **_grid_um(references, group, plane, sizes)}
     return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane))
+
+
+def single_images(references: References) -> list[str]:
+    """The arrays that are single images, in file order."""
+    found = []
+    for path in references.arrays():
+        attributes = references.attributes(path)
+        if attributes.get("neurodata_type") in SINGLE_IMAGES:
+            with contextlib.suppress(DatasetError):  # one broken node must not affect the others
+                found += [path] * nwb_series.is_picture(attributes, references.array(path).get("shape"))
+    return found
+
+
+def single_image(references: References, path: str) -> SeriesImage:
+    """Describe a single image, as if it were a series of one."""
+    attributes = references.attributes(path)
+    roles = SINGLE_IMAGES[attributes["neurodata_type"]]
+    steps = dict.fromkeys("xy", nwb_series.um_per_pixel(attributes))
+    return SeriesImage(tuple(roles), "c" in roles, steps, Channel(path.rpartition("/")[2], ""))
 
 
 def _imaging_plane(references: References, group: str) -> str | None:

@@ -23,6 +23,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...storage.limits import MAX_JSON_DEPTH, MAX_METADATA_BYTES
+from ...storage.printable import brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,7 +209,8 @@ class _Parser:
                 templates = value
             elif key == "version" and value != 1:
                 raise UnsupportedError(
-                    f"{self._where}: references of version {value!r}; only versions 0 and 1 are supported"
+                    f"{self._where}: references of version {brief(value)}; "
+                    "only versions 0 and 1 are supported"
                 )
             elif key == "gen" and value:
                 raise UnsupportedError(f"{self._where}: generated references ('gen') are not supported")

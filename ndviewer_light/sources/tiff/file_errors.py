@@ -56,7 +56,7 @@ def open_file(path: str) -> BufferedReader:
 def is_being_written(path: str) -> bool:
     """Whether a file was modified so recently that its writer may not have finished."""
     try:
-        return FILE_CLOCK.now_ns() - os.stat(path).st_mtime_ns < BEING_WRITTEN_SECONDS * 1e9
+        return FILE_CLOCK.age_s(os.stat(path).st_mtime_ns) < BEING_WRITTEN_SECONDS
     except OSError:
         return False
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ...metadata.ndtiff import INDEX
+from ...metadata.ome_document import COMPANIONS
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
@@ -44,11 +45,9 @@ class TiffFormat(Format):
         self, path: str, folder: FolderOnServer, options: StorageOptions = None
     ) -> Source | None:
         """See `Format.open_folder_on_server`: one with a set of files that describe each other."""
-        from .set_on_server import set_in_folder
         from .set_source import TiffSetSource
 
-        begin, beside = set_in_folder(folder, options)
-        return TiffSetSource.open(begin, options, beside) if begin else None
+        return TiffSetSource.open_in_folder(folder, options)
 
     def open(self, path: str, options: StorageOptions = None) -> Source:
         """See `TiffSource.open` for what Squid wrote, `TiffSetSource.open` for the rest."""
@@ -61,8 +60,6 @@ class TiffFormat(Format):
 
 
 def _is_named_tiff(path: str) -> bool:
-    from .sets import COMPANIONS
-
     return path.lower().endswith((*TIFF_KINDS, *COMPANIONS))
 
 

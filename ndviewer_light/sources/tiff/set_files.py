@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_SEARCHED = 1024
 """How many files of a folder are opened in search of one that was renamed."""
+_TWINS_LOOKED_AT = 4
 
 
 class SetFiles:
@@ -72,6 +74,11 @@ class SetFiles:
             self._found[file] = found
         return found
 
+    def named(self, file: FileId) -> str:
+        """`path_of`, of a file on a server by its name: whether that is the one is seen when it is opened."""
+        named = self.joined(file.name) if file.name else ""
+        return named if is_url(named) and not self.is_own(file) else self.path_of(file)
+
     def _look_for(self, file: FileId) -> str:
         named = self.joined(file.name) if file.name else ""
         is_there = bool(named) and (is_url(named) or os.path.isfile(named))
@@ -99,10 +106,11 @@ class SetFiles:
         own = self.document.uuid
         if not own or not self._is_tiff:
             return not own
-        for file in self.document.files:
-            path = self.joined(file.name)
-            if file.name and file.name != self._own_name and (is_url(path) or os.path.isfile(path)):
-                return self._uuid_of(path) == own
+        others = [file.name for file in self.document.files if file.name not in ("", self._own_name)]
+        there = (path for path in map(self.joined, others) if is_url(path) or os.path.isfile(path))
+        for path in islice(there, _TWINS_LOOKED_AT):
+            if uuid := self._uuid_of(path):  # else it is not written yet, or not to its end
+                return uuid == own
         return False
 
     def _is_left_over(self, file: FileId) -> bool:

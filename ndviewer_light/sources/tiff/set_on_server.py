@@ -8,27 +8,27 @@ from urllib.parse import unquote
 
 from ...errors import DatasetError
 from ...metadata.ndtiff import INDEX
+from ...metadata.ome_document import COMPANIONS
 from ...model import natural_sorted, some_names
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.presentable import presentable
-from ..tiff_files import TiffFiles
 from .indexed import BELOW
 from .set_files import SetFiles, document_of, name_said, split_path
-from .sets import COMPANIONS, files_of, open_set
-from .stack_files import stacks_of
+from .sets import files_of, open_set
+from .stack_files import is_stack, stacks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...storage.trees.folder_on_server import FolderOnServer
-    from ..source import StorageOptions
+    from ..tiff_files import TiffFiles
     from .sets import TiffSet
 
 _BESIDE_LOOKED_AT = 4
 """How many companion files are opened in search of one that describes images."""
 
 
-def set_in_folder(folder: FolderOnServer, options: StorageOptions) -> tuple[str, tuple[str, ...]]:
+def set_in_folder(folder: FolderOnServer, files: TiffFiles) -> tuple[str, tuple[str, ...]]:
     """The URL of a file whose set is in a folder, "" if there is none; and those of all TIFFs in the folder.
 
     By an index or a companion file, else by the first TIFF. Blocks on the network; raises nothing.
@@ -39,16 +39,12 @@ def set_in_folder(folder: FolderOnServer, options: StorageOptions) -> tuple[str,
     for inside in ("", f"{BELOW}/" if BELOW in names.folders else ""):
         if INDEX in folder.names(inside).files:
             return folder.address + folder.end_of_address(inside + INDEX), urls
-    files = TiffFiles(options)
-    try:
-        companions = sorted(name for name in names.files if name.lower().endswith(COMPANIONS))
-        for name in companions[:_BESIDE_LOOKED_AT]:
-            if _is_set(url := folder.address + folder.end_of_address(name), files):
-                return url, urls
-        if urls and _is_of_a_set(urls[0], files):
-            return urls[0], urls
-    finally:
-        files.close()
+    companions = sorted(name for name in names.files if name.lower().endswith(COMPANIONS))
+    for name in companions[:_BESIDE_LOOKED_AT]:
+        if _is_set(url := folder.address + folder.end_of_address(name), files):
+            return url, urls
+    if urls and _is_of_a_set(urls[0], files):
+        return urls[0], urls
     return "", ()
 
 
@@ -61,11 +57,11 @@ def _is_set(url: str, files: TiffFiles) -> bool:
 
 
 def _is_of_a_set(url: str, files: TiffFiles) -> bool:
-    """Whether a TIFF refers to others, or is one of Micro-Manager's stacks."""
+    """Whether a TIFF refers to others, or is one of Micro-Manager's stacks, perhaps the first of them."""
     try:
         document = document_of(url, files)
         if document is None:
-            return stacks_of(url, files) is not None
+            return stacks_of(url, files) is not None or is_stack(url, files)
     except DatasetError:
         return False
     resolver = SetFiles(url, document, files, is_tiff=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import PlaneNotStoredError
+from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
 from ...storage.bytes import is_url
 from ...storage.decoding.pictures import damage_is_named
 from ...storage.decoding.tiff_parts import OutsidePlaneError
+from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.file_versions import version_of
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
+from ..filled_in_advance import Room
 from ..tiff_planes import block_index, plane_in_block, plane_picture, read_block, read_upright
 from .file_errors import FileMissingError, faults_are_named
 
@@ -29,6 +31,20 @@ if TYPE_CHECKING:
     from .sets import TiffSet
 
 _KEPT_BYTES = 128 * 1024**2
+
+
+_FILES_ASKED = 16
+
+
+class _PlaceAhead(NamedTuple):
+    """Where a plane has room in a file; `is_continued`: whether pages were seen to be appended to it.
+
+    `has_others`: whether it has room for others as well.
+    """
+
+    stretch: Stretch
+    is_continued: bool
+    has_others: bool
 
 
 class PlanesOfSet:
@@ -55,13 +71,22 @@ class PlanesOfSet:
         `has_more`: other colours in them are shown as well, and they are kept for these. Raises
         `IndexError` outside the plane, `PlaneNotStoredError`, another `DatasetError`.
         """
-        try:
-            with faults_of(found.path_of(self.file_of(image, index, level))):
+        path = found.path_of(self.file_of(image, index, level))
+
+        def read() -> np.ndarray:
+            with faults_of(path):
                 if image.is_upright:
                     return self._upright(found, image, index, level, region, has_more=has_more)
                 return self._from_block(found, image, index, region)
+
+        try:
+            return read()
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
+        except CorruptDataError:  # or it has grown on its server since it was opened
+            if not self._files.ask_for_changes([path]):
+                raise
+            return read()
 
     def _upright(
         self,
@@ -79,14 +104,14 @@ class PlanesOfSet:
         if not has_more:
             return read()
         file, at = image.place(image.number(index), level)
-        wanted = (_version_of(found, file), file, at, region)
+        wanted = (self._version_of(found, file), file, at, region)
         return self._blocks.get([wanted], lambda _: [(wanted, read())])[wanted]
 
     def _from_block(
         self, found: TiffSet, image: TiffImage, index: dict[str, int], region: Region | None
     ) -> np.ndarray:
         block = block_index(image, index)
-        versions = tuple(_version_of(found, file) for file in image.files)
+        versions = tuple(self._version_of(found, file) for file in image.files)
         wanted = (versions, image.files, image.runs[0], block)
         pixels = self._blocks.get(
             [wanted],
@@ -109,19 +134,59 @@ class PlanesOfSet:
         except PlaneNotStoredError as error:
             raise PlaneNotStoredError(f"{self._path}: {error}") from None
 
+    def room_ahead(self, found: TiffSet, image: TiffImage, index: dict[str, int], level: int) -> Room:
+        """See `Source.room_ahead`, of a local file. Raises a `DatasetError` if it cannot be read."""
+        place = self._place_ahead(found, image, index, level)
+        if place is None or place.is_continued:
+            return Room.NONE
+        return Room.PLANES if place.has_others else Room.REST
+
+    @staticmethod
+    def may_have_holes(found: TiffSet) -> bool:
+        """Whether a file of a local set may have holes; True of sets of many files, which are not asked."""
+        names = {name for image in found.images[: _FILES_ASKED + 1] for name in image.files}
+        if len(found.images) > _FILES_ASKED or len(names) > _FILES_ASKED:
+            return True
+        with contextlib.suppress(DatasetError):
+            return any(may_have_holes(found.path_of(name)) for name in names)
+        return True
+
+    def stretches(
+        self, found: TiffSet, image: TiffImage, index: dict[str, int], level: int
+    ) -> tuple[Stretch, ...]:
+        """See `Source.stretches`, of a local file. Raises a `DatasetError` if it cannot be read."""
+        if not may_have_holes(found.path_of(self.file_of(image, index, level))):
+            return ()
+        place = self._place_ahead(found, image, index, level)
+        return () if place is None or not place.has_others else (place.stretch,)
+
+    def _place_ahead(
+        self, found: TiffSet, image: TiffImage, index: dict[str, int], level: int
+    ) -> _PlaceAhead | None:
+        if not image.is_upright:
+            return None
+        path = found.path_of(self.file_of(image, index, level))
+        file, at = image.place(image.number(index), level)
+        with faults_of(path), self.opened(found, file) as pages:
+            extent, is_continued = pages.extent(at), pages.is_continued
+            has_others = extent is not None and 2 * extent.picture.nbytes <= os.path.getsize(path)
+        if extent is None:
+            return None
+        return _PlaceAhead(Stretch(path, extent.offset, extent.picture.nbytes), is_continued, has_others)
+
     @contextlib.contextmanager
     def opened(self, found: TiffSet, key: str) -> Iterator[TiffPages]:
         """The pages of a file, by its key."""
-        with self._files.opened(found.path_of(key)) as tiff:
+        with self._files.opened(found.path_to_open(key)) as tiff:
             yield tiff.pages
+
+    def _version_of(self, found: TiffSet, key: str) -> str:
+        path = found.path_of(key)
+        return self._files.key_of(path) if is_url(path) else version_of(path)
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
         self._blocks.clear()
-
-
-def _version_of(found: TiffSet, key: str) -> str:
-    return path if is_url(path := found.path_of(key)) else version_of(path)
 
 
 @contextlib.contextmanager

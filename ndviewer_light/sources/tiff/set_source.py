@@ -25,7 +25,8 @@ from ..source import MAX_FILES_LOOKED_AT, Source
 from ..tiff_files import TiffFiles
 from ..tiff_planes import facts_of, index_of_key, plane_tile
 from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
-from .set_on_server import with_what_is_beside
+from .set_growth_on_server import SetOnServer
+from .set_on_server import set_in_folder
 from .set_planes import PlanesOfSet, faults_of
 from .sets import open_folder, open_set
 
@@ -36,11 +37,15 @@ if TYPE_CHECKING:
 
     from ...metadata.tiff_layout import TiffImage
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
+    from ...storage.file_holes import Stretch
+    from ...storage.trees.folder_on_server import FolderOnServer
     from ..source import StorageOptions
     from ..tiff_planes import ImageFacts
     from .image_set_info import SetPosition
     from .sets import TiffSet
 
+_FILES_ASKED_IN_VIEW = 8
+"""How many files on a server are asked in one look whether they have changed: those of planes in view."""
 _MAX_PASSED_OVER = 16
 """How many images that cannot be read are passed over, at open, in search of one that can."""
 
@@ -65,13 +70,12 @@ class TiffSetSource(Source):
     format = "tiff"
     may_have_room = True
 
-    def __init__(self, path: str, files: TiffFiles, axes: str = "", beside: Sequence[str] = ()) -> None:
-        """`axes` are the letters of the axes over pages, where those that were found are wrong.
-
-        `beside` are the TIFFs in the folder of a server, of which it is said if they are not shown.
-        """
+    def __init__(
+        self, path: str, files: TiffFiles, axes: str = "", on_server: SetOnServer | None = None
+    ) -> None:
+        """`axes` are the letters of the axes over pages, where those that were found are wrong."""
         self._path = path
-        self._beside = tuple(beside)
+        self._on_server = on_server
         self._axes = axes
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
@@ -81,7 +85,7 @@ class TiffSetSource(Source):
         self._state = self._made(self._find())
 
     @classmethod
-    def open(cls, path: str, options: StorageOptions = None, beside: Sequence[str] = ()) -> TiffSetSource:
+    def open(cls, path: str, options: StorageOptions = None) -> TiffSetSource:
         """Open the TIFF, or the folder with a set of them, at a path or URL; raises a `DatasetError`.
 
         The option "axes" says what the pages are along: "T", "TZ", ….
@@ -94,8 +98,24 @@ class TiffSetSource(Source):
             folder = path if os.path.isdir(path) else os.path.dirname(path)
             links = LinkGuard([folder], named=path, options=options)
         files = TiffFiles(options, links)
+        return cls._opened(path, files, axes, SetOnServer(files, path, None) if is_url(path) else None)
+
+    @classmethod
+    def open_in_folder(cls, folder: FolderOnServer, options: StorageOptions = None) -> TiffSetSource | None:
+        """Open the set of TIFFs in a folder on a server; None if there is none. Raises like `open`."""
+        options = dict(options or {})
+        axes = options.pop(AXES_OPTION, "")
+        files = TiffFiles(options)
+        begin, _ = set_in_folder(folder, files)
+        if not begin:
+            files.close()
+            return None
+        return cls._opened(begin, files, axes, SetOnServer(files, begin, folder))
+
+    @classmethod
+    def _opened(cls, path: str, files: TiffFiles, axes: str, on_server: SetOnServer | None) -> TiffSetSource:
         try:
-            return cls(path, files, axes, beside)
+            return cls(path, files, axes, on_server)
         except PlaneNotStoredError as error:
             files.close()
             raise DatasetNotFoundError(str(error)) from error
@@ -107,10 +127,12 @@ class TiffSetSource(Source):
 
     def _find(self) -> TiffSet:
         with faults_of(self._path):
-            if not is_url(self._path) and os.path.isdir(self._path):
+            if self._on_server is not None:
+                found = self._on_server.find()
+            elif os.path.isdir(self._path):
                 found = open_folder(self._path, self._files)
             else:
-                found = with_what_is_beside(open_set(self._path, self._files), self._path, self._beside)
+                found = open_set(self._path, self._files)
             return found if not self._axes else found.with_axes(self._axes, self._path)
 
     def _made(self, found: TiffSet) -> _State:
@@ -147,8 +169,9 @@ class TiffSetSource(Source):
             return tiff.pages.lineage
 
     def _versions_of(self, found: TiffSet) -> dict[str, str]:
-        if is_url(self._path):
-            return {}
+        if self._on_server is not None:
+            alone = [found.path_of("")] if all(image.files == ("",) for image in found.images) else []
+            return {path: self._files.version(path) or "" for path in alone}
         folder = self._path if os.path.isdir(self._path) else os.path.dirname(self._path)
         paths = {self._path, folder, *found.said_in}
         for key in {run.file for image in found.images for run in image.runs}:
@@ -171,10 +194,13 @@ class TiffSetSource(Source):
     def identity(self) -> str | None:
         """See `Source.identity`: that of a single file on a server."""
         state = self._state
-        if not is_url(self._path) or any(image.files != ("",) for image in state.found.images):
+        if self._on_server is None or any(image.files != ("",) for image in state.found.images):
             return None
+        path = state.found.path_of("")
         try:
-            with self._files.bytes_of(self._path) as file:
+            with self._files.bytes_of(path) as file:
+                if (file.version or "") != state.versions.get(path):  # its pages may be others than are known
+                    return None
                 return f"{file.identity}\n{self._axes}" if self._axes and file.identity else file.identity
         except DatasetError:
             return None
@@ -206,7 +232,7 @@ class TiffSetSource(Source):
 
     def _time_in_document(self, state: _State, image: TiffImage, number: int) -> float | None:
         (at, n), (name, _) = image.documents[number], image.place(number)
-        with self._files.bytes_of(state.found.path_of(name)) as file:
+        with self._files.bytes_of(state.found.path_to_open(name)) as file:
             if not 0 < n <= MAX_METADATA_BYTES or at < 0 or at + n > file.size:
                 return None
             return elapsed_s(file.read(at, n).rstrip(b"\0 ").decode("utf-8", "replace"))
@@ -288,7 +314,9 @@ class TiffSetSource(Source):
             path = state.found.path_of(self._planes.file_of(image, index, 0))
         except PlaneNotStoredError:
             return False
-        return is_url(path) or os.path.isfile(path)
+        if self._on_server is not None:
+            return not self._on_server.lacks(path)
+        return os.path.isfile(path)
 
     @property
     def leaves_out_empty(self) -> bool:
@@ -304,7 +332,7 @@ class TiffSetSource(Source):
             state = self._state
             image, index, _ = self._located(state, key, 0)
             path = state.found.path_of(self._planes.file_of(image, index, 0))
-            if not is_url(path) and not os.path.isfile(path):
+            if self._on_server.lacks(path) if self._on_server is not None else not os.path.isfile(path):
                 return False
             return self._planes.picture(state.found, image, index, 0) is not None
         except PlaneNotStoredError:
@@ -319,47 +347,80 @@ class TiffSetSource(Source):
             return Room.NONE
         try:
             image, index, _ = self._located(state, PlaneKey(*key), level)
-            file, at = image.place(image.number(index), level)
-            with self._planes.opened(state.found, file) as pages:
-                if not image.is_upright or pages.is_continued or pages.extent(at) is None:
-                    return Room.NONE
+            return self._planes.room_ahead(state.found, image, index, level)
         except (DatasetError, IndexError):  # reading the plane says why
             return Room.NONE
-        is_alone = len(state.found.images) == image.n_pages == 1
-        return Room.REST if is_alone else Room.PLANES
+
+    def stretches(self, keys: Sequence[PlaneKey], level: int = 0) -> list[tuple[Stretch, ...]]:
+        """See `Source.stretches`: in files of several planes."""
+        state = self._state
+        if is_url(self._path) or not self._planes.may_have_holes(state.found):
+            return [()] * len(keys)
+        return [self._stretches_of(state, PlaneKey(*key), level) for key in keys]
+
+    def _stretches_of(self, state: _State, key: PlaneKey, level: int) -> tuple[Stretch, ...]:
+        try:
+            image, index, _ = self._located(state, key, level)
+            return self._planes.stretches(state.found, image, index, level)
+        except (DatasetError, IndexError):  # reading the plane says why
+            return ()
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
-        """See `Source.versions`: those of the files, which may contain other planes as well."""
-        if is_url(self._path):
-            return [None] * len(keys)
-        return [self._version(PlaneKey(*key)) for key in keys]
+        """See `Source.versions`: those of the files, which may contain other planes as well.
 
-    def _version(self, key: PlaneKey) -> str | None:
-        state = self._state
+        On a server those that are known, without a request.
+        """
+        return [self._version(path) for path in self._files_of(keys)]
+
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        """See `Source.versions_in_view`: a few files on a server are asked whether they have changed."""
+        paths = self._files_of(keys)
+        if self._on_server is not None:
+            self._files.ask_for_changes(list(dict.fromkeys(filter(None, paths)))[:_FILES_ASKED_IN_VIEW])
+        return [self._version(path) for path in paths]
+
+    def _files_of(self, keys: Sequence[PlaneKey]) -> list[str | None]:
+        """The file of each plane; "" where there is none, None where nobody knows."""
+        return [self._file_of(self._state, PlaneKey(*key)) for key in keys]
+
+    def _file_of(self, state: _State, key: PlaneKey) -> str | None:
         try:
             image, index, _ = self._located(state, key, 0)
-            return version_of(state.found.path_of(self._planes.file_of(image, index, 0)))
+            return state.found.path_of(self._planes.file_of(image, index, 0))
         except PlaneNotStoredError:
-            return NOTHING
+            return ""
         except (DatasetError, IndexError):
             return None
 
+    def _version(self, path: str | None) -> str | None:
+        if not path:
+            return NOTHING if path == "" else None
+        return version_of(path) if self._on_server is None else self._files.version(path)
+
     def refresh(self) -> DatasetInfo:
         """Read again what has changed. Files that are incomplete while they are written change nothing."""
-        if is_url(self._path):
-            return self._state.info
+        if self._on_server is not None:
+            return self._look_on_server(all_of_it=True)
         check_still_there(self._path)
         with self._refreshing:
-            before = self._state
-            try:
-                state = self._made(self._find())
-            except DatasetError:
-                return before.info
-            with self._lock:
-                current = self._state
-                if state.info == current.info and state.found.images == current.found.images:
-                    state = state._replace(info=current.info)
-                self._state = state
+            return self._find_again()
+
+    def _look_on_server(self, *, all_of_it: bool) -> DatasetInfo:
+        assert self._on_server is not None
+        with self._refreshing:
+            has_changed = self._on_server.look(self._state.found, all_of_it=all_of_it)
+            return self._find_again() if has_changed else self._state.info
+
+    def _find_again(self) -> DatasetInfo:
+        try:
+            state = self._made(self._find())
+        except DatasetError:
+            return self._state.info
+        with self._lock:
+            current = self._state
+            if state.info == current.info and state.found.images == current.found.images:
+                state = state._replace(info=current.info)
+            self._state = state
         return self._state.info
 
     def has_only_grown(self) -> bool:
@@ -373,7 +434,12 @@ class TiffSetSource(Source):
             return False
 
     def look(self) -> DatasetInfo:
-        """See `Source.look`: nothing is opened as long as no file has changed."""
+        """See `Source.look`: nothing is opened as long as no file has changed.
+
+        Of files on a server some are asked, see `SetOnServer`.
+        """
+        if self._on_server is not None:
+            return self._look_on_server(all_of_it=False)
         versions = self._state.versions
         if all(version_of(path) == version for path, version in versions.items()):
             return self._state.info

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ndtiff import INDEX
-from ...metadata.ome_document import FileId, ome_document
+from ...metadata.ome_document import COMPANIONS, FileId, ome_document
 from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from ..tiff_files import TiffFiles
     from .stack_files import StackFiles
 
-COMPANIONS = (".companion.ome", ".ome", ".ome.xml")
 _FILES_LOOKED_AT = 8
 """How many files of a folder are opened to see whether it contains a set."""
 _MAX_UNCLOSED = 64
@@ -55,9 +54,10 @@ _MAX_BESIDE = 256
 class TiffSet:
     """Images, and where the files are that their pages refer to.
 
-    `path_of` finds a file by what the runs of an image call it; raises `PlaneNotStoredError`. `first` is the
-    image with which the opened file begins. `said_in` are the files that say which planes there are: an
-    index, a companion file.
+    `path_of` finds a file by what the runs of an image call it; raises `PlaneNotStoredError`. `found_by` does
+    so for whoever opens it, and looks into files on servers that may have been renamed; None: as `path_of`.
+    `first` is the image with which the opened file begins. `said_in` are the files that say which planes
+    there are: an index, a companion file.
     """
 
     kind: str
@@ -67,6 +67,11 @@ class TiffSet:
     warnings: tuple[str, ...] = ()
     first: int = 0
     said_in: tuple[str, ...] = ()
+    found_by: Callable[[str], str] | None = None
+
+    def path_to_open(self, key: str) -> str:
+        """See `found_by`."""
+        return (self.found_by or self.path_of)(key)
 
     def with_axes(self, letters: str, path: str) -> TiffSet:
         """The set with its pages along these axes, as a person says; see `tiff_layout.with_axes`."""
@@ -220,12 +225,12 @@ def _by_document(
             f"{presentable(opened)} describes no image that can be shown: {'; '.join(refused)}"
         )
     images = _with_levels(in_order(images), resolver, keys, files)
-    paths: dict[str, str] = {"": resolver.path}
 
     def path_of(key: str) -> str:
-        if key not in paths:
-            paths[key] = resolver.path_of(keys[key])
-        return paths[key]
+        return resolver.named(keys[key]) if key else resolver.path
+
+    def found_by(key: str) -> str:
+        return resolver.path_of(keys[key]) if key else resolver.path
 
     n_files = len({key for image in images for key in image.files})
     evidence = (
@@ -234,7 +239,7 @@ def _by_document(
     )
     warnings = tuple(about_file(f"{presentable(opened)}: {each}", opened) for each in refused)
     first = _index_of(opened, images, path_of)
-    return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first, (resolver.path,))
+    return TiffSet("ome-tiff", tuple(images), path_of, evidence, warnings, first, (resolver.path,), found_by)
 
 
 def _facts_in(

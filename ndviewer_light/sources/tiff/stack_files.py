@@ -19,7 +19,7 @@ from ...metadata.micromanager import StackFile, micromanager_stacks
 from ...model import some_names
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
-from .set_files import document_of, split_path, tiffs_in
+from .set_files import document_of, name_said, split_path, tiffs_in
 
 if TYPE_CHECKING:
     from ...metadata.tiff_layout import TiffImage
@@ -42,11 +42,23 @@ class StackFiles(NamedTuple):
     warnings: tuple[str, ...]
 
 
+def is_named_stack(name: str) -> bool:
+    """Whether a file is called like one of Micro-Manager's stacks, which may be one of several."""
+    return "_MMStack" in name
+
+
+def is_stack(path: str, files: TiffFiles) -> bool:
+    """Whether a file is one of Micro-Manager's stacks without OME-XML, with its index map at its end."""
+    return _NAME.fullmatch(name_said(path)) is not None and _stack(path, files) is not None
+
+
 def begins_stacks(path: str, files: TiffFiles) -> bool:
-    """Whether a local TIFF is one of several files of a run, by the first of them."""
+    """Whether a local TIFF is one of the files of a run, by the first of them; the others may still come."""
     names = _files_of_run(path)
-    if len(names) < 2 or document_of(path, files) is not None:
+    if document_of(path, files) is not None:
         return False
+    if len(names) < 2:
+        return is_stack(path, files)
     found = [_stack(os.path.join(os.path.dirname(path), name), files) for name in names[:2]]
     return bool(micromanager_stacks([stack for stack in found if stack is not None], path))
 

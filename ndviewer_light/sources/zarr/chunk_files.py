@@ -39,4 +39,4 @@ def version_of_selection(selection: Sequence[int | slice], image: ZarrImage) -> 
 def age_s(selection: Sequence[int | slice], image: ZarrImage) -> float:
     """How long ago (s) the newest of these files was written; infinite if there is none."""
     newest = newest_ns(files_of(selection, image))
-    return (FILE_CLOCK.now_ns() - newest) / 1e9 if newest else math.inf
+    return FILE_CLOCK.age_s(newest) if newest else math.inf

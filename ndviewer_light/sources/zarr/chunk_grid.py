@@ -113,15 +113,13 @@ def selection_of(
     image: ZarrImage, index: tuple[int, ...], region: Region | None = None
 ) -> tuple[int | slice, ...]:
     """What to read of the plane at (t, p, c, z) along each axis; all slices have a start and a stop."""
-    at: dict[str, int | slice] = dict(zip("tpcz", index, strict=True))
-    at["y"], at["x"] = (region or Region(0, 0, *image.plane_shape)).slices
-    return tuple(at.get(axis.role, 0) for axis in image.axes)
+    at: tuple[int | slice, ...] = (*index, *(region or Region(0, 0, *image.plane_shape)).slices, 0)
+    return tuple([at[i] for i in image.order])
 
 
 def upright(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
     """A plane as it is in its array, as (Y, X)."""
-    roles = [axis.role for axis in image.axes]
-    return pixels if roles.index("y") < roles.index("x") else pixels.T
+    return pixels if image.order.index(_ROWS) < image.order.index(_COLUMNS) else pixels.T
 
 
 def planes_per_chunk(image: ZarrImage) -> int:
@@ -136,6 +134,7 @@ def planes_per_chunk(image: ZarrImage) -> int:
 
 # ---- chunk names, and chunks in shards ------------------------------------------------------------
 
+_ROWS, _COLUMNS = 4, 5  # in `ZarrImage.order`
 MAX_CHUNKS = 1_000_000  # read at once
 
 Coordinates = tuple[int, ...]

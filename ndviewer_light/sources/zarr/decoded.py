@@ -16,7 +16,7 @@ from ...storage.file_versions import version_of
 from ..missing import LOOKS, LOOKS_REMOTE
 from .chunk_files import version_of_selection
 from .chunk_grid import chunk_ranges, has_shards, planes_per_chunk, stored_grid, touched
-from .growing import check_complete, not_written_yet
+from .growing import check_complete
 from .missing_chunks import MAX_ASKED, Looked
 from .tensorstore_arrays import OpenArray
 
@@ -54,13 +54,10 @@ class DecodedArray(OpenArray):
         pixels, n_missing, is_stored = self._read_selection(selection)
         if not is_stored and (region is None or not self._missing.is_partly_stored(index)):
             raise self._missing.error(index)
-        if self._is_followed:
-            if n_missing:
-                check_complete(self._selection(index), self.image)
-            if region is None:
-                error = not_written_yet(pixels, selection, self.image, self._read_any)
-                if error is not None:
-                    raise error
+        if self._is_followed and n_missing:
+            check_complete(self._selection(index), self.image)
+        if region is None:
+            self._check_written(pixels, index)
         self._missing.note(index)
         return self._upright(pixels)
 
@@ -72,8 +69,8 @@ class DecodedArray(OpenArray):
 
     # ---- stored objects ------------------------------------------------------------------------
 
-    def _read_any(self, selection: Selection) -> np.ndarray:
-        """A selection of any number of planes, with steps; what is missing is the fill value."""
+    def read_any(self, selection: Selection) -> np.ndarray:
+        """See `OpenArray.read_any`; with steps."""
         plain = tuple(slice(at.start, at.stop) if isinstance(at, slice) else at for at in selection)
         steps = tuple(slice(None, None, at.step) for at in selection if isinstance(at, slice))
         return self._read_selection(plain)[0][steps]

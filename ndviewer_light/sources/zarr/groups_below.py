@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
 from ...metadata import labels, ngff, nwb_series
+from ...metadata.nwb_types import SINGLE_IMAGES
 from .nodes import Node, learn_consolidated, read_node
 
 if TYPE_CHECKING:
@@ -137,13 +138,24 @@ def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
 
 
 def series_below(path: str, tree: Tree) -> list[ImageBelow]:
-    """The image series of an NWB file, like `images_below`; one without images of its own is left out."""
+    """The image series of an NWB file, like `images_below`, and after them its single images.
+
+    A series without images of its own is left out.
+    """
     learn_consolidated(tree)
-    search = _GroupSearch(tree, _is_series)
+    pictures = set[str]()
+
+    def is_shown(node: Node, tree: Tree) -> bool:
+        if _is_picture(node, tree):
+            pictures.add(node.path)
+        return node.path in pictures or _is_series(node, tree)
+
+    search = _GroupSearch(tree, is_shown)
     for place in nwb_series.PLACES:
         search.look(tree.join(path, place), (place,))
-    shared = _shared_folders(search.found)
-    return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in search.found]
+    found = sorted(search.found, key=lambda names: tree.join(path, *names) in pictures)
+    shared = _shared_folders(found)
+    return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
 
 
 def masks_below(path: str, tree: Tree) -> list[ImageBelow]:
@@ -160,6 +172,13 @@ def _is_series(node: Node, tree: Tree) -> bool:
         return False
     data = read_node(tree.join(node.path, "data"), tree, node.version, "array")
     return data is not None and data.kind == "array" and 0 not in (data.document.get("shape") or [0])
+
+
+def _is_picture(node: Node, tree: Tree) -> bool:
+    if node.attributes.get("neurodata_type") not in SINGLE_IMAGES:
+        return False
+    array = node if node.kind == "array" else read_node(node.path, tree, node.version, "array")
+    return array is not None and nwb_series.is_picture(node.attributes, array.document.get("shape"))
 
 
 def _shared_folders(found: Sequence[tuple[str, ...]]) -> int:
@@ -195,16 +214,18 @@ class _GroupSearch:
                 node = read_node(folder, self._tree, kind="group")
             except DatasetError:
                 continue
-            if node is None or node.kind == "array":
+            if node is None:
                 continue
             if self._is_image(node, self._tree):
                 self.found.append((*names, name))
-            else:
+            elif node.kind != "array":
                 self.look(folder, (*names, name))
 
 
 def is_image_group(node: Node, tree: Tree) -> bool:
     """Whether a group is an image: by its metadata, or by the array "0" in it."""
+    if node.kind == "array":
+        return False
     if ngff.is_image(node.attributes):
         return True
     if "0" not in tree.groups(node.path):

@@ -7,21 +7,21 @@ from data; only the time at which the files were written, and what comes later, 
 
 from __future__ import annotations
 
-import math
 import os
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ...errors import DatasetError, PlaneNotWrittenError
 from ...storage.activity import JUST_WRITTEN_SECONDS, PART_SECONDS, QUIET_SECONDS, newest_write
 from ...storage.file_clock import FILE_CLOCK
 from ..missing import Found, Verdict, not_stored
+from .array_in_chunks import differs, shares_chunks
 from .chunk_files import age_s
 from .chunk_grid import chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy as np
 
     from ...errors import PlaneNotStoredError
     from .nodes import ZarrImage
@@ -41,7 +41,7 @@ def is_expected_to_grow(image: ZarrImage) -> bool:
 def _was_just_written(image: ZarrImage) -> bool:
     """Whether an array that makes no claim about its run was written to within the last seconds."""
     newest = newest_write(image.array) if image.meta.complete is None else 0
-    return bool(newest) and FILE_CLOCK.now_ns() - newest < JUST_WRITTEN_SECONDS * 1e9
+    return bool(newest) and FILE_CLOCK.age_s(newest) < JUST_WRITTEN_SECONDS
 
 
 def _was_just_created(image: ZarrImage) -> bool:
@@ -57,7 +57,7 @@ def _was_just_created(image: ZarrImage) -> bool:
             is_empty = len(times) == len(os.listdir(image.array))
     except OSError:
         return False
-    return is_empty and bool(times) and FILE_CLOCK.now_ns() - max(times) < QUIET_SECONDS * 1e9
+    return is_empty and bool(times) and FILE_CLOCK.age_s(max(times)) < QUIET_SECONDS
 
 
 def check_complete(selection: Selection, image: ZarrImage) -> None:
@@ -78,7 +78,7 @@ def not_written_yet(
 
     `read` reads a selection of the array.
     """
-    if image.meta.complete or not is_fill(pixels, image) or not _shares_chunks(image):
+    if image.meta.complete or not is_fill(pixels, image) or not shares_chunks(image):
         return None
     age = age_s(selection, image)
     # just now, a later plane proves nothing: several writers, or one that writes in any order
@@ -93,18 +93,7 @@ def not_written_yet(
 
 def is_fill(pixels: np.ndarray, image: ZarrImage) -> bool:
     """Whether all pixels are the fill value; usually told by the first row."""
-    return not _differs(pixels[:1], image).any() and not _differs(pixels, image).any()
-
-
-def _differs(pixels: np.ndarray, image: ZarrImage) -> np.ndarray:
-    value = np.asarray(image.fill_value).astype(pixels.dtype)
-    found: np.ndarray = np.logical_not(np.isnan(pixels)) if value != value else np.not_equal(pixels, value)
-    return found
-
-
-def _shares_chunks(image: ZarrImage) -> bool:
-    parts = zip(chunks_of(image).decoded, image.facts.shape, image.axes, strict=True)
-    return math.prod(min(part, whole) for part, whole, axis in parts if axis.role not in ("y", "x")) > 1
+    return not differs(pixels[:1], image).any() and not differs(pixels, image).any()
 
 
 def _has_later(
@@ -126,6 +115,6 @@ def _has_later(
     except DatasetError:
         return False
     roles = [axis.role for at, axis in zip(wanted, image.axes, strict=True) if isinstance(at, slice)]
-    written = _differs(found, image).any(axis=tuple(i for i, role in enumerate(roles) if role in ("y", "x")))
+    written = differs(found, image).any(axis=tuple(i for i, role in enumerate(roles) if role in ("y", "x")))
     written.flat[0] = False  # the plane itself
     return bool(written.any())

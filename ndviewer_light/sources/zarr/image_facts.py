@@ -117,6 +117,15 @@ def without_lag(info: DatasetInfo) -> DatasetInfo:
     return info
 
 
+def shortened(info: DatasetInfo, n_t: int, n_z: int) -> DatasetInfo:
+    """The info of a dataset whose longest store has so many time points and planes along z now."""
+    for group in info.groups:
+        image = dataclasses.replace(group, n_t=min(group.n_t, n_t), n_z=min(group.n_z, n_z))
+        if image != group:
+            info = info.with_group(group, image)
+    return info
+
+
 def _caught_up(info: DatasetInfo, image: ImageInfo) -> tuple[DatasetInfo, ImageInfo]:
     """The info, and the image, with the sizes of whichever of the same kind is furthest ahead."""
     kind = _apart_from_growth(image)
@@ -153,4 +162,6 @@ def grown_info(info: DatasetInfo, image: ZarrImage) -> DatasetInfo:
 def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
     """One level of an image, given its metadata and that of the largest level."""
     sizes, of = (Sizes(each.size("z"), *each.plane_shape) for each in (image, largest))
-    return ngff_level(image.meta, image.level, sizes, of, largest.level)
+    level = ngff_level(image.meta, image.level, sizes, of, largest.level)
+    dtype = image.facts.dtype
+    return level if dtype == largest.facts.dtype else dataclasses.replace(level, dtype=dtype)

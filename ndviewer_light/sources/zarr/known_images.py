@@ -13,6 +13,7 @@ from .image_facts import (
     grown_info,
     image_info,
     learned_info,
+    shortened,
     with_contents,
     without_lag,
 )
@@ -38,6 +39,12 @@ class _Seen(NamedTuple):
     def may_become(self, now: _Seen) -> bool:
         """Whether it may be the same image that has grown."""
         return now.planes == self.planes and now.n_c >= self.n_c
+
+    def was_longer(self, now: _Seen) -> bool:
+        """Whether the same image had more time points, or more planes along z."""
+        if self.planes != now.planes or self.provisional or now.provisional:
+            return False
+        return any(was > size for was, size in zip(self.grown_to, now.grown_to, strict=True))
 
 
 class KnownImages:
@@ -111,7 +118,8 @@ class KnownImages:
             before = self._seen.get(store)
             is_unclear = before is not None and image.provisional and not before.provisional
             if before is None or before.may_become(now) or is_unclear:
-                self._seen[store] = now
+                if before is None or not before.was_longer(now):
+                    self._seen[store] = now
                 if before is not None and not self._grows and now.grown_to > before.grown_to:
                     self._grows = True
                     self._info = without_lag(self._info)
@@ -123,6 +131,20 @@ class KnownImages:
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
         raise DatasetReplacedError(f"{store} contains a different image than before")
+
+    def was_longer(self, store: str, image: ZarrImage) -> bool:
+        """Whether a store had more time points, or planes along z, when it was last read than in `image`."""
+        before = self._seen.get(store)
+        return before is not None and before.was_longer(_seen(image))
+
+    def shorten(self, store: str, image: ZarrImage) -> None:
+        """A store was cut: so is the dataset, to the longest of its stores. Not a run that was announced."""
+        with self._lock:
+            if self._announced is not None:
+                return
+            self._seen[store] = _seen(image)
+            sizes = [each.grown_to for each in self._seen.values()]
+            self._info = shortened(self._info, max(n_t for n_t, _ in sizes), max(n_z for _, n_z in sizes))
 
     def learn(self, images: Mapping[str, ZarrImage], *, all_of_them: bool = False) -> None:
         """Add what stores contain. `all_of_them`: now is told where they are, however few of them that is."""
@@ -202,12 +224,10 @@ class KnownImages:
                 for place in found
                 if (place.store, place.p_index) not in known and place.position.label not in labels
             )
-            if new:
-                self.places += new
-                positions = tuple(place.position for place in self.places)
-                self._info = dataclasses.replace(self._info, positions=positions)
-            if empty_wells != self._info.empty_wells:
-                self._info = dataclasses.replace(self._info, empty_wells=empty_wells)
+            self.places += new
+            if new or empty_wells != self._info.empty_wells:
+                positions = tuple(place.position for place in self.places) if new else self._info.positions
+                self._info = dataclasses.replace(self._info, positions=positions, empty_wells=empty_wells)
 
     def warn(self, warning: str) -> None:
         """Add a warning, once."""

@@ -12,7 +12,7 @@ ome-zarr per-fov      ``zarr/<region>/fov_<n>.ome.zarr`` or ``.zarr``
 ome-zarr 6d           ``zarr/<region>/acquisition.zarr`` or any image with a position axis
 ome-zarr collection   bioformats2raw series, a scene, several images below a group or in a folder
 ome-zarr image        one image group
-nwb zarr              the image series of an NWB file, as hdmf-zarr writes it
+nwb zarr              the image series and single images of an NWB file, as hdmf-zarr writes it
 nwb zarr masks        the masks of its regions of interest, each a position
 zarr array            an array without OME metadata
 ====================  ==========================================================================
@@ -32,6 +32,7 @@ from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import ome_series
+from ...metadata.squid import PLATES
 from ...model import Position, some_names
 from ...storage import collector
 from ...storage.limits import MAX_POSITIONS, parse_json
@@ -72,7 +73,6 @@ __all__ = [
 
 NWB_MASKS = "nwb zarr masks"
 SERIES_XML = "METADATA.ome.xml"
-PLATES = ("plate.ome.zarr", "plate.zarr")
 FILES_OF_ARRAYS = frozenset((".zarray", "zarr.json"))
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 

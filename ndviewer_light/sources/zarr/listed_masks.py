@@ -57,7 +57,7 @@ class ListedMasks(OpenArray):
         kept = self._last
         if kept is None or kept.region != region:
             start, stop = (self._pixels.ends[i] if i >= 0 else 0 for i in (region - 1, region))
-            kept = self._last = _MaskKept(region, self._pixels.records(start, stop, self._tree))
+            kept = self._last = _MaskKept(region, self._pixels.stored.read(start, stop, self._tree))
         return kept.records
 
     def look_up(self, index: tuple[int, ...]) -> bool | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import CorruptDataError, PlaneNotStoredError
+from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
+from ...model import PlaneKey
 from ...storage.tiling import check_whole_plane
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...model import PlaneKey, Region
+    from ...model import Region
     from .image_locations import ImageLocation
     from .known_images import KnownImages
     from .open_arrays import OpenArrays
@@ -55,6 +56,18 @@ class LocatedPlanes:
         raise PlaneNotStoredError(
             f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: {shape}"
         )
+
+    def is_fresh(self, key: PlaneKey) -> bool:
+        """Whether the plane may come into chunks that were written within the last seconds."""
+        try:
+            place = self.place(PlaneKey(*key))
+            array = self._arrays.if_open(place.store, 0)  # it is, if chunks were looked into
+            own = self._known.own_key(PlaneKey(*key), place)
+            if array is None or not array.holds(own, place.p_index):
+                return False
+            return array.is_fresh(array.index(own, place.p_index))
+        except (DatasetError, IndexError):
+            return False
 
     def read(self, key: PlaneKey, level: int, region: Region | None = None) -> np.ndarray:
         """The pixels of a plane or of a part of it; raises as `Source.read_region` does."""

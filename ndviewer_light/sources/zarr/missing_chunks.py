@@ -98,6 +98,20 @@ class MissingPlanes:
 
     def error(self, index: tuple[int, ...], missing: ChunkMissingError | None = None) -> PlaneNotStoredError:
         """The error for the plane at (t, p, c, z); `missing` tells which of its chunks was asked for."""
+        what = missing.file if missing is not None and missing.file else self._image.array
+        refused = missing is not None and missing.refused is not None
+        how = "is not accessible on its server" if refused else "is missing"
+        looked = self._in_vain.get(index)
+        if looked is not None and looked.n_asked < looked.n_chunks:
+            how += f", as are the {looked.n_asked} that were asked for of its {looked.n_chunks} chunks"
+        return self._judged(index, f"nothing is stored for this plane ({what} {how})")
+
+    def blank_error(self, index: tuple[int, ...]) -> PlaneNotStoredError:
+        """The error for a plane that is the fill value all over in chunks with others, if it is one."""
+        said = f"{self._image.array}: of this plane nothing but the fill value is stored"
+        return self._judged(index, said)
+
+    def _judged(self, index: tuple[int, ...], said: str) -> PlaneNotStoredError:
         image = self._image
         t, p, c, z = index
 
@@ -117,13 +131,6 @@ class MissingPlanes:
             looks=self.looks,
         )
         verdict = judge((t, c, z), around)
-        what = missing.file if missing is not None and missing.file else image.array
-        refused = missing is not None and missing.refused is not None
-        how = "is not accessible on its server" if refused else "is missing"
-        looked = self._in_vain.get(index)
-        if looked is not None and looked.n_asked < looked.n_chunks:
-            how += f", as are the {looked.n_asked} that were asked for of its {looked.n_chunks} chunks"
-        said = f"nothing is stored for this plane ({what} {how})"
         error = not_stored(said, image.plane_shape, image.fill_value, verdict)
         error.shares_chunks = planes_per_chunk(image) > 1
         return error

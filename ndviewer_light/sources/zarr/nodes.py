@@ -210,10 +210,15 @@ class ZarrImage:
             and (p_index or 0) < sizes.get("p", 1)
         )
 
-    @property
+    @cached_property
     def plane_shape(self) -> tuple[int, int]:
         """(Y, X) of one plane."""
         return self.size("y"), self.size("x")
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Of each axis, the index of its role in "tpczyx"; -1 for others."""
+        return tuple("tpczyx".find(axis.role) for axis in self.axes)
 
     @property
     def fill_value(self) -> np.generic:
@@ -229,8 +234,10 @@ def read_image(store: str, level: int = 0, tree: Tree = LOCAL) -> ZarrImage:
     """
     node = read_node(store, tree)
     if node is not None and node.kind == "array":
-        meta = ngff.image_meta(node.attributes, node.file)
         _check_level(level, 1, store)
+        if nwb_series.is_picture(node.attributes, node.document.get("shape")):
+            return _image_of_picture(node, tree)
+        meta = ngff.image_meta(node.attributes, node.file)
         return _image(_with_separator(node, tree), meta, 0, 1, provisional=meta.axes is None, given=tree.axes)
     if node is None or not ngff.is_image(node.attributes):
         inner = inner_acquisition(store, tree)
@@ -262,8 +269,10 @@ def meta_of(node: Node, tree: Tree = LOCAL) -> ngff.ImageMeta:
     tree.expect(tree.join(folder, ".zarray" if node.version == 2 else "zarr.json") for folder in folders)
     try:
         shapes = [_array_node(folder, tree, node.version).document.get("shape") for folder in folders]
-    except DatasetError:  # said of the level when it is read
+    except PlaneNotStoredError:  # not written yet
         return meta
+    except DatasetError:  # said of the level when it is read
+        return finest_first(meta)
     known = [shape for shape in shapes if isinstance(shape, list) and all(type(n) is int for n in shape)]
     return finest_first(meta, known) if len(known) == len(shapes) else meta
 
@@ -274,6 +283,14 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     array, facts = _array_in(group, "data", tree)
     name, look = tree.name(group.path), _looking(group, tree)
     meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
+    return _image(array, meta, 0, 1, provisional=False)
+
+
+def _image_of_picture(array: Node, tree: Tree) -> ZarrImage:
+    """A single image of NWB, an array that says so itself."""
+    array, facts = _facts_of(array, tree)
+    colours = _colours(facts.dtype)
+    meta = nwb_series.picture_meta(tree.name(array.path), array.attributes, facts.shape, colours)
     return _image(array, meta, 0, 1, provisional=False)
 
 
@@ -324,7 +341,11 @@ def region_names(group: str, n: int, tree: Tree) -> list[str]:
 
 
 def _array_in(group: Node, name: str, tree: Tree) -> tuple[Node, ArrayFacts]:
-    array = _with_separator(_array_node(tree.join(group.path, name), tree, group.version), tree)
+    return _facts_of(_array_node(tree.join(group.path, name), tree, group.version), tree)
+
+
+def _facts_of(array: Node, tree: Tree) -> tuple[Node, ArrayFacts]:
+    array = _with_separator(array, tree)
     document = strict_metadata(array.document, array.version)
     facts = array_facts(document, array.version, array.file) if is_native(document, array.version) else None
     return array, facts or _decoded_facts(document, array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,6 +12,7 @@ from ...storage.single_flight import SingleFlight
 from ...storage.trees.recording import recorded
 from . import layouts
 from .tensorstore_arrays import StoreArray
+from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
     from ...storage.trees.tree import Tree
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from .tensorstore_context import TensorStoreContext
 
 MAX_OPEN_STORES = 256
+_MAX_OPENED_ANEW = 4
+"""How often an array is opened that is replaced each time while it is being opened."""
 _REFRESHED_MISSING = 64
 """How many stores that did not exist yet one refresh looks for."""
 _REFRESHED_OPEN = 8
@@ -164,6 +168,12 @@ class OpenArrays:
         return array
 
     def _open(self, name: ArrayName, known: OpenArray | None) -> OpenArray:
+        for _ in range(_MAX_OPENED_ANEW):
+            with contextlib.suppress(StoreChangedError):
+                return self._open_as_described(name, known)
+        raise CorruptDataError(f"{name.store} keeps being replaced while it is being opened")
+
+    def _open_as_described(self, name: ArrayName, known: OpenArray | None) -> OpenArray:
         store, level = name
         self.raise_if_closed(f"{store} was to be opened")
         try:
@@ -174,6 +184,8 @@ class OpenArrays:
                 self._tree.check_there()  # distinguish a missing plane from a missing disk
             self._note_missing(store)
             raise
+        if level == 0 and self._known.was_longer(store, image) and (record is None or record.is_current()):
+            self._known.shorten(store, image)  # not by what another thread has read earlier
         if known is not None and known.image == image:
             known.record = record
             return known

@@ -62,7 +62,7 @@ class ShardIndexes:
             version = version_of(shard)
             if version == NOTHING:
                 continue
-            age_s = (FILE_CLOCK.now_ns() - changed_ns(version)) / 1e9
+            age_s = FILE_CLOCK.age_s(changed_ns(version))
             try:
                 read = partial(self._read, array, is_young=age_s < QUIET_SECONDS)
                 chunks = self._kept.get([(shard, version)], read)

@@ -33,7 +33,7 @@ from .chunk_grid import (
 from .decoded import overlap
 from .image_facts import level_of
 from .tensorstore_context import delivered, plain_metadata
-from .tensorstore_errors import ChunkMissingError, StoreChangedError
+from .tensorstore_errors import REFUSALS, ChunkMissingError, StoreChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,12 +94,13 @@ class _FittingLevel(NamedTuple):
 
 
 class _PlaceInArray(NamedTuple):
-    """A plane: its image, and where it is in the array."""
+    """A plane: its image, and where it is in the array; the folders found to be fine in the same reading."""
 
     image: ZarrImage
     kind: _ArrayKind
     selection: tuple[int | slice, ...]
     chunks: Sequence[Coordinates]
+    fine: set[str]
 
 
 class SmallPlanes:
@@ -142,7 +143,7 @@ class SmallPlanes:
         return [found.get(key) for key in keys]
 
     def _plane(
-        self, key: PlaneKey, place: ImageLocation, largest: ZarrImage, edge: int, tree: LocalTree
+        self, key: PlaneKey, place: ImageLocation, largest: ZarrImage, edge: int, tree: RecordingTree
     ) -> SmallPlane | None:
         level = self._level(largest, edge)
         if level is None:
@@ -171,7 +172,7 @@ class SmallPlanes:
             kind.chunks_of[index] = plane
         folder = image.array + os.sep
         files = tuple(folder + name for name in plane.names)
-        at = _PlaceInArray(image, kind, plane.selection, plane.chunks)
+        at = _PlaceInArray(image, kind, plane.selection, plane.chunks, tree.fine)
         return SmallPlane(level, kind.shape, kind.nbytes, files, at)
 
     def _level(self, largest: ZarrImage, edge: int) -> int | None:
@@ -226,12 +227,9 @@ class SmallPlanes:
         self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
     ) -> list[OfPixels | None]:
         """See `Source.read_small_planes`."""
-        seen: set[str] = set()
         places: list[_PlaceInArray] = [plane.at for plane in planes]
         opening = [
-            self._native.begin_open(at.image, at.kind.metadata)
-            if at.kind.decoder is None and _are_there(plane, at, seen)
-            else None
+            self._opening(at) if at.kind.decoder is None and _are_there(plane, at) else None
             for plane, at in zip(planes, places, strict=True)
         ]
         reading: list[tuple[np.ndarray, Any] | None] = [
@@ -241,20 +239,18 @@ class SmallPlanes:
         made: list[OfPixels | None] = []
         for plane, at, begun in zip(planes, places, reading, strict=True):
             if at.kind.decoder is not None:
-                pixels = self._decoded(plane, at, at.kind.decoder, seen)
+                pixels = self._decoded(plane, at, at.kind.decoder)
             else:
                 pixels = None if begun is None else self._finished(*begun, at.image)
             made.append(None if pixels is None else then(pixels))
         return made
 
-    def _decoded(
-        self, plane: SmallPlane, at: _PlaceInArray, decoder: ObjectDecoder, seen: set[str]
-    ) -> np.ndarray | None:
+    def _decoded(self, plane: SmallPlane, at: _PlaceInArray, decoder: ObjectDecoder) -> np.ndarray | None:
         """A plane that is one chunk, in memory that the next one gets; None if not there, or damaged."""
         kind, image, (file,), (chunk,) = at.kind, at.image, plane.files, at.chunks
         assert kind.guard is not None
         try:
-            data = kind.guard.read_file(file, decoder.most_stored, seen)
+            data = kind.guard.read_file(file, decoder.most_stored, at.fine)
             if data is None:
                 return None
             inside, _ = overlap(chunk, kind.grid.chunk, at.selection)
@@ -271,6 +267,13 @@ class SmallPlanes:
         if room is None or room.nbytes != nbytes:
             room = self._rooms.room = np.empty(nbytes, np.uint8)
         return room
+
+    def _opening(self, at: _PlaceInArray) -> Any:
+        try:
+            return self._native.begin_open(at.image, at.kind.metadata)
+        except REFUSALS as error:
+            logger.debug("%s is opened by itself: %s", at.image.array, error)
+            return None
 
     def _begun(self, future: Any, at: _PlaceInArray) -> tuple[np.ndarray, Any] | None:
         try:
@@ -289,7 +292,7 @@ class SmallPlanes:
         return upright(delivered(pixels, image), image)
 
 
-_NOT_SIMPLE = (DatasetError, StoreChangedError, ChunkMissingError, ValueError, RuntimeError)
+_NOT_SIMPLE = (DatasetError, StoreChangedError, ChunkMissingError, *REFUSALS)
 
 
 def _decoder_of(image: ZarrImage) -> ObjectDecoder | None:
@@ -303,13 +306,13 @@ def _decoder_of(image: ZarrImage) -> ObjectDecoder | None:
     return decoder if decoder.dtype.newbyteorder("=") == image.facts.dtype else None
 
 
-def _are_there(plane: SmallPlane, at: _PlaceInArray, seen: set[str]) -> bool:
+def _are_there(plane: SmallPlane, at: _PlaceInArray) -> bool:
     """Whether the files of a plane are there and may be read by a library."""
     guard = at.kind.guard
     if guard is None or not all(map(os.path.lexists, plane.files)):
         return False
     try:
-        guard.check_files(at.chunks, plane.files, at.selection, seen)
+        guard.check_files(at.chunks, plane.files, at.selection, at.fine)
     except DatasetError as error:
         logger.debug("%s is not read with others: %s", at.image.array, error)
         return False

@@ -84,7 +84,7 @@ class ZarrSource(Source):
         self._arrays = OpenArrays(
             self._known, tree, self._native, self._closed, self._alike, announced=path is None
         )
-        self._levels = LevelsOfStores(self._arrays, tree)
+        self._levels = LevelsOfStores(self._arrays, tree, self._known.warn)
         self._planes = LocatedPlanes(self._known, self._arrays, announced=path is None)
         self._small: SmallPlanes | None = None
         if isinstance(tree, LocalTree) and path is not None:
@@ -178,9 +178,9 @@ class ZarrSource(Source):
         return tile_of_chunks(plane_chunk(image), image.plane_shape)
 
     def level_for(self, p: int, height: int, width: int) -> int:
-        """See `Source.level_for`; by the scales in the metadata, so that no other level is opened.
+        """See `Source.level_for`; by the scales in the metadata, no more levels are opened than needed.
 
-        In local folders and archives, a finer one instead of one that was made and never filled.
+        A finer one instead of one that cannot be used or, in folders and archives, was made and never filled.
         """
         store = self._planes.place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
@@ -188,7 +188,7 @@ class ZarrSource(Source):
         level = level_that_fits(image, height, width)
         if level is None:
             level = super().level_for(p, height, width)
-        return self._filled.at_least_as_fine(image, level)
+        return self._levels.at_least_as_fine(store, image, self._filled.at_least_as_fine(image, level))
 
     def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`: of local images in a dataset that was opened by its path."""
@@ -419,7 +419,7 @@ class ZarrSource(Source):
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`."""
-        return self._many.of(keys, self.info, self._claims)
+        return self._many.of(keys, self.info, self._claims, self._planes.is_fresh)
 
     def _claims(self, p: int) -> Claims:
         store = self._planes.place(PlaneKey(p=p)).store
@@ -446,7 +446,9 @@ class ZarrSource(Source):
                 is_inside = [image.holds(key, place.p_index) for key in own]
             if image.pixels is not None:  # a region without a pixel has a mask as well
                 return list(is_inside)
-            told = stored_in_files(image, list(compress(own, is_inside)), place.p_index, self._shards)
+            inside = list(compress(own, is_inside))
+            reader = lambda: self._arrays.get(place.store, 0).read_any  # noqa: E731
+            told = stored_in_files(image, inside, place.p_index, self._shards, self._native.shared, reader)
         except (DatasetError, IndexError):
             return super().are_stored(keys)
         answers = iter(super().are_stored(list(compress(keys, is_inside))) if told is None else told)

@@ -1,5 +1,5 @@
-"""Which planes of local images are stored, cheaply for many: by the names of chunks, one for each plane, and
-by the indexes of shards.
+"""Which planes of local images are stored, cheaply for many: by the names of chunks, one for each plane, by
+the indexes of shards, and by what is in chunks that several planes share.
 """
 
 from __future__ import annotations
@@ -7,17 +7,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...storage.watched_folders import WORTH_LISTING
+from .array_in_chunks import ZarrInChunks, shares_chunks
 from .chunk_grid import planes_per_chunk, stored_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ...model import PlaneKey
+    from ..shared_chunks import SharedChunks
+    from .array_in_chunks import ReadAny
     from .nodes import ZarrImage
     from .shard_indexes import ShardIndexes
-
-_WORTH_LISTING = 32
-"""From this many planes of an array on, a folder is listed rather than asked for single files."""
 
 
 class SingleChunks:
@@ -40,7 +41,7 @@ class SingleChunks:
         """Whether the files of the planes at these (t, p, c, z) exist."""
         names = [self._name(index) for index in indices]
         root = self._image.array
-        if len(names) < _WORTH_LISTING:
+        if len(names) < WORTH_LISTING:
             return [os.path.exists(os.path.join(root, name)) for name in names]
         if self._grid.separator == ".":
             there = _names_in(root)
@@ -63,11 +64,17 @@ class SingleChunks:
 
 
 def stored_in_files(
-    image: ZarrImage, keys: Sequence[PlaneKey], p_index: int | None, shards: ShardIndexes
+    image: ZarrImage,
+    keys: Sequence[PlaneKey],
+    p_index: int | None,
+    shards: ShardIndexes,
+    shared: SharedChunks,
+    read_any: Callable[[], ReadAny],
 ) -> Sequence[bool | None] | None:
-    """Which planes of an image are stored, by the names of files and by `shards`; None if these do not tell.
+    """Which planes of an image are stored: by the names of files, by `shards`, by what is in `shared` chunks.
 
-    With the channels that the keys have in the image; `p_index`: where the position is in its array.
+    None if these do not tell. With the channels that the keys have in the image; `p_index`: where the
+    position is in its array; `read_any()`: what reads from it, asked for where chunks are to be decoded.
     """
     sizes = image.size("t"), image.size("p"), image.size("c"), image.size("z")
     at = [(key.t, p_index or 0, key.c, key.z) for key in keys]
@@ -75,7 +82,12 @@ def stored_in_files(
     if not is_inside or (p_index is None and sizes[1] > 1):
         return None
     chunks = SingleChunks.of(image)
-    return shards.are_stored(image, at) if chunks is None else chunks.are_stored(at)
+    if chunks is not None:
+        return chunks.are_stored(at)
+    told = shards.are_stored(image, at)
+    if image.meta.complete or not shares_chunks(image):
+        return told
+    return shared.are_stored(ZarrInChunks(image, read_any), at, told)
 
 
 def _names_in(folder: str) -> Collection[str]:

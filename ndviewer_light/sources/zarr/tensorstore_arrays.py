@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from ...errors import (
     UnsupportedError,
 )
 from ..missing import LOOKS, LOOKS_REMOTE
+from .array_in_chunks import ZarrInChunks, shares_chunks
 from .chunk_files import files_of, version_of_selection
-from .chunk_grid import selection_of, upright
-from .growing import check_complete, is_expected_to_grow, not_written_yet
+from .chunk_grid import plane_chunk, selection_of, upright
+from .growing import check_complete, is_expected_to_grow, is_fill, not_written_yet
 from .missing_chunks import Looked, MissingPlanes, first_in_folder, first_on_server, is_any_in_folder
 from .tensorstore_context import delivered
 from .tensorstore_errors import (
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from .tensorstore_context import TensorStoreContext
 
 
+_MOST_BLANK = 8
+"""So many planes that are blank are looked into for one that is not; the next one counts as written."""
+
+
 class OpenArray(ABC):
     """One open array; any thread."""
 
@@ -43,7 +49,7 @@ class OpenArray(ABC):
         self._native = native
         self._generation = native.generation  # before it is opened: a context renewed meanwhile is noticed
         self._activity = native.activity(image)
-        self._missing = MissingPlanes(image, self.is_being_written, self._first_stored)
+        self._missing = MissingPlanes(image, self.is_being_written, self._first_written)
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether the plane is within the array as of when it was opened."""
@@ -96,6 +102,51 @@ class OpenArray(ABC):
     def _first_stored(self, indices: Sequence[tuple[int, ...]]) -> Looked:
         """Which of some planes (t, p, c, z) is the first of which anything is stored."""
 
+    def read_any(self, selection: tuple[int | slice, ...]) -> np.ndarray:
+        """A selection of any number of planes, on each axis; what is missing is the fill value."""
+        raise UnsupportedError(f"{self.image.array}: only planes can be read")
+
+    def is_fresh(self, index: tuple[int, ...]) -> bool:
+        """Whether the plane may come into chunks, shared with others, written within the last seconds."""
+        return self._may_be_blank and self._native.shared.is_fresh(self._in_chunks, index)
+
+    def _first_written(self, indices: Sequence[tuple[int, ...]]) -> Looked:
+        """`_first_stored`, without planes that are the fill value all over in chunks with others."""
+        if not self._may_be_blank:
+            return self._first_stored(indices)
+        passed = 0
+        for _ in range(_MOST_BLANK):
+            found = self._first_stored(indices[passed:]).found
+            if found is None:
+                return Looked(None)
+            passed += found
+            if self._native.shared.is_blank(self._in_chunks, indices[passed]) is not True:
+                return Looked(passed)
+            passed += 1
+        return Looked(passed if passed < len(indices) else None)
+
+    @property
+    def _in_chunks(self) -> ZarrInChunks:
+        return ZarrInChunks(self.image, lambda: self.read_any)
+
+    @functools.cached_property
+    def _may_be_blank(self) -> bool:
+        """Whether a plane may be the fill value only because others in its chunks were written."""
+        return not self._native.remote and not self.image.meta.complete and shares_chunks(self.image)
+
+    def _check_written(self, pixels: np.ndarray, index: tuple[int, ...]) -> None:
+        """Raise `PlaneNotStoredError` for a plane that is fill value, if that is because nobody wrote it."""
+        if not self._may_be_blank or not is_fill(pixels, self.image):
+            return
+        if self._is_followed:
+            error = not_written_yet(pixels, self._selection(index), self.image, self.read_any)
+            if error is not None:
+                raise error
+        if self._native.shared.is_blank(self._in_chunks, index):
+            error = self._missing.blank_error(index)
+            if not error.is_fill_value:
+                raise error
+
     def _selection(self, index: tuple[int, ...], region: Region | None = None) -> tuple[int | slice, ...]:
         return selection_of(self.image, index, region)
 
@@ -119,7 +170,9 @@ class StoreArray(OpenArray):
             self._guard.check(selection)
         view = self._store[selection]
         try:
-            pixels = self._native.read(view, self.image)
+            pixels = self._native.read(
+                view, self.image, in_one_piece=region is None and self._is_in_one_chunk
+            )
         except ChunkMissingError as missing:
             self._native.check_refusal(missing)
             found = self._read_if_any(view, index, selection, is_whole=region is None)
@@ -129,15 +182,22 @@ class StoreArray(OpenArray):
                 check_complete(self._selection(index), self.image)
             fill, dtype = self.image.fill_value, self.image.facts.dtype
             pixels = np.full(view.shape, fill, dtype) if found is None else found
-        if self._is_followed and region is None:
-            error = not_written_yet(pixels, selection, self.image, self._read_any)
-            if error is not None:
-                raise error
+        if region is None:
+            self._check_written(pixels, index)
         self._missing.note(index)
         return self._upright(pixels)
 
-    def _read_any(self, selection: tuple[int | slice, ...]) -> np.ndarray:
-        """A selection of any number of planes; what is missing is the fill value."""
+    @functools.cached_property
+    def _is_in_one_chunk(self) -> bool:
+        """Whether each plane is in one chunk of a local array."""
+        rows, columns = plane_chunk(self.image)
+        height, width = self.image.plane_shape
+        return not self._native.remote and rows >= height and columns >= width
+
+    def read_any(self, selection: tuple[int | slice, ...]) -> np.ndarray:
+        """See `OpenArray.read_any`."""
+        if self._guard is not None:
+            self._guard.check(selection)
         return self._native.read_all(self._native.open(self.image, fill_missing=True)[selection], self.image)
 
     def _read_if_any(
@@ -168,8 +228,10 @@ class StoreArray(OpenArray):
             return self._read_chunk_by_chunk(view, index)
         lenient = self._native.open(self.image, fill_missing=True)[selection]
         pixels = self._native.read(lenient, self.image)
-        if _is_all(pixels, view.fill_value) and not self._any_chunk_stored(view):
-            raise self._missing.error(index)
+        if _is_all(pixels, view.fill_value):
+            if not self._any_chunk_stored(view):
+                raise self._missing.error(index)
+            pixels = self._native.read(lenient, self.image)  # it may have come, or come back, in between
         return pixels
 
     def _any_chunk_stored(self, view: ts.TensorStore) -> bool:

@@ -10,7 +10,6 @@ import itertools
 import os
 import threading
 import time
-import weakref
 from asyncio import CancelledError  # the exceptions of tensorstore futures
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +19,22 @@ from ...errors import DatasetError, PlaneNotStoredError, ReadDroppedError, ReadT
 from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
+from ...storage.decoding.zarr_guard import WIDENED
 from ...storage.memory_cache import MemoryCache, nbytes
+from ...storage.plane_memory import plane_memory
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
-from .chunk_grid import chunk_bytes, planes_per_chunk
+from ..shared_chunks import SharedChunks
+from .chunk_grid import chunk_bytes, chunks_of, planes_per_chunk
 from .chunk_guard import ChunkGuard
 from .tensorstore_errors import (
+    REFUSALS,
     ChunkMissingError,
     RedirectedError,
     StoreChangedError,
     dataset_error,
     read_error,
 )
+from .tensorstore_forks import check_not_forked, note_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,40 +51,6 @@ _RETRIES = {"max_retries": 4, "initial_delay": "100ms", "max_delay": "2s"}
 _SLOWEST_START_S = 60.0
 _OPENED_BYTES = 256 * 1024**2
 _POOL_BYTES = (64 * 1024**2, 512 * 1024**2)
-
-
-_has_read = False
-_is_forked = False
-_alive: weakref.WeakSet[Any] = weakref.WeakSet()
-"""The contexts and arrays of tensorstore that there are."""
-
-
-def _note_fork() -> None:
-    """In a forked process: nothing of tensorstore is freed, as up to 0.1.78 that would end the process."""
-    global _is_forked
-    _is_forked = _is_forked or _has_read
-    if _is_forked:
-        import ctypes
-
-        with contextlib.suppress(RuntimeError):  # another thread was just adding one
-            for each in list(_alive):
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
-def _check_not_forked() -> None:
-    """Raise `DatasetError` in a process forked from one that used tensorstore, which would abort it."""
-    global _has_read
-    if _is_forked:
-        raise DatasetError(
-            "this process was forked after its parent had read Zarr, and cannot read it itself (tensorstore "
-            "would end it): start it with multiprocessing's 'spawn' or 'forkserver', or open datasets with "
-            "isolate=True"
-        )
-    _has_read = True
 
 
 class TensorStoreContext:
@@ -112,6 +82,7 @@ class TensorStoreContext:
         self._numbers = itertools.count()
         self.opened: MemoryCache[tuple[str, str], np.ndarray] = MemoryCache(_OPENED_BYTES, nbytes)
         """Stored objects of several planes that were decoded without tensorstore, by file and version."""
+        self.shared = SharedChunks(lambda: self.followed)
 
     def open(
         self,
@@ -123,11 +94,12 @@ class TensorStoreContext:
     ) -> ts.TensorStore:
         """Open an array whose metadata has been checked; raises a `DatasetError`.
 
-        `kvstore` overrides where its chunks are, `metadata` how they are divided.
+        `kvstore` overrides where its chunks are, `metadata` how they are divided. Raises `StoreChangedError`
+        if another array has taken its place since it was checked.
         """
         import tensorstore as ts
 
-        _check_not_forked()
+        check_not_forked()
         spec: JsonObject = {
             "driver": "zarr3" if image.facts.version == 3 else "zarr",
             "kvstore": kvstore or self._tree.kvstore(image.array),
@@ -144,13 +116,15 @@ class TensorStoreContext:
         try:
             future = ts.open(spec, read=True, context=self._own_context(self._pool_bytes(image)))
             store: ts.TensorStore = self._result(future, image.array)
-            _alive.add(store)
+            note_alive(store)
         except (StoreChangedError, ChunkMissingError) as error:
             raise PlaneNotStoredError(f"{image.array} disappeared while it was being opened") from error
         except DatasetError:
             raise
-        except (ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             raise dataset_error(error, image.array) from error
+        if read_again and not _is_of(store, image):
+            raise StoreChangedError(f"{image.array} was replaced while it was being opened")
         return store
 
     def begin_open(self, image: ZarrImage, metadata: JsonObject) -> Any:
@@ -160,7 +134,7 @@ class TensorStoreContext:
         """
         import tensorstore as ts
 
-        _check_not_forked()
+        check_not_forked()
         spec: JsonObject = {
             "driver": "zarr3" if image.facts.version == 3 else "zarr",
             "kvstore": self._tree.kvstore(image.array),
@@ -185,7 +159,7 @@ class TensorStoreContext:
 
     def begin_query(self, view: ts.TensorStore) -> Any:
         """Start asking whether anything of a view is stored; on a server, of at most one chunk, or shard."""
-        _check_not_forked()
+        check_not_forked()
         return view.storage_statistics(query_not_stored=True)
 
     def says_empty(self, future: Any, image: ZarrImage) -> bool:
@@ -202,7 +176,7 @@ class TensorStoreContext:
         """A kvstore with these files, by name, for the lifetime of the context."""
         import tensorstore as ts
 
-        _check_not_forked()
+        check_not_forked()
         path = f"{next(self._numbers)}/"
         store = ts.KvStore.open({"driver": "memory", "path": path}, context=self._own_context()).result()
         try:
@@ -221,7 +195,7 @@ class TensorStoreContext:
             try:
                 store = ts.open({**spec, "open": True}, read=True, context=self._own_context()).result()
                 return np.asarray(store.read().result())
-            except (ValueError, RuntimeError) as error:
+            except REFUSALS as error:
                 raise dataset_error(error, what) from error
 
     def renew(self) -> None:
@@ -234,18 +208,23 @@ class TensorStoreContext:
             self._context = None
             self.generation += 1
 
-    def read(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
-        """Read a two-dimensional view in stored order, in the dtype of the image."""
-        pixels, future = self.begin(view)
-        self.finish(future, image)
+    def read(self, view: ts.TensorStore, image: ZarrImage, *, in_one_piece: bool = False) -> np.ndarray:
+        """Read a two-dimensional view in stored order, in the dtype of the image.
+
+        `in_one_piece`: it is a plane in one chunk of a local array, see `plane_memory`.
+        """
+        pixels, future = self.begin(view, plane_memory if in_one_piece else np.empty)
+        self.finish(future, image, to_its_end=not pixels.flags.owndata)
         return delivered(pixels, image)
 
     def read_all(self, view: ts.TensorStore, image: ZarrImage) -> np.ndarray:
         """Read a view of any number of dimensions; raises a `DatasetError`."""
-        _check_not_forked()
+        check_not_forked()
         return np.asarray(self._result(view.read(), image.array))
 
-    def begin(self, view: ts.TensorStore) -> tuple[np.ndarray, Any]:
+    def begin(
+        self, view: ts.TensorStore, make: Callable[..., np.ndarray] = np.empty
+    ) -> tuple[np.ndarray, Any]:
         """Start reading a two-dimensional view into an array, which is filled once the future is done.
 
         Into numpy's memory, which has huge pages: into its own, tensorstore takes up to 4 ms longer
@@ -253,14 +232,19 @@ class TensorStoreContext:
         """
         import tensorstore as ts
 
-        _check_not_forked()
+        check_not_forked()
         transposed = view.chunk_layout.inner_order == (1, 0)
-        pixels = np.empty(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
+        pixels = make(view.shape, view.dtype.numpy_dtype, order="F" if transposed else "C")
         return pixels, ts.array(pixels, copy=False, write=True).write(view)
 
-    def finish(self, future: Any, image: ZarrImage) -> None:
-        """Wait for a read started with `begin`; raises its translated error."""
-        self._result(future, image.array, image.plane_shape[0] * image.plane_shape[1])
+    def finish(self, future: Any, image: ZarrImage, *, to_its_end: bool = False) -> None:
+        """Wait for a read started with `begin`; raises its translated error.
+
+        `to_its_end`: also when the dataset is closed. A read that is cancelled may go on writing, which it
+        must not where its memory is used again: see `plane_memory`.
+        """
+        pixels = image.plane_shape[0] * image.plane_shape[1]
+        self._result(future, image.array, pixels, to_its_end=to_its_end)
 
     def check_refusal(self, missing: ChunkMissingError) -> None:
         """Raise the server's denial of a chunk, unless it may mean that the chunk is missing.
@@ -292,7 +276,7 @@ class TensorStoreContext:
                         **(self._of_servers() if self.remote else {}),
                     }
                 )
-                _alive.add(self._context)
+                note_alive(self._context)
             return self._context
 
     def _pool_bytes(self, image: ZarrImage) -> int:
@@ -316,20 +300,20 @@ class TensorStoreContext:
 
     # ---- waiting -------------------------------------------------------------------------------
 
-    def _result(self, future: Any, array: str, pixels: int = 0) -> Any:
+    def _result(self, future: Any, array: str, pixels: int = 0, *, to_its_end: bool = False) -> Any:
         """Wait for tensorstore, checking every quarter of a second whether the dataset was closed."""
         until = (
             time.monotonic() + max(_SLOWEST_START_S, 3 * self._tree.stall_s) + pixels / SLOWEST_BYTES_PER_S
         )
         if not self.remote:  # local reads finish soon and are worth keeping
-            return self._waited(future, array, until)
+            return self._waited(future, array, until, to_its_end=to_its_end)
         with _in_current_scope(future, array):
             return self._waited(future, array, until)
 
-    def _waited(self, future: Any, array: str, until: float) -> Any:
+    def _waited(self, future: Any, array: str, until: float, *, to_its_end: bool = False) -> Any:
         try:
             while not future.done():
-                if self._closed.is_set():
+                if self._closed.is_set() and not to_its_end:
                     future.cancel()
                     break
                 if self.remote and time.monotonic() > until:
@@ -343,7 +327,7 @@ class TensorStoreContext:
                 return future.result()
         except ReadTimeoutError:
             raise
-        except (ValueError, RuntimeError, TimeoutError) as error:
+        except (*REFUSALS, TimeoutError) as error:
             self._raise_meaning(error, array)
         raise DatasetError(f"the dataset was closed while {array} was being read")
 
@@ -353,6 +337,18 @@ class TensorStoreContext:
             self._tree.follow(meaning.url)
             meaning = StoreChangedError(f"{array} was redirected")
         raise meaning from error
+
+
+def _is_of(store: ts.TensorStore, image: ZarrImage) -> bool:
+    """Whether an array, whose metadata tensorstore has read, is the described one, which may have grown."""
+    facts = image.facts
+    if store.chunk_layout.write_chunk.shape != chunks_of(image).stored or store.rank != len(facts.shape):
+        return False
+    is_same_type = store.dtype.name in WIDENED or store.dtype.numpy_dtype == facts.dtype
+    return is_same_type and all(
+        now == was if axis.role in ("y", "x") else now >= was
+        for axis, was, now in zip(image.axes, facts.shape, store.shape, strict=True)
+    )
 
 
 class _TensorStoreRead:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ...storage.remote.errors import Failure
 
 
+REFUSALS = (ValueError, RuntimeError, OverflowError)
+"""What tensorstore raises at metadata that it cannot use; the last at whole numbers of more than 64 bits."""
+
+
 class StoreChangedError(Exception):
     """The store no longer matches its handle: reopen it."""
 

@@ -7,6 +7,7 @@ on its list is ever decoded. Pure functions over dicts and bytes, no I/O.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -90,8 +91,14 @@ class ChunkDecoder:
         """
         raw = decoded_bytes(self.codecs, data, self.nbytes, where, into=into)
         laid_out: np.ndarray = np.ndarray([self.chunk[axis] for axis in self.axes], self.dtype, raw.data)
-        pixels: np.ndarray = laid_out.transpose(np.argsort(self.axes))
+        pixels: np.ndarray = laid_out.transpose(self._back) if self._back else laid_out
         return pixels
+
+    @functools.cached_property
+    def _back(self) -> tuple[int, ...]:
+        """From the axes as they are laid out to those of the array; () where they are the same."""
+        order = range(len(self.axes))
+        return () if self.axes == tuple(order) else tuple(sorted(order, key=self.axes.__getitem__))
 
 
 def chunks_of(document: JsonObject, where: str, *, is_whole: bool = True) -> ChunkDecoder:
@@ -194,7 +201,8 @@ def _of_v3(document: JsonObject, where: str, is_whole: bool) -> ChunkDecoder:
 
 
 def _v3_chunk(document: JsonObject, where: str) -> tuple[int, ...]:
-    chunk = document["chunk_grid"]["configuration"].get("chunk_shape")
+    configuration = document["chunk_grid"].get("configuration")  # of shards nobody has looked at it yet
+    chunk = configuration.get("chunk_shape") if isinstance(configuration, dict) else None
     if not isinstance(chunk, list) or len(chunk) != len(document["shape"]):
         raise MetadataError(f"{where}: chunk_shape is {brief(chunk)}, expected as many numbers as axes")
     if not all(type(n) is int and 0 < n < 2**40 for n in chunk):

@@ -31,6 +31,7 @@ class DamagedError(Exception):
 _DECODERS_RAISE = (
     *(DamagedError, zlib.error, lzma.LZMAError, struct.error),
     *(RuntimeError, ValueError, TypeError, OSError, EOFError, AssertionError),
+    *(ArithmeticError, LookupError),
 )
 """At damaged bytes."""
 

@@ -39,6 +39,8 @@ class Shuffle(Codec):
 
     def undo(self, data: memoryview, n: int) -> Buffer:
         """See `Codec.undo`."""
+        if self.item < 1:
+            raise DamagedError(f"its bytes are shuffled as items of {self.item} bytes")
         raw = view(data)
         count = len(raw) // self.item
         if self.item < 2 or count < 2:

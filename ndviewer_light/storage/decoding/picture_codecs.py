@@ -70,7 +70,7 @@ def picture(config: JsonObject, dtype: np.dtype[Any]) -> Codec:
     """A whole PNG or BMP, or another format that is known by its first bytes."""
     from .pictures import decoded
 
-    return Pixels(lambda data: decoded(bytes(data), "the picture"), dtype)
+    return Pixels(lambda data: decoded(data, "the picture"), dtype)
 
 
 def jpeg(config: JsonObject, dtype: np.dtype[Any]) -> Codec:

@@ -1,7 +1,8 @@
 """Decodes PNG, JPEG and BMP; headers are checked before anything is decoded.
 
-Uses Pillow, which detects truncated files (libjpeg alone would fill the rest with grey); 16-bit colour,
-which Pillow does not support, goes through imagecodecs.
+Uses Pillow, which detects truncated files (libjpeg alone would fill the rest with grey). PNGs go through
+imagecodecs where it is installed: Pillow takes the interpreter's lock for every 64 KiB, which many threads
+that decode at the same time wait for, and has no 16-bit colour.
 """
 
 from __future__ import annotations
@@ -102,11 +103,13 @@ def orientation_in(file: BinaryIO, name: str) -> object:
     return UPRIGHT
 
 
-def decoded(data: bytes, name: str) -> np.ndarray:
+def decoded(data: bytes | memoryview, name: str) -> np.ndarray:
     """The pixels, (Y, X) or (Y, X, S), native byte order. Raises like `picture_in`. Any thread."""
     with damage_is_named(name):
+        if (pixels := _usual_png(data)) is not None:
+            return pixels
         picture = picture_in(io.BytesIO(data), name)
-        if _deep_png(data[:32]) is not None:
+        if _deep_png(bytes(data[:32])) is not None:
             pixels = _deep_pixels(data, name)
         else:
             with _opened(io.BytesIO(data), name) as image:
@@ -217,22 +220,48 @@ def _pixels_of(image: Image) -> np.ndarray:
     return np.array(image if image.mode in _DTYPES else image.convert("RGB"))
 
 
-# ---- not supported by Pillow ---------------------------------------------------------------
+# ---- by imagecodecs ------------------------------------------------------------------------
 
-_SAMPLES_OF_COLOR_TYPE = {2: 3, 4: 2, 6: 4}
+_SAMPLES_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}
+_MOST_USUAL_BYTES = 256 * 1024**2
+_CHUNKS_BEFORE_PIXELS = 64 * 1024
 
 
-def _deep_png(head: bytes) -> Picture | None:
-    """A PNG with several 16-bit samples; None for any other image."""
+def _usual_png(data: bytes | memoryview) -> np.ndarray | None:
+    """The pixels of an intact PNG with samples of 8 or 16 bits; None where Pillow decodes, or complains."""
+    head = bytes(data[:_CHUNKS_BEFORE_PIXELS])
+    picture = _png_of_samples(head)
+    if picture is None or not 0 < picture.nbytes <= _MOST_USUAL_BYTES:
+        return None
+    begins = head.find(b"IDAT")
+    if begins < 0 or b"tRNS" in head[:begins]:  # the latter would be made into alpha
+        return None
+    try:
+        from imagecodecs import png_decode
+
+        pixels: np.ndarray = png_decode(data)  # type: ignore[arg-type]  # any buffer
+    except (ImportError, RuntimeError, ValueError):
+        return None
+    return pixels if pixels.shape == picture.shape and pixels.dtype == picture.dtype else None
+
+
+def _png_of_samples(head: bytes) -> Picture | None:
+    """A PNG with samples of 8 or 16 bits; None for any other image."""
     if len(head) < 26 or not head.startswith(PNG_SIGNATURE) or head[12:16] != b"IHDR":
         return None
     width, height, bits, color = struct.unpack(">IIBB", head[16:26])
-    if bits != 16 or color not in _SAMPLES_OF_COLOR_TYPE:
+    if bits not in (8, 16) or color not in _SAMPLES_OF_COLOR_TYPE:
         return None
-    return Picture(height, width, np.dtype("u2"), _SAMPLES_OF_COLOR_TYPE[color])
+    return Picture(height, width, np.dtype(f"u{bits // 8}"), _SAMPLES_OF_COLOR_TYPE[color])
 
 
-def _deep_pixels(data: bytes, name: str) -> np.ndarray:
+def _deep_png(head: bytes) -> Picture | None:
+    """A PNG with several 16-bit samples, which Pillow does not support; None for any other image."""
+    found = _png_of_samples(head)
+    return found if found is not None and found.samples > 1 and found.dtype == np.uint16 else None
+
+
+def _deep_pixels(data: bytes | memoryview, name: str) -> np.ndarray:
     try:
         from imagecodecs import png_decode
     except ImportError as error:
@@ -240,7 +269,7 @@ def _deep_pixels(data: bytes, name: str) -> np.ndarray:
             f"{name} is a 16-bit colour image, which needs an additional package: pip install "
             "'ndviewer_light[tiff]'"
         ) from error
-    pixels: np.ndarray = png_decode(data)
+    pixels: np.ndarray = png_decode(data)  # type: ignore[arg-type]  # any buffer
     return pixels
 
 

@@ -25,7 +25,7 @@ _V3_DTYPES = (
     *("float16", "float32", "float64", "complex64", "complex128"),
 )
 _V2_DTYPES = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16")
-_WIDENED: dict[str, np.dtype[Any]] = {"int4": np.dtype(np.int8), "bfloat16": np.dtype(np.float32)}
+WIDENED: dict[str, np.dtype[Any]] = {"int4": np.dtype(np.int8), "bfloat16": np.dtype(np.float32)}
 """Types numpy lacks, and the one their planes are delivered in."""
 
 
@@ -134,8 +134,8 @@ def _named(value: object, field: str, where: str) -> tuple[str, limits.JsonObjec
 def _v3_dtype(name: object, where: str) -> np.dtype[Any]:
     if isinstance(name, str) and name in _V3_DTYPES:
         return np.dtype(name)
-    if isinstance(name, str) and name in _WIDENED:
-        return _WIDENED[name]
+    if isinstance(name, str) and name in WIDENED:
+        return WIDENED[name]
     raise UnsupportedError(f"{where}: data type {brief(name)} is not supported; it must be a number type")
 
 
@@ -199,8 +199,8 @@ def _check_shard(
 
 
 def _v2_dtype(name: object, where: str) -> np.dtype[Any]:
-    if isinstance(name, str) and name in _WIDENED:
-        return _WIDENED[name]
+    if isinstance(name, str) and name in WIDENED:
+        return WIDENED[name]
     if isinstance(name, str) and name[:1] in ("<", ">", "|") and name[1:] in _V2_DTYPES:
         return np.dtype(name[1:])
     raise UnsupportedError(f"{where}: dtype {brief(name)} is not supported; it must be a number type")

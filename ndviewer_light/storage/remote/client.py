@@ -22,6 +22,7 @@ from ..presentable import presentable
 from .bucket_logins import aws_credentials, google_credentials, gs_config, s3_config
 from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
+from .told_version import Version, told_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,14 +92,6 @@ def _is_number(text: str) -> bool:
         return False
 
 
-class Version(NamedTuple):
-    """The version of a file, to detect changes; "" if the server reports none."""
-
-    size: int
-    etag: str
-    modified: str
-
-
 class Answer(NamedTuple):
     """A received range, and the version of its file."""
 
@@ -165,7 +158,7 @@ class RemoteFile:
         self._note()
         try:
             result = await obstore.get_async(self._store(), self._path, options={"range": (start, end)})
-            version = _version_of(result.meta)
+            version = told_version(result.meta)
             end = min(end, version.size)
             if tuple(result.range) != (start, end):
                 raise Failure("wrong range")
@@ -195,7 +188,7 @@ class RemoteFile:
             self._note()
             try:
                 result = obstore.get(store, path, options={"range": (start, end)})
-                version = _version_of(result.meta)
+                version = told_version(result.meta)
                 end = min(end, version.size)
                 if tuple(result.range) != (start, end):
                     raise Failure("wrong range")
@@ -217,21 +210,33 @@ class RemoteFile:
     async def get_version(self, known: Version | None = None) -> Answer:
         """The first byte of the file, for its version now; raises `Failure`, "unchanged" if that is `known`.
 
-        Where the server knows conditional requests, it does not send even that byte then.
+        Where the server knows conditional requests, it does not send even that byte then, nor where it would
+        send the whole file.
         """
         obstore = _obstore()
         self._note()
         options: Any = {"range": (0, 1), **_unless(known)}
         try:
             result = await obstore.get_async(self._store(), self._path, options=options)
-            version = _version_of(result.meta)
+            version = told_version(result.meta)
             data = await _at_most(result, 1)
         except _client_errors() as error:
-            raise failure_of(error) from None
+            failure = failure_of(error)
+            if failure.kind != "ranges ignored":
+                raise failure from None
+            version, data = await self._version_by_head(failure), b""
         answer = self._noted(Answer(data, version))
         if known is not None and version == known:
             raise Failure("unchanged")
         return answer
+
+    async def _version_by_head(self, failure: Failure) -> Version:
+        """The version where a server sends nothing but whole files; `failure` if it does not say."""
+        self._note()
+        try:
+            return told_version(await _obstore().head_async(self._store(), self._path))
+        except _client_errors() as error:
+            raise (by_head if (by_head := failure_of(error)).kind == "missing" else failure) from None
 
     async def get_whole(self, known: Version | None = None) -> Answer:
         """The whole file, for empty and small files, and servers without range support; raises `Failure`.
@@ -263,7 +268,7 @@ class RemoteFile:
         options: Any = _unless(known)
         try:
             result = await obstore.get_async(self._store(), self._path, options=options or None)
-            version = _version_of(result.meta)
+            version = told_version(result.meta)
             kind = _content_type(result.attributes)
             if version.size > MAX_WHOLE_BYTES:
                 raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")
@@ -386,13 +391,6 @@ def _obstore() -> Any:
 
 def _client_errors() -> tuple[type[Exception], ...]:
     return (_obstore().exceptions.BaseError, OSError, ValueError)
-
-
-def _version_of(meta: Mapping[str, Any]) -> Version:
-    etag = str(meta.get("e_tag") or "").removeprefix("W/")  # weak or strong: compared in the same way
-    modified = meta["last_modified"]
-    known = modified.timestamp() > 0  # 1970: not reported by the server
-    return Version(int(meta["size"]), etag, modified.isoformat() if known else "")
 
 
 def _content_type(attributes: Mapping[Any, Any]) -> str:

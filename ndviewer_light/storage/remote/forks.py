@@ -2,19 +2,25 @@
 
 The threads of obstore and of the event loop are the parent's; a child using their remains would wait
 for them, and break the connections that both share. So a process forked from a
-process that has contacted a server gets an error; one forked before that reads normally.
+process that has contacted a server gets an error, also where it was the host, by obstore;
+one forked before that reads normally.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+_OBSTORES_THREADS = "tokio-rt-worker"
 
 _has_asked = False
 _is_forked = False
@@ -34,6 +40,20 @@ def check_not_forked() -> None:
             "itself: start it with multiprocessing's 'spawn' or 'forkserver', or open the dataset with "
             "isolate=True"
         )
+
+
+def _before_fork() -> None:
+    """See whether the host has used obstore by itself, where the system lists threads by name."""
+    global _has_asked
+    if _has_asked or "obstore" not in sys.modules:
+        return
+    for task in Path("/proc/self/task").glob("*"):
+        with contextlib.suppress(OSError):  # it has ended
+            _has_asked = _has_asked or task.joinpath("comm").read_text().strip() == _OBSTORES_THREADS
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def after_fork(renew: Callable[[], Iterable[object]]) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..cancellation import CancelScope
-    from .client import Answer, RemoteFile, Version
+    from .client import Answer, RemoteFile
+    from .told_version import Version
 
     Range = tuple[int, int]
 

@@ -26,7 +26,7 @@ from .scheduler import the_scheduler
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .client import Version
+    from .told_version import Version
 
     Range = tuple[int, int]
 
@@ -135,20 +135,24 @@ class RemoteBytes(Bytes):
         """A name for exactly these bytes; None if the server does not report changes."""
         return _identity(self._file.place.url, self._file.version)
 
-    def is_current(self) -> bool | None:
-        """See `Bytes.is_current`: a conditional request, of one byte where the server knows no conditions."""
+    @property
+    def version(self) -> str | None:
+        """See `Bytes.version`."""
+        return self._file.version.text
+
+    def version_now(self) -> str | None:
+        """See `Bytes.version_now`: a conditional request, else one of a byte, or of none."""
         place, version = self._file.place, self._file.version
         if not version.etag and not version.modified:
             return None
         try:
-            the_scheduler().run(partial(place.get_version, version), place.name)
+            version = the_scheduler().run(partial(place.get_version, version), place.name).version
         except Failure as failure:
-            if failure.kind == "unchanged":
-                return True
             if failure.kind == "ranges ignored":
                 return None
-            raise self._file.error(failure) from None
-        return False
+            if failure.kind != "unchanged":
+                raise self._file.error(failure) from None
+        return version.text
 
     def read(self, offset: int, length: int) -> bytes:
         """See `Bytes.read`."""
@@ -200,8 +204,8 @@ class RemoteBytes(Bytes):
     def _here(self, offset: int, length: int) -> bytes | None:
         if not length:
             return b""
-        if self._whole is not None:
-            return self._whole[offset : offset + length]
+        if (whole := self._whole) is not None:
+            return whole[offset : offset + length]
         return self._blocks.get(offset, length) if length <= MAX_BYTES else None
 
     def _check(self, offset: int, length: int) -> None:
@@ -219,6 +223,7 @@ class RemoteBytes(Bytes):
         """See `Bytes.close`."""
         self._closed = True
         self._blocks.clear()
+        self._whole = None
         the_scheduler().forget(self._file, DatasetError(f"{self.name} was closed"))
 
 

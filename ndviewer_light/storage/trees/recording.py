@@ -28,11 +28,12 @@ class RecordingTree(LocalTree):
     def __init__(self, tree: LocalTree, *, keeps: bool = False) -> None:
         self.root, self.top = tree.root, tree.top
         self.title, self.axes = tree.title, tree.axes
-        self._links = tree._links
+        self._links, self._in_utf8 = tree._links, tree._in_utf8
         self.consolidated = tree.consolidated
         self._versions: dict[str, str] = {}
         self._kinds: dict[str, tuple[bool, bool]] = {}
-        self._fine: set[str] = set()  # folders that do not lead out of the dataset
+        self.fine: set[str] = set()
+        """Folders that do not lead out of the dataset."""
         self._kept: dict[str, bytes | None] | None = {} if keeps else None
 
     def is_current(self) -> bool:
@@ -51,7 +52,7 @@ class RecordingTree(LocalTree):
 
     def _read(self, path: str) -> bytes | None:
         try:
-            raw, version = read_versioned_file(path, self._links, self._fine)
+            raw, version = read_versioned_file(path, self._links, self.fine)
         except DatasetError:
             self._versions.setdefault(path, version_of(path))  # before it is read
             return super().read_small(path)

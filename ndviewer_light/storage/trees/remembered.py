@@ -11,7 +11,7 @@ from ...errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..remote.client import Version
+    from ..remote.told_version import Version
 
 _MAX_REMEMBERED_BYTES = 32 * 1024**2
 _MAX_REMEMBERED_FILES = 20_000

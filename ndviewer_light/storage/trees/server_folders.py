@@ -15,7 +15,8 @@ from .folder_pages import MAX_NAMES, NamesInFolder, names_in_list, names_in_page
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..remote.client import Answer, RemoteFile, Version
+    from ..remote.client import Answer, RemoteFile
+    from ..remote.told_version import Version
 
 _MAX_LIST_PARTS = 100
 """Of the list of one folder; each has a thousand names."""

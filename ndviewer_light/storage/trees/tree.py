@@ -26,6 +26,7 @@ from ..limits import (
 )
 from ..local_files import LinkGuard
 from ..presentable import presentable
+from ..utf8_paths import Utf8Paths
 from .consolidated import CONSOLIDATED, ConsolidatedFiles
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class LocalTree(Tree):
         self.top = os.path.abspath(os.path.expanduser(top)) if top else ""
         folder = os.path.dirname(self.root) if self.name(root) in MARKS else self.root
         self._links = LinkGuard([self.top or folder], named=self.root, options=options) if root else None
+        self._in_utf8 = Utf8Paths()
 
     def join(self, path: str, *names: str) -> str:
         """See `Tree.join`."""
@@ -251,19 +253,22 @@ class LocalTree(Tree):
         return natural_sorted(entry.name for entry in _entries(path) if _is_dir(entry))
 
     def kvstore(self, path: str) -> JsonObject:
-        """See `Tree.kvstore`; raises `UnsupportedError` for names that are no text, which JSON cannot say."""
-        try:
-            path.encode("utf-8")
-        except UnicodeEncodeError:
+        """See `Tree.kvstore`; raises `UnsupportedError` for names that are not UTF-8 if nothing helps."""
+        text = self._in_utf8.path(path)  # what tensorstore takes, whatever Python takes names for here
+        if text is None:
             raise UnsupportedError(
                 f"{path}: a name in this path is not valid UTF-8, so its pixels cannot be read: rename the "
                 "folder, or mount the disk with its encoding"
-            ) from None
-        return {"driver": "file", "path": path.replace(os.sep, "/") + "/"}
+            )
+        return {"driver": "file", "path": text.replace(os.sep, "/") + "/"}
 
     def check_there(self) -> None:
         """See `Tree.check_there`."""
         check_still_there(self.root)
+
+    def close(self) -> None:
+        """See `Tree.close`."""
+        self._in_utf8.close()
 
 
 LOCAL = LocalTree()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -44,15 +43,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..limits import JsonObject
-    from ..remote.client import Settings, Version
+    from ..remote.client import Settings
+    from ..remote.told_version import Version
 
 _PROBED_AT_ONCE = 8
 _WAYS_OF_TREE = 3
 """As it is, where the bucket lies, with credentials."""
 _SETTLED = timedelta(days=1)
 _MAX_VERSIONS = 4096
-_TICK_NS = 2_000_000_000
-"""The time of a file's last change is told in seconds."""
 
 
 class UrlTree(Tree):
@@ -259,7 +257,7 @@ class UrlTree(Tree):
         if len(self._versions) >= _MAX_VERSIONS:
             self._versions.clear()
         self._versions[path] = version
-        return _version_text(version)
+        return version.text
 
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
         """See `Tree.nothing_at`."""
@@ -410,15 +408,6 @@ async def _first_byte(place: RemoteFile) -> None:
     except Failure as failure:
         if failure.kind != "ranges ignored":
             raise
-
-
-def _version_text(version: Version) -> str | None:
-    if not version.etag and not version.modified:
-        return None
-    changed = datetime.fromisoformat(version.modified).timestamp() if version.modified else 0.0
-    etag = hashlib.sha256(version.etag.encode()).hexdigest()[:16] if version.etag else ""
-    text, now = f"{int(changed * 1e9)}.{version.size}.{etag}", time.time_ns()
-    return text if etag or abs(now - changed * 1e9) > _TICK_NS else f"{text}~{now}"
 
 
 def _divided(url: str) -> tuple[str, str, str]:

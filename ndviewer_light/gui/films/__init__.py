@@ -1,0 +1,1 @@
+"""Films of what is shown: what is asked for, and how they are written."""

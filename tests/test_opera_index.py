@@ -1,0 +1,101 @@
+"""What Opera Phenix and Operetta write beside their images counts: channels, sizes and steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from listing_server import listing_server
+
+from ndviewer_light import open_dataset
+from ndviewer_light.metadata.opera_index import opera_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHANNELS = {1: ("HOECHST 33342", 375, 456), 2: ("Alexa 488", 488, 522), 4: ("Brightfield", 740, 760)}
+NAMES = [
+    (field, plane, time, channel)
+    for field in (1, 2)
+    for plane in (1, 2, 3)
+    for time in (0, 1)
+    for channel in CHANNELS
+]
+
+
+def image(field: int, plane: int, time: int, channel: int, *, with_channel: bool) -> str:
+    name = f"r01c02f{field:02}p{plane:02}-ch{channel}sk{time + 1}fk1fl1.tiff"
+    return (
+        f'<Image Version="1"><id>x</id><State>Ok</State><URL>{name}</URL><Row>1</Row><Col>2</Col>'
+        f"<FieldID>{field}</FieldID><PlaneID>{plane}</PlaneID><TimepointID>{time}</TimepointID>"
+        f"<ChannelID>{channel}</ChannelID>{facts(channel) if with_channel else ''}"
+        f'<PositionZ Unit="m">{(plane - 1) * 1.5e-6:g}</PositionZ>'
+        f'<MeasurementTimeOffset Unit="s">{time * 600 + plane * 0.7}</MeasurementTimeOffset></Image>'
+    )
+
+
+def facts(channel: int) -> str:
+    name, excitation, emission = CHANNELS[channel]
+    return (
+        f"<ChannelName>{name}</ChannelName>"
+        '<ImageResolutionX Unit="m">2.9E-07</ImageResolutionX>'
+        '<ImageResolutionY Unit="m">2.9E-07</ImageResolutionY>'
+        f'<MainExcitationWavelength Unit="nm">{excitation}</MainExcitationWavelength>'
+        f'<MainEmissionWavelength Unit="nm">{emission}</MainEmissionWavelength>'
+    )
+
+
+def index(*, by_channel: bool) -> str:
+    entries = "".join(f'<Entry ChannelID="{c}">{facts(c)}</Entry>' for c in CHANNELS) if by_channel else ""
+    images = "".join(image(*each, with_channel=not by_channel) for each in NAMES)
+    return (
+        '<?xml version="1.0"?><EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">'
+        f"<Maps><Map>{entries}</Map></Maps><Images>{images}</Images></EvaluationInputData>"
+    )
+
+
+def write(folder: Path, *, by_channel: bool = False) -> None:
+    folder.mkdir(parents=True)
+    for i, (field, plane, time, channel) in enumerate(NAMES):
+        name = f"r01c02f{field:02}p{plane:02}-ch{channel}sk{time + 1}fk1fl1.tiff"
+        tifffile.imwrite(folder / name, np.full((8, 9), i, np.uint16))
+    (folder / "Index.idx.xml").write_text(index(by_channel=by_channel), "utf-8-sig")
+
+
+@pytest.mark.parametrize("by_channel", [False, True])
+@pytest.mark.parametrize("opened", ["", "Images", "Images/Index.idx.xml"])
+def test_the_index_names_channels_and_tells_sizes(tmp_path: Path, opened: str, by_channel: bool) -> None:
+    write(tmp_path / "Images", by_channel=by_channel)
+    with open_dataset(tmp_path / opened) as dataset:
+        info = dataset.info
+        assert [channel.name for channel in info.channels] == ["HOECHST 33342", "Alexa 488", "Brightfield"]
+        assert [channel.emission_nm for channel in info.channels] == [456, 522, 760]
+        assert [channel.color for channel in info.channels] == ["#0000FF", "#00FF00", "#FFFFFF"]
+        assert (info.n_t, len(info.positions), info.n_z) == (2, 2, 3)
+        assert info.pixel_size_x_um == pytest.approx(0.29)
+        assert info.z_step_um == pytest.approx(1.5)
+        assert info.time_step_s == pytest.approx(600)
+        assert int(dataset.plane(t=1, p=1, c="Alexa 488", z=2).max()) == NAMES.index((2, 3, 1, 2))
+
+
+def test_the_index_on_a_server_is_read_as_well(tmp_path: Path) -> None:
+    write(tmp_path / "bucket" / "Images")
+    with listing_server(tmp_path, "pages") as (url, _), open_dataset(f"{url}/Images/") as dataset:
+        assert [channel.name for channel in dataset.info.channels][:2] == ["HOECHST 33342", "Alexa 488"]
+        assert dataset.info.z_step_um == pytest.approx(1.5)
+
+
+def test_what_cannot_be_believed_is_not(tmp_path: Path) -> None:
+    """Cut in the middle, steps that are uneven, names that are the same, and no index at all."""
+    text = index(by_channel=False)
+    assert opera_index(text[: len(text) // 2]).channels.keys() == {"1", "2", "4"}
+    assert opera_index(text[: len(text) // 2]).steps["z"] == pytest.approx(1.5)
+    assert "z" not in opera_index(text.replace("1.5e-06", "9e-06")).steps
+    assert not opera_index(text.replace("HOECHST 33342", "Alexa 488")).channels
+    assert opera_index("<html><body>no</body></html>") == ({}, {})
+    write(tmp_path / "x")
+    (tmp_path / "x" / "Index.idx.xml").write_bytes(b"\xff\x00<Image>")
+    with open_dataset(tmp_path / "x") as dataset:
+        assert [channel.name for channel in dataset.info.channels] == ["Ch1", "Ch2", "Ch4"]

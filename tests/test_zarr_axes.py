@@ -1,0 +1,159 @@
+"""Axes of Zarr images: those of OME-NGFF 0.6 with their transformations, and those xarray or Zarr v3 name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import zarr
+from stores import needs_zarr_3
+from zarr_dialects import PIXELS, write_array
+
+from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = needs_zarr_3
+
+
+def version_6(transforms: list[dict[str, Any]], axes: str = "zyx", **more: Any) -> dict[str, Any]:
+    system = [{"name": name, "type": "space", "unit": "nanometer"} for name in axes]
+    return {
+        "version": "0.6",
+        "multiscales": [
+            {
+                "coordinateSystems": [
+                    {"name": "other", "axes": [{"name": name, "type": "array"} for name in axes]},
+                    {"name": "physical", "axes": system},
+                ],
+                "datasets": [{"path": "0", "coordinateTransformations": transforms}],
+                **more,
+            }
+        ],
+    }
+
+
+def between(transform: dict[str, Any]) -> dict[str, Any]:
+    return {**transform, "input": {"path": "0"}, "output": {"name": "physical"}}
+
+
+TRANSFORMS: dict[str, tuple[dict[str, Any], str]] = {
+    "sequence": (
+        {
+            "type": "sequence",
+            "transformations": [
+                {"type": "scale", "scale": [2000, 500, 250]},
+                {"type": "translation", "translation": [1000, 2000, 3000]},
+            ],
+        },
+        "",
+    ),
+    "affine": (
+        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 500, 0, 2000], [0, 0, 250, 3000]]},
+        "",
+    ),
+    "affine that turns": (
+        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 0, 250, 2000], [0, 500, 0, 3000]]},
+        "the turn or shear of an affine transformation is not drawn: the image is shown upright",
+    ),
+    "by dimension": (
+        {
+            "type": "byDimension",
+            "transformations": [
+                {
+                    "inputAxes": [0],
+                    "outputAxes": [0],
+                    "transformation": {
+                        "type": "sequence",
+                        "transformations": [
+                            {"type": "scale", "scale": [2000]},
+                            {"type": "translation", "translation": [1000]},
+                        ],
+                    },
+                },
+                {
+                    "inputAxes": [1, 2],
+                    "outputAxes": [1, 2],
+                    "transformation": {"type": "affine", "affine": [[500, 0, 2000], [0, 250, 3000]]},
+                },
+            ],
+        },
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("axes", ["zyx", "kji"])
+@pytest.mark.parametrize("kind", TRANSFORMS)
+def test_axes_scale_and_place_are_those_of_the_images_own_system(
+    tmp_path: Path, kind: str, axes: str
+) -> None:
+    transform, warning = TRANSFORMS[kind]
+    onward = {"type": "scale", "scale": [7, 7, 7], "input": {"name": "physical"}, "output": {"name": "other"}}
+    ome = version_6([between(transform)], axes, coordinateTransformations=[onward])
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", np.stack([PIXELS, PIXELS + 1]), 3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        info, (position,) = dataset.info, dataset.info.positions
+        assert (info.n_t, info.n_z) == (1, 2)
+        assert (info.z_step_um, info.pixel_size_y_um, info.pixel_size_x_um) == (2.0, 0.5, 0.25)
+        assert (position.z_um, position.y_um, position.x_um) == (1.0, 2.0, 3.0)
+        assert [text.partition("zarr.json: ")[2] for text in info.warnings] == ([warning] if warning else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [("0.6", True), ("0.6rc0", True), ("0.6.dev3", True), ("0.9.dev1", False), (7, False)],
+)
+def test_an_unknown_version_is_named(tmp_path: Path, version: object, known: bool) -> None:
+    ome = {**version_6([between({"type": "scale", "scale": [1, 1]})], "yx"), "version": version}
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        said = [text for text in dataset.info.warnings if "version" in text]
+        assert bool(said) != known
+        assert known or f"version {version!r} of OME-NGFF" in said[0]
+
+
+def test_dimensions_named_by_xarray_are_axes(tmp_path: Path) -> None:
+    write_array(
+        tmp_path / "x.zarr",
+        np.stack([PIXELS, PIXELS + 1]),
+        attributes={"_ARRAY_DIMENSIONS": ["time", "y", "x"]},
+    )
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert (dataset.info.n_t, dataset.info.warnings) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        ("time channel lat lon", "t c y x"),
+        ("time energy lat lon", "t z y x"),
+        ("scan time row column", "z t y x"),
+    ],
+)
+def test_dimensions_that_are_named_keep_their_meaning_where_those_of_the_plane_are_not(
+    tmp_path: Path, names: str, roles: str
+) -> None:
+    pixels = np.stack([[PIXELS + 2 * i + j for j in range(2)] for i in range(3)])
+    write_array(tmp_path / "x.zarr", pixels, 3, dimension_names=names.split())
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        (warning,) = dataset.info.warnings
+        assert f"axes are called '{names}'; assuming {roles}" in warning
+        outer = [role for role in roles.split() if role not in "yx"]
+        assert (dataset.plane(**dict(zip(outer, (2, 1), strict=True))) == pixels[2, 1]).all()
+
+
+def test_a_dimension_with_an_unknown_name_is_not_taken_for_another(tmp_path: Path) -> None:
+    pixels = np.stack([PIXELS, PIXELS + 1])
+    write_array(tmp_path / "x.zarr", pixels, 3, dimension_names=["angle", "y", "x"])
+    with pytest.raises(DatasetError, match="cannot show axis 'angle'"):
+        open_dataset(tmp_path / "x.zarr")
+    write_array(tmp_path / "y.zarr", pixels, 3, dimension_names=["dim_0", "dim_1", "dim_2"])
+    with open_dataset(tmp_path / "y.zarr") as dataset:
+        (warning,) = dataset.info.warnings
+        assert "axes are called 'dim_0 dim_1 dim_2'; assuming z y x" in warning
