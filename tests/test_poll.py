@@ -205,6 +205,12 @@ def test_with_nothing_to_do_it_polls_rarely_until_something_happens(qtbot):
         poll._on_timeout()
     poll.wake()
     assert poll.interval_ms == POLL_INTERVAL_MS
+    for _ in range(_IDLE_STEPS):
+        poll._on_timeout()
+    for says, interval in ((False, IDLE_INTERVAL_MS), (None, POLL_INTERVAL_MS)):
+        poll.post(lambda says=says: says)
+        poll._on_timeout()
+        assert poll.interval_ms == interval
 
 
 def test_for_a_moment_after_something_was_asked_for_it_polls_more_often(qtbot, monkeypatch):

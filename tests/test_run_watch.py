@@ -85,6 +85,23 @@ def test_planes_that_appear_on_disk_are_counted_and_none_is_read(watch):
         assert watch._bar.news is None
 
 
+def test_a_count_that_finds_nothing_new_lets_the_poll_rest(watch, monkeypatch):
+    news: list[object] = []
+    monkeypatch.setattr(watch, "_post", lambda function: news.append(function()))
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def counted_as(*wanted: bool) -> bool:
+            watch.step(session, may_grow=True)
+            return tuple(news[-len(wanted) :]) == wanted
+
+        wait_until(lambda: counted_as(True, False, False))
+        write(source, 5)
+        wait_until(lambda: news.count(True) == 2 and counted_as(False))
+
+
 def test_planes_of_a_folder_that_is_out_of_reach_are_not_counted(watch, tmp_path):
     """Most are not known then, and would count as those of a shard that is being written."""
     folder = tmp_path / "run"

@@ -34,8 +34,8 @@ LONGEST_INTERVAL_MS = 2000
 class Poll(QObject):
     """Calls `step` on the GUI thread every 16 ms, after the functions posted by other threads.
 
-    A step returns False if nothing has happened and nothing is expected: after two seconds of these it is
-    called seven times a second, until something happens, or somebody calls `wake`.
+    A step returns False if nothing has happened and nothing is expected, and so may a posted function: after
+    two seconds of these it is called seven times a second, until something happens, or somebody calls `wake`.
     A step that raises is retried with back-off until it succeeds: `failed(reason)` is emitted at every
     failure, `recovered` at the first success after it. `post` may be called from any thread, also when Qt has
     deleted this object; everything else is for the GUI thread.
@@ -48,7 +48,7 @@ class Poll(QObject):
         super().__init__(parent)
         self._step = step
         self._gui_thread = threading.get_ident()
-        self._mailbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._mailbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._failures = 0  # in a row
         self._idle = 0  # steps in a row in which nothing happened
         self._hurried_until = 0.0
@@ -71,7 +71,7 @@ class Poll(QObject):
         """The current interval between steps."""
         return int(self._timer.interval())
 
-    def post(self, function: Callable[[], None]) -> None:
+    def post(self, function: Callable[[], object]) -> None:
         """Have `function` called once on the GUI thread, soon. Any thread."""
         self._mailbox.put(function)
 
@@ -115,14 +115,9 @@ class Poll(QObject):
     def _on_timeout(self) -> None:
         self._polled = time.monotonic()
         self._is_turn_wanted = False
-        posted = self._posted()
-        for function in posted:
-            try:
-                function()
-            except Exception:  # the others must still be called
-                logger.exception("in a call posted by another thread")
+        has_happened = self._call_posted()
         try:
-            has_happened = self._step() is not False or bool(posted)
+            has_happened |= self._step() is not False
         except Exception as error:  # noqa: BLE001  told by `failed`; a timer that dies would end the viewer
             self._back_off(error)
         else:
@@ -142,7 +137,17 @@ class Poll(QObject):
         elif not self._failures:
             self._set_interval(self._awake_ms)
 
-    def _posted(self) -> list[Callable[[], None]]:
+    def _call_posted(self) -> bool:
+        """Call what was posted; returns whether any of it did something."""
+        has_happened = False
+        for function in self._posted():
+            try:
+                has_happened |= function() is not False
+            except Exception:  # the others must still be called
+                logger.exception("in a call posted by another thread")
+        return has_happened
+
+    def _posted(self) -> list[Callable[[], object]]:
         # removed first: functions posted meanwhile wait for the next step
         functions = []
         while True:

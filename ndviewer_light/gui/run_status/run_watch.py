@@ -43,7 +43,7 @@ class RunWatch:
     """
 
     def __init__(
-        self, bar: RunBar, background: Background, post: Callable[[Callable[[], None]], None]
+        self, bar: RunBar, background: Background, post: Callable[[Callable[[], object]], None]
     ) -> None:
         self._bar = bar
         self._background = background
@@ -115,18 +115,22 @@ class RunWatch:
             ended = time.monotonic()
             self._post(lambda: self._take(session, n, began, ended))
 
-    def _take(self, session: Session, n: int | None, began: float, ended: float) -> None:
-        if session is self._session:
-            self._is_counting = False
-            if n is not None:
-                self._counted_at = began
-            if n != self._counted:
-                self._new_at = began
-            if n is not None and self._is_believed(n):
-                self._counted = n
-            n_planes = self._progress.n_planes(session.dataset.info)
-            self._count_due = ended + wait_after(ended - began, n_planes, began - self._new_at)
-            self._count_earliest = ended + wait_after(ended - began, n_planes, 0.0)
+    def _take(self, session: Session, n: int | None, began: float, ended: float) -> bool:
+        """Take what was counted; returns whether that is news: while it is not, the poll may rest."""
+        if session is not self._session:
+            return False
+        is_news = n != self._counted
+        self._is_counting = False
+        if n is not None:
+            self._counted_at = began
+        if is_news:
+            self._new_at = began
+        if n is not None and self._is_believed(n):
+            self._counted = n
+        n_planes = self._progress.n_planes(session.dataset.info)
+        self._count_due = ended + wait_after(ended - began, n_planes, began - self._new_at)
+        self._count_earliest = ended + wait_after(ended - began, n_planes, 0.0)
+        return is_news
 
     def _is_believed(self, n: int) -> bool:
         """Whether so many planes are stored: a disk that was unplugged does not undo what was written.
