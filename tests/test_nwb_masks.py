@@ -389,11 +389,11 @@ def in_v3_with_dots(zarr: Any, folder: Path, records: np.ndarray) -> None:
     made[:] = records
     file = folder / "zarr.json"
     document = json.loads(file.read_text())
-    fields = [
-        {"name": name, "data_type": kind} for name, kind in document["data_type"]["configuration"]["fields"]
-    ]
-    document["data_type"] = {"name": "struct", "configuration": {"fields": fields}}
-    file.write_text(json.dumps(document))
+    if document["data_type"]["name"] != "struct":  # older versions of zarr-python name it otherwise
+        fields = document["data_type"]["configuration"]["fields"]
+        as_named = [{"name": name, "data_type": kind} for name, kind in fields]
+        document["data_type"] = {"name": "struct", "configuration": {"fields": as_named}}
+        file.write_text(json.dumps(document))
 
 
 def in_shards(zarr: Any, folder: Path, records: np.ndarray) -> None:
