@@ -442,7 +442,7 @@ def as_v3(group: Path) -> None:
 
 
 @needs_zarr_3
-@pytest.mark.filterwarnings("ignore:The data type:zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.filterwarnings("ignore:The data type")
 @pytest.mark.parametrize("write", [filtered, in_json, in_v3, in_v3_with_dots, in_shards])
 def test_lists_in_zarr_however_they_are_stored(lists: Path, write: Callable[..., None]) -> None:
     import zarr
