@@ -94,7 +94,7 @@ def test_what_cannot_be_believed_is_not(tmp_path: Path) -> None:
     assert opera_index(text[: len(text) // 2]).steps["z"] == pytest.approx(1.5)
     assert "z" not in opera_index(text.replace("1.5e-06", "9e-06")).steps
     assert not opera_index(text.replace("HOECHST 33342", "Alexa 488")).channels
-    assert opera_index("<html><body>no</body></html>") == ({}, {})
+    assert opera_index("<html><body>no</body></html>")[:2] == ({}, {})
     write(tmp_path / "x")
     (tmp_path / "x" / "Index.idx.xml").write_bytes(b"\xff\x00<Image>")
     with open_dataset(tmp_path / "x") as dataset:

@@ -9,36 +9,26 @@ from __future__ import annotations
 
 import html
 import re
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..model import Channel
-from .named_axes import SANE_STEP, clean, unit_of_length
+from .named_axes import clean, unit_of_length
+from .set_index import SetIndex, even_step, sane_steps, told_apart, wavelength
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 OPERA_INDEXES = ("Index.idx.xml", "Index.xml")
 
 _ENTRY = re.compile(r"<Entry ChannelID=\"([0-9]{1,6})\"[^>]*>(.*?)</Entry>", re.DOTALL)
 _IMAGE = re.compile(r"<Image\b[^>]*>(.*?)</Image>", re.DOTALL)
 _FACT = re.compile(r"<(\w{1,40})(?:\s+Unit=\"([^\"]{0,20})\")?\s*>([^<]{0,200})</\1>")
-_WAVELENGTHS_NM = (1.0, 20_000.0)
-_EVEN = 0.05
-"""By so much of a step steps may differ: stages do not stop just where they are told to, nor do clocks."""
 _COUNTED = ("Row", "Col", "FieldID", "ChannelID", "PlaneID", "TimepointID")
 
 _Facts = dict[str, tuple[str, str]]  # text and unit, by the name of an element
 
 
-class OperaIndex(NamedTuple):
-    """What an index says: the channels by their numbers in the names of files, and steps in µm and s."""
-
-    channels: Mapping[str, Channel]
-    steps: Mapping[str, float]
-
-
-def opera_index(text: str) -> OperaIndex:
+def opera_index(text: str) -> SetIndex:
     """What an index, or its beginning, says; nothing where it says nothing that can be believed."""
     facts_of: dict[str, _Facts] = {}
     for number, inside in _ENTRY.findall(text):
@@ -49,16 +39,13 @@ def opera_index(text: str) -> OperaIndex:
         if number.isdecimal():
             facts_of.setdefault(str(int(number)), {}).update(image)
     channels = {number: channel for number, facts in facts_of.items() if (channel := _channel(facts))}
-    if len({channel.name for channel in channels.values()}) < len(channels):
-        channels = {}  # names that do not tell them apart are none
     found = {
         "y": _um(next(iter(facts_of.values()), {}), "ImageResolutionY"),
         "x": _um(next(iter(facts_of.values()), {}), "ImageResolutionX"),
         "z": _step(images, "PlaneID", lambda facts: _um(facts, "PositionZ")),
         "t": _step(images, "TimepointID", lambda facts: _number(facts, "MeasurementTimeOffset")),
     }
-    sane = {axis: step for axis, step in found.items() if step and SANE_STEP[0] < step < SANE_STEP[1]}
-    return OperaIndex(channels, sane)
+    return SetIndex(told_apart(channels), sane_steps(found))
 
 
 def _facts(inside: str) -> _Facts:
@@ -70,14 +57,9 @@ def _channel(facts: _Facts) -> Channel | None:
     if not name:
         return None
     excitation, emission = (
-        nm if (nm := _number(facts, f"Main{light}Wavelength")) and _is_wavelength(nm) else None
-        for light in ("Excitation", "Emission")
+        wavelength(_number(facts, f"Main{light}Wavelength")) for light in ("Excitation", "Emission")
     )
     return Channel(name, "", excitation_nm=excitation, emission_nm=emission)
-
-
-def _is_wavelength(nm: float) -> bool:
-    return _WAVELENGTHS_NM[0] < nm < _WAVELENGTHS_NM[1]
 
 
 def _number(facts: _Facts, name: str) -> float | None:
@@ -104,7 +86,4 @@ def _step(images: Iterable[_Facts], counted: str, place: Callable[[_Facts], floa
         number, at = facts.get(counted, ("", ""))[0], place(facts)
         if own == same and number.isdecimal() and at is not None:
             places[int(number)] = at
-    steps = [(places[b] - places[a]) / (b - a) for a, b in pairwise(sorted(places))]
-    if not steps or max(steps) - min(steps) > abs(steps[0]) * _EVEN:
-        return None
-    return abs(sum(steps) / len(steps))
+    return even_step(places)

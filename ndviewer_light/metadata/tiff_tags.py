@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .metamorph import metaseries_steps
 from .squid import is_plausible_pixel_size_um
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def _from_description(tags: TiffTags) -> float | None:
 def page_steps(tags: TiffTags) -> dict[str, float | None]:
     """µm per pixel along y and x, each None if missing or implausible."""
     try:
+        text = tags.valueof("ImageDescription", default="")
+        if isinstance(text, str) and (steps := metaseries_steps(text)) is not None:
+            return steps  # its tags of resolution are of the screen
         said = _from_description(tags)
         return {axis: said or _from_resolution(tags, axis) for axis in "yx"}
     except (ArithmeticError, TypeError, ValueError):

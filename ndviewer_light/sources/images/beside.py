@@ -1,7 +1,7 @@
 """What is written beside separate images, with channels, steps and times.
 
-That is Micro-Manager's ``metadata.txt``, and the index of Opera Phenix and Operetta. On servers also where
-fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
+That is Micro-Manager's ``metadata.txt``, and the indexes of Opera Phenix, Operetta and CellVoyager. On
+servers also where fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
 """
 
 from __future__ import annotations
@@ -11,31 +11,35 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
+from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, cellvoyager_index, settings_file
 from ...metadata.micromanager import summary_channels, summary_steps
 from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
 from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
 from ...model import natural_key
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ...storage.file_versions import version_of
 from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
+from .indexed_sets import index_text, is_own_index
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ...metadata.opera_index import OperaIndex
+    from ...metadata.set_index import SetIndex
     from ...model import Channel
     from ...storage.local_files import LinkGuard
     from ..source import StorageOptions
 
 METADATA_TEXT = "metadata.txt"
-READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *OPERA_INDEXES)
-"""What is read of the files beside images."""
-_MOST_OF_INDEX = 4 * 1024**2
-"""Of a long index the beginning tells what all images have in common."""
+_READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *OPERA_INDEXES, RECORDS, DETAILS)
+
+
+def is_read_beside(name: str) -> bool:
+    """Whether a file is one of those beside images that are read."""
+    return name in _READ_BESIDE or name.lower().endswith(SETTINGS_END) or is_own_index(name)
 
 
 class SaidBeside(NamedTuple):
@@ -56,14 +60,22 @@ class Beside:
     """The files beside the images of a dataset, and how they are read. Any thread."""
 
     def __init__(
-        self, links: LinkGuard | None, options: StorageOptions = None, there: Collection[str] = ()
+        self,
+        links: LinkGuard | None,
+        options: StorageOptions = None,
+        there: Collection[str] = (),
+        said: SetIndex | None = None,
     ) -> None:
-        """`links` checks local files; `there` are the URLs of those that a server lists."""
+        """`links` checks local files; `there` are the URLs of those that a server lists.
+
+        `said` is what one index says of all images.
+        """
+        self._given = said
         self._links = links
         self._options = access_options(options)
         self._there = frozenset(there)
         self._fetched: dict[str, dict[str, Any]] = {}  # by URL
-        self._indexes: dict[str, OperaIndex | None] = {}  # by folder
+        self._indexes: dict[str, SetIndex | None] = {}  # by folder
 
     def said(self, path: str) -> dict[str, Any] | None:
         """What is in the folder of an image; None if nothing is, or nothing that can be read."""
@@ -78,8 +90,10 @@ class Beside:
         except DatasetError:
             return None
 
-    def index(self, path: str) -> OperaIndex | None:
-        """What Opera's index in the folder of an image says; None if there is none that can be read."""
+    def index(self, path: str) -> SetIndex | None:
+        """What the index of an image says, or that in its folder; None if there is none that can be read."""
+        if self._given is not None:
+            return self._given
         folder = path.rpartition("/" if is_url(path) else os.sep)[0]
         if folder not in self._indexes:
             if len(self._indexes) >= _MOST_FOLDERS:
@@ -87,23 +101,26 @@ class Beside:
             self._indexes[folder] = self._index_in(folder)
         return self._indexes[folder]
 
-    def _index_in(self, folder: str) -> OperaIndex | None:
+    def _index_in(self, folder: str) -> SetIndex | None:
         for name in OPERA_INDEXES:
-            index = f"{folder}/{name}" if is_url(folder) else os.path.join(folder, name)
-            if index not in self._there if is_url(index) else not os.path.isfile(index):
-                continue
-            try:
-                if self._links is not None and not is_url(index):
-                    self._links.check([index])
-                file = open_bytes(index, self._options)
-                try:
-                    text = file.read(0, min(file.size, _MOST_OF_INDEX))
-                finally:
-                    file.close()
-            except DatasetError:
-                continue
-            return opera_index(text.decode("utf-8", "replace"))
-        return None
+            if (text := self._text(folder, name)) is not None:
+                return opera_index(text)
+        records, details = self._text(folder, RECORDS), self._text(folder, DETAILS)
+        if records is None and details is None:
+            return None
+        settings = settings_file(details or "")
+        said = settings and self._text(folder, settings)
+        return cellvoyager_index(records or "", details or "", said or "")
+
+    def _text(self, folder: str, name: str) -> str | None:
+        """The beginning of a file in a folder; None if it is not there, or cannot be read."""
+        if is_url(folder):
+            urls = (url for url in self._there if url.rpartition("/")[0] == folder and name_of(url) == name)
+            path = next(urls, "")
+        else:
+            path = os.path.join(folder, name)
+        is_there = path != "" and (is_url(path) or os.path.isfile(path))
+        return index_text(path, self._options, self._links) if is_there else None
 
     def coordinates(self) -> Coordinates:
         """Where Squid's fields are on the stage, by a file that the server lists; never raises.

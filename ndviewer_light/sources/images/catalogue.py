@@ -17,6 +17,8 @@ from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ...metadata.set_index import SetIndex
+
     StageUm = tuple[float | None, float | None, float | None]  # x, y, z
 
 _T = TypeVar("_T")
@@ -81,11 +83,16 @@ class FileCatalogue:
         self,
         pattern: str = "",
         stage: Mapping[tuple[str, int], StageUm] | None = None,
+        said: SetIndex | None = None,
     ) -> None:
         """`pattern` is that of the names: what it has before the number of a field is a part of the field's
         name, "Pos0". `stage` is where fields are on the stage in µm (x, y, z), by region and number.
+        `said` is what an index says of fields and channels.
         """
         self._stage = stage or {}
+        self._said = said.places if said is not None else {}
+        self._names = {(place.region, place.fov): place.name for place in self._said.values()}
+        known = {channel: i for i, channel in enumerate(said.channels if said is not None else ())}
         marked = _FIELD_MARK.search(pattern)
         self._mark = marked[1] if marked else ""
         self.files: dict[PlaneKey, str] = {}
@@ -94,7 +101,7 @@ class FileCatalogue:
         self._places = _ValuesAlong[_FieldKey](
             _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
         )
-        self._channels = _ValuesAlong[str](("c",), _order)
+        self._channels = _ValuesAlong[str](("c",), lambda name: (known.get(name, len(known)), _order(name)))
         self._z = _ValuesAlong[str](("z",), _order)
         self._positions: tuple[Position, ...] = ()
         self._plates: set[str] = set()
@@ -145,7 +152,7 @@ class FileCatalogue:
         self._times.extend((_time(fields), spelt) for fields, spelt, _ in entries)
         self._z.extend((fields.get("z", "0"), spelt) for fields, spelt, _ in entries)
         self._channels.extend((fields.get("c", ""), spelt) for fields, spelt, _ in entries)
-        at = [_place(fields) for fields, _, _ in entries]
+        at = [self._said_of(_place(fields)) for fields, _, _ in entries]
         self._places.extend((place, spelt) for place, (_, spelt, _) in zip(at, entries, strict=True))
         if len(self.places) > MAX_POSITIONS or len(self.channels) > MAX_CHANNELS:
             raise LimitExceededError(
@@ -185,8 +192,15 @@ class FileCatalogue:
             )
         return self._positions
 
+    def _said_of(self, at: _FieldKey) -> _FieldKey:
+        """Where a field is that names only number, by what an index says of it."""
+        said = self._said.get(at.fov) if self._said and not (at.region or at.plate) else None
+        return at if said is None else _FieldKey("", said.region, said.fov)
+
     def _name_of(self, at: _FieldKey) -> str:
-        """The name of a position as it is written, where names have no wells or regions."""
+        """The name of a position as an index has it, or as it is written, where names have no wells."""
+        if not at.plate and (name := self._names.get((at.region, at.fov))):
+            return name
         written = self._places.spelt[self._places.index[at]].get("fov", "")
         return f"{self._mark}{written}" if self._mark and written and not (at.region or at.plate) else ""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from ...metadata.set_index import SetIndex
     from ...metadata.tiff_layout import TiffImage
     from ...model import Channel, Region
     from ...storage.bytes import Bytes
@@ -75,11 +76,15 @@ class ImageFiles:
     """The files of a dataset; any thread. Colour images are kept decoded, for all of their channels."""
 
     def __init__(
-        self, options: Mapping[str, str], links: LinkGuard | None = None, beside: Collection[str] = ()
+        self,
+        options: Mapping[str, str],
+        links: LinkGuard | None = None,
+        beside: Collection[str] = (),
+        said: SetIndex | None = None,
     ) -> None:
-        """`links` checks local files before they are opened; `beside` see `Beside`."""
+        """`links` checks local files before they are opened; `beside` and `said` see `Beside`."""
         self._files = TiffFiles(options, links)
-        self.beside = Beside(links, options, beside)
+        self.beside = Beside(links, options, beside, said)
         """What is written beside them."""
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
         self.n_planes: dict[str, int] = {}

@@ -52,7 +52,7 @@ def opened_info(
         z_step_um=sample.steps.get("z"),
         time_step_s=found.time_step_s or sample.steps.get("t"),
         n_levels=sample.n_levels,
-        name=os.path.basename(presentable(path).rstrip("/" + os.sep)) or presentable(path),
+        name=listing.title or os.path.basename(presentable(path).rstrip("/" + os.sep)) or presentable(path),
         warnings=warnings_of(listing, found, sample),
         times=found.numbers,
         interpretations=listing.others,

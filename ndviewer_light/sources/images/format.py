@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...metadata.opera_index import OPERA_INDEXES
 from ...storage.bytes import check_address, is_url
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.pictures import begins_like_a_picture
 from ...storage.offered import beginning_offered
 from ..format import Format
+from .indexed_sets import is_index
 from .listing import PATTERN, holds_images, is_image
 from .patterns import is_pattern
 
@@ -30,7 +30,7 @@ class ImagesFormat(Format):
         """Whether `path` is an image file, a pattern, or a folder with images in or below it."""
         if is_url(path) or is_pattern(path):
             return is_image(path)
-        if os.path.basename(path) in OPERA_INDEXES:
+        if is_index(path) and not os.path.isdir(path):
             return holds_images(os.path.dirname(path))
         return holds_images(path) if os.path.isdir(path) else is_image(path)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...metadata.opera_index import OPERA_INDEXES
 from ...storage.bytes import check_address, is_url
 from ...storage.local_files import LinkGuard
 from .file_reader import ImageFiles
+from .indexed_sets import is_index, listed_with_index
 from .listing import PATTERN, listed
 from .on_server import listed_at_url
 from .patterns import is_pattern
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class FoundImages(NamedTuple):
     """What there is at a path, and the reader of its files, for whoever opens it to close.
 
-    `by_user`: the pattern of the names was given, rather than found. `folder` is the one of a URL. `first` is
-    the name of the file at whose position a view begins.
+    `by_user`: the pattern of the names was given, by a person or an index, rather than found.
+    `folder` is the one of a URL. `first` is the name of the file at whose position a view begins.
     """
 
     path: str
@@ -32,11 +32,6 @@ class FoundImages(NamedTuple):
     by_user: bool = False
     folder: FolderOnServer | None = None
     first: str = ""
-
-
-def is_index(path: str) -> bool:
-    """Whether a local path is the index of the images beside it."""
-    return not is_url(path) and os.path.basename(path) in OPERA_INDEXES
 
 
 def found_images(
@@ -54,15 +49,17 @@ def found_images(
     options = dict(options or {})
     pattern = options.pop(PATTERN, "")
     path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
-    if is_index(path):
-        path = os.path.dirname(path)
+    index = path if is_index(path) and not os.path.isdir(path) else ""
+    path = os.path.dirname(path) if index else path
     if is_url(path):
         check_address(path)
         listing = listed_at_url(path, pattern, options, folder)
     else:
-        listing = known or listed(path, pattern)
+        given = bool(pattern) or is_pattern(path)
+        listing = known or (listed(path, pattern) if given else listed_with_index(index or path, options))
     links = None
     if not is_url(listing.root):
         links = LinkGuard([listing.root], named=path, options=options)
-    files = ImageFiles(options, links, listing.beside)
-    return FoundImages(path, listing, files, bool(pattern) or is_pattern(path), folder, first)
+    files = ImageFiles(options, links, listing.beside, listing.said)
+    by_user = bool(pattern) or is_pattern(path) or bool(listing.title)
+    return FoundImages(path, listing, files, by_user, folder, first)

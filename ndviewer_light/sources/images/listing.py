@@ -22,6 +22,7 @@ from .patterns import MAX_FILES, Pattern, is_pattern
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ...metadata.set_index import SetIndex
     from .name_layouts import Layout, Understanding
 
     Fields = dict[str, str]
@@ -49,7 +50,8 @@ class Listing(NamedTuple):
     `pattern` is "" if files were only sorted, each a time point. `evidence` supports this
     interpretation of the names, and lists alternatives; `others` are those that are nearly as likely.
     `beside` are the URLs of files that describe images, as far as a server lists them. `convention` is whose
-    names they are, "" if nobody's that is known or that is not certain.
+    names they are, "" if nobody's that is known or that is not certain. `said` is what an index of the set
+    says, which has its own name then, `title`.
     """
 
     root: str
@@ -60,6 +62,8 @@ class Listing(NamedTuple):
     others: tuple[Interpretation, ...] = ()
     beside: tuple[str, ...] = ()
     convention: str = ""
+    said: SetIndex | None = None
+    title: str = ""
 
 
 def is_image(path: str) -> bool:
@@ -169,11 +173,11 @@ def listing_of(root: str, folder: str, names: list[str], warnings: list[str]) ->
         raise DatasetNotFoundError(f"{folder} contains no images: expected {', '.join(IMAGE_ENDS)}")
     if others:
         kinds = f"{len(others)} images of other types" if len(others) > 1 else "an image of another type"
-        warnings.append(f"{folder} also contains {kinds}, not shown: {_said(others)}")
+        warnings.append(f"{folder} also contains {kinds}, not shown: {names_said(others)}")
     kept, thumbnails = _without_thumbnails(kept)
     if thumbnails:
         small = f"{len(thumbnails)} thumbnails" if len(thumbnails) > 1 else "a thumbnail"
-        warnings.append(f"{folder} also contains {small}, not shown: {_said(thumbnails)}")
+        warnings.append(f"{folder} also contains {small}, not shown: {names_said(thumbnails)}")
     return _understood(root, sorted(kept), warnings)
 
 
@@ -228,7 +232,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     if layout.left_out:
         warnings.append(
             f"{where} also contains what is named differently from the others, not shown: "
-            f"{_said(layout.left_out)}"
+            f"{names_said(layout.left_out)}"
         )
     n_planes = math.prod(layout.sizes.values())
     if n_planes > 2 * len(files):
@@ -330,7 +334,8 @@ def stem_of(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def _said(names: list[str] | tuple[str, ...]) -> str:
+def names_said(names: list[str] | tuple[str, ...]) -> str:
+    """Some of many names, in a message."""
     few = ", ".join(map(repr, names[:_MAX_SAID]))
     more = f" and {len(names) - _MAX_SAID} more" if len(names) > _MAX_SAID else ""
     return f"{few}{more}"

@@ -9,10 +9,13 @@ import os
 from typing import TYPE_CHECKING
 
 from ...errors import LimitExceededError
+from ...metadata.metamorph import HTD_END, htd_index
 from ...model import natural_sorted
+from ...storage.offered import access_options
 from ...storage.trees.folder_on_server import folder_on_server
-from .beside import READ_BESIDE
+from .beside import is_read_beside
 from .growth import Grown
+from .indexed_sets import index_text, is_own_index, listed_by_nd
 from .listing import (
     MAX_BELOW,
     MAX_DEPTH,
@@ -57,7 +60,7 @@ def listed_at_url(
         return _named_by(pattern, root)
     if pattern or folder is not None:
         folder = folder or folder_on_server(root, options)
-        found = None if folder is None else listed_on_server(folder, pattern)
+        found = None if folder is None else listed_on_server(folder, pattern, options)
         return found or _named_by(pattern, root)  # which says what it needs where nothing is listed
     return file_alone(url, "/")
 
@@ -76,7 +79,9 @@ def _named_by(pattern: str, root: str) -> Listing:
     return Listing(root.rstrip("/") + "/", files, pattern)
 
 
-def listed_on_server(folder: FolderOnServer, pattern: str = "") -> Listing | None:
+def listed_on_server(
+    folder: FolderOnServer, pattern: str = "", options: StorageOptions = None
+) -> Listing | None:
     """The images in a folder and its subfolders; None if there are none. Blocks on the network.
 
     Raises `DatasetNotFoundError` if none of them matches a pattern that was given, `LimitExceededError` for
@@ -89,12 +94,33 @@ def listed_on_server(folder: FolderOnServer, pattern: str = "") -> Listing | Non
     if not names:
         return None
     if given is None:
-        found = listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
+        found = _by_index(folder, names, beside, warnings, options)
     else:
         found = Listing(folder.shown, matching(given, names, folder.shown), pattern, tuple(warnings))
     files = tuple((fields, folder.end_of_address(name)) for fields, name in found.files)
     urls = tuple(folder.address + folder.end_of_address(name) for name in beside)
     return found._replace(root=folder.address, files=files, beside=urls)
+
+
+def _by_index(
+    folder: FolderOnServer,
+    names: list[str],
+    beside: list[str],
+    warnings: list[str],
+    options: StorageOptions,
+) -> Listing:
+    """What the images are by the one index of a set in the folder; else by their names."""
+    found: Listing | None = None
+    indexes = [name for name in beside if "/" not in name and is_own_index(name)]
+    if len(indexes) != 1:
+        return listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
+    url = folder.address + folder.end_of_address(indexes[0])
+    text = index_text(url, access_options(options)) or ""
+    is_htd = indexes[0].lower().endswith(HTD_END)
+    if not is_htd:
+        found = listed_by_nd(folder.shown, [name for name in names if "/" not in name], indexes[0], text)
+    found = found or listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
+    return found._replace(said=htd_index(text)) if is_htd else found
 
 
 def grown_on_server(folder: FolderOnServer, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
@@ -175,7 +201,7 @@ def _names_below(
                     f"{folder.shown}{inside} contains more files than can be listed: some are shown"
                 )
             names += [inside + name for name in found.files if is_wanted(name) and is_image(name)]
-            beside += [inside + name for name in READ_BESIDE if name in found.files]
+            beside += [inside + name for name in found.files if is_read_beside(name)]
             inner += [f"{inside}{name}/" for name in natural_sorted(found.folders) if is_wanted_folder(name)]
         if len(names) > MAX_BELOW:
             raise LimitExceededError(f"{folder.shown} contains more than {MAX_BELOW} images")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError
 from .conventions import PARTS, SQUIDS
 from .found_images import found_images
+from .indexed_sets import indexes_in, listed_with_index, nd_of, with_index
 from .listing import is_image, listed
 from .name_layouts import follows_a_convention
 
@@ -32,6 +33,8 @@ def found_set_of(path: str, options: StorageOptions = None) -> FoundImages | Non
         if not last or PARTS.fullmatch(last) is None:
             break
         folder, name = above, f"{last}/{name}"
+    if (found := _of_own_index(os.path.abspath(path), options)) is not None:
+        return found
     if not follows_a_convention(os.path.splitext(name)[0]):
         return None
     try:
@@ -40,4 +43,24 @@ def found_set_of(path: str, options: StorageOptions = None) -> FoundImages | Non
         return None
     is_part = any(each == name for _, each in listing.files)
     is_set = is_part and len(listing.files) > 1 and listing.convention not in ("", SQUIDS)
-    return found_images(folder, options, known=listing, first=name) if is_set else None
+    if not is_set:
+        return None
+    indexed = with_index(folder, indexes_in(folder), options, known=listing)
+    known = indexed if any(each == name for _, each in indexed.files) else listing
+    return found_images(folder, options, known=known, first=name)
+
+
+def _of_own_index(path: str, options: StorageOptions) -> FoundImages | None:
+    """The set of an ``.nd`` beside a local file that lists it; None if there is none."""
+    index = nd_of(path)
+    if index is None:
+        return None
+    try:
+        listing = listed_with_index(index, options)
+    except DatasetError:
+        return None
+    name = os.path.basename(path)
+    is_part = (
+        listing.said is not None and len(listing.files) > 1 and any(each == name for _, each in listing.files)
+    )
+    return found_images(os.path.dirname(path), options, known=listing, first=name) if is_part else None

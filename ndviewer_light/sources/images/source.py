@@ -83,7 +83,7 @@ class ImagesSource(Source):
         stage = files.beside.coordinates()
         if stage.warning:
             listing = self._listing = listing._replace(warnings=(*listing.warnings, stage.warning))
-        self._catalogue = FileCatalogue(listing.pattern, stage.by_fov)
+        self._catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said)
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._there = FilesThere(listing.root, lambda: list(self._catalogue.files.values()))

@@ -1,0 +1,190 @@
+"""Sets of images of which an index beside them says what they are: MetaMorph's ``.nd``, MetaXpress' ``.HTD``.
+
+An ``.nd`` tells the names of its files; of the others, names are understood as without an index, which then
+says the rest (`beside` reads those that are called alike in every folder).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError
+from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END
+from ...metadata.metamorph import HTD_END, ND_END, htd_index, nd_index
+from ...metadata.opera_index import OPERA_INDEXES
+from ...model import natural_sorted
+from ...storage.bytes import is_url
+from ...storage.local_files import LinkGuard
+from ...storage.open_bytes import open_bytes
+from ...storage.printable import brief
+from .listing import Listing, is_image, is_thumbnail, listed, listing_of, names_said, stem_of
+from .patterns import Pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..source import StorageOptions
+
+_CALLED_ALIKE = (*OPERA_INDEXES, RECORDS, DETAILS)
+_ENDS = (ND_END, HTD_END, SETTINGS_END, ".wpi")
+MOST_OF_INDEX = 4 * 1024**2
+"""Of a long index the beginning tells what all images have in common."""
+_MAX_NAMED = 5
+
+
+def is_index(path: str) -> bool:
+    """Whether a local path is called like the index of the images beside it."""
+    name = os.path.basename(path)
+    return not is_url(path) and (name in _CALLED_ALIKE or name.lower().endswith(_ENDS))
+
+
+def is_own_index(name: str) -> bool:
+    """Whether a file is called like an index that is of the set of its own name."""
+    return name.lower().endswith((ND_END, HTD_END))
+
+
+def index_text(path: str, options: StorageOptions = None, links: LinkGuard | None = None) -> str | None:
+    """The beginning of an index, a path or URL; None if it cannot be read. `links` checks local files."""
+    try:
+        if links is not None and not is_url(path):
+            links.check([path])
+        file = open_bytes(path, options)
+        try:
+            return file.read(0, min(file.size, MOST_OF_INDEX)).decode("utf-8", "replace")
+        finally:
+            file.close()
+    except DatasetError:
+        return None
+
+
+def listed_with_index(path: str, options: StorageOptions = None) -> Listing:
+    """The images at a local path, which may be their index, a folder with one, or a file alone.
+
+    Blocks on disk. Raises `DatasetNotFoundError` if there are none.
+    """
+    index = path if is_index(path) and not os.path.isdir(path) else ""
+    folder = os.path.dirname(os.path.abspath(path)) if index else path
+    if not os.path.isdir(folder):
+        return listed(folder)
+    if index and not is_own_index(index):
+        return listed(folder)
+    return with_index(folder, [index] if index else indexes_in(folder), options, is_named=bool(index))
+
+
+def with_index(
+    folder: str,
+    indexes: Sequence[str],
+    options: StorageOptions = None,
+    *,
+    is_named: bool = False,
+    known: Listing | None = None,
+) -> Listing:
+    """The images in a folder by the one index there is of them; by their names if there are several, or none.
+
+    `is_named`: the user has named the index, which need not be of most of the images. `known`: what they are
+    by their names, if that is known. Raises a `DatasetError`.
+    """
+    links = LinkGuard([os.path.abspath(folder)], named=indexes[0] if is_named else None, options=options)
+
+    def by_names() -> Listing:
+        return listed(folder) if known is None else known
+
+    if len(indexes) != 1:
+        return _with_choice(by_names(), indexes)
+    (index,) = indexes
+    text = index_text(index, None, links) or ""
+    if index.lower().endswith(HTD_END):
+        own = _of_plate(folder, stem_of(os.path.basename(index))) if is_named else None
+        return (own or by_names())._replace(said=htd_index(text))
+    root = os.path.abspath(folder) + os.sep
+    found = listed_by_nd(root, os.listdir(folder), index, text, is_named=is_named)
+    return found or by_names()
+
+
+def listed_by_nd(
+    root: str, names: Iterable[str], index: str, text: str, *, is_named: bool = False
+) -> Listing | None:
+    """The files of an ``.nd`` among the `names` in its folder; None if there are none.
+
+    Nor are they where another way to name them explains more, unless the user `is_named` it.
+    """
+    images = sorted(name for name in names if is_image(name) and not name.startswith("."))
+    title = os.path.basename(index)
+    said = nd_index(text, stem_of(title), images)
+    if not said.pattern:
+        return None
+    pattern = Pattern(said.pattern)
+    files = tuple((fields, name) for name in images if (fields := pattern.read(stem_of(name))) is not None)
+    files = _of_one_ending(files)
+    if not files or (not is_named and 2 * len(files) < len(images)):
+        return None
+    of_set = {name for _, name in files}
+    others = [name for name in images if name not in of_set and not is_thumbnail(name)]
+    warnings = []
+    if others and not is_named:
+        warnings.append(
+            f"{root.rstrip(os.sep + '/')} also contains what is not of {title}, not shown: "
+            f"{names_said(others)}"
+        )
+    evidence = f"MetaMorph: {brief(title)} names its files {said.pattern!r}: {len(files)} of {len(images)}"
+    return Listing(
+        root,
+        files,
+        said.pattern,
+        tuple(warnings),
+        (evidence,),
+        convention="MetaMorph",
+        said=said,
+        title=title,
+    )
+
+
+def nd_of(path: str) -> str | None:
+    """The ``.nd`` whose file a local image may be, by their names; None if there is none."""
+    folder, name = os.path.split(path)
+    stem = stem_of(name)
+    ends = [i for i, letter in enumerate(stem) if letter == "_"][-_MAX_NAMED:]
+    for end in (len(stem), *reversed(ends)):
+        for ending in (ND_END, ND_END.upper()):
+            index = os.path.join(folder, stem[:end] + ending)
+            if os.path.isfile(index):
+                return index
+    return None
+
+
+def indexes_in(folder: str) -> list[str]:
+    """The paths of the indexes of single sets in a local folder."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if is_own_index(entry.name) and entry.is_file()]
+    except (OSError, ValueError):
+        return []
+    return natural_sorted(found)
+
+
+def _with_choice(found: Listing, indexes: Sequence[str]) -> Listing:
+    if not indexes:
+        return found
+    names = names_said([os.path.basename(index) for index in indexes])
+    root = found.root.rstrip(os.sep)
+    said = f"{root} contains several sets: open one of their indexes to see it alone: {names}"
+    return found._replace(warnings=(*found.warnings, said))
+
+
+def _of_plate(folder: str, plate: str) -> Listing | None:
+    """The images whose names begin with that of a plate; None if there are none, or only such."""
+    found = listed(folder)
+    begins = f"{plate}_".lower()
+    names = [name for _, name in found.files]
+    own = [name for name in names if name.rpartition("/")[2].lower().startswith(begins)]
+    if not own or len(own) == len(names):
+        return None
+    return listing_of(found.root, folder, own, [])
+
+
+def _of_one_ending(files: Sequence[tuple[dict[str, str], str]]) -> tuple[tuple[dict[str, str], str], ...]:
+    """Of files that are there with several endings, the one ending of most."""
+    ends = [os.path.splitext(name)[1].lower() for _, name in files]
+    usual = max(set(ends), key=lambda end: (ends.count(end), end)) if ends else ""
+    return tuple(file for file, end in zip(files, ends, strict=True) if end == usual)
