@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import cmap
@@ -232,6 +233,30 @@ def test_of_planes_too_large_to_be_read_at_once_an_overview_is_written_and_said(
     said = rendered(capsys, path, "--z", 1, "-o", tmp_path / "a.tif")
     assert said.err == "ndviewer-light render: an overview of 100,000 × 90,000 pixels, which are too many\n"
     assert tifffile.imread(tmp_path / "a.tif").max() == 201
+
+
+def test_a_small_picture_of_a_large_plane_takes_little_memory(capsys, tmp_path):
+    path = tmp_path / "i.h5"
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("a", (9000, 9000), "u1", chunks=(1000, 1000))
+        made[3000:6000] = np.linspace(50, 200, 9000)  # brighter from left to right
+    tracemalloc.start()
+    try:
+        rendered(capsys, path, "--contrast", "0:255", "--size", 300, "-o", tmp_path / "a.png")
+        assert tracemalloc.get_traced_memory()[1] < 3 * 81_000_000  # in colour
+    finally:
+        tracemalloc.stop()
+    pixels = picture_in(tmp_path / "a.png")
+    assert pixels.shape == (300, 300, 3)
+    assert not pixels[:98].any()
+    np.testing.assert_allclose(pixels[150, :, 0], np.linspace(50, 200, 300), atol=2)
+
+
+def test_a_large_picture_has_every_row(capsys, tmp_path):
+    every = np.random.default_rng(1).integers(0, 255, (2500, 4000), np.uint8)  # more than is added up at once
+    tifffile.imwrite(tmp_path / "i.tif", every)
+    rendered(capsys, tmp_path / "i.tif", "--contrast", "0:255", "-o", tmp_path / "a.png")
+    np.testing.assert_allclose(picture_in(tmp_path / "a.png")[..., 1], every, atol=1)
 
 
 def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):

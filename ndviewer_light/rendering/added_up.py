@@ -25,6 +25,8 @@ _TABLE = 1024
 """Colours in the table of a colour map, as vispy makes it."""
 _SHADES = 2**16
 """Places on a colour map that are told apart, between the colours of its table as well."""
+_BAND_PIXELS = 4 * 1024**2
+"""Added up at a time."""
 _Stops = tuple[bytes, bytes]
 """Of a colour map: places from 0 to 1, and their colours (n, 4)."""
 _TABLED = (np.dtype(np.uint8), np.dtype(np.uint16))
@@ -45,10 +47,15 @@ class Layer(NamedTuple):
 
 def composite(layers: Iterable[Layer], height: int, width: int) -> np.ndarray:
     """Return the picture of all layers, each `height` × `width`: (Y, X, 3) uint8. NaN is drawn as nothing."""
-    total = np.zeros((height, width), np.uint64)
-    for layer in layers:
-        total += _colored(layer, layer.pixels)
-    picture: np.ndarray = _channels(total)[..., [_RED, _GREEN, _BLUE]]
+    layers = list(layers)
+    picture = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // max(width, 1))  # sums take eight times as much memory as the pixels
+    for top in range(0, height, rows):
+        band = picture[top : top + rows]
+        total = np.zeros(band.shape[:2], np.uint64)
+        for layer in layers:
+            total += _colored(layer, layer.pixels[top : top + rows], layer.pixels.size)
+        band[...] = _channels(total)[..., [_RED, _GREEN, _BLUE]]
     return picture
 
 
@@ -143,7 +150,7 @@ def _channels(total: np.ndarray) -> np.ndarray:
 def _drawn(layer: Layer) -> np.ndarray:
     """The colours of a layer (Y, X), 8 bits for each of blue, green, red and 255 in 32."""
     pixels, stops = layer.pixels, _stops(layer.colormap)
-    if _is_worth_a_table(pixels):
+    if _is_worth_a_table(pixels.dtype, pixels.size):
         return _drawn_table(pixels.dtype, layer.limits, stops, layer.gamma).take(pixels)
     return _drawn_shades(stops).take(_places(pixels, layer.limits, layer.gamma))
 
@@ -164,13 +171,13 @@ def _as_drawn(colors: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def _is_worth_a_table(pixels: np.ndarray) -> bool:
-    return pixels.dtype in _TABLED and pixels.size > 2 ** (8 * pixels.dtype.itemsize - 1)
+def _is_worth_a_table(dtype: np.dtype, n: int) -> bool:
+    return dtype in _TABLED and n > 2 ** (8 * dtype.itemsize - 1)
 
 
-def _colored(layer: Layer, pixels: np.ndarray) -> np.ndarray:
-    """The colours of pixels of a layer (Y, X), in lanes."""
-    if _is_worth_a_table(pixels):
+def _colored(layer: Layer, pixels: np.ndarray, n: int = 0) -> np.ndarray:
+    """The colours of pixels of a layer (Y, X), in lanes; `n` pixels in all, if these are not all."""
+    if _is_worth_a_table(pixels.dtype, n or pixels.size):
         table = _table(pixels.dtype, layer.limits, _stops(layer.colormap), layer.gamma)
         return table.take(pixels)
     return _shades(_stops(layer.colormap)).take(_places(pixels, layer.limits, layer.gamma))

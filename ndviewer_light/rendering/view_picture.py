@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..engine.overview import OVERVIEW
+from ..engine.overview import OVERVIEW, SIDE
 from ..engine.projections import RunningProjection, StackProjection
 from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
@@ -255,7 +255,7 @@ class ViewPictures:
     def _level(self, p: int) -> int:
         """The coarsest level that is still as large as wanted, or the finest that is not too large.
 
-        `OVERVIEW` if even the coarsest is too large to be read at once.
+        `OVERVIEW` if even the coarsest is too large to be read at once, or to be made smaller.
         """
         levels = self._dataset.levels(p)
         longest = self._longest
@@ -270,6 +270,8 @@ class ViewPictures:
         while wanted + 1 < len(levels) and levels[wanted].sizes.y * levels[wanted].sizes.x > MOST_PIXELS:
             wanted += 1
         sizes, dtype = levels[wanted].sizes, self._dataset.image(p).dtype
+        if longest is not None and longest <= SIDE and sizes.y * sizes.x > MOST_PIXELS:
+            return OVERVIEW
         is_readable = sizes.y * sizes.x * (dtype.itemsize if dtype is not None else 1) <= MAX_PLANE_BYTES
         return wanted if is_readable else OVERVIEW
 
