@@ -120,6 +120,8 @@ among them, since those viewers cannot tell it from green."""
 
 _ALIKE = 80  # distance in RGB below which two colours count as the same
 
+_DARKEST = 32  # of 255: what is darker looks black at its brightest
+
 _MAX_TRIED = 4096  # by then the hues repeat
 
 _TRANSMITTED = re.compile(
@@ -163,15 +165,15 @@ def channel_colors(
     `written` are those in its metadata ("" if there is none), `wavelengths_nm` excitation and emission.
     `known` are the colours that the dataset's other images have given to channels of that name, by name and
     by how many channels of that name come before: they take precedence, so that a name has one colour.
-    Otherwise the colour is the one written, else that of the name or wavelength. What remains is white if it
-    is the only channel of the image, else distinct from all others.
+    Otherwise the colour is the one written, unless it is black, else that of the name or wavelength. What
+    remains is white if it is the only channel of the image, else distinct from all others.
     """
     known = known or {}
     seen: Counter[str] = Counter()
     found: list[str | None] = []
     for i, name in enumerate(names):
         light = wavelengths_nm[i] if i < len(wavelengths_nm) else (None, None)
-        of_file = written[i] if i < len(written) else ""
+        of_file = written[i] if i < len(written) and _is_seen(written[i]) else ""
         found.append(known.get((name, seen[name])) or of_file or known_color(name, *light))
         seen[name] += 1
     if len(names) == 1:
@@ -179,6 +181,11 @@ def channel_colors(
     taken = {*known.values(), *(color for color in found if color)}
     free = _distinct(taken)
     return tuple(color or next(free) for color in found)
+
+
+def _is_seen(color: str) -> bool:
+    """Whether a channel in that colour can be seen: some programs write black where they know of none."""
+    return bool(color) and max(bytes.fromhex(color[1:])) >= _DARKEST
 
 
 def _distinct(taken: set[str]) -> Iterator[str]:

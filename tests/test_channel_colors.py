@@ -37,6 +37,14 @@ def test_what_is_known_stays_and_is_not_given_to_another() -> None:
     assert channel_colors(["GFP", "y"], ["#123456"])[0] == "#123456"  # the file comes before the name
 
 
+def test_black_is_no_colour_to_draw_in() -> None:
+    assert channel_colors(["GFP", "a", "b"], ["#000000", "#000000", "#000001"]) == (
+        channel_colors(["GFP", "a", "b"])
+    )
+    assert channel_colors(["a"], ["#000000"]) == (WHITE,)
+    assert channel_colors(["a", "b"], ["#000050", "#002000"]) == ("#000050", "#002000")
+
+
 @pytest.mark.parametrize(
     ("name", "excitation", "emission", "color"),
     [

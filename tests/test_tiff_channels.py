@@ -45,13 +45,13 @@ def rgba(red: int, green: int, blue: int) -> int:
 def test_ome_channels_have_their_names_colours_and_wavelengths(tmp_path: Path) -> None:
     channel = {
         "Name": ["a", "b", "c"],
-        "Color": [rgba(255, 128, 0), rgba(0, 255, 128), rgba(1, 2, 3)],
+        "Color": [rgba(255, 128, 0), rgba(0, 255, 128), rgba(1, 2, 40)],
         "EmissionWavelength": [520.0, 0.61, 700.0],
         "EmissionWavelengthUnit": ["nm", "µm", "nm"],
     }
     found = info_of(write_ome(tmp_path / "a.ome.tif", channel)).channels
     assert [(channel.name, channel.color) for channel in found] == [
-        *(("a", "#FF8000"), ("b", "#00FF80"), ("c", "#010203"))
+        *(("a", "#FF8000"), ("b", "#00FF80"), ("c", "#010228"))
     ]
     assert [channel.emission_nm for channel in found] == [520.0, 610.0, 700.0]
 
