@@ -25,7 +25,7 @@ _TABLE = 1024
 """Colours in the table of a colour map, as vispy makes it."""
 _SHADES = 2**16
 """Places on a colour map that are told apart, between the colours of its table as well."""
-_BAND_PIXELS = 4 * 1024**2
+_ADDED_UP_PIXELS = 4 * 1024**2
 """Added up at a time."""
 _Stops = tuple[bytes, bytes]
 """Of a colour map: places from 0 to 1, and their colours (n, 4)."""
@@ -49,7 +49,7 @@ def composite(layers: Iterable[Layer], height: int, width: int) -> np.ndarray:
     """Return the picture of all layers, each `height` × `width`: (Y, X, 3) uint8. NaN is drawn as nothing."""
     layers = list(layers)
     picture = np.empty((height, width, 3), np.uint8)
-    rows = max(1, _BAND_PIXELS // max(width, 1))  # sums take eight times as much memory as the pixels
+    rows = max(1, _ADDED_UP_PIXELS // max(width, 1))  # sums take eight times as much memory as the pixels
     for top in range(0, height, rows):
         band = picture[top : top + rows]
         total = np.zeros(band.shape[:2], np.uint64)
