@@ -76,21 +76,22 @@ def drag(
     *points: QPoint,
     modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
     pause_ms: int = 0,
+    button: Qt.MouseButton = Qt.MouseButton.LeftButton,
 ) -> None:
-    """Press the left button at the first of these points, move over the others, release it at the last.
+    """Press a button at the first of these points, move over the others, release it at the last.
 
     `pause_ms` before each move: vispy leaves out those that follow another within 10 ms.
     """
-    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-    steps = [(QEvent.Type.MouseButtonPress, points[0], left, left)]
-    steps += [(QEvent.Type.MouseMove, point, none, left) for point in points[1:]]
-    steps += [(QEvent.Type.MouseButtonRelease, points[-1], left, none)]
-    for kind, point, button, buttons in steps:  # in Qt 5, QTest moves the mouse without the button
+    none = Qt.MouseButton.NoButton
+    steps = [(QEvent.Type.MouseButtonPress, points[0], button, button)]
+    steps += [(QEvent.Type.MouseMove, point, none, button) for point in points[1:]]
+    steps += [(QEvent.Type.MouseButtonRelease, points[-1], button, none)]
+    for kind, point, changed, buttons in steps:  # in Qt 5, QTest moves the mouse without the button
         if pause_ms and kind == QEvent.Type.MouseMove:
             QTest.qWait(pause_ms)
         on_screen = QPointF(widget.mapToGlobal(point))
         QApplication.sendEvent(
-            widget, QMouseEvent(kind, QPointF(point), on_screen, button, buttons, modifiers)
+            widget, QMouseEvent(kind, QPointF(point), on_screen, changed, buttons, modifiers)
         )
 
 

@@ -26,6 +26,7 @@ from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.volume_look import VolumeLook
+from ndviewer_light.rendering.volume_rays import VolumeSight
 from ndviewer_light.storage.small_documents import SmallDocuments
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
     assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
     other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3), sections=(7, 0))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
-    other = SAVED._replace(split=SplitLook.COLOURS)
+    other = SAVED._replace(split=SplitLook.COLOURS, sight=VolumeSight.of_text("20,-30,40.5,1,2,3,4"))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
 
 
@@ -179,6 +180,8 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
         {"sections": [1, -1]},
         {"sections": 3},
         {"split": "yes"},
+        {"sight": [1, 2]},
+        {"sight": "1,2,3"},
         {"split": ["gray"]},
         {"subject": "x" * 5000},
     ],
@@ -245,7 +248,14 @@ ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(
 )
 def test_a_link_says_what_it_was_made_of(path):
     odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "iso", 2, 11))
-    for view in (LINKED, odd, LINKED._replace(sections=(0, 511)), LINKED._replace(split=SplitLook.GRAY)):
+    turned = LINKED._replace(sight=VolumeSight.of_text("-30.5,20,100,3.25,-4,80,60"), area=None)
+    for view in (
+        LINKED,
+        odd,
+        LINKED._replace(sections=(0, 511)),
+        LINKED._replace(split=SplitLook.GRAY),
+        turned,
+    ):
         link = link_to(path, view)
         assert link.isascii() and link.isprintable() and " " not in link
         assert view_in(f"  {link}\n") == (path, view)
@@ -276,6 +286,10 @@ def test_a_link_has_no_secrets():
         ("ndviewer:/x?area=0,inf,0,1", "damaged"),
         ("ndviewer:/x?area=0,1", "damaged"),
         ("ndviewer:/x?volume=iso:2", "damaged"),
+        ("ndviewer:/x?sight=1,2,3,4,5,6", "damaged"),
+        ("ndviewer:/x?sight=1,2,nan,4,5,6,7", "damaged"),
+        ("ndviewer:/x?sight=1,2,3,1e99,5,6,7", "damaged"),
+        ("ndviewer:/x?sight=1,2,3,4,5,0,7", "damaged"),
         ("ndviewer:/x?sections=3", "damaged"),
         ("ndviewer:/x?split=upside down", "damaged"),
         ("ndviewer:/x?c0=a&limits0=1:2:3", "damaged"),

@@ -208,6 +208,13 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
         qtbot.waitUntil(
             lambda: framebuffer(viewer).max(axis=(0, 1))[1] > 200
         )  # more than the grey of the box
+    # not drawn in perspective, however it is dragged
+    surface, shift = stage.canvas.surface, Qt.KeyboardModifier.ShiftModifier
+    seen = stage.canvas.volume_sight(of_part=True)
+    center = surface.rect().center()
+    moves = center, center + QPoint(1, 1), center - QPoint(0, 60)
+    drag(surface, *moves, button=Qt.MouseButton.RightButton, modifiers=shift, pause_ms=20)
+    assert stage.canvas.volume_sight(of_part=True) == seen
     # clipped: only the square of the first planes is left
     middle = control.range.height() // 2
     end = QPoint(round(control.range.width() * 0.4), middle)
@@ -311,7 +318,15 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
     start = QPoint(round(control.range.handle_x(1)), middle)
     drag(control.range, start, QPoint(round(control.range.width() * 0.5), middle))
     settle(qtbot, first.viewer)
-    left = stage.volume_look
+    surface = stage.canvas.surface
+    center = surface.rect().center()
+    drag(surface, center, center + QPoint(1, 1), center + QPoint(70, 40), pause_ms=20)
+    shift = Qt.KeyboardModifier.ShiftModifier
+    drag(surface, center, QPoint(90, 150), modifiers=shift, pause_ms=20)
+    settle(qtbot, first.viewer)
+    left, seen = stage.volume_look, stage.canvas.volume_sight(of_part=True)
+    tilt, turn, _ = seen.angles
+    assert abs(tilt) > 5 and abs(turn) > 5 and min(map(abs, seen.off_middle)) > 1
     assert left.is_shown and left.method == "iso" and 3 <= left.last <= 8
     link = link_to(str(path), view_to_share(stage))
     first.close()
@@ -323,6 +338,9 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
             window.viewer.load_dataset(place)
         frame = settle(qtbot, window.viewer)
         assert window.viewer.stage.volume_look == left
+        again = window.viewer.stage.canvas.volume_sight(of_part=True)
+        for what, was in zip(again, seen, strict=True):
+            assert what == pytest.approx(was, abs=1e-3)
         assert frame.view.is_volume and frame.view.part == (0, left.last)
         canvas = window.viewer.stage.canvas.viewer
         qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "iso")

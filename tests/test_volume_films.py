@@ -86,6 +86,19 @@ def test_a_voxel_is_seen_where_geometry_says_however_it_is_turned(dtype, method)
             assert np.abs(np.array([columns.mean(), rows.mean()]) + 0.5 - expected).max() < 9, (tilt, turn)
 
 
+@pytest.mark.parametrize("tilt", [0, 30, -90, 135, 180])
+@pytest.mark.parametrize("turn", [0, -20, 90, 100, 180, -90])
+@pytest.mark.parametrize("roll", [0, 45, -170])
+def test_from_where_a_volume_is_seen_is_said_as_text(tilt, turn, roll):
+    sight = VolumeSight(off_middle=(3.5, -7.25), width=60.0, height=40.0)
+    sight = sight.tilted(tilt).turned(turn).rolled(roll)
+    again = VolumeSight.of_text(str(sight))
+    for what, was in zip(again, sight, strict=True):
+        assert what == pytest.approx(was, abs=1e-6)
+    if -90 < turn < 90 and abs(tilt) < 180:
+        assert sight.angles == pytest.approx((tilt, turn, roll))
+
+
 def test_what_lies_in_front_hides_a_surface_and_darkens_what_is_behind():
     voxels = np.zeros((20, 30, 30), np.uint16)
     voxels[4:6, 5:25, 5:25] = 500

@@ -14,6 +14,7 @@ from .ends import delete_later
 from .slots import safe_slot
 
 if TYPE_CHECKING:
+    from ..rendering.volume_rays import VolumeSight
     from .canvas.display import Canvas
     from .canvas.zoom import VisibleArea
 
@@ -31,6 +32,7 @@ class PicturePane(QWidget):
         self._canvas: Canvas | None = None
         self._covers: list[tuple[QWidget, str]] = []  # shown instead of the picture, the last of them
         self._area_due: VisibleArea | None = None  # to be shown once there is a picture
+        self._sight_due: VolumeSight | None = None  # once there is a volume
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self.setMinimumSize(160, 120)
@@ -120,14 +122,23 @@ class PicturePane(QWidget):
             return self._area_due
         return self._canvas.visible_area()
 
-    def restore_area(self, area: VisibleArea | None) -> None:
-        """Show this part of the picture once there is one; None: all of it."""
-        self._area_due = area
+    @property
+    def sight(self) -> VolumeSight | None:
+        """From where the volume is seen, and what of it; None as it is at first, and of planes."""
+        if self._sight_due is not None or self._canvas is None or self._canvas.is_fitting:
+            return self._sight_due
+        return self._canvas.volume_sight(of_part=True)
+
+    def restore(self, area: VisibleArea | None, sight: VolumeSight | None) -> None:
+        """Show this part of the picture, and see a volume so, once there is one; None: all of it."""
+        self._area_due, self._sight_due = area, sight
 
     def begin(self) -> None:
         """The canvas shows a dataset: move to what is to be seen of it."""
         if self._canvas is not None and self._area_due is not None:
             self._canvas.show_area_first(self._area_due)
+        if self._canvas is not None and self._sight_due is not None:
+            self._canvas.show_volume_first(self._sight_due)
         self._update_scale_bar()
 
     @safe_slot
@@ -141,6 +152,8 @@ class PicturePane(QWidget):
         canvas = self._canvas
         if canvas is not None and canvas.is_complete:
             self._area_due = None
+            if canvas.frame is not None and canvas.frame.view.is_volume:
+                self._sight_due = None
         is_fitting, scale = (True, None) if canvas is None else canvas.fit_and_scale()
         self.fit_button.show_if(not self.is_covered and not is_fitting)
         self.overlay.set_um_per_px(scale)

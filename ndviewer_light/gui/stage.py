@@ -140,7 +140,7 @@ class Stage(QWidget):
         """Show `dataset` from its first plane on; the previous one is released."""
         dataset.measure_what_is_read()
         dataset.keep_stored_order()
-        self.picture.restore_area(None)
+        self.picture.restore(None, None)
         self._lacks_volume = False
         self._on_hovered(None)
         self._waits.clear()

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _DARKEST_SHADE = 0.2
 """Of a surface that is seen edge on."""
+_SIDE_ON = 1e-6
+"""Cosine of the angle between the line of sight and the row of voxels, below which they are the same."""
+_LEAST_UM, _MOST_UM = 1e-9, 1e9
 _COARSE = 1.5
 """Voxels that are seen larger than so many pixels of the picture are interpolated."""
 
@@ -63,6 +66,42 @@ class VolumeSight(NamedTuple):
         down = np.array(self.down) * math.cos(angle) + np.array(self.into) * math.sin(angle)
         x, y, z = down.tolist()
         return self._replace(down=(x, y, z))
+
+    def rolled(self, degrees: float) -> VolumeSight:
+        """After the picture was turned in its plane, counterclockwise."""
+        angle = math.radians(degrees)
+        right, down = np.array(self.right), np.array(self.down)
+        x, y, z = (right * math.cos(angle) + down * math.sin(angle)).tolist()
+        a, b, c = (down * math.cos(angle) - right * math.sin(angle)).tolist()
+        return self._replace(right=(x, y, z), down=(a, b, c))
+
+    @property
+    def angles(self) -> tuple[float, float, float]:
+        """The degrees by which it was tilted, then turned, then rolled."""
+        across, _, ahead = self.into
+        turn = math.asin(max(-1.0, min(1.0, -across)))
+        if math.cos(turn) < _SIDE_ON:  # tilting and rolling are the same
+            return math.degrees(math.atan2(self.down[2], self.down[1])), math.degrees(turn), 0.0
+        tilt, roll = math.atan2(-self.into[1], ahead), math.atan2(-self.down[0], self.right[0])
+        return math.degrees(tilt), math.degrees(turn), math.degrees(roll)
+
+    @classmethod
+    def of_text(cls, text: str) -> VolumeSight:
+        """The sight that `str` wrote. Raises `ValueError`."""
+        tilt, turn, roll, *off, width, height = (float(number) for number in text.split(","))
+        right, down = off
+        if not all(map(math.isfinite, (tilt, turn, roll, right, down))):
+            raise ValueError("not from where a volume is seen")
+        if not (_LEAST_UM < width < _MOST_UM and _LEAST_UM < height < _MOST_UM):
+            raise ValueError("not what of a volume is seen")
+        if max(abs(right), abs(down)) > _MOST_UM:
+            raise ValueError("not where a volume is seen")
+        return cls((1, 0, 0), (0, 1, 0), (right, down), width, height).tilted(tilt).turned(turn).rolled(roll)
+
+    def __str__(self) -> str:
+        """Tilt, turn and roll in degrees; how far off the middle it is, width and height, in µm."""
+        edges = (self.width or 0.0, self.height or 0.0)
+        return ",".join(f"{number:.9g}" for number in (*self.angles, *self.off_middle, *edges))
 
     def edges(self, size: Xyz, *, turns: bool = False) -> tuple[float, float]:
         """Width and height of the picture of a volume of this size (x, y, z), in µm.

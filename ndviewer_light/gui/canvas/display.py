@@ -71,6 +71,7 @@ class Canvas(QWidget):
         self._is_taking = False  # a frame is being passed to what draws: until then nothing is requested
         self._channels: DrawnChannels | None = None
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
+        self._volume_sight: VolumeSight | None = None  # from where the volume is to be seen once there is one
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
         self._drags = Drags(self)
@@ -117,7 +118,7 @@ class Canvas(QWidget):
         self._build += 1
         self._frames = self._channels = None
         self._dirty = False
-        self._place = self._shown_extent = None
+        self._place = self._shown_extent = self._volume_sight = None
 
     @abstractmethod
     def drop_released(self) -> bool:
@@ -202,6 +203,10 @@ class Canvas(QWidget):
     def show_area_first(self, area: VisibleArea) -> None:
         """Show this part of the picture as soon as there is one."""
         self._place = area
+
+    def show_volume_first(self, sight: VolumeSight) -> None:
+        """See the volume so as soon as there is one."""
+        self._volume_sight = sight
 
     @property
     def is_fitting(self) -> bool:

@@ -184,6 +184,14 @@ class GlCanvas(Canvas):
                 if self._pictures is not None:
                     self._pictures.canvas.refresh()
 
+    def _show_volume_first(self) -> None:
+        """See a volume that has just been placed as it was to be seen."""
+        camera = self._sight.camera_of(self._volume_sight) if self._volume_sight is not None else None
+        if camera is not None and self._pictures is not None:
+            self._volume_sight = None
+            self._pictures.turn_camera(*camera)
+            self._sight.is_turned = True
+
     def _show_mesh(self, surface: LabelSurface | None) -> None:
         if self._pictures is None or (self._mesh is None and surface is None):
             return
@@ -267,9 +275,10 @@ class GlCanvas(Canvas):
         corner = AlongZyx(*(size[dim] * each for dim, each in zip("zyx", frame.corner, strict=True)))
         is_rescaled = frame.view.is_volume and scales != pictures.scales
         pictures.place(scales, corner)
-        if is_rescaled or not self._is_placed:
+        if not self._is_placed or (is_rescaled and not self._sight.is_turned):
             self._is_placed = frame.image is not None
             self._sight.reset_view()
+            self._show_volume_first()
         pictures.canvas.refresh()
         self._paint_from_now_on()
 
@@ -345,13 +354,13 @@ class GlCanvas(Canvas):
         if self._pictures is None or arrays is None:
             return
         logger.info("the OpenGL context was lost; rebuilding the canvas")
-        place, channels = self.visible_area(), self._channels
+        place, channels, sight = self.visible_area(), self._channels, self.volume_sight(of_part=True)
         self.release()
         build = self._build
         self._drop_pictures()
         if self._is_overtaken(build):
             return
-        self._place, self._frames, self._channels = place, arrays, channels
+        self._place, self._frames, self._channels, self._volume_sight = place, arrays, channels, sight
         arrays.wanted = True
         if self._build_pictures():
             self.frame_shown.emit()

@@ -76,7 +76,7 @@ class Hand:
         if kind == QEvent.Type.Wheel:
             return self._turn(event)
         if self._picture.scene() is None:
-            return kind == QEvent.Type.MouseMove and self._is_too_far(event)
+            return kind == QEvent.Type.MouseMove and self._is_not_for_vispy(event)
         if kind == QEvent.Type.MouseButtonPress:
             return self._press(event, widget)
         if kind == QEvent.Type.MouseMove and self._from is not None:
@@ -168,9 +168,11 @@ class Hand:
         now, fit = scales
         return now < fit / FURTHEST_OUT**2 if enlarging else now > fit * FURTHEST_OUT
 
-    def _is_too_far(self, event: Any) -> bool:
+    def _is_not_for_vispy(self, event: Any) -> bool:
         if not event.buttons() & Qt.MouseButton.RightButton:
             return False
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            return True  # vispy would draw in perspective, and measures and `reset_view` know of none
         return self._is_limit(enlarging=True) or self._is_limit(enlarging=False)
 
 

@@ -191,6 +191,11 @@ class ChannelPictures:
             np.array([[0.0, y, 0.0, 0.0], [x, 0.0, 0.0, 0.0], [0.0, 0.0, z, 0.0], [left, top, front, 1.0]])
         )
 
+    def turn_camera(self, axes: np.ndarray, center: np.ndarray, edge: float) -> None:
+        """See volumes from another side, see `VispyScene.turn_camera`."""
+        self._scene.turn_camera(axes, center, edge)
+        self.canvas.refresh()
+
     def delete_gl_objects(self) -> None:
         """Delete the textures, buffers and programs of the canvas.
 

@@ -166,11 +166,8 @@ class Sight:
 
     def volume_sight(self, *, of_part: bool) -> VolumeSight | None:
         """From where a volume is seen, of all of it or of the part in the window; None without a volume."""
-        camera, surface, frame = self._drawn.camera, self._drawn.surface, self._frame
-        if camera is None or surface is None or frame is None or not frame.view.is_volume:
-            return None
-        image = frame.image
-        if image is None:
+        camera, surface, middle = self._drawn.camera, self._drawn.surface, self._middle_of_volume()
+        if camera is None or surface is None or middle is None:
             return None
         width, height = surface.width(), surface.height()
         corner, right_end, low_end, opposite = (
@@ -185,11 +182,29 @@ class Sight:
         found = VolumeSight(_xyz(right), _xyz(down))
         if not of_part:
             return found
-        size = self.voxel_size()
-        n_z = len(frame.view.planes_of(image.n_z))
-        middle = np.array([image.width * size["x"], image.height * size["y"], n_z * size["z"]]) / 2
         off = middle - (corner + opposite) / 2
         return found._replace(off_middle=(float(off @ right), float(off @ down)), width=across, height=along)
+
+    def camera_of(self, sight: VolumeSight) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """What `VispyScene.turn_camera` takes to see all that `sight` has in it; None without a volume."""
+        surface, middle = self._drawn.surface, self._middle_of_volume()
+        if surface is None or middle is None or sight.width is None or sight.height is None:
+            return None
+        columns, rows = max(surface.width(), 1), max(surface.height(), 1)
+        um_per_px = max(sight.width / columns, sight.height / rows)
+        right, down = np.array(sight.right), np.array(sight.down)
+        center = middle - sight.off_middle[0] * right - sight.off_middle[1] * down
+        axes = np.array([right, sight.into, -down])
+        return axes, center, um_per_px * min(columns, rows)
+
+    def _middle_of_volume(self) -> np.ndarray | None:
+        """The middle of the volume (x, y, z) in µm; None if none is shown."""
+        frame = self._frame
+        if frame is None or frame.image is None or not frame.view.is_volume:
+            return None
+        size, image = self.voxel_size(), frame.image
+        n_z = len(frame.view.planes_of(image.n_z))
+        return np.array([image.width * size["x"], image.height * size["y"], n_z * size["z"]]) / 2
 
     def pixel_at(self, place: QPointF) -> tuple[int, int] | None:
         """Row and column of the pixel (of level 0) at a place of the window, in or outside the picture."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from vispy.gloo.context import canvasses
 from vispy.gloo.globject import GLObject
-from vispy.scene import ViewBox
+from vispy.scene import ArcballCamera, ViewBox
+from vispy.util.quaternion import Quaternion
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -29,6 +31,17 @@ class VispyScene:
         children = self.canvas.central_widget.children if self.canvas is not None else ()
         return [node for view in children if isinstance(view, ViewBox) for node in view.scene.children]
 
+    def turn_camera(self, axes: np.ndarray, center: np.ndarray, edge: float) -> None:
+        """See a volume from another side: the rows of `axes` point right, ahead and up on screen.
+
+        `center` (x, y, z) is in the middle of the window, whose shorter edge spans `edge`.
+        """
+        views = self.canvas.central_widget.children if self.canvas is not None else ()
+        for camera in [view.camera for view in views if isinstance(view, ViewBox)]:
+            if isinstance(camera, ArcballCamera):
+                camera.set_state(_quaternion=_quaternion(axes), center=tuple(center), scale_factor=edge)
+                camera.view_changed()
+
     def keep_from_swapping(self) -> None:
         """Have it swap no buffers after each draw; Qt composes the widget's frame buffer itself.
 
@@ -47,6 +60,28 @@ class VispyScene:
         there = [number for number in numbers if parser.get_object(number) is not None]
         parser.parse([("DELETE", number) for number in there])
         parser.parse([])  # vispy notes until the next commands what was deleted
+
+
+def _quaternion(axes: np.ndarray) -> Quaternion:
+    """The turn that vispy's camera keeps; of its axis, y and z are the other way round."""
+    x, y, z, w = _turn_to(axes)
+    return Quaternion(w, x, z, y)
+
+
+def _turn_to(axes: np.ndarray) -> np.ndarray:
+    """The turn (x, y, z, w) that takes the axes of the world to the rows of `axes`, which are orthonormal."""
+    (a, b, c), (d, e, f), (g, h, i) = axes
+    # the eigenvector of the largest eigenvalue, which is as exact at half turns as elsewhere
+    table = np.array(
+        [
+            [a - e - i, b + d, c + g, f - h],
+            [b + d, e - a - i, f + h, g - c],
+            [c + g, f + h, i - a - e, b - d],
+            [f - h, g - c, b - d, a + e + i],
+        ]
+    )
+    found: np.ndarray = np.linalg.eigh(table)[1][:, -1]
+    return found
 
 
 def next_id() -> int:

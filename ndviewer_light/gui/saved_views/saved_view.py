@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...engine.projections import StackProjection
 from ...rendering.volume_look import VolumeLook
+from ...rendering.volume_rays import VolumeSight
 from ..canvas.zoom import VisibleArea
 from ..channel_settings.channel_choices import choice_as_json, choice_of_json
 from ..split.split_look import SplitLook
@@ -29,6 +30,7 @@ class SavedView(NamedTuple):
     `overview`: what is seen of the overview, None if that is not shown; only links have it.
     `sections`: the row and column through which sections along z are shown; None: there are none.
     `split`: how channels are shown side by side; None: together.
+    `sight`: from where the volume is seen, and what of it; None as it is at first.
     `subject` tells datasets apart that lie at the same path one after the other, see `subject_of`.
     """
 
@@ -45,6 +47,7 @@ class SavedView(NamedTuple):
     overview: VisibleArea | None = None
     sections: tuple[int, int] | None = None
     split: SplitLook | None = None
+    sight: VolumeSight | None = None
 
     def as_json(self) -> dict[str, Any]:
         """A JSON object that `view_of` reads."""
@@ -55,6 +58,7 @@ class SavedView(NamedTuple):
             "z": self.z,
             "projection": None if self.projection is None else str(self.projection),
             "volume": str(self.volume) if self.volume.is_shown else None,
+            "sight": None if self.sight is None else str(self.sight),
             "position": self.position,
             "followed": sorted(self.followed),
             "pinned": sorted(self.pinned),
@@ -82,6 +86,7 @@ def view_of(document: Mapping[str, Any] | None) -> SavedView | None:
             area=None if area is None else _area(*area),
             projection=_projection(document.get("projection")),
             volume=_volume(document.get("volume")),
+            sight=_sight(document.get("sight")),
             sections=_sections(document.get("sections")),
             split=None if document.get("split") is None else SplitLook(document["split"]),
         )
@@ -113,6 +118,10 @@ def _projection(value: object) -> StackProjection | None:
 
 def _volume(value: object) -> VolumeLook:
     return VolumeLook() if value is None else VolumeLook.of_text(_text(value))
+
+
+def _sight(value: object) -> VolumeSight | None:
+    return None if value is None else VolumeSight.of_text(_text(value))
 
 
 def _sections(value: Any) -> tuple[int, int] | None:

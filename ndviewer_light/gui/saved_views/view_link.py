@@ -4,6 +4,8 @@ Time points and planes count from 1, as everywhere in the window. Of each channe
 ``on0=yes``, ``limits0=100:3000`` (of values of ``dtype0``), ``color0=#00FF00`` or a lookup table, ``gamma0``,
 and so on for ``c1``. ``area`` is what is seen: left, right, top and bottom in µm; ``overview`` the same of
 the overview, if that is shown; ``volume`` how a stack is drawn as one, and which planes of it (``iso:2-11``);
+``sight`` from where: degrees it is tilted, turned and rolled, µm its middle is right of and below that of the
+window, µm the window spans;
 ``sections`` the row and column of the pixel, from 0, through which sections along z are shown; ``split``
 that channels are shown side by side, in ``colours`` or in ``gray``.
 A link may come from anybody: it names a dataset and says how it is shown, nothing in it is run, all of it is
@@ -20,6 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 from ...engine.projections import StackProjection
 from ...rendering.contrast import ContrastMode
 from ...rendering.volume_look import VolumeLook
+from ...rendering.volume_rays import VolumeSight
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 from ..canvas.zoom import VisibleArea
@@ -50,6 +53,8 @@ def link_to(path: str, view: SavedView) -> str:
         said.append(("project", str(view.projection)))
     if view.volume.is_shown:
         said.append(("volume", str(view.volume)))
+    if view.sight is not None:
+        said.append(("sight", str(view.sight)))
     if view.sections is not None:
         said.append(("sections", ",".join(map(str, view.sections))))
     if view.split is not None:
@@ -104,6 +109,7 @@ def view_in(link: str) -> tuple[str, SavedView]:
             area=None if area is None else _area(area),
             projection=StackProjection.of_text(said["project"]) if "project" in said else None,
             volume=VolumeLook.of_text(said["volume"]) if "volume" in said else VolumeLook(),
+            sight=VolumeSight.of_text(said["sight"]) if "sight" in said else None,
             overview=_area(said["overview"]) if "overview" in said else None,
             sections=_pixel(said["sections"]) if "sections" in said else None,
             split=SplitLook(said["split"]) if "split" in said else None,

@@ -139,7 +139,7 @@ class ViewMemory:
 def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: DatasetInfo) -> None:
     """Show what has just come on screen as it was; indices that it does not have are left out."""
     stage.channels.restore(saved.channels)
-    stage.picture.restore_area(saved.area)
+    stage.picture.restore(saved.area, saved.sight)
     stage.go_to(**_indices(saved, info))
     stage.show_projection(saved.projection)
     stage.show_volume_as(saved.volume)
@@ -163,6 +163,7 @@ def view_to_share(stage: Stage) -> SavedView | None:
         area=stage.picture.area,
         projection=stage.sliders.projection,
         volume=stage.volume_look,
+        sight=stage.picture.sight,
     )
 
 
@@ -188,6 +189,7 @@ def _view_on(stage: Stage, follower: ViewFollower, info: DatasetInfo) -> SavedVi
         area=stage.picture.area,
         projection=stage.sliders.projection,
         volume=stage.volume_look,
+        sight=stage.picture.sight,
     )
 
 
