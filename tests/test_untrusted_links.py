@@ -19,6 +19,8 @@ from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetError, UntrustedReferenceError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.storage import opened_without_links
+from ndviewer_light.storage.limits import read_file
 from ndviewer_light.storage.local_files import LinkGuard
 
 if TYPE_CHECKING:
@@ -78,6 +80,42 @@ def test_a_shard_that_is_a_link_out(tmp_path: Path) -> None:
     with pytest.raises(UntrustedReferenceError, match=REFUSED):
         _first(path)
     np.testing.assert_array_equal(_first(path, ALLOWED), plane())
+
+
+@pytest.mark.parametrize("in_one_call", [True, False], ids=["openat2", "looked at"])
+def test_a_file_is_read_unless_a_link_on_its_way_leads_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_call: bool
+) -> None:
+    if not in_one_call:  # as on systems that have no such call
+        monkeypatch.setattr(opened_without_links, "_is_known_not_to_work", True)
+    root, outside = tmp_path / "dataset", tmp_path / "outside"
+    for folder in (root / "a" / "b", outside / "b"):
+        folder.mkdir(parents=True)
+        (folder / "c").write_bytes(folder.parent.name.encode())
+    (root / "inside").symlink_to(root / "a")
+    (root / "out").symlink_to(outside)
+    (root / "file").symlink_to(outside / "b" / "c")
+    guard = LinkGuard([str(root)])
+
+    def read(*names: str) -> bytes | None:
+        return read_file(str(root.joinpath(*names)), 100, links=guard, seen=set())
+
+    assert read("a", "b", "c") == read("inside", "b", "c") == b"a"
+    assert read("a", "b", "none") is read("none", "c") is read("a", "b", "c", "d") is None
+    for names in (("out", "b", "c"), ("file",)):
+        with pytest.raises(UntrustedReferenceError, match=REFUSED):
+            read(*names)
+    with pytest.raises(DatasetError, match="not a regular file but a folder"):
+        read("a", "b")
+    os.mkfifo(root / "pipe")
+    with pytest.raises(DatasetError, match="not a regular file but a pipe"):
+        read("pipe")
+    with pytest.raises(DatasetError):
+        read("a\0b")
+    assert read_file(str(outside / "b" / "c"), 100, links=LinkGuard([str(outside)])) == b"outside"
+    with pytest.raises(UntrustedReferenceError, match="outside the dataset"):
+        read_file(str(outside / "b" / "c"), 100, links=guard)
+    assert opened_without_links.opened_without_links(str(root / "out" / "b" / "c"), os.O_RDONLY) is None
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -41,7 +41,14 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 _ORPHAN_POLL_SECONDS = 2.0
-_NEEDED_BY_MOST = ("tensorstore", "..sources.zarr.source", "..live.announced_source", "numcodecs.blosc")
+_NEEDED_BY_MOST = (
+    "tensorstore",
+    "..sources.zarr.source",
+    "..sources.zarr.format",
+    "..sources.zarr.time_points",
+    "..live.announced_source",
+    "numcodecs.blosc",
+)
 
 
 class _Server:

@@ -100,6 +100,8 @@ def _read(
     """A whole file, and what the system said of it before."""
     try:
         descriptor, status = open_file(path, links, seen)
+    except UntrustedReferenceError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import NotRegularFileError, UntrustedReferenceError
+from .opened_without_links import opened_without_links
 
 if TYPE_CHECKING:
     import io
@@ -58,14 +59,8 @@ def open_file(path: str, links: LinkGuard | None = None, seen: set[str] | None =
     With `links`, of which `seen` is as for `LinkGuard.check`: a file that belongs to the dataset, else
     `UntrustedReferenceError` is raised.
     """
-    flags = OPEN_FLAGS
-    if links is not None and _NO_LINK:
-        links.check_folders((path,), seen)
-        flags |= _NO_LINK
-    elif links is not None:
-        links.check((path,), seen)
     try:
-        descriptor = _opened(path, flags, links)
+        descriptor = os.open(path, OPEN_FLAGS) if links is None else _opened(path, links, seen)
     except OSError as error:
         if error.errno in _CANNOT_BE_OPENED:  # the error for a socket
             check_regular(path, os.stat(path))
@@ -79,11 +74,17 @@ def open_file(path: str, links: LinkGuard | None = None, seen: set[str] | None =
     return OpenDescriptor(descriptor, status)
 
 
-def _opened(path: str, flags: int, links: LinkGuard | None) -> int:
+def _opened(path: str, links: LinkGuard, seen: set[str] | None) -> int:
+    if links.has(path) and (descriptor := opened_without_links(path, OPEN_FLAGS)) is not None:
+        return descriptor
+    if not _NO_LINK:
+        links.check((path,), seen)
+        return os.open(path, OPEN_FLAGS)
+    links.check_folders((path,), seen)
     try:
-        return os.open(path, flags)
+        return os.open(path, OPEN_FLAGS | _NO_LINK)
     except OSError as error:
-        if links is None or error.errno not in _IS_LINK:
+        if error.errno not in _IS_LINK:
             raise
     links.check((path,))
     return os.open(path, OPEN_FLAGS)
@@ -196,6 +197,10 @@ class LinkGuard:
             return
         if not stat.S_ISDIR(status.st_mode):
             check_regular(path, status)
+
+    def has(self, path: str) -> bool:
+        """Whether a path begins with one of the folders; what it leads to is for `check`."""
+        return self._folder_of(path) is not None
 
     def _folder_of(self, path: str) -> str | None:
         return next((top for top in self._folders if path == top or path.startswith(top + os.sep)), None)
