@@ -23,6 +23,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ def _own_display() -> None:
 
 
 _own_display()
+
+# how long an example takes says how busy the machine is, not whether it is right
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 _APPLICATION = "from qtpy.QtWidgets import QApplication; app = QApplication(['probe'])\n"
 _GL_CONTEXT = """

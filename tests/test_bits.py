@@ -27,7 +27,7 @@ def test_one_plane_is_one_bit_and_no_neighbour(key):
 
 
 @given(st.sets(st.sampled_from(EVERY)), st.sets(st.sampled_from(EVERY)))
-@settings(derandomize=True, deadline=None)
+@settings(derandomize=True)
 def test_it_is_a_set(first, second):
     bits = PlaneBits(*SIZES)
     bits.update(key_rows(first))

@@ -91,7 +91,7 @@ def test_a_blank_time_point_between_others_is_the_fill_value():
         )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     stored=st.sets(st.sampled_from(ALL)),
     complete=st.sampled_from([None, None, True, False]),
