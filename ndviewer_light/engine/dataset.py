@@ -281,15 +281,18 @@ class Dataset(DatasetNumbers):
         level: int = 0,
         wait: float | None = WAIT_SECONDS,
         view: Sequence[PlaneKey] | None = None,
+        upcoming: Sequence[PlaneKey] = (),
     ) -> list[Plane]:
         """Return the planes of one view, waiting at most `wait` s in total (None: until all are read).
 
         In C order, unless `keep_stored_order` was called. Those not read by then are LOADING, and count as a
         change when they arrive. The keys are in view from now on: queued reads of other planes are dropped,
         and planes that cannot be shown are retried with back-off for as long as they stay in view. `view`
-        lists everything in view if that is more than `keys` (a volume read in parts).
+        lists everything in view if that is more than `keys` (a volume read in parts). `upcoming` are planes
+        that are likely to be in view next, nearest first: read as soon as all that are in view are there,
+        unless the dataset grows.
         """
-        return self._requests.planes(keys, level, wait, view)
+        return self._requests.planes(keys, level, wait, view, upcoming)
 
     def projections(
         self, stacks: Sequence[Sequence[PlaneKey]], how: str, level: int = 0, wait: float = WAIT_SECONDS

@@ -58,7 +58,12 @@ class ViewRequests:
         self._lock = threading.Lock()  # all parts agree about what is in view
 
     def planes(
-        self, keys: Sequence[PlaneKey], level: int, wait: float | None, view: Sequence[PlaneKey] | None
+        self,
+        keys: Sequence[PlaneKey],
+        level: int,
+        wait: float | None,
+        view: Sequence[PlaneKey] | None,
+        upcoming: Sequence[PlaneKey] = (),
     ) -> list[Plane]:
         """See `Dataset.planes`."""
         keys = [PlaneKey(*key) for key in keys]
@@ -70,7 +75,8 @@ class ViewRequests:
         began_with = self._current.adopt()
         known = self._now_in_view(view, level)
         to_read = [key for key in keys if key not in known]
-        entries = dict(zip(to_read, self._request(to_read, level, view), strict=True))
+        upcoming = self._read_early(upcoming, len(view), level)
+        entries = dict(zip(to_read, self._request(to_read, level, (*view, *upcoming)), strict=True))
         if wait is not None and self._exceeds_cache(len(keys), level):
             wait = None  # late planes would be evicted before they are drawn, so wait for all
         deadline = None if wait is None else time.monotonic() + wait
@@ -82,13 +88,28 @@ class ViewRequests:
         ]
         if is_another(began_with, self._current.adopt()):  # some may belong to the old, some to the new
             return [Plane(PlaneState.LOADING)] * len(planes)
+        if upcoming and not any(plane.state is PlaneState.LOADING for plane in planes):
+            self._cache.request_tiles([StoredKey(key, level) for key in upcoming])
         return planes
 
+    def _read_early(self, upcoming: Sequence[PlaneKey], n_in_view: int, level: int) -> Sequence[PlaneKey]:
+        """Those of the planes that may be in view next that are read before they are.
+
+        None while the dataset grows: its writer needs the disk. Together with those in view they take half of
+        the memory for planes at most, so that none in view is lost for them.
+        """
+        if not upcoming or self._follower.is_growing():
+            return ()
+        n = len(upcoming)
+        while n and self._exceeds_cache(2 * (n_in_view + n), level):
+            n -= n_in_view
+        return [PlaneKey(*key) for key in upcoming[: max(n, 0)]]
+
     def _request(
-        self, keys: Sequence[PlaneKey], level: int, view: Sequence[PlaneKey]
+        self, keys: Sequence[PlaneKey], level: int, kept_too: Sequence[PlaneKey]
     ) -> list[np.ndarray | Future[np.ndarray]]:
         others = self._other.shown
-        kept = [StoredKey(PlaneKey(*key), level) for key in view]
+        kept = [StoredKey(PlaneKey(*key), level) for key in kept_too]
         kept += [StoredKey(key, others.level) for key in others.keys]
         return self._cache.request_tiles([StoredKey(key, level) for key in keys], drop_except=kept)
 

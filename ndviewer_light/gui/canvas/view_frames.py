@@ -17,16 +17,24 @@ from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import Contrast, contrast_of
 from ...rendering.volume_look import voxel_size_um
+from ...sources.source import AT_ONCE
 from .canvas_view import MAX_CHANNELS_SHOWN, View
+from .way_of_view import WayOfView
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
     from ...engine.projections import StackProjection
     from ...model import DatasetInfo, ImageInfo
+
+
+_STEPS_AHEAD = 2
+"""How many views are read before they are shown, while people go through a dataset step by step."""
+_STEPS_AHEAD_REMOTE = 6
+"""The same where an answer takes a while: the rate of playing is not to depend on it."""
 
 
 class Frame(NamedTuple):
@@ -92,6 +100,7 @@ class ViewFrames:
         self.progress = ""
         """How far a volume has been read; "" while none is."""
         self._suggested: dict[int, tuple[np.ndarray, Contrast]] = {}
+        self._way = WayOfView()
 
     @property
     def _n_channels(self) -> int:
@@ -103,7 +112,8 @@ class ViewFrames:
             return self._projected(view, view.projection, visible)
         drawn = self.dataset.drawn_level(view.p, *self.screen)
         keys = self._own_keys(view, visible, drawn.level)
-        planes = self._planes(keys, drawn.level)
+        upcoming = self._upcoming(view, visible, drawn.level)
+        planes = self._planes(keys, drawn.level, upcoming)
         if not any(plane.state is PlaneState.LOADING for plane in planes.values()):
             self._look_at(view.p)  # known already if any of them was read
             now = self.dataset.drawn_level(view.p, *self.screen)
@@ -172,8 +182,25 @@ class ViewFrames:
         z = self.dataset.z_at(view.p, z, level)
         return {c: PlaneKey(view.t, view.p, c, z) for c in visible}
 
-    def _planes(self, keys: dict[int, PlaneKey], level: int) -> dict[int, Plane]:
-        return dict(zip(keys, self.dataset.planes(list(keys.values()), level), strict=True))
+    def _planes(
+        self, keys: dict[int, PlaneKey], level: int, upcoming: Sequence[PlaneKey] = ()
+    ) -> dict[int, Plane]:
+        planes = self.dataset.planes(list(keys.values()), level, upcoming=upcoming)
+        return dict(zip(keys, planes, strict=True))
+
+    def _upcoming(self, view: View, visible: list[int], level: int) -> list[PlaneKey]:
+        """The planes that are in view next if it goes on as it went, nearest first."""
+        n = _STEPS_AHEAD_REMOTE if self.dataset.reads_at_once > AT_ONCE else _STEPS_AHEAD
+        views = [each for each in self._way.next_views(view, n) if self._may_be_shown(each, level)]
+        return [key for each in views for key in self._own_keys(each, visible, level).values()]
+
+    def _may_be_shown(self, view: View, level: int) -> bool:
+        """Whether there is such a view, and its planes can be told without reading anything."""
+        info, image = self.dataset.info, self.dataset.known_image(view.p)
+        if not 0 <= view.p < len(info.positions) or (image is None and level > 0):
+            return False
+        sizes = info if image is None else image
+        return 0 <= view.t < sizes.n_t and 0 <= view.z < sizes.n_z
 
     def _look_at(self, p: int) -> None:
         """Look up what a position contains; if that cannot be read, its planes say why."""
