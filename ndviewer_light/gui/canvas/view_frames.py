@@ -189,7 +189,9 @@ class ViewFrames:
         return dict(zip(keys, planes, strict=True))
 
     def _upcoming(self, view: View, visible: list[int], level: int) -> list[PlaneKey]:
-        """The planes that are in view next if it goes on as it went, nearest first."""
+        """The planes that are in view next if it goes on as it went, nearest first; none in a run."""
+        if self.dataset.live:
+            return []
         n = _STEPS_AHEAD_REMOTE if self.dataset.reads_at_once > AT_ONCE else _STEPS_AHEAD
         views = [each for each in self._way.next_views(view, n) if self._may_be_shown(each, level)]
         return [key for each in views for key in self._own_keys(each, visible, level).values()]
