@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -376,6 +377,21 @@ def test_an_overview_shows_each_field_at_its_place_in_its_colour(tmp_path, capsy
     assert abs(at(2) - half).max() <= 1
     assert abs(at(3) - (58, 58, 60)).max() <= 1  # nothing is stored: not black
     assert tuple(picture[2, 2]) == (16, 17, 20)  # beside the plate
+
+
+def test_an_overview_has_the_channels_of_all_fields(tmp_path, capsys):
+    plate, out = tmp_path / "p.ome.zarr", tmp_path / "o.png"
+    stores.write_plate(plate, {"A/1": 1, "A/2": 1}, sizes={"t": 1, "c": 1, "z": 1, "y": 32, "x": 32})
+    for field, (name, color) in {"A/1/0": ("DAPI", "0000FF"), "A/2/0": ("GFP", "00FF00")}.items():
+        tensorstore_of(plate / field)[...] = np.full((1, 1, 1, 32, 32), 100, "u2")
+        metadata = json.loads((plate / field / "zarr.json").read_text())
+        metadata["attributes"]["ome"]["omero"] = {
+            "channels": [{"label": name, "color": color, "active": True}]
+        }
+        (plate / field / "zarr.json").write_text(json.dumps(metadata))
+    rendered(capsys, plate, "--overview", "-o", out, "--contrast", "0:100", "--size", "200")
+    colors = {tuple(each) for each in picture_in(out).reshape(-1, 3).tolist()}
+    assert {(0, 0, 255), (0, 255, 0)} <= colors
 
 
 def test_an_overview_is_a_picture_of_what_can_be_placed(tmp_path, capsys):

@@ -154,6 +154,20 @@ def test_fields_without_place_or_far_away_lie_below_the_others_and_are_counted()
     assert scene.bounds[2] - scene.bounds[0] < 6 * SIDE
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 9])
+def test_of_a_few_fields_one_that_is_a_metre_away_is_not_there_and_one_on_the_stage_is(n):
+    wrong, right = mosaic()[:n], mosaic()[:n]
+    wrong[-1] = wrong[-1]._replace(x_um=1e9, y_um=-1e9)
+    right[-1] = right[-1]._replace(x_um=90_000.0, y_um=-60_000.0)
+    scene = scene_of(info_of(wrong))
+    width, height = np.ptp(scene.edges.reshape(-1, 2), axis=0)
+    assert max(width, height) < 10 * SIDE and scene.notes
+    if n > 2:  # of two, nobody knows which
+        assert scene.notes[0].startswith("1 field has stage coordinates far from all others")
+        assert np.allclose(middles(scene)[1] - middles(scene)[0], (460.0, 0.0))
+        assert np.allclose(middles(scene_of(info_of(right)))[-1], (90_000.0, -60_000.0))
+
+
 def test_fields_of_other_sizes_have_their_own_size():
     small = ImageInfo((Channel("a"),), 1, 1, 100, 200, np.dtype("u1"), 2.0, 2.0)
     scene = scene_of(info_of([Position("A1", 0), Position("A2", 0)], images={1: small}))

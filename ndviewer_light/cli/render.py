@@ -193,7 +193,7 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     from ..rendering.colormaps import colormap_of
     from ..rendering.scene_picture import render_scene
 
-    info = dataset.info
+    info = dataset.look_at_all()  # also the channels that the first field does not have
     channels = _channels(dataset, options.channels)
     mode, limits = _contrast(dataset, channels, options.contrast)
     z = _plane_or_projection(options.z or "0", info.n_z)

@@ -24,6 +24,8 @@ _UNITS = ((1.0, ""), (1e3, "mm"), (1e6, "m"), (1e-3, "nm"))
 _FIELDS_SAMPLED = 512
 _FAR_OUT = 20.0
 """A field so many times farther from the middle than nine in ten of the others is not there."""
+_LARGEST_STAGE_UM = 1e6
+"""Nor is one that is a metre away, where most others are not: of a few fields the above says nothing."""
 
 
 class PlacedFields(NamedTuple):
@@ -113,6 +115,9 @@ def _far_out(places: np.ndarray, known: np.ndarray, side: float) -> np.ndarray:
     middle = np.median(places[known], axis=0)
     away = np.abs(places - middle).max(axis=1)
     usual = float(np.quantile(away[known], 0.9)) if known.sum() > 4 else math.inf
+    most = float(np.median(away[known]))
+    if known.sum() > 2 and most < _LARGEST_STAGE_UM:
+        usual = min(usual, max(_LARGEST_STAGE_UM / _FAR_OUT, most))
     return np.asarray(np.nan_to_num(away, nan=0.0) > _FAR_OUT * max(usual, side))
 
 
