@@ -76,6 +76,7 @@ ROWS = {
     "O5": ("scenes", "o5", True),
     "O6": ("scenes", "o6", True),
     "O7": ("scenes", "o7", True),
+    "O8": ("numbers", "o8", True),
     "H1": ("host", "h1", True),
     "H2": ("host", "h2", True),
     "H3": ("host", "h3", True),

@@ -1,15 +1,17 @@
-"""The numbers of planes: what they cost a plane (M1), a view (M2), a table (M3), and the GUI thread (M4)."""
+"""The numbers of planes: what they cost a plane (M1), a read (M2), a table (M3), a thread (M4), views (O8)."""
 
 from __future__ import annotations
 
 import itertools
 import statistics
 import tempfile
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import stores
+from .children import run_child
 from .measure import Figure, at_least, at_most, medians, percentile, timed
 
 if TYPE_CHECKING:
@@ -141,3 +143,85 @@ def m4(folder: Path) -> Iterator[Figure]:
             "p99": percentile(busy.gaps, 99),
         },
     )
+
+
+_STACK = (1, 1, 40, 2048, 2048)
+
+
+def o8(folder: Path) -> Iterator[Figure]:
+    """Go through planes of 2048² in the window, each as soon as the one before is shown: with and without."""
+    run_child("tests.benchmarks.numbers", "write_stack", str(folder / "image"))
+    found: dict[str, list[dict[str, float]]] = {"yes": [], "": []}
+    for turn in range(6):  # numbers that are known would not be worked out again
+        kept = {"XDG_CACHE_HOME": str(folder / f"cache {turn}")}
+        measures = ("yes", "")[turn % 2]
+        found[measures].append(
+            run_child("tests.benchmarks.numbers", "viewed", str(folder / "image"), measures, env=kept)
+        )
+
+    def of(measures: str, what: str) -> float:
+        return statistics.median(each[what] for each in found[measures])
+
+    ms = of("yes", "cpu") - of("", "cpu")
+    peers = {"without": of("", "cpu"), "by the clock": of("yes", "ms"), "without it": of("", "ms")}
+    what = "viewing 2048² planes: both processes compute more, a plane"
+    yield at_most("O8", what, ms, "ms", _LIMIT_MS, peers=peers)
+    here = max(each["measured here"] for each in found["yes"])
+    known = min(each["known"] for each in found["yes"])
+    peers = {"known of": known, "GUI thread, ms": of("yes", "gui"), "without": of("", "gui")}
+    yield at_most("O8", "… planes measured in the window's process", here, "", 0, peers=peers)
+
+
+def write_stack(folder: str) -> None:
+    """The image that `viewed` goes through, by another process: the widget's must not load what writes."""
+    from pathlib import Path
+
+    stores.write_image(Path(folder), _STACK, "fast")
+
+
+def viewed(folder: str, measures: str) -> dict[str, float]:
+    """Ms for each plane by the clock, computed, and computed in the GUI thread; planes measured here, known of."""
+    from ndviewer_light.engine import plane_measuring
+    from ndviewer_light.engine.dataset import Dataset
+    from ndviewer_light.sources import source
+
+    from .widget import Window
+
+    if not measures:
+        Dataset.measure_what_is_read = lambda self: None  # type: ignore[method-assign]
+    measured_here: list[int] = []
+    measure = source.numbers_of
+
+    def noted(pixels: np.ndarray) -> Any:
+        measured_here.append(pixels.size)
+        return measure(pixels)
+
+    source.numbers_of = plane_measuring.numbers_of = noted
+    window = Window()
+    window.open(folder)
+    window.rest(1.0)
+    began, computed, cpu = time.perf_counter(), time.thread_time(), _cpu_seconds()
+    for z in range(1, _STACK[2]):
+        window.viewer.set_current_index("z", z)
+        window.wait(
+            lambda z=z: (
+                window.canvas.frame.view.z == z  # type: ignore[misc]
+                and window.shows_pixels()
+                and not window.canvas.busy
+            )
+        )
+    n = _STACK[2] - 1
+    ms, gui = (time.perf_counter() - began) * 1e3 / n, (time.thread_time() - computed) * 1e3 / n
+    cpu = (_cpu_seconds() - cpu) * 1e3 / n
+    known = len(window.viewer.stage.dataset.numbers) if window.viewer.stage else 0
+    window.close()
+    here = float(len(measured_here))
+    return {"ms": ms, "cpu": cpu, "gui": gui, "measured here": here, "known": float(known)}
+
+
+def _cpu_seconds() -> float:
+    """For how long this process and its reader process have computed."""
+    import psutil
+
+    children = [each.cpu_times() for each in psutil.Process().children(recursive=True)]
+    return time.process_time() + sum(each.user + each.system for each in children)
