@@ -1,4 +1,4 @@
-"""The numbers of planes: what they cost a plane (M1), a read (M2), a table (M3), a thread (M4), views (O8)."""
+"""The numbers of planes: their cost for a plane (M1), reads (M2), tables (M3), a thread (M4), views (O8)."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def write_stack(folder: str) -> None:
 
 
 def viewed(folder: str, measures: str) -> dict[str, float]:
-    """Ms for each plane by the clock, computed, and computed in the GUI thread; planes measured here, known of."""
+    """Ms for each plane: by the clock, computed, of it in the GUI thread; planes measured here, known of."""
     from ndviewer_light.engine import plane_measuring
     from ndviewer_light.engine.dataset import Dataset
     from ndviewer_light.sources import source
