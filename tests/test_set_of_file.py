@@ -91,6 +91,46 @@ def test_other_files_stay_by_themselves(tmp_path: Path) -> None:
         assert len(dataset.info.positions) == len(dataset.info.channels) == 1
 
 
+WORDS = {
+    "times and channels": (("img_t000_GFP", "img_t001_GFP", "img_t000_DAPI", "img_t001_DAPI"), (2, 1, 2, 1)),
+    "stacks": (("embryo 1 left", "embryo 2 left"), (1, 2, 1, 3)),
+    "channels": (("DAPI", "GFP", "BF"), (1, 1, 3, 1)),
+    "counted": (("cells1", "cells2", "cells3"), (3, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("who", WORDS)
+@pytest.mark.parametrize("ending", [".tif", ".png"])
+def test_a_file_that_is_named_like_others_says_so(tmp_path: Path, who: str, ending: str) -> None:
+    """It is shown alone, with the other choice in a message, and as another way to read it."""
+    stems, sizes = WORDS[who]
+    depth = sizes[3] if ending == ".tif" else 1
+    for i, stem in enumerate((*stems, "report")):
+        pixels = np.full((depth, 8, 9) if depth > 1 else (8, 9), i + 1, np.uint16)
+        if ending == ".tif":
+            tifffile.imwrite(tmp_path / f"{stem}.tif", pixels, photometric="minisblack")
+        else:
+            PIL.Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{stem}.png")
+    path = tmp_path / f"{stems[1]}{ending}"
+    with open_dataset(path) as dataset:
+        assert (dataset.info.n_t, len(dataset.info.positions), len(dataset.info.channels)) == (1, 1, 1)
+        (warning,) = dataset.info.warnings
+        assert f"{len(stems) - 1} other file" in warning
+        assert (dataset.plane() == 2).all()
+        way = next(each for each in dataset.info.interpretations if each.options[0][0] == "pattern")
+        assert way.options[0][1] in warning
+    with open_dataset(path, storage_options=dict(way.options)) as dataset:
+        info = dataset.info
+        assert (info.n_t, len(info.positions), len(info.channels), info.n_z) == (*sizes[:3], depth)
+        assert any(
+            (dataset.plane(t=t, p=info.first_position, c=c) == 2).all()
+            for t, c in np.ndindex(info.n_t, sizes[2])
+        )
+    for stem, options in (("report", {}), (stems[0], {"alone": "yes"})):
+        with open_dataset(tmp_path / f"{stem}{ending}", storage_options=options) as dataset:
+            assert dataset.info.warnings == ()
+
+
 def test_a_script_reads_the_one_image_that_it_names(tmp_path: Path) -> None:
     write(tmp_path, PHENIX)
     for i in (0, 5, 7):

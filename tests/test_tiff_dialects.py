@@ -40,8 +40,8 @@ def written(module_server: RangeServer) -> dict[str, Written]:
 
 
 @contextlib.contextmanager
-def opened(path: Any) -> Iterator[Source]:
-    source = open_source(str(path))
+def opened(path: Any, **options: str) -> Iterator[Source]:
+    source = open_source(str(path), options)
     try:
         yield source
     finally:
@@ -197,7 +197,7 @@ def test_real_files_are_as_tifffile_reads_them_from_disk_and_from_a_server() -> 
         for path in files:
             expected = Expected(as_tifffile_reads(path))
             for place in (path, server.url(path.name)):
-                with opened(place) as source:
+                with opened(place, alone="yes") as source:
                     assert_right(source, expected)
 
 

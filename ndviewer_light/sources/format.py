@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..storage.beginning import Beginning
     from ..storage.trees.folder_on_server import FolderOnServer
+    from .remarks import Remark
     from .source import Source, StorageOptions
 
 
@@ -56,6 +57,13 @@ class Format(ABC):
         """Open the dataset of this format that a local file is one of many of; None if it is of none.
 
         Asked where the file by itself is a plane, or a stack.
+        """
+        return None
+
+    def remark_on(self, path: str) -> Remark | None:
+        """What to say of a local file that is shown by itself, and other ways to open it; None if nothing.
+
+        Asked where it is a plane, or a stack, and of no set that is certain.
         """
         return None
 

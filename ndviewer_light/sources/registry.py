@@ -45,6 +45,7 @@ from ..storage.local_files import check_regular
 from ..storage.offered import ALONE, access_options, offered
 from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
+from .remarks import TakesRemark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -138,16 +139,22 @@ def _opened_as(chosen: Format | InstalledFormat, path: str, options: Mapping[str
 
 
 def _set_around(source: Source, path: str, options: Mapping[str, str]) -> Source:
-    """The set that an image file on this machine is a part of, if it is a plane or a stack by itself."""
+    """The set that an image file on this machine is a part of, if it is a plane or a stack by itself.
+
+    Where that is not certain it is the file, which says that others are named like it.
+    """
     info = source.info
-    may_be_part = len(info.positions) == info.n_t == 1 and len(info.channels) in (1, 3)  # one, or colours
-    if is_url(path) or not may_be_part or not os.path.isfile(path):
+    may_be_part = len(info.positions) == 1 and len(info.channels) in (1, 3)  # one, or colours
+    if is_url(path) or not may_be_part or 1 not in (info.n_t, info.n_z) or not os.path.isfile(path):
         return source
-    found = _built_in(IMAGES).open_set_of(path, options)
-    if found is None:
-        return source
-    source.close()
-    return found
+    images = _built_in(IMAGES)
+    found = images.open_set_of(path, options) if info.n_t == 1 else None
+    if found is not None:
+        source.close()
+        return found
+    if isinstance(source, TakesRemark) and (remark := images.remark_on(path)) is not None:
+        source.take_remark(remark)
+    return source
 
 
 def _open_store_or_folder(url: str, options: Mapping[str, str], look: _FirstLook) -> Source:

@@ -17,6 +17,7 @@ from .patterns import is_pattern
 if TYPE_CHECKING:
     from ...storage.beginning import Beginning
     from ...storage.trees.folder_on_server import FolderOnServer
+    from ..remarks import Remark
     from ..source import StorageOptions
     from .source import ImagesSource
 
@@ -65,6 +66,12 @@ class ImagesFormat(Format):
 
         found = found_set_of(path, options)
         return None if found is None else ImagesSource.of(found)
+
+    def remark_on(self, path: str) -> Remark | None:
+        """See `Format.remark_on`: by the names of other files in its folder."""
+        from .named_alike import remark_on
+
+        return remark_on(path)
 
     def open_folder_on_server(
         self, path: str, folder: FolderOnServer, options: StorageOptions = None

@@ -51,6 +51,8 @@ def found_images(
     path = path if is_url(path) else os.path.abspath(os.path.expanduser(path))
     index = path if is_index(path) and not os.path.isdir(path) else ""
     path = os.path.dirname(path) if index else path
+    if pattern and not is_url(path) and os.path.isfile(path):
+        path, first = os.path.split(path)
     if is_url(path):
         check_address(path)
         listing = listed_at_url(path, pattern, options, folder)

@@ -258,7 +258,7 @@ def _doubt(layout: Layout) -> str | None:
     other = layout.other or layout.pattern.text
     return (
         f"the file names do not say what their {' and '.join(layout.doubts)} mean; shown as "
-        f"{_in_words(layout.sizes)} "
+        f"{sizes_in_words(layout.sizes)} "
         f"({layout.pattern.text!r}). If that is wrong, try --pattern {other!r}"
     )
 
@@ -272,7 +272,7 @@ def _others(found: Understanding, names: list[str]) -> tuple[Interpretation, ...
     texts = [chosen.other, *(each.pattern.text for each in near)]
     patterns = [Pattern(text) for text in dict.fromkeys(texts) if text and text != chosen.pattern.text]
     return tuple(
-        Interpretation(f"{_in_words(layout_sizes(each, names))}   {each.text}", ((PATTERN, each.text),))
+        Interpretation(f"{sizes_in_words(layout_sizes(each, names))}   {each.text}", ((PATTERN, each.text),))
         for each in patterns[:_MAX_OTHER_WAYS]
     )
 
@@ -284,7 +284,8 @@ def _unordered(n: int) -> tuple[Interpretation, ...]:
     return tuple(Interpretation(f"{n} {_AXES[axis]}", ((PATTERN, f"{{{axis}}}"),)) for axis in "zpc")
 
 
-def _in_words(sizes: Mapping[str, int]) -> str:
+def sizes_in_words(sizes: Mapping[str, int]) -> str:
+    """How many values there are along t, p, c and z, in a message."""
     return ", ".join(f"{n} {_AXES[axis]}" for axis, n in sizes.items() if n > 1) or "one plane"
 
 

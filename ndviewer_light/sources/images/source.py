@@ -28,6 +28,7 @@ from ...storage.file_versions import NOTHING, version_of
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
+from ..remarks import TakesRemark
 from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
 from .catalogue import FileCatalogue
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.file_holes import Stretch
     from ...storage.trees.folder_on_server import FolderOnServer
+    from ..remarks import Remark
     from ..source import StorageOptions
     from .file_reader import ImageFiles, Sample
     from .growth import Grown
@@ -59,7 +61,7 @@ _MAX_WARNINGS = 8
 """Of files that are unlike others, so many are named."""
 
 
-class ImagesSource(Source):
+class ImagesSource(Source, TakesRemark):
     """Image files; see `name_layouts` for how names are interpreted, `patterns` for the syntax.
 
     Positions, channels and time points keep their index while a source is open; new ones are appended. Where
@@ -116,6 +118,11 @@ class ImagesSource(Source):
         except BaseException:
             found.files.close()
             raise
+
+    def take_remark(self, remark: Remark) -> None:
+        """See `TakesRemark`."""
+        with self._lock:
+            self._info = remark.added_to(self._info)
 
     # ---- Source ------------------------------------------------------------------------------
 

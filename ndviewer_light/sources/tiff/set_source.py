@@ -21,6 +21,7 @@ from ...storage.local_files import LinkGuard
 from ...storage.presentable import presentable
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
+from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
 from ..tiff_files import TiffFiles
 from ..tiff_planes import facts_of, index_of_key, plane_tile
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.file_holes import Stretch
     from ...storage.trees.folder_on_server import FolderOnServer
+    from ..remarks import Remark
     from ..source import StorageOptions
     from ..tiff_planes import ImageFacts
     from .image_set_info import SetPosition
@@ -61,7 +63,7 @@ class _State(NamedTuple):
     lineage: object  # of a single local file, see `TiffPages.lineage`; else None
 
 
-class TiffSetSource(Source):
+class TiffSetSource(Source, TakesRemark):
     """The images of TIFF files; see `sets` for which files belong together.
 
     A file that has changed is read anew. Positions keep their index while a source is open.
@@ -82,6 +84,7 @@ class TiffSetSource(Source):
         self._refreshing = threading.Lock()
         self._planes = PlanesOfSet(path, files)
         self._closed = False
+        self._remark: Remark | None = None
         self._state = self._made(self._find())
 
     @classmethod
@@ -159,6 +162,7 @@ class TiffSetSource(Source):
         for looked_at in (True, False):
             images = {p: infos[at.image] for p, at in enumerate(places) if (at.image in facts) is looked_at}
             info = info.with_images(images, assumed=not looked_at)
+        info = info if self._remark is None else self._remark.added_to(info)
         return _State(found, places, facts, info, self._versions_of(found), self._lineage_of(found))
 
     def _lineage_of(self, found: TiffSet) -> object:
@@ -182,6 +186,12 @@ class TiffSetSource(Source):
     def _facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
         with faults_of(found.path_of(image.runs[0].file)):
             return facts_of(image, lambda key: self._planes.opened(found, key))
+
+    def take_remark(self, remark: Remark) -> None:
+        """See `TakesRemark`."""
+        with self._lock:
+            self._remark = remark
+            self._state = self._state._replace(info=remark.added_to(self._state.info))
 
     # ---- Source ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.tiling import levels_by_size
+from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
 from .file_errors import FileMissingError
 from .file_pool import TiffPool
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.decoding.pictures import Picture
+    from ..remarks import Remark
     from ..source import StorageOptions
     from .forms import Form
 
     _T = TypeVar("_T")
 
 
-class TiffSource(Source):
+class TiffSource(Source, TakesRemark):
     """Images of any of Squid's TIFF forms; see `forms` for what the forms are.
 
     Positions keep their index while a source is open; later ones are appended.
@@ -101,6 +103,11 @@ class TiffSource(Source):
         except BaseException:
             pool.close()
             raise
+
+    def take_remark(self, remark: Remark) -> None:
+        """See `TakesRemark`: of a single file."""
+        with self._lock:
+            self._info = remark.added_to(self._info)
 
     # ---- Source ------------------------------------------------------------------------------
 
