@@ -18,6 +18,7 @@ from memory_source import TIMEOUT, Clock, Gate, MemorySource, in_thread, memory_
 from PIL import Image
 
 from ndviewer_light.engine.dataset import Changes, Dataset
+from ndviewer_light.errors import DatasetError, DatasetGoneError
 from ndviewer_light.isolation.client import IsolatedSource
 from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.live.announced_source import AnnouncedSource
@@ -25,6 +26,7 @@ from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.differing_datasets import has_other_planes
 from ndviewer_light.sources.disk_cached import open_disk_cached
+from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 from ndviewer_light.storage.file_versions import birth_ns
 
@@ -304,6 +306,60 @@ def test_a_dataset_that_is_replaced_while_a_plane_is_read_is_another(tmp_path, m
         assert (dataset.plane(t=1) == 102).all()
         assert dataset.info.generation == 1
         assert (dataset.plane() == 101).all()
+
+
+@pytest.mark.parametrize("then", ["is back", "is away", "is being copied"])
+def test_pixels_read_while_another_dataset_was_at_the_path_are_not_shown(tmp_path, monkeypatch, then):
+    path, other, elsewhere = (tmp_path / name for name in ("a.zarr", "b.zarr", "before"))
+    write_zarr(path, planes(2, 32, "u2", 1))
+    write_zarr(other, planes(2, 32, "u2", 101))
+    metadata = (other / "zarr.json").read_text()
+    if then == "is being copied":
+        (other / "zarr.json").write_text(metadata[:20])
+    read_plane, reads = ZarrSource.read_plane, []
+
+    def read_from_the_other(self, *args):
+        reads.append(args)
+        is_there = len(reads) == 1
+        if is_there:
+            os.rename(path, elsewhere)
+            os.rename(other, path)
+        pixels = read_plane(self, *args)
+        if is_there and then != "is being copied":
+            assert (pixels == 102).all()
+            os.rename(path, other)
+            if then == "is back":
+                os.rename(elsewhere, path)
+        return pixels
+
+    with open_dataset(path) as dataset:
+        assert (dataset.plane() == 1).all()
+        monkeypatch.setattr(ZarrSource, "read_plane", read_from_the_other)
+        if then == "is back":
+            assert (dataset.plane(t=1) == 2).all()
+            assert dataset.info.generation == 0
+            return
+        with pytest.raises(DatasetGoneError if then == "is away" else DatasetError):
+            dataset.plane(t=1)
+        if then == "is being copied":
+            (path / "zarr.json").write_text(metadata)
+            assert (dataset.plane(t=1) == 102).all()
+            assert dataset.info.generation == 1
+
+
+def test_a_folder_that_is_written_to_while_it_is_read_is_read_once(tmp_path, monkeypatch):
+    write_zarr(tmp_path / "a.zarr", planes(2, 32, "u2", 1))
+    read_plane, reads = ZarrSource.read_plane, []
+
+    def read_while_it_is_written(self, *args):
+        reads.append(args)
+        (tmp_path / "a.zarr" / f"new{len(reads)}").touch()
+        return read_plane(self, *args)
+
+    monkeypatch.setattr(ZarrSource, "read_plane", read_while_it_is_written)
+    with open_dataset(tmp_path / "a.zarr") as dataset:
+        assert (dataset.plane(t=1) == 2).all()
+        assert len(reads) == 1
 
 
 @pytest.mark.parametrize("name", ["zarr", "tiff renamed", "images"])

@@ -6,9 +6,9 @@ planes or other channels than at first, or if its file or folder is another one 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
+import stat
 import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ..errors import DatasetError, DatasetReorderedError, DatasetReplacedError, PlaneNotStoredError
 from ..storage.bytes import check_still_there, is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
-from ..storage.file_versions import birth_ns
 from .differing_datasets import has_fewer, has_other_planes, is_smaller
 from .filled_in_advance import RoomAhead
+from .path_stamp import PathStamp, stamp_of, was_moved
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
 if TYPE_CHECKING:
@@ -32,44 +32,16 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 
-_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
 _TRIED_AGAIN_SECONDS = 5.0
 """When what is on a server could not be opened to see whether it is another dataset."""
-
-
-class _Stamp(NamedTuple):
-    """What a file or folder can be told by without opening it."""
-
-    place: tuple[int, int, int]  # device, inode, and when that was created
-    versions: tuple[tuple[int, int, int], ...]  # inode, size, time of change: of itself and its metadata
-
-
-def _stamp(path: str, landmark: str | None) -> _Stamp | None:
-    """The stamp of what lies at a local path, None on a server or where there is nothing.
-
-    With a `landmark`, files may come and go in a folder: that one stays as it is.
-    """
-    if is_url(path):
-        return None
-    path = split_inner(path)[0]
-    try:
-        stat = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    versions = []
-    for file in [landmark] if landmark else [path, *(os.path.join(path, name) for name in _METADATA)]:
-        with contextlib.suppress(OSError, ValueError):
-            found = os.stat(file)
-            versions.append((found.st_ino, found.st_size, found.st_mtime_ns))
-    return _Stamp((stat.st_dev, stat.st_ino, birth_ns(path)), tuple(versions))
 
 
 class _AtPath(NamedTuple):
     """A dataset that was opened: its source, its stamp before that, and what was known of it at first."""
 
     source: Source
-    stamp: _Stamp | None
+    stamp: PathStamp | None
     at_first: DatasetInfo
 
 
@@ -84,7 +56,7 @@ class ReplaceableSource(Source):
         """`opened` opens the dataset at `path`; called now, and whenever another one may lie there."""
         self._path = path
         self._file = None if is_url(path) else split_inner(path)[0]
-        self._unopened: tuple[int, int] | None = None  # device and inode of what cannot be opened there
+        self._unopened: PathStamp | None = None  # of what cannot be opened there
         self._open_source = opened
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
@@ -312,6 +284,7 @@ class ReplaceableSource(Source):
         """
         for _ in range(_MAX_REPLACED):
             opened = self._opened
+            before = self._seen_at_path() if is_read else None
             try:
                 answer = asked(opened.source)
             except DatasetReplacedError as error:
@@ -326,25 +299,44 @@ class ReplaceableSource(Source):
                         check_still_there(str(self._file))
                     raise  # otherwise it failed because its source was closed, or read another dataset
             else:
-                if is_read:
-                    self._look_if_elsewhere(opened)
+                if is_read and not self._is_of(opened, before):
+                    continue
                 if self._opened is opened:
                     return answer
         raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
 
-    def _look_if_elsewhere(self, opened: _AtPath) -> None:
-        """Look for another dataset if another file or folder lies at the path; takes a microsecond else."""
-        if self._file is None or opened.stamp is None:
-            return
+    def _seen_at_path(self) -> os.stat_result | None:
+        """What lies at the path on this machine, None if there is nothing; takes a microsecond."""
+        if self._file is None:
+            return None
         try:
-            found = os.stat(self._file)
-        except (OSError, ValueError):  # what can still be read of it counts
-            return
-        now = (found.st_dev, found.st_ino)
-        if now not in (opened.stamp.place[:2], self._unopened):
+            return os.stat(self._file)
+        except (OSError, ValueError):
+            return None
+
+    def _is_of(self, opened: _AtPath, before: os.stat_result | None) -> bool:
+        """Whether pixels that were just read are of the dataset that was opened; `before`: at the path then.
+
+        Looks for another dataset if another file or folder lies there. A folder is read by the names of files
+        in it: pixels of one that was away for a moment, as its time of change tells, may be of another.
+        Raises `DatasetGoneError` if it is away.
+        """
+        if self._file is None or opened.stamp is None:
+            return True
+        found = self._seen_at_path()
+        if found is None:  # of a file that is open, what can still be read counts
+            if before is not None and stat.S_ISDIR(before.st_mode):
+                check_still_there(self._file)
+            return True
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if (found.st_dev, found.st_ino) == opened.stamp.place[:2]:
+            return not is_folder or (before is not None and not was_moved(before, found))
+        stamp = stamp_of(self._path, opened.source.landmark)
+        if stamp is not None and stamp != self._unopened:
             self._look()
-            if self._opened is opened:
-                self._unopened = now  # not tried again with every read
+            if self._opened is opened and stamp == stamp_of(self._path, opened.source.landmark):
+                self._unopened = stamp  # not tried again with every read
+        return not is_folder
 
     def _fitting(self, pixels: np.ndarray, p: int, level: int) -> np.ndarray:
         """`pixels`, after a look at the disk if they are unlike what is known of their position."""
@@ -371,7 +363,7 @@ class ReplaceableSource(Source):
             opened = self._opened
             if replaced is not None and opened is not replaced:
                 return  # somebody was faster
-            stamp = _stamp(self._path, opened.source.landmark)
+            stamp = stamp_of(self._path, opened.source.landmark)
             if replaced is None and (stamp is None or stamp == opened.stamp):
                 return
             is_same_place = replaced is None and stamp is not None and stamp.place == _place(opened)
@@ -421,10 +413,10 @@ class ReplaceableSource(Source):
             (opened if is_another else fresh).source.close()
 
     def _open_now(self) -> _AtPath:
-        stamp = _stamp(self._path, None)  # before: what changes meanwhile is looked at again
+        stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
         source = self._open_source()
         if source.landmark is not None:
-            stamp = _stamp(self._path, source.landmark)
+            stamp = stamp_of(self._path, source.landmark)
         if self._followed:
             source.follow()
         return _AtPath(source, stamp, source.info)
