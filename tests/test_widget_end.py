@@ -12,7 +12,7 @@ import pytest
 from conftest import _our_threads, _reader_children
 from qtpy import API_NAME
 from qtpy.QtCore import QCoreApplication, QEvent, Qt, QTimer
-from qtpy.QtWidgets import QMainWindow, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 from runs import CHANNELS, load, planes_of, small_run, write
 from screen import assert_shows, settle
 from test_host import host
@@ -20,6 +20,7 @@ from test_host import host
 from ndviewer_light.gui import ends
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.launcher import LauncherWindow
+from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.isolation import spare
 from simulate_acquisition import announce_run, notify_plane
 
@@ -213,6 +214,30 @@ def test_a_viewer_that_is_garbage_ends_by_itself(qtbot, tmp_path, in_a_window):
     gc.collect()
     qtbot.waitUntil(lambda: not (set(_reader_children()) - readers), timeout=20_000)
     assert not ends._owners
+
+
+def test_a_window_that_the_collector_finds_in_a_thread_stays_whole_until_qt_deletes_it(qtbot, tmp_path):
+    """What it is made of was taken apart one by one, while Qt went on to call it."""
+    run = small_run(tmp_path / "run")
+    write(run)
+    window = LightweightMainWindow(str(run.folder))
+    window.show()
+    settle(qtbot, window.viewer)
+    surface = window.viewer.stage.canvas.surface
+    window.itself = window
+    window.close()
+    window.setObjectName("garbage")
+    names = set(window.__dict__)
+    del window
+    collector = threading.Thread(target=gc.collect)
+    collector.start()
+    collector.join()
+    found = [each for each in QApplication.topLevelWidgets() if each.objectName() == "garbage"]
+    assert [type(each) for each in found] == [LightweightMainWindow]
+    assert set(found[0].__dict__) >= names and found[0].viewer.stage is not None
+    del found
+    qtbot.waitUntil(lambda: sip.isdeleted(surface), timeout=20_000)
+    qtbot.waitUntil(lambda: not ends._owners and not ends._garbage, timeout=20_000)
 
 
 def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot, tmp_path):

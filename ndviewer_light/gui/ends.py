@@ -12,6 +12,11 @@ from functools import partial
 from qtpy import QT6
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 
+try:
+    from qtpy import sip
+except ImportError:  # bindings other than PyQt have none
+    sip = None  # type: ignore[assignment]
+
 logger = logging.getLogger(__name__)
 
 _owners: set[Owner] = set()
@@ -36,12 +41,37 @@ def delete_at_exit(widget: QObject) -> None:
         atexit.unregister(_delete_all)
         atexit.register(_delete_all)  # after PyQt's, so that it comes before
     _until_exit.add(widget)
+    widget.destroyed.connect(_drop_deleted)
+
+
+_garbage: set[QObject] = set()
+"""Widgets that the collector found in another thread, until Qt has deleted them."""
+
+
+def delete_garbage(widget: QObject) -> None:
+    """Have Qt delete a widget that nobody refers to, before anything of it is taken apart.
+
+    For `__del__` of what `delete_at_exit` has: the collector calls that first of all. Without it, it clears the
+    attributes of all objects in the widget, one by one. Found in another thread, as where planes are read, the
+    widget would go on with its slots and event filters without attributes until the event loop deletes it.
+    """
+    if sip is None or sip.isdeleted(widget) or QCoreApplication.instance() is None:
+        return
+    if QThread.currentThread() == widget.thread():
+        sip.delete(widget)
+        return
+    _garbage.add(widget)  # kept, whole
+    widget.deleteLater()
+
+
+def _drop_deleted() -> None:
+    _garbage.difference_update([each for each in _garbage if sip.isdeleted(each)])
 
 
 def _delete_all() -> None:
     if QCoreApplication.instance() is None:
         return
-    for widget in list(_until_exit):
+    for widget in [*_until_exit, *_garbage]:
         with contextlib.suppress(RuntimeError):  # it is deleted already
             widget.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
-from .ends import delete_at_exit
+from .ends import delete_at_exit, delete_garbage
 from .following.follow import Axis, FollowMode
 from .given_paths import is_view_link, not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
@@ -80,6 +80,9 @@ class LightweightViewer(QWidget):
         column.addWidget(self._screen)
         if dataset_path:
             self.load_dataset(dataset_path)
+
+    def __del__(self) -> None:
+        delete_garbage(self)
 
     @property
     def ndv_viewer(self) -> Any:

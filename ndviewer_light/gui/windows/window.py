@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QWidget
 
+from ..ends import delete_at_exit, delete_garbage
 from ..given_paths import is_view_link, short_name
 from ..keyboard.tab_order import arrange_tabs
 from ..look.theme import dark_palette
@@ -56,6 +57,7 @@ class LightweightMainWindow(DropTarget, QMainWindow):
     ) -> None:
         """`watch`: there need not be a dataset at the path yet. `scheduler`: see `use_cluster`."""
         super().__init__()
+        delete_at_exit(self)
         self._path, self._watch = dataset_path, watch
         self._storage_options = dict(storage_options or {})
         self._latency_log = latency_log
@@ -147,6 +149,9 @@ class LightweightMainWindow(DropTarget, QMainWindow):
         """Tab and Shift Tab go through the controls as they are on screen."""
         arrange_tabs(self)
         return bool(super().focusNextPrevChild(forward))
+
+    def __del__(self) -> None:
+        delete_garbage(self)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """Close the viewer with the window."""
