@@ -219,6 +219,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
         "shown": len(eye.seen.keys() & written.keys()),
         "last": on_screen,
         "stall": percentile(still_gaps, 99),
+        "stall live": percentile(live_gaps, 99),
         "longest": max(live_gaps),
         "longest still": max(still_gaps),
         "paints/s live": paints / (_SECONDS - 1),

@@ -48,9 +48,9 @@ class Loop:
 class Window(Loop):
     """A viewer on screen."""
 
-    def __init__(self, width: int = 1100, height: int = 800) -> None:
+    def __init__(self, width: int = 1100, height: int = 800, *, panels: bool = False) -> None:
         super().__init__()
-        self.viewer = LightweightViewer()
+        self.viewer = LightweightViewer(panels=panels)
         self.viewer.resize(width, height)
         self.viewer.show()
         self.wait(lambda: self.viewer.stage is not None and self.viewer.stage.canvas is not None)
