@@ -51,9 +51,9 @@ _garbage: set[QObject] = set()
 def delete_garbage(widget: QObject) -> None:
     """Have Qt delete a widget that nobody refers to, before anything of it is taken apart.
 
-    For `__del__` of what `delete_at_exit` has: the collector calls that first of all. Without it, it clears the
-    attributes of all objects in the widget, one by one. Found in another thread, as where planes are read, the
-    widget would go on with its slots and event filters without attributes until the event loop deletes it.
+    For `__del__` of what `delete_at_exit` has: the collector calls that first of all. Without it, it clears
+    the attributes of all objects in the widget, one by one. Found in another thread, as where planes are
+    read, the widget would go on with its slots and event filters until the event loop deletes it.
     """
     if sip is None or sip.isdeleted(widget) or QCoreApplication.instance() is None:
         return
