@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from memory_source import wait_until
 
+from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import DatasetError, PlaneNotStoredError
 from ndviewer_light.live import announced_source as announced_module
 from ndviewer_light.live.acquisition import announce_6d, announce_files, announce_per_fov
 from ndviewer_light.live.announced_source import AnnouncedSource
 from ndviewer_light.live.experiments import experiment_folder
 from ndviewer_light.live.registered_files import RegisteredFiles
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
@@ -229,6 +231,39 @@ def test_stores_in_the_folder_of_the_named_files_are_found_too(tmp_path):
     source.tell(PlaneKey(), str(true), None)
     np.testing.assert_array_equal(source.read_plane(PlaneKey(p=2)), stores.plane(p=2))
     source.close()
+
+
+@pytest.mark.parametrize(("announce", "gone"), [(as_regions, ""), (as_regions, "zarr"), (as_files, "")])
+def test_of_a_run_that_was_there_it_is_said_that_it_is_gone_and_nothing_is_missing(tmp_path, announce, gone):
+    folder = tmp_path / "run"
+    run = announce(folder)
+    if run.names_files:
+        write_images(folder)
+    else:
+        write_regions(folder)
+    source = AnnouncedSource(run)
+    if run.names_files:
+        tell_files(source, run, folder)
+    with Dataset(source, live=True) as dataset:
+        pixels = dataset.plane(*KEYS[0])
+        for key in KEYS:
+            dataset.notify(*key)
+        lost = folder / gone
+        lost.rename(tmp_path / "away")
+        [plane] = dataset.planes([KEYS[1]], wait=None)
+        assert plane.state is PlaneState.UNREADABLE
+        assert str(folder) in plane.reason and "no longer reachable" in plane.reason
+        wait_until(lambda: dataset.take_changes() and dataset.info.warnings)
+        assert dataset.info.warnings[0].startswith("Unreachable since")
+        assert dataset.report(p=0).counts.keys() <= {
+            PlaneState.PRESENT,
+            PlaneState.UNREADABLE,
+            PlaneState.UNKNOWN,
+        }
+        (tmp_path / "away").rename(lost)
+        wait_until(lambda: dataset.take_changes() and not dataset.info.warnings)
+        np.testing.assert_array_equal(dataset.plane(*KEYS[0]), pixels)
+        assert dataset.planes([KEYS[1]], wait=None)[0].state is PlaneState.PRESENT
 
 
 def test_another_size_and_type_than_announced_are_those_of_the_store(tmp_path):

@@ -14,13 +14,14 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, PlaneNotStoredError
+from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
 from ..metadata.squid import PLATES
 from ..model import PlaneKey, announced_info
 from ..sources import Source
 from ..sources.missing import Found
 from ..sources.tiff.announced import AnnouncedTiff
 from ..sources.zarr.source import ZarrSource
+from ..storage.bytes import check_still_there
 from .experiments import experiment_folder
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class AnnouncedSource(Source):
         self._found: Source | None = None
         self._images: AnnouncedTiff | None = None
         self._folder: str | None = None
+        self._seen: set[int] = set()  # positions of which something existed
+        self._seen_last: PlaneKey | None = None
         self._closed = False
         self._forms: list[Source] = [ZarrSource.announced(run)] if run.paths else []
         folder = experiment_folder(run.paths[0]) if run.paths else None
@@ -144,6 +147,10 @@ class AnnouncedSource(Source):
             asked = [i for i, key in enumerate(keys) if key.p == p]
             try:
                 form = self._form_of(keys[asked[0]])
+            except DatasetGoneError:  # nobody knows
+                for i in asked:
+                    answers[i] = None
+                continue
             except DatasetError:  # nothing is written yet
                 continue
             for i, answer in zip(asked, form.are_stored([keys[i] for i in asked]), strict=True):
@@ -169,7 +176,9 @@ class AnnouncedSource(Source):
                 if self.exists(key):
                     self.plane_shape(key)  # opens it, which reads its metadata
                     break
-        found = self._found
+        found, last = self._found, self._seen_last
+        if last is not None:
+            self._form_of(last)  # raises if it is gone
         return self.info if found is None else found.refresh()
 
     def close(self) -> None:
@@ -183,23 +192,37 @@ class AnnouncedSource(Source):
     # ---- layouts ---------------------------------------------------------------------------
 
     def _form_of(self, key: PlaneKey) -> Source:
-        """The layout in which the position of `key` exists: preferably the one found before."""
+        """The layout in which the position of `key` exists: preferably the one found before.
+
+        Raises `DatasetGoneError` if it existed, and its store or the whole run is gone.
+        """
         with self._lock:
             found, forms = self._found, self._forms
             if self._closed:
                 raise DatasetError("the run was closed")
-        if found is not None and found.exists(key):
-            return found
-        for form in forms:
-            if form is not found and form.exists(key):
-                with self._lock:
-                    self._found = form
-                return form
+        is_first = found is not None and found.exists(key)
+        others = () if is_first else (form for form in forms if form is not found and form.exists(key))
+        form = found if is_first else next(iter(others), None)
+        if form is not None:
+            with self._lock:
+                self._found = form
+                self._seen.add(key.p)
+                self._seen_last = key
+            return form
         if found is not None:
+            if key.p in self._seen:
+                self._check_there(key.p, found)
             return found
         if forms:
             return forms[0]
         raise PlaneNotStoredError("nothing of the run is written yet, and no file has been registered")
+
+    def _check_there(self, p: int, found: Source) -> None:
+        """Raise `DatasetGoneError` if the folder of the run is gone, or the store of position `p` in it."""
+        if self._folder is not None:
+            check_still_there(self._folder)
+        if self._run.paths and self._forms[:1] == [found]:
+            check_still_there(self._run.paths[p])
 
     def _search(self, folder: str) -> AnnouncedTiff:
         """From now on, try every layout in the experiment at `folder`, after the announced one.
