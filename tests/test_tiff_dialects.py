@@ -16,6 +16,7 @@ from tiff_cases import Expected, Written, image, plane, write_pages
 from tiff_dialects import DIALECTS
 
 from ndviewer_light.errors import (
+    DatasetError,
     LimitExceededError,
     PlaneNotStoredError,
     UnsupportedError,
@@ -141,6 +142,20 @@ def test_a_set_opens_at_the_position_of_the_file_that_was_opened(
         with opened(path) as source:
             first = source.info.first_position
             assert source.info.positions[first].name in path.name
+
+
+@pytest.mark.parametrize("name", ["companion", "binary_only"])
+def test_a_set_is_found_in_a_folder_with_nothing_but_its_own_in_it(tmp_path: Path, name: str) -> None:
+    """What ome-writers makes of ``run.ome.tiff`` is a folder, in the one that its user chose."""
+    (tmp_path / "chosen/run").mkdir(parents=True)
+    written = DIALECTS[name](tmp_path / "chosen/run")
+    (tmp_path / "chosen/.DS_Store").write_bytes(b"")
+    with opened(tmp_path / "chosen") as source:
+        assert_right(source, written.expected)
+    (tmp_path / "chosen/another").mkdir()
+    (tmp_path / "chosen/run").rename(tmp_path / "away")
+    with pytest.raises(DatasetError):
+        open_source(str(tmp_path / "chosen"))
 
 
 def test_a_file_of_a_set_that_is_a_link_out_of_its_folder_is_not_read(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class TiffFormat(Format):
         if os.path.isdir(path):
             from .folders import kind_of
 
-            return kind_of(path) is not None or _is_set(path)
+            return kind_of(path) is not None or _is_set(path) or _only_set_in(path) is not None
         return path.lower().endswith(SINGLE_IMAGE_ENDS) or _is_named_tiff(path)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
@@ -55,7 +55,8 @@ class TiffFormat(Format):
         from .source import TiffSource
 
         if is_url(path) or _is_own_set(path):
-            return TiffSetSource.open(path, options)
+            within = _only_set_in(path) if os.path.isdir(path) and not _is_set(path) else None
+            return TiffSetSource.open(within or path, options)
         return TiffSource.open(path, options)
 
 
@@ -80,6 +81,24 @@ def _is_set(folder: str) -> bool:
         return begins_set(folder, files) is not None
     finally:
         files.close()
+
+
+def _only_set_in(folder: str) -> str | None:
+    """The folder with a set of files that is the only thing in `folder`, as ome-writers makes them; or None.
+
+    Hidden files do not count.
+    """
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    found.append(entry)
+                    if len(found) > 1 or not entry.is_dir(follow_symlinks=False):
+                        return None
+    except OSError:
+        return None
+    return found[0].path if found and _is_set(found[0].path) else None
 
 
 def _is_own_set(path: str) -> bool:
