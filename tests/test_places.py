@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QModelIndex, QPoint, Qt
+from qtpy.QtCore import QModelIndex, QPoint, QRect, Qt
 from qtpy.QtWidgets import QApplication
 from runs import load, planes_of, small_run, write
 from screen import assert_shows, on_screen, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
+from ndviewer_light.gui.look.theme import colors_of
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import Position
@@ -108,6 +109,13 @@ def test_the_column_keeps_its_width_however_low_the_window_is(qtbot, viewer):
         assert viewer.stage.view.p == 4
 
 
+def marks_in(fields, index):
+    """The colours before the name of a field."""
+    row = fields.visualRect(index)
+    picture = fields.viewport().grab(QRect(row.x(), row.y(), 20, row.height())).toImage()
+    return {picture.pixel(x, y) for x in range(picture.width()) for y in range(picture.height())}
+
+
 def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_it(qtbot, viewer):
     wells = ("A1", "A2", "x" * 250)
     positions = tuple(Position(well, fov) for well in wells for fov in range(2))
@@ -125,10 +133,19 @@ def test_a_run_is_seen_on_the_plate_as_it_is_announced_and_nothing_is_read_for_i
         qtbot.waitUntil(lambda: list(panels.plate_map.states) == states, timeout=20_000)
         assert panels.plate_heading.text() == "REGIONS"  # one has a name that is no well's
         assert not panels.field_list.isHidden()
+        viewer.load_fov(2)
+        fields = [panels.field_list.model().index(row, 0) for row in range(2)]
+        role = Qt.ItemDataRole.AccessibleDescriptionRole
+        said = [ACQUIRED.value, PENDING.value]
+        qtbot.waitUntil(lambda: [field.data(role) for field in fields] == said, timeout=20_000)
+        assert panels.legend.isVisible()
+        acquired, pending = (marks_in(panels.field_list, field) for field in fields)
+        accent = colors_of(panels.field_list).accent.rgb()
+        assert (accent in acquired, accent in pending) == (True, False)
         viewer.load_fov(4)
         qtbot.waitUntil(lambda: panels.plate_map.current == 2, timeout=20_000)
         assert viewer.width() == 1100  # however long the name is
-        assert {key.p for key in source.reads[len(read) :]} <= {0, 4}  # those that were in view
+        assert {key.p for key in source.reads[len(read) :]} <= {0, 2, 4}  # those that were in view
         panels.field_list.setCurrentIndex(panels.field_list.model().index(1, 0))
         assert viewer.stage.view.p == 5
 

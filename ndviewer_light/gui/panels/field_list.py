@@ -1,28 +1,34 @@
-"""The fields of a well as a list: where their stage positions are not known. Any number of them."""
+"""The fields of a well, any number of them, as a list with their states: where no map can be drawn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractListModel, QModelIndex, QSize, Qt, Signal
+from qtpy.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QListView,
     QSizePolicy,
+    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
 
-from ..look.theme import plain_tooltip
+from ..look.theme import colors_of, plain_tooltip
 from ..slots import safe_slot
+from .marks import draw_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from ...engine.state_codes import TimeState
 
 _MOST_LINES = 8
 _FIELD_LINE_PX = 18
 """A line is at least so high: it is clicked at."""
+_STATE_PX = 9
 
 
 class _Fields(QAbstractListModel):
@@ -31,11 +37,17 @@ class _Fields(QAbstractListModel):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.fields: tuple[int, ...] = ()
+        self.states: Sequence[TimeState | None] = ()  # of all positions; empty: not known
         self.name_of: Callable[[int], str] = str
         self.text_of: Callable[[int], str] = str
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self.fields)
+
+    def state_of(self, row: int) -> TimeState | None:
+        """The state of the field in a row; None if it is not known, or nothing is to be acquired there."""
+        p = self.fields[row] if 0 <= row < len(self.fields) else -1
+        return self.states[p] if 0 <= p < len(self.states) else None
 
     @safe_slot
     def data(self, index: QModelIndex, role: int = 0) -> Any:
@@ -44,11 +56,48 @@ class _Fields(QAbstractListModel):
         p = self.fields[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return self.name_of(p)
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole:
+            state = self.state_of(index.row())
+            return state.value if state is not None else ""
         return plain_tooltip(self.text_of(p)) if role == Qt.ItemDataRole.ToolTipRole else None
 
 
 class _NameDelegate(QStyledItemDelegate):
-    """Draws names in the width that there is: by itself, Qt makes all rows as wide as the longest name."""
+    """Draws names, and before them states, in the width that there is.
+
+    By itself, Qt makes all rows as wide as the longest name.
+    """
+
+    def __init__(self, view: QListView) -> None:
+        super().__init__(view)
+        self._view = view
+
+    def initStyleOption(self, option: Any, index: QModelIndex) -> None:
+        super().initStyleOption(option, index)
+        if index.model().states:  # room for the mark
+            option.features |= QStyleOptionViewItem.ViewItemFeature.HasDecoration
+            option.decorationSize = QSize(_STATE_PX, _STATE_PX)
+
+    @safe_slot
+    def paint(self, painter: Any, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        super().paint(painter, option, index)
+        fields, widget = index.model(), self._view
+        if not fields.states:
+            return
+        whole = QStyleOptionViewItem(option)
+        self.initStyleOption(whole, index)
+        place = widget.style().subElementRect(QStyle.SubElement.SE_ItemViewItemDecoration, whole, widget)
+        mark = QRectF(0, 0, _STATE_PX, _STATE_PX)
+        mark.moveCenter(QRectF(place).center())
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colors = colors_of(widget)
+        if option.state & QStyle.StateFlag.State_Selected:  # which may have the colour of the mark
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colors.window)
+            painter.drawEllipse(mark.adjusted(-2, -2, 2, 2))
+        draw_mark(painter, mark, fields.state_of(index.row()), colors, is_round=True)
+        painter.restore()
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         return QSize(0, max(super().sizeHint(option, index).height(), _FIELD_LINE_PX))
@@ -81,6 +130,13 @@ class FieldList(QListView):
         self._fields.endResetModel()
         lines = min(max(len(fields), 1), _MOST_LINES)
         self.setFixedHeight(lines * max(self.sizeHintForRow(0), _FIELD_LINE_PX) + 2 * self.frameWidth())
+
+    def show_states(self, states: Sequence[TimeState | None]) -> None:
+        """Show the states of all positions, those of which are listed; empty while nothing is known."""
+        if bool(states) is not bool(self._fields.states):  # names have another place
+            self.scheduleDelayedItemsLayout()
+        self._fields.states = states
+        self.viewport().update()
 
     def show_current(self, p: int) -> None:
         """Mark the position in view."""

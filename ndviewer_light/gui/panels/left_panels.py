@@ -125,7 +125,7 @@ class LeftPanels(Panel):
         self.plate_map, self.legend = PlateMap(), Legend()
         self.field_map, self.field_list = FieldMap(), FieldList()
         self.card = AcquisitionCard()
-        self._has_map, self._with_numbers = True, False
+        self._has_map, self._has_list, self._with_numbers = True, False, False
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(10, 8, 8, 8)
@@ -164,15 +164,17 @@ class LeftPanels(Panel):
         self.field_heading.setVisible(bool(fields))
         self.field_map.setVisible(fields == "map")
         self.field_list.setVisible(fields == "list")
-        self._has_map = plate or fields == "map"
-        self.legend.setVisible(self._has_map and not self._with_numbers)
+        self._has_map, self._has_list = plate or fields == "map", fields == "list"
+        self.show_numbers(self._with_numbers)
 
     def show_numbers(self, shown: bool) -> None:
-        """Whether the maps show numbers, so that marks of states need no legend."""
+        """Whether the maps show numbers, so that there only the list has marks of states, if there is one."""
         self._with_numbers = shown
-        self.legend.setVisible(self._has_map and not shown)
+        self.legend.setVisible(self._has_list or (self._has_map and not shown))
 
     def palette_changed(self) -> None:
-        for widget in (getattr(self, name, None) for name in ("plate_map", "field_map", "legend")):
+        for widget in (
+            getattr(self, name, None) for name in ("plate_map", "field_map", "field_list", "legend")
+        ):
             if widget is not None:
                 widget.update()

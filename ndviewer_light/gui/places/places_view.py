@@ -143,6 +143,7 @@ class PlacesView(QObject):
             self._panels.plate_heading.setText("PLATE" if plate.is_plate else "REGIONS")
         self._panels.plate_map.show_states(())
         self._panels.field_map.show_states(())
+        self._panels.field_list.show_states(())
         sliders, wells = self._stage.sliders, self._wells
         if self._has_plate:
             sliders.set_groups("p", wells.fields_beside, wells.well_after)
@@ -197,6 +198,7 @@ class PlacesView(QObject):
             else ()
         )
         self._panels.field_map.show_states(of_fields)
+        self._panels.field_list.show_states(of_fields)
         self._panels.plate_map.show_states(of_wells)
         if of_listed is not None:
             self._panels.plate_map.show_listed(of_listed)
