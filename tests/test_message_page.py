@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import stores
 from panel_eye import LEFT, shown
+from screen import settle
 
 from ndviewer_light.gui.windows.message_page import MessagePage
 
@@ -57,3 +59,18 @@ def test_what_the_page_says_is_not_written_below_it_once_more(qtbot, viewer, tmp
     assert is_blank()
     line.say("message", "Something else")
     assert not is_blank()
+
+
+def test_what_could_not_be_opened_is_opened_by_itself_once_its_writer_has_come_further(
+    qtbot, viewer, tmp_path
+):
+    """As of shards, where the folder is there long before anything in it can be read."""
+    path = tmp_path / "run.ome.zarr"
+    path.mkdir()
+    page = viewer._screen.message
+    viewer.load_dataset(str(path))
+    qtbot.waitUntil(lambda: page.retry_button.isVisible(), timeout=20_000)
+    assert viewer.dataset is None
+    stores.write_image(path)
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, viewer)

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, NDViewerError
-from ..storage.appearing import opened_when_there
+from ..errors import DatasetError, NDViewerError, ReadTimeoutError
+from ..storage.appearing import has_changed, opened_when_there
 from ..storage.presentable import presentable
 from .interpretation.reading_options import reading_of
 from .sessions import Opening, Session, Watching
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 8.0
+"""How often what could not be opened is looked at: whether a writer has come further. Doubled each time."""
+
+
 class Opener:
-    """Opens what `Sessions` requests. `failed` and `tried` are called in the opening thread.
+    """Opens what `Sessions` requests. `failed`, `tried` and `changed` are called in the opening thread.
 
     `find_view(path)`, too: how a dataset was shown last, None if nobody knows; and `find_reading(path)`: the
     options that were chosen for how it is understood.
     `failed(opening, reason, explanation)` if it is still wanted; `tried(opening, reason)` whenever what is
-    watched cannot be opened yet.
+    watched cannot be opened yet; `changed(opening)` once something has changed at a path that failed.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Opener:
         background: Background,
         failed: Callable[[Opening, str, Explanation], None],
         tried: Callable[[Opening, str], None],
+        changed: Callable[[Opening], None],
         find_view: Callable[[str], SavedView | None] = lambda path: None,
         find_reading: Callable[[str], Mapping[str, str]] = lambda path: {},
     ) -> None:
@@ -48,6 +53,8 @@ class Opener:
         self._background = background
         self._failed = failed
         self._tried = tried
+        self._changed = changed
+        self._wait = "", _FIRST_WAIT_SECONDS  # for which path, and how long
         self._find_view = find_view
         self._find_reading = find_reading
 
@@ -96,9 +103,19 @@ class Opener:
             if not isinstance(error, (NDViewerError, OSError)):
                 logger.exception("opening %s", presentable(opening.path))
             self._failed(opening, str(error) or type(error).__name__, explain(error))
+            if not isinstance(error, ReadTimeoutError):  # looking would hang, too
+                self._wait_for_change(opening)
         else:
             view = self._find_view(opening.path)
             self._sessions.opened(opening, Session(dataset, opening.path, view=view))
+
+    def _wait_for_change(self, opening: Opening) -> None:
+        """Say when what could not be opened has changed, as long as it is what is asked for."""
+        path, wait = self._wait
+        wait = min(2 * wait, _LONGEST_WAIT_SECONDS) if path == opening.path else _FIRST_WAIT_SECONDS
+        self._wait = opening.path, wait
+        if has_changed(opening.path, wait, lambda: self._sessions.asked is opening):
+            self._changed(opening)
 
     def _start(self, opening: Opening) -> None:
         """Open it as it was last said to be understood; where that fits no more, as it is found."""

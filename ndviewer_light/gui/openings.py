@@ -51,7 +51,13 @@ class Openings(QObject):
         self._poll = poll
         self._show_now = show_now
         self._opener = Opener(
-            sessions, background, self._post_failure, self._post_try, views.find, views.find_reading
+            sessions,
+            background,
+            self._post_failure,
+            self._post_try,
+            self._post_change,
+            views.find,
+            views.find_reading,
         )
 
     def open(self, path: str, options: Mapping[str, str]) -> None:
@@ -112,6 +118,14 @@ class Openings(QObject):
     def _on_tried(self, opening: Opening, reason: str) -> None:
         if opening is self._sessions.asked:
             self.tried.emit(reason)
+
+    def _post_change(self, opening: Opening) -> None:
+        self._poll.post(lambda: self._on_changed(opening))
+
+    def _on_changed(self, opening: Opening) -> None:
+        """What could not be opened is another now: whoever writes it may have come further."""
+        if opening is self._sessions.asked and self.has_failed:
+            self.open_again()
 
     def _post_failure(self, opening: Opening, reason: str, why: Explanation) -> None:
         self._poll.post(lambda: self._on_failed(opening, reason, why))

@@ -44,6 +44,23 @@ def opened_when_there(
     return None
 
 
+def has_changed(path: str, seconds: float, is_wanted: Callable[[], bool]) -> bool:
+    """Wait until something changes at a local path, looking every `seconds`; False once not `is_wanted`.
+
+    Of an address nobody tells. Blocks; is_wanted is asked ten times a second.
+    """
+    if is_url(path):
+        return False
+    seen, looked = _state_of(path), time.monotonic()
+    while is_wanted():
+        time.sleep(APPEARING_SECONDS)
+        if time.monotonic() - looked >= seconds:
+            if _state_of(path) != seen:
+                return True
+            looked = time.monotonic()
+    return False
+
+
 def _state_of(path: str) -> str:
     """Something that changes when more is written to a path; `NOTHING` if there is nothing."""
     if is_url(path):
