@@ -13,6 +13,7 @@ from memory_source import wait_until
 
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.storage.file_clock import FILE_CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +136,35 @@ def test_an_empty_plane_is_data_once_the_writer_is_past_it(tmp_path, followed, k
     assert shown(dataset, key) is PlaneState.PENDING, "it may be written in any order"
     stores.make_old(tmp_path, 20.0)
     wait_until(lambda: shown(dataset, key) == 0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])  # the other file comes later
+def test_what_is_counted_without_reading_is_what_reading_says(tmp_path, monkeypatch, followed, kind):
+    file = KINDS[kind](tmp_path)
+    dataset = followed(file.path)
+    for i in (0, 2):
+        file.write(i, i + 1)
+    now_ns = FILE_CLOCK.now_ns
+    keys = [PlaneKey(**{file.axis: i}) for i in range(PLANES)]
+    for later_s in (10, 100):
+        monkeypatch.setattr(FILE_CLOCK, "now_ns", lambda late=later_s: now_ns() + late * 10**9)
+        wait_until(lambda: dataset.report().state(keys[3]) is shown(dataset, keys[3]))
+        report, state = dataset.report(), dataset.state(keys[3])
+        assert state in (PlaneState.PENDING, PlaneState.ABSENT)
+        assert [report.state(key) for key in keys] == [PlaneState.PRESENT] * 3 + [state], later_s
+        assert report.counts == dataset.report(read=True).counts
+        assert shown(dataset, keys[1]) == 0, "a later one was written"
+
+
+def test_planes_of_another_fill_value_without_a_later_one_are_missing_for_all_that_tell(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = file.create_dataset("images", (PLANES, SIZE, SIZE), "u2", fillvalue=7)
+        data[1] = 5
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        for report in (dataset.report(), dataset.report(read=True)):
+            assert report.counts == {PlaneState.PRESENT: 2, PlaneState.ABSENT: 2}
+        assert {dataset.state(PlaneKey(z=z)) for z in (2, 3)} == {PlaneState.ABSENT}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "chunks" not in kind])

@@ -20,13 +20,14 @@ from ..storage.file_holes import are_holes
 from ..storage.file_versions import changed_ns
 from .missing import Found, Verdict, not_stored
 from .missing_planes import Claims, MissingPlanesOfMany
+from .planes_in_room import PlanesInRoom, is_all, later_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
-    from ..model import DatasetInfo, PlaneKey
+    from ..model import PlaneKey
     from .source import Source
 
 
@@ -46,10 +47,14 @@ class RoomAhead:
     disk.
     """
 
-    def __init__(self, source: Source, since_ns: int | None) -> None:
-        """`since_ns`: when it began to be followed, by the clock of its files; None if it is not."""
+    def __init__(self, source: Source, since_ns: int | None, blank: PlanesInRoom | None = None) -> None:
+        """`since_ns`: when it began to be followed, by the clock of its files; None if it is not.
+
+        `blank`: what is remembered of its planes.
+        """
         self._source = source
         self._since_ns = since_ns
+        self._blank = blank or PlanesInRoom(source)
 
     # ---- planes that were read -----------------------------------------------------------------
 
@@ -65,7 +70,7 @@ class RoomAhead:
         if not source.may_have_room:
             return
         fill = source.value_of_room()
-        if not _is_all(pixels[-1:], fill) or (room := source.room_ahead(key, level)) is Room.NONE:
+        if not is_all(pixels[-1:], fill) or (room := source.room_ahead(key, level)) is Room.NONE:
             return
         (version,) = source.versions([key], level)
         if version is None:
@@ -74,13 +79,13 @@ class RoomAhead:
         if room is Room.REST:
             if is_followed and age_s < PART_SECONDS:
                 raise self._not_written(pixels, "this plane ends in zeros so far")
-        elif _is_all(pixels, fill):
+        elif is_all(pixels, fill):
             if is_followed and age_s < JUST_WRITTEN_SECONDS:
                 raise self._not_written(pixels, "of this plane there are only zeros so far")
             if _are_holes(source, [key], level)[0]:
                 raise self._of_hole(key, level, pixels)
-            is_doubtful = self._was_seen(version) if is_followed else fill != 0
-            if is_doubtful and not any(_is_written(source, later) for later in _later(key, source.info)):
+            later = later_planes(key, source.info)
+            if self._is_doubtful(version, fill) and not any(_is_written(source, each) for each in later):
                 if is_followed and age_s < QUIET_SECONDS:
                     raise self._not_written(pixels, "of this plane there are only zeros so far")
                 said = f"{source.info.name}: of this plane nothing is stored but zeros"
@@ -90,10 +95,14 @@ class RoomAhead:
     def check_part(self, key: PlaneKey, level: int, pixels: np.ndarray) -> None:
         """The same for a part of a plane, as far as the file system tells."""
         source = self._source
-        if not source.may_have_room or not _is_all(pixels, source.value_of_room()):
+        if not source.may_have_room or not is_all(pixels, source.value_of_room()):
             return
         if _are_holes(source, [key], level)[0]:
             raise self._of_hole(key, level, pixels)
+
+    def _is_doubtful(self, version: str, fill: float) -> bool:
+        """Whether what is blank in a file, in which nothing is a hole, may not have been written."""
+        return self._was_seen(version) if self._since_ns is not None else fill != 0
 
     def _was_seen(self, version: str) -> bool:
         """Whether the file was written while the source was followed."""
@@ -115,31 +124,48 @@ class RoomAhead:
     # ---- many planes ---------------------------------------------------------------------------
 
     def are_stored(self, keys: Sequence[PlaneKey], stored: Sequence[bool | None]) -> list[bool | None]:
-        """`Source.are_stored`, with False for planes in holes.
+        """`Source.are_stored`, with False for planes in holes, and for those that reading finds blank.
 
-        For whoever follows, None for those that are zeros perhaps, in files just written.
+        None where nobody has read them so far, and for whoever follows in files just written.
         """
         source = self._source
         answers = list(stored)
         if not source.may_have_room:
             return answers
-        is_hole = _are_holes(source, keys)
-        versions = source.versions(keys) if self._since_ns is not None else [None] * len(keys)
+        fill = source.value_of_room()
+        is_hole, versions = _are_holes(source, keys), self._versions(keys, fill)
+        doubtful = []
         for i, (key, version) in enumerate(zip(keys, versions, strict=True)):
             if answers[i] and is_hole[i]:
                 answers[i] = False
-            elif answers[i] and version is not None and _age_s(version) < JUST_WRITTEN_SECONDS:
-                answers[i] = None if source.room_ahead(key) is Room.PLANES else True
+            elif answers[i] and version is not None and source.room_ahead(key) is Room.PLANES:
+                if self._since_ns is not None and _age_s(version) < JUST_WRITTEN_SECONDS:
+                    answers[i] = None
+                elif self._is_doubtful(version, fill):
+                    doubtful.append(i)
+        written = self._blank.are_written([keys[i] for i in doubtful], [versions[i] for i in doubtful])
+        for i, is_written in zip(doubtful, written, strict=True):
+            answers[i] = is_written
         return answers
 
+    def _versions(self, keys: Sequence[PlaneKey], fill: float) -> Sequence[str | None]:
+        """Of which version these planes are, where that matters."""
+        return self._source.versions(keys) if self._since_ns is not None or fill != 0 else [None] * len(keys)
+
     def missing_as(self, keys: Sequence[PlaneKey], found: Sequence[Found]) -> list[Found]:
-        """`Source.missing_as`, also of planes in holes."""
+        """`Source.missing_as`, also of planes in holes, and of those that reading finds blank."""
+        source = self._source
         answers = list(found)
-        if not self._source.may_have_room:
+        if not source.may_have_room:
             return answers
-        at = [i for i, is_hole in enumerate(_are_holes(self._source, keys)) if is_hole]
+        is_hole, versions = _are_holes(source, keys), self._versions(keys, source.value_of_room())
+        at = [i for i, each in enumerate(is_hole) if each]
         for i, judged in zip(at, self._judged([keys[i] for i in at]), strict=True):
             answers[i] = judged
+        for i, (key, version) in enumerate(zip(keys, versions, strict=True)):
+            if not is_hole[i] and self._blank.is_blank(key, version):
+                is_on = self._since_ns is not None and _age_s(version or "") < QUIET_SECONDS
+                answers[i] = Found.EXPECTED if is_on else Found.ABSENT
         return answers
 
     def _judged(self, keys: Sequence[PlaneKey]) -> list[Found]:
@@ -170,14 +196,6 @@ def _are_holes(source: Source, keys: Sequence[PlaneKey], level: int = 0) -> list
     return are_holes(source.stretches(keys, level))
 
 
-def _is_all(pixels: np.ndarray, value: float) -> bool:
-    """Whether all pixels have a value, which may be NaN."""
-    if value == 0:
-        return not pixels.any()
-    is_it = pixels != pixels if math.isnan(value) else pixels == value
-    return bool(is_it.all())
-
-
 def _value_of(pixels: np.ndarray) -> np.generic:
     value: np.generic = pixels.flat[0]
     return value
@@ -187,17 +205,8 @@ def _age_s(version: str) -> float:
     return FILE_CLOCK.age_s(changed_ns(version))
 
 
-def _later(key: PlaneKey, info: DatasetInfo) -> Iterator[PlaneKey]:
-    """The next and the last plane along each axis."""
-    image = info.image(key.p)
-    for axis, n in (("z", image.n_z), ("t", image.n_t), ("c", len(info.channels))):
-        for at in dict.fromkeys((getattr(key, axis) + 1, n - 1)):
-            if getattr(key, axis) < at < n:
-                yield key._replace(**{axis: at})
-
-
 def _is_written(source: Source, key: PlaneKey) -> bool:
     try:
-        return bool(source.read_plane(key).any())
+        return not is_all(source.read_plane(key), source.value_of_room())
     except (DatasetError, IndexError):
         return False

@@ -14,11 +14,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DatasetError, DatasetReorderedError, DatasetReplacedError, PlaneNotStoredError
+from ..storage.activity import JUST_WRITTEN_SECONDS, newest_in
 from ..storage.bytes import check_still_there, is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
 from .differing_datasets import has_fewer, has_other_planes, is_smaller
 from .filled_in_advance import RoomAhead
 from .path_stamp import PathStamp, stamp_of, was_moved
+from .planes_in_room import PlanesInRoom
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
 if TYPE_CHECKING:
@@ -38,11 +40,12 @@ _TRIED_AGAIN_SECONDS = 5.0
 
 
 class _AtPath(NamedTuple):
-    """A dataset that was opened: its source, its stamp before that, and what was known of it at first."""
+    """A dataset that was opened: its source, its stamp before that, what was known of it at first."""
 
     source: Source
     stamp: PathStamp | None
     at_first: DatasetInfo
+    blank: PlanesInRoom
 
 
 class ReplaceableSource(Source):
@@ -193,6 +196,12 @@ class ReplaceableSource(Source):
         FILE_CLOCK.start_over()
         self._opened.source.follow()
 
+    def was_just_written(self) -> bool:
+        """See `Source.was_just_written`: by the newest file, as far as the times of folders lead to it."""
+        if self._file is None or self._info.complete:
+            return False
+        return FILE_CLOCK.age_at_s(newest_in(self._file), self._since_ns) < JUST_WRITTEN_SECONDS
+
     def look(self) -> DatasetInfo:
         """See `Source.look`; the same as `refresh` otherwise."""
         self._look()
@@ -224,7 +233,7 @@ class ReplaceableSource(Source):
             stored = opened.source.are_stored(keys)
             if False in stored and self._is_gone(opened):
                 stored = [each or None for each in stored]
-            return RoomAhead(opened.source, self._seen_since).are_stored(keys, stored)
+            return self._room(opened).are_stored(keys, stored)
 
         return self._of_open_one(asked)
 
@@ -232,8 +241,11 @@ class ReplaceableSource(Source):
         """Same as the source's."""
         opened = self._opened
         is_stored = opened.source.look_up_stored(key)
-        (is_stored,) = RoomAhead(opened.source, self._seen_since).are_stored([key], [is_stored])
+        (is_stored,) = self._room(opened).are_stored([key], [is_stored])
         return None if is_stored is False and self._is_gone(opened) else is_stored
+
+    def _room(self, opened: _AtPath) -> RoomAhead:
+        return RoomAhead(opened.source, self._seen_since, opened.blank)
 
     def _is_gone(self, opened: _AtPath) -> bool:
         """Whether the dataset itself cannot be reached any more, so that nothing in it can be missing."""
@@ -248,7 +260,7 @@ class ReplaceableSource(Source):
 
         def asked(opened: _AtPath) -> list[Found]:
             found = opened.source.missing_as(keys)
-            return RoomAhead(opened.source, self._seen_since).missing_as(keys, found)
+            return self._room(opened).missing_as(keys, found)
 
         return self._of_open_one(asked)
 
@@ -419,7 +431,7 @@ class ReplaceableSource(Source):
             stamp = stamp_of(self._path, source.landmark)
         if self._followed:
             source.follow()
-        return _AtPath(source, stamp, source.info)
+        return _AtPath(source, stamp, source.info, PlanesInRoom(source))
 
 
 def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:

@@ -263,6 +263,14 @@ class Source(ABC):
     def follow(self) -> None:  # noqa: B027  most formats need not know
         """From now on somebody follows what is written: what was just written may be incomplete."""
 
+    def was_just_written(self) -> bool:
+        """Whether something of it was written within the last seconds before it was opened, or since.
+
+        For whoever follows it and has not seen it grow so far. Costs a few listings, blocks on disk. False
+        where nobody knows.
+        """
+        return False
+
     def keep_stored_order(self) -> None:  # noqa: B027  most give pixels as they have them
         """From now on whoever reads wants pixels in the order in memory in which they are stored."""
 

@@ -91,6 +91,14 @@ def newest_write(folder: str) -> int:
     return _newest(folder)[0]
 
 
+def newest_in(path: str) -> int:
+    """The time (ns) at which a file was changed, or `newest_write` in a folder; 0 if it is not there."""
+    try:
+        return newest_write(path) if os.path.isdir(path) else os.stat(path).st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
 def _newest(folder: str) -> tuple[int, int]:
     """The times (ns) of the newest file and folder."""
     newest_file = newest_folder = 0

@@ -58,6 +58,10 @@ class FileClock:
         self._ahead = [*ahead[-_MAX_AHEAD:], (changed_ns, now)]
         return 0.0
 
+    def age_at_s(self, changed_ns: int, at_ns: int) -> float:
+        """The same as of an earlier moment by this clock; negative of what was written since."""
+        return self.age_s(changed_ns) - (self.now_ns() - at_ns) / 1e9
+
     def start_over(self) -> None:
         """From now on other files are followed, perhaps elsewhere: their clock is ours until they tell."""
         self._behind_ns = 0
