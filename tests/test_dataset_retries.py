@@ -56,7 +56,7 @@ def redraws(dataset, clock, source, seconds: float, step: float = 1 / 32) -> lis
     ("error", "state"),
     [
         pytest.param(PlaneNotStoredError("not yet"), PlaneState.PENDING, id="not written yet"),
-        pytest.param(CorruptDataError("half a chunk"), PlaneState.UNREADABLE, id="half written"),
+        pytest.param(CorruptDataError("half a chunk"), PlaneState.PENDING, id="half written"),
         pytest.param(OSError(5, "Input/output error"), PlaneState.UNREADABLE, id="disk gone"),
         pytest.param(UnsupportedError("codec"), PlaneState.UNREADABLE, id="even what looks permanent"),
     ],
@@ -78,6 +78,83 @@ def test_a_failing_plane_in_view_of_a_live_dataset_is_retried_with_back_off_for_
     redraws(dataset, clock, source, 9)
     assert shown(dataset) == [5]
     assert redraws(dataset, clock, source, 60) == [], "healed: nothing left to try"
+
+
+HALF = pytest.mark.parametrize(
+    "error",
+    [CorruptDataError("half a chunk"), MetadataError("zarr.json is empty")],
+    ids=["chunk", "metadata"],
+)
+
+
+def warnings_in(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@HALF
+def test_what_is_written_in_parts_during_a_run_is_never_announced_as_damaged(
+    make, source, clock, caplog, error
+):
+    dataset = make()
+    shown(dataset)
+    source.errors[K] = error
+    dataset.notify(*K)
+    dataset.take_changes()
+    assert shown(dataset) == [PlaneState.PENDING]
+    assert redraws(dataset, clock, source, 1.5)
+    assert shown(dataset) == [PlaneState.PENDING]
+    source.errors.clear()
+    source.write(K, 5)
+    redraws(dataset, clock, source, 2)
+    assert shown(dataset) == [5]
+    assert warnings_in(caplog) == [] and dataset.report().count(PlaneState.UNREADABLE) == 0
+
+
+@HALF
+def test_what_stays_damaged_during_a_run_is_said_to_be_within_seconds_wherever_one_looks_from(
+    make, source, clock, caplog, error
+):
+    source.errors[K] = error
+    source.write(OTHER, 2)
+    dataset = make()
+    assert shown(dataset) == [PlaneState.PENDING]
+    clock.now += 1
+    assert shown(dataset, OTHER) == [2]  # going away and back does not begin anew
+    assert [plane.state for plane in dataset.thumbnails([K])] == [PlaneState.PENDING]
+    clock.now += 1
+    assert [plane.state for plane in dataset.thumbnails([K])] == [PlaneState.UNREADABLE]
+    assert shown(dataset) == [PlaneState.UNREADABLE]
+    assert warnings_in(caplog) == [f"plane (0, 0, 0, 0): {error}"]
+    assert dataset.report().reasons == {K: str(error)}
+
+
+@HALF
+def test_after_the_end_of_a_run_what_is_read_once_is_damaged_and_what_is_in_view_a_moment_later(
+    make, source, clock, error
+):
+    source.errors[K] = error
+    dataset = make()
+    shown(dataset)
+    dataset.end()  # its writer may lag behind
+    assert shown(dataset) == [PlaneState.PENDING]
+    redraws(dataset, clock, source, 5)
+    assert shown(dataset) == [PlaneState.UNREADABLE]
+    dataset.refresh()
+    assert dataset.report(read=True).reasons == {K: str(error)}
+
+
+def test_what_was_announced_and_is_not_stored_is_awaited_a_moment_before_it_is_the_fill_value(
+    make, source, clock
+):
+    dataset = make()
+    dataset.notify(*K)
+    dataset.take_changes()
+    assert shown(dataset) == [PlaneState.PENDING]
+    redraws(dataset, clock, source, 5)
+    assert shown(dataset) == [PlaneState.FILLED]
+    dataset.notify(*K)  # written again
+    dataset.take_changes()
+    assert shown(dataset) == [PlaneState.PENDING]
 
 
 TIMED_OUT = ReadTimeoutError("reading the plane timed out after 60 s")
@@ -141,7 +218,7 @@ def test_drawing_often_does_not_read_a_failing_plane_more_often(make, source, cl
     dataset = make()
     for _ in range(100):
         [plane] = dataset.planes([K], wait=None)
-        assert plane.reason == "half a chunk"
+        assert plane.reason == "being written (half a chunk)"
     assert source.reads == [K]
 
 
@@ -169,7 +246,7 @@ def test_a_notified_plane_that_fails_again_begins_its_back_off_anew(make, source
 def test_a_late_failure_is_a_change_with_its_reason(make, source):
     source.errors[K] = CorruptDataError("half a chunk")
     source.before_read = Gate()
-    dataset = make()
+    dataset = make(live=False)
     shown(dataset, wait=0)
     source.before_read.open()
     assert wait_for_change(dataset).in_view
@@ -216,4 +293,4 @@ def test_a_failing_plane_is_said_once_in_the_log_with_its_key(make, source, cloc
 def test_the_rest_of_a_view_with_a_failing_plane_is_shown(make, source):
     source.errors[K] = CorruptDataError("half a chunk")
     source.write(OTHER, 2)
-    assert shown(make(), K, OTHER) == [PlaneState.UNREADABLE, 2]
+    assert shown(make(live=False), K, OTHER) == [PlaneState.UNREADABLE, 2]

@@ -18,6 +18,7 @@ from memory_source import (
 from ndviewer_light.engine.dataset import Changes
 from ndviewer_light.errors import (
     CorruptDataError,
+    PlaneNotStoredError,
 )
 from ndviewer_light.model import PlaneKey, PlaneState
 from tests.datasets_in_memory import (
@@ -124,10 +125,21 @@ def test_a_plane_not_stored_is_absent_when_nobody_writes(make):
     assert dataset.state(K) is PlaneState.ABSENT
 
 
-def test_a_plane_notified_but_not_stored_is_its_fill_value_and_never_kept(make, source):
+def after_a_moment(dataset, clock):
+    """What a plane is that was announced a moment ago and is not there."""
+    assert shown(dataset) == [PlaneState.PENDING]
+    clock.now += 2.5
+    dataset.take_changes()
+    [plane] = dataset.planes([K], wait=None)
+    return plane
+
+
+def test_a_plane_notified_but_not_stored_is_its_fill_value_and_never_kept(make, source, clock):
     dataset = make()
     dataset.notify(*K)
-    [plane] = dataset.planes([K])
+    with pytest.raises(PlaneNotStoredError):
+        dataset.plane(*K)
+    plane = after_a_moment(dataset, clock)
     assert plane.state is PlaneState.FILLED
     assert plane.reason == "nothing stored, shown as the fill value 0"
     assert plane.pixels.shape == SHAPE
@@ -139,11 +151,11 @@ def test_a_plane_notified_but_not_stored_is_its_fill_value_and_never_kept(make, 
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_a_black_plane_has_the_dtype_of_the_others(make, source, dtype):
+def test_a_black_plane_has_the_dtype_of_the_others(make, source, clock, dtype):
     source.info = memory_info(dtype=np.dtype(dtype))
     dataset = make()
     dataset.notify(*K)
-    [plane] = dataset.planes([K])
+    plane = after_a_moment(dataset, clock)
     assert plane.state is PlaneState.FILLED
     assert plane.pixels.dtype == dtype
 

@@ -321,6 +321,7 @@ def test_files_that_go_away_are_no_growth_and_not_awaited(tmp_path, followed):
     for t in range(3):
         tifffile.imwrite(tmp_path / f"img_t{t}_c0.tif", grey(t + 1))
         tifffile.imwrite(tmp_path / f"img_t{t}_c1.tif", grey(t + 1))
+    stores.make_old(tmp_path, 60)
     dataset = followed(tmp_path)
     assert shown(dataset, PlaneKey(t=0)) == 1
     (tmp_path / "img_t1_c1.tif").unlink()

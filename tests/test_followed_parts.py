@@ -9,7 +9,9 @@ import shutil
 import time
 
 import numpy as np
+import pytest
 import stores
+import tifffile
 from follow_disk import (
     SIZE,
     GrowingZarr,
@@ -130,13 +132,58 @@ def test_torn_metadata_and_half_a_chunk_are_waited_for(tmp_path, followed, caplo
     assert wait_for(dataset, PlaneKey(t=2), PlaneState.PENDING) <= {PlaneState.LOADING, PlaneState.ABSENT}
     assert "(2, 0, 0, 0)" not in caplog.text, "what is to come is no trouble"
     target.write_bytes(chunk.read_bytes())
-    assert wait_for(dataset, PlaneKey(t=2), 2) <= {PlaneState.PENDING, PlaneState.UNREADABLE}
+    assert wait_for(dataset, PlaneKey(t=2), 2) <= {PlaneState.PENDING, PlaneState.LOADING}
+
+
+def images_of_which_one_is_to_come(folder):
+    for name in ("img_t0_c0.tif", "img_t0_c1.tif", "img_t1_c0.tif"):
+        tifffile.imwrite(folder / name, grey(1))
+    return folder, PlaneKey(t=1, c=1), PlaneState.ABSENT
+
+
+def plate_of_which_a_field_is_to_come(folder):
+    """One that says that it is not complete."""
+    attributes = stores.image_attributes(channels=stores.CHANNELS[:2], complete=False)
+    stores.write_plate(folder / "p.zarr", {"A/1": 2}, attributes=attributes, skip=[(1, 0, 1, 0)])
+    shutil.rmtree(folder / "p.zarr/A/1/1/0/c")
+    return folder / "p.zarr", PlaneKey(p=1), PlaneState.ABSENT
+
+
+def half_a_chunk(folder):
+    growing = GrowingZarr(folder / "a.zarr")
+    growing.add(1)
+    growing.add(2)
+    (chunk,) = (path for path in growing.path.rglob("*") if path.is_file() and "/c/1/" in path.as_posix())
+    chunk.write_bytes(chunk.read_bytes()[:-5])
+    return growing.path, PlaneKey(t=1), PlaneState.UNREADABLE
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize(
+    "write", [images_of_which_one_is_to_come, plate_of_which_a_field_is_to_come, half_a_chunk]
+)
+def test_what_is_opened_while_it_is_written_is_awaited_from_the_first_picture_on(tmp_path, write, isolate):
+    path, key, in_the_end = write(tmp_path)
+    if isolate:  # starting a process may take as long as the writer seems to be gone
+        stores.make_old(path, -4)
+    with open_dataset(path, follow=True, isolate=isolate) as dataset:
+        [plane] = dataset.planes([key], wait=None)
+        assert plane.state is PlaneState.PENDING
+        if in_the_end is PlaneState.ABSENT:
+            assert dataset.state(key) is dataset.report().state(key) is PlaneState.PENDING
+        assert dataset.is_being_written
+    stores.make_old(path, 120)
+    with open_dataset(path, follow=True, isolate=isolate) as dataset:
+        [plane] = dataset.planes([key], wait=None)
+        assert plane.state is in_the_end
+        assert not dataset.is_being_written
 
 
 def test_growth_that_a_read_finds_before_any_look_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(look_schedule, "SHORTEST_SECONDS", 1e6)  # one look, when it is opened
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)
+    stores.make_old(growing.path)
     with open_dataset(growing.path, follow=True) as dataset:
         assert wait_for(dataset, PlaneKey(), 1) <= {PlaneState.LOADING}
         assert not dataset.is_being_written

@@ -110,7 +110,8 @@ def test_an_all_zero_plane_is_black_with_a_note_in_a_run_and_when_that_is_opened
     follow(qtbot, viewer, run)
     settle(qtbot, viewer)
     said = ("filled", "Nothing stored, shown as the fill value 0")
-    assert viewer.stage.overlay.state() == said
+    qtbot.waitUntil(lambda: viewer.stage.overlay.state() == said, timeout=20_000)
+    settle(qtbot, viewer)
     assert framebuffer(viewer).max() == 0
     viewer.end_zarr_acquisition()
     load(qtbot, viewer, run.folder)

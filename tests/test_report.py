@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import stores
-from memory_source import MemorySource, memory_info
+from memory_source import Clock, MemorySource, memory_info
 from runs import small_run, write
 
 from ndviewer_light import open_dataset
@@ -234,10 +234,18 @@ def test_the_state_of_a_plane_out_of_view(tmp_path: Path) -> None:
             dataset.state(PlaneKey(5))
 
 
-def test_a_plane_that_was_unreadable_stays_so_until_it_is_written_again() -> None:
+def test_a_plane_that_was_unreadable_stays_so_until_it_is_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    clock.set(monkeypatch)
     source, key = filled(ListedSource(), [], every_key()), PlaneKey(1, 1, 1, 1)
     source.errors[key] = CorruptDataError("half a chunk")
     with Dataset(source, live=True) as dataset:
+        dataset.planes([key], wait=None)
+        assert dataset.state(key) is PENDING  # perhaps it is just being written
+        clock.now += 2
+        dataset.take_changes()
         dataset.planes([key], wait=None)
         dataset.planes([PlaneKey()], wait=None)
         assert dataset.state(key) is UNREADABLE

@@ -166,6 +166,7 @@ def test_one_missing_channel_is_named(qtbot, viewer, tmp_path, ended, kind):
     run = small_run(tmp_path / "run")
     write(run, *filter(None, [ended]))
     (tmp_path / "run" / "zarr" / "A1" / "fov_0.ome.zarr" / "0" / "c" / "0" / "1" / "0" / "0" / "0").unlink()
+    stores.make_old(run.folder)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     shown, text = viewer.stage.overlay.state()

@@ -88,10 +88,11 @@ class DatasetStates(DatasetContents):
             source,
             self._images,
             tiled,
-            lambda key, error: self._outcomes.of_failure(key, error, 0),
+            lambda key, error: self._outcomes.of_failure(key, error, 0, is_final=True),
             lambda: self._live,
             self._follower.is_growing,
             self._is_in_memory,
+            self._follower.ask_age,
             is_remote=is_url(path),
         )
         found_news = self._follower.found_news if follow else lambda: None  # of a host's run it is told

@@ -83,6 +83,8 @@ class DiskFollower:
         self._schedule = schedule
         self._in_parts: dict[PlaneKey, float] = {}  # since when; of looks only
         self._clock = FileClock()  # of looks only
+        self._asking_age = threading.Lock()  # held while the disk is touched: others need the answer as well
+        self._is_age_known = not self.follows_growth
         self._gone = ""  # since when the dataset is unreachable, one sentence
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
@@ -109,6 +111,28 @@ class DiskFollower:
         """Whether the dataset was found to be written lately."""
         with self._lock:
             return self._schedule.is_growing(time.monotonic())
+
+    def ask_age(self) -> None:
+        """Learn whether the dataset was being written when it was opened; blocks on disk the first time."""
+        if self._is_age_known:
+            return
+        with self._asking_age:
+            if not self._is_age_known and self._was_just_written():
+                with self._lock:
+                    self._schedule.found_young(time.monotonic())
+            self._is_age_known = True
+
+    def _was_just_written(self) -> bool:
+        try:
+            return self._source.was_just_written()
+        except (DatasetError, CancelledError) as error:
+            logger.debug("asking when the dataset was written: %s", error)
+            return False
+
+    def is_awaited(self) -> bool:
+        """Whether more may be written: it grew lately, or a host's run is on or was just ended."""
+        with self._lock:
+            return self._schedule.is_awaited(time.monotonic())
 
     @property
     def grew_at(self) -> float:
@@ -145,7 +169,11 @@ class DiskFollower:
         """Read a plane or tile from the source, and remember its version if that is worth anything."""
         if self.follows_growth:
             began_ns, is_new = time.time_ns(), not self._source.info.contains(key)
-            pixels, version = self._reads.read_versioned(key, level, tile)
+            try:
+                pixels, version = self._reads.read_versioned(key, level, tile)
+            except DatasetError:
+                self.ask_age()  # what is missing, or damaged, may be to come
+                raise
             if is_new:  # no look will notice: this read was the one to find that it has grown
                 self.found_news()
             self._versions.note(key, level, version, is_part=tile is not None)
@@ -231,6 +259,7 @@ class DiskFollower:
     def _look(self, expected: tuple[int, int, int, int] | None) -> None:
         before = self._source.info
         found = False
+        self.ask_age()
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.look()

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from ..errors import PlaneNotStoredError
 from ..model import PlaneKey
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class KnownFailures:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._reasons: OrderedDict[tuple[int, int, int, int], str] = OrderedDict()
+        self._since: OrderedDict[tuple[int, int, int, int], tuple[type, float]] = OrderedDict()
         self._gone: set[tuple[int, int, int, int]] = set()  # those that could not because nothing could
         self._version = 0
 
@@ -29,22 +31,49 @@ class KnownFailures:
         """A number that changes whenever it may know something else."""
         return self._version
 
-    def note(self, key: PlaneKey, reason: str, *, is_gone: bool = False) -> None:
-        """A plane could not be read; `is_gone`: because the whole dataset is out of reach."""
+    def failing_since(self, key: PlaneKey, error: Exception, now: float) -> float:
+        """Since when a plane has failed to be read in this way, however often; `now` if it did not before.
+
+        Of the latest ones that are asked for; it may also be that they are just being written.
+        """
+        with self._lock:
+            kind, since = self._since.get(key, (None, now))
+            if kind is type(error):
+                return since
+            self._since[key] = type(error), now
+            if len(self._since) > KEPT_FAILURES:
+                self._since.popitem(last=False)
+            return now
+
+    def is_suspected(self, key: PlaneKey) -> bool:
+        """Whether a plane looked damaged when it was read last, and may have been just written."""
+        found = self._since.get(key) if self._since else None
+        return (
+            found is not None and key not in self._reasons and not issubclass(found[0], PlaneNotStoredError)
+        )
+
+    def note(self, key: PlaneKey, reason: str, *, is_gone: bool = False) -> bool:
+        """A plane could not be read; `is_gone`: because the whole dataset is out of reach.
+
+        Returns whether that was not known.
+        """
         with self._lock:
             (self._gone.add if is_gone else self._gone.discard)(key)
-            self._version += key not in self._reasons
+            is_news = key not in self._reasons
+            self._version += is_news
             self._reasons[key] = reason
             self._reasons.move_to_end(key)
             if len(self._reasons) > KEPT_FAILURES:
                 self._gone.discard(self._reasons.popitem(last=False)[0])
+            return is_news
 
     def forget(self, keys: Iterable[tuple[int, int, int, int]]) -> None:
         """These planes were read, or written again."""
-        if self._reasons:  # without the lock: nearly always there are none
+        if self._reasons or self._since:  # without the lock: nearly always there are none
             with self._lock:
                 for key in keys:
                     self._version += self._reasons.pop(key, None) is not None
+                    self._since.pop(key, None)
                     self._gone.discard(key)
 
     def clear(self) -> None:
@@ -52,6 +81,7 @@ class KnownFailures:
         with self._lock:
             self._version += 1
             self._reasons.clear()
+            self._since.clear()
             self._gone.clear()
 
     def is_there_again(self, key: PlaneKey) -> bool:
@@ -72,5 +102,5 @@ class KnownFailures:
         found = {PlaneKey(*key): reason for key, reason in reasons.items() if key[1] in positions}
         return dict(sorted(found.items(), key=lambda each: (each[0].p, each[0])))
 
-    def __len__(self) -> int:
-        return len(self._reasons)
+    def __bool__(self) -> bool:
+        return bool(self._reasons or self._since)

@@ -24,6 +24,8 @@ _SHARE_OF_AGE = 0.05
 """The next look comes after this share of the time since the last news."""
 GIVEN_UP_SECONDS = 600.0
 """A dataset that has not changed at all for so long after it was opened is finished."""
+_YOUNG_SECONDS = 5.0
+"""For so long after it was opened more is awaited of a dataset that had just been written."""
 _ACTIVE_SECONDS = 10.0
 """While the last news (or the opening) is younger than this, looks may cost more."""
 _SHARE_ACTIVE = 1 / 8
@@ -63,10 +65,17 @@ class LookSchedule(ABC):
         """Whether it was found to be written lately."""
         return False
 
+    def is_awaited(self, now: float) -> bool:
+        """Whether more may be written, as it is being written or was a moment ago."""
+        return self.is_growing(now)
+
     @property
     def grew_at(self) -> float:
         """When it was found to have grown last; -inf: never."""
         return float("-inf")
+
+    def found_young(self, now: float) -> None:  # noqa: B027  of a host's run it is known
+        """It was written just before it was opened, and may grow."""
 
     def pause(self, paused: bool, now: float) -> None:  # noqa: B027  a host's run is not paused
         """Look no more, or again from now on."""
@@ -119,6 +128,10 @@ class RunSchedule(LookSchedule):
         """See `LookSchedule`: until the host ends the run."""
         return Following.FOLLOWING if self._until == float("inf") else Following.FINISHED
 
+    def is_awaited(self, now: float) -> bool:
+        """See `LookSchedule`: writers lag behind the end of the run."""
+        return now < self._until
+
     def gone_elsewhere(self, now: float) -> None:
         """See `LookSchedule`."""
         self._in_vain, self._since = 0, now
@@ -163,6 +176,7 @@ class GrowthSchedule(LookSchedule):
         self._since = self._news = now
         self._has_grown = False
         self._grew_at = float("-inf")
+        self._young_until = float("-inf")
         self._rhythm = NewsRhythm()
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
@@ -185,7 +199,11 @@ class GrowthSchedule(LookSchedule):
 
     def is_growing(self, now: float) -> bool:
         """See `LookSchedule`."""
-        return self._has_grown and now - self._news < self._rhythm.patience_s()
+        return now < self._young_until or (self._has_grown and now - self._news < self._rhythm.patience_s())
+
+    def found_young(self, now: float) -> None:
+        """See `LookSchedule`."""
+        self._young_until = now + _YOUNG_SECONDS
 
     @property
     def grew_at(self) -> float:

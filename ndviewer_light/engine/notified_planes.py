@@ -59,7 +59,7 @@ class NotifiedPlanes:
         self._announced.add(every, watched, self._source.info)
         for view, retries in self._viewed:
             retries.written(view.showing(watched))
-        if len(self._failures):
+        if self._failures:
             self._failures.forget(map(tuple, every.tolist()))
         if self.listener is not None:
             self.listener(every)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import CorruptDataError, DatasetGoneError, PlaneNotStoredError
+from ..errors import CorruptDataError, DatasetGoneError, MetadataError, PlaneNotStoredError
 from ..model import Plane, PlaneState
 from ..sources.missing import missing_plane
 from .leases import SupersededRead
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from ..errors import DatasetError
     from ..model import PlaneKey
     from .follower import DiskFollower
     from .known_failures import KnownFailures
@@ -32,8 +31,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SETTLING_SECONDS = 1.9
-"""While a dataset grows, a plane that looks damaged, or left out, for less than this is being written."""
+SETTLING_SECONDS = 1.8
+"""While more is written, a plane that looks damaged, or left out, for less than this is being written.
+
+Shorter than the first four retries take, so that the fourth tells which.
+"""
 
 
 class PlaneOutcomes:
@@ -112,25 +114,34 @@ class PlaneOutcomes:
     def _failed(self, key: PlaneKey, error: BaseException, level: int) -> Plane:
         if not isinstance(error, Exception):
             raise error
-        again = self._is_live() or self._follower.is_following_growth or getattr(error, "transient", False)
+        again = self._follower.is_following_growth or self._follower.is_awaited()
+        again |= getattr(error, "transient", False)
         is_first = self._retries.failed(key, error, time.monotonic(), again=again)
-        plane = self.noted_failure(key, error, level)
-        if is_first and not self._closed:
+        plane, is_news = self._noted_failure(key, error, level)
+        if (is_first or is_news) and not self._closed:
             is_trouble = plane.state is PlaneState.UNREADABLE  # rather than something to come
             logger.log(logging.WARNING if is_trouble else logging.DEBUG, "plane %s: %s", tuple(key), error)
         return plane
 
     def noted_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:
         """Like `of_failure`; that a plane cannot be read is known from now on, until it was."""
-        plane = self.of_failure(key, error, level)
-        if plane.state is PlaneState.UNREADABLE:
-            self._failures.note(key, plane.reason, is_gone=isinstance(error, DatasetGoneError))
-        return plane
+        return self._noted_failure(key, error, level)[0]
 
-    def of_failure(self, key: PlaneKey, error: Exception, level: int) -> Plane:
-        """What a plane is that could not be read: awaited, missing or unreadable."""
+    def _noted_failure(self, key: PlaneKey, error: Exception, level: int) -> tuple[Plane, bool]:
+        """The same, and whether it is known only now."""
+        plane = self.of_failure(key, error, level)
+        if plane.state is not PlaneState.UNREADABLE:
+            return plane, False
+        is_gone = isinstance(error, DatasetGoneError)
+        return plane, self._failures.note(key, plane.reason, is_gone=is_gone)
+
+    def of_failure(self, key: PlaneKey, error: Exception, level: int, *, is_final: bool = False) -> Plane:
+        """What a plane is that could not be read: awaited, missing or unreadable.
+
+        `is_final`: nobody asks again in a moment, so after the end of a run what is damaged is said to be.
+        """
         reason = str(error) or type(error).__name__
-        if isinstance(error, (CorruptDataError, PlaneNotStoredError)) and self._may_be_on_its_way(key, error):
+        if self._may_be_on_its_way(key, error, level, is_final):
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
@@ -145,13 +156,23 @@ class PlaneOutcomes:
         """Whether a writer has notified everything that a plane of any level shows."""
         return all(each in self._notified for each in self._parts.of_level_0(key, level))
 
-    def _may_be_on_its_way(self, key: PlaneKey, error: DatasetError) -> bool:
-        """Whether a plane that is damaged, or missing among others, is perhaps about to be written."""
-        if isinstance(error, PlaneNotStoredError) and not error.is_fill_value:
+    def _may_be_on_its_way(self, key: PlaneKey, error: Exception, level: int, is_final: bool) -> bool:
+        """Whether a plane that is damaged, or missing among others, is perhaps about to be written.
+
+        For a short time since it was first seen so: what is damaged for longer is said to be, while others
+        are written and after the end.
+        """
+        is_on, is_growing = self._is_live(), self._follower.is_growing()
+        if isinstance(error, PlaneNotStoredError):
+            is_doubtful = self._is_notified(key, level) if is_on else error.is_fill_value and is_growing
+        elif isinstance(error, (CorruptDataError, MetadataError)):
+            is_doubtful = is_on or is_growing or (not is_final and self._follower.is_awaited())
+        else:
             return False
-        since = self._retries.failing_since(key)
-        is_new = since is None or time.monotonic() - since < SETTLING_SECONDS
-        return is_new and self._follower.is_growing()
+        if not is_doubtful:
+            return False
+        now = time.monotonic()
+        return now - self._failures.failing_since(key, error, now) < SETTLING_SECONDS
 
     def close(self) -> None:
         """From now on failures are not logged."""

@@ -32,7 +32,6 @@ class _FailedPlane:
     error: Exception
     attempts: int
     due: float
-    since: float
     is_due: bool = False
 
 
@@ -57,12 +56,6 @@ class RetryPolicy:
             failure = self._failures.get(key)
         return failure.error if failure is not None and not failure.is_due else None
 
-    def failing_since(self, key: PlaneKey) -> float | None:
-        """Since when a plane in view has not been shown for such a reason (`time.monotonic`), or None."""
-        with self._lock:
-            failure = self._failures.get(key)
-        return failure.since if failure is not None else None
-
     def timeout_of(self, key: PlaneKey) -> ReadTimeoutError | None:
         """What to show for a plane in view during a retry: the timeout before it, None after other errors.
 
@@ -82,9 +75,7 @@ class RetryPolicy:
             due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
-                is_same = before is not None and type(before.error) is type(error)
-                since = before.since if before is not None and is_same else now
-                self._failures[key] = _FailedPlane(error, attempts, due, since)
+                self._failures[key] = _FailedPlane(error, attempts, due)
         return attempts == 0
 
     def succeeded(self, key: PlaneKey) -> bool:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
+_SUSPECTS_READ = 8
 
 
 class StoredStates:
     """Tells the states of planes without reading any. Any thread; blocks on disk, raises nothing.
 
     `is_live()`: whether a host's run is on; `is_growing()`: whether anything was written lately.
-    `is_in_memory(key)`: whether the pixels of a plane are.
+    `is_in_memory(key)`: whether the pixels of a plane are. `ask_age()`: learns whether a dataset was written
+    just before it was opened, as far as that is not known; may block. `read(key)`: the state of a plane as
+    reading it tells, for the few that looked damaged.
     """
 
     def __init__(
@@ -36,12 +39,16 @@ class StoredStates:
         is_live: Callable[[], bool],
         is_growing: Callable[[], bool],
         is_in_memory: Callable[[PlaneKey], bool],
+        ask_age: Callable[[], None],
+        read: Callable[[PlaneKey], PlaneState],
     ) -> None:
         self._source = source
         self._failures = failures
         self._is_live = is_live
         self._is_growing = is_growing
         self._is_in_memory = is_in_memory
+        self._ask_age = ask_age
+        self._read = read
         self._begun: set[int] = set()  # positions of which something was found
 
     def is_awaited(self) -> bool:
@@ -53,6 +60,7 @@ class StoredStates:
 
         Of a host's run that is on, what is missing is PENDING.
         """
+        self._ask_age()
         growing = self._is_growing()
         try:
             stored = self._source.are_stored(keys)
@@ -67,10 +75,15 @@ class StoredStates:
             stored, missing, found = [None] * len(keys), [], []
         states = (state_of_missing(each, growing=growing) for each in found)
         said = dict(zip(missing, states, strict=True))
-        return [
+        looked = [
             said.get(key, PlaneState.PENDING) if is_stored is False else self._not_missing(key, is_stored)
             for key, is_stored in zip(keys, stored, strict=True)
         ]
+        suspects = [i for i, key in enumerate(keys) if self._failures.is_suspected(key)]
+        for n, i in enumerate(suspects):  # what is half written is stored
+            if looked[i] in (PlaneState.PRESENT, PlaneState.UNKNOWN):
+                looked[i] = self._read(keys[i]) if n < _SUSPECTS_READ else PlaneState.PENDING
+        return looked
 
     def _not_missing(self, key: PlaneKey, is_stored: bool | None) -> PlaneState:
         if self._failures.reason_of(key) is not None and not (

@@ -52,12 +52,15 @@ class Surveyor:
         is_live: Callable[[], bool],
         is_growing: Callable[[], bool],
         is_in_memory: Callable[[PlaneKey], bool],
+        ask_age: Callable[[], None],
         *,
         is_remote: bool = False,
     ) -> None:
         self._is_remote = is_remote
         self.failures = KnownFailures()
-        self.stored = StoredStates(source, self.failures, is_live, is_growing, is_in_memory)
+        self.stored = StoredStates(
+            source, self.failures, is_live, is_growing, is_in_memory, ask_age, self._read
+        )
         self._source = source
         self._images = images
         self._tiled = tiled

@@ -107,5 +107,6 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
         "stored": "whether anything is stored of ",
         "look up": "whether anything is stored of ",
         "missing": "why nothing is stored of ",
+        "just written": "when something was written of ",
     }.get(op, "the shape of ")
     return f"reading {of}the plane {indices}{at_level} of {name}"

@@ -237,6 +237,10 @@ class IsolatedSource(Source):
         """See `Source.keep_stored_order`: until then, planes come in C order."""
         self._order = "K"
 
+    def was_just_written(self) -> bool:
+        """See `Source.was_just_written`: one request."""
+        return self._ask("just written", PlaneKey(), 0, lambda _, reply: bool(reply["is_young"]))
+
     def look(self) -> DatasetInfo:
         """See `Source.look`."""
         self._ask("look", PlaneKey(), 0, lambda _process, _reply: None)
@@ -277,12 +281,9 @@ class IsolatedSource(Source):
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
         """See `Source.look_up_stored`: one request to the reader process, raises like `are_stored`."""
-
-        def take(_: ReaderProcess, reply: protocol.Message) -> bool | None:
-            stored: bool | None = reply["stored"]
-            return stored
-
-        return self._ask("look up", key, 0, take, planes=[self._with_file(key)])
+        planes = [self._with_file(key)]
+        stored: bool | None = self._ask("look up", key, 0, lambda _, reply: reply["stored"], planes=planes)
+        return stored
 
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: one request. Raises if the reader process does not answer."""

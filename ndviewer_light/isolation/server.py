@@ -155,6 +155,8 @@ class _Server:
         if request["op"] == "missing":
             counts_as = self._source.missing_as(self._planes(self._source, request))
             return {"found": [each.value for each in counts_as]}
+        if request["op"] == "just written":
+            return {"is_young": self._source.was_just_written()}
         if request["op"] == "shape":
             return {"shape": self._source.plane_shape(_plane_key(request, self._source), request["level"])}
         if request["op"] == "tile":

@@ -7,7 +7,7 @@ no format tells which. Black where nothing was acquired is as wrong as a blank m
 
 1. While a host says that its run is on: the *fill value* if a writer has notified the plane and no other
    shares its chunks, else *pending*. A notification is a hint: of a chunk of several planes, the writer may
-   still keep some in memory.
+   still keep some in memory. Any other is pending for two seconds more (`plane_outcomes`).
 2. The dataset says that it is complete: the *fill value*.
 3. It says that it is not: *pending* if it changes while it is open, else *not acquired*.
 4. It says nothing, and a plane is stored at the same position that comes later however the writer's loops
