@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import stores
@@ -10,11 +12,13 @@ from overview_fields import (
     assert_all_shown,
     complete,
     expected,
+    fields_of,
     opened,
     opened_plate,
     pixel,
     shown,
     where,
+    write_plate,
 )
 from qtpy.QtCore import QPointF, Qt
 from qtpy.QtTest import QTest
@@ -201,3 +205,27 @@ def test_a_mosaic_is_shown_once_all_places_are_known_and_not_before(qtbot, viewe
     assert not any(said), said
     (scene,) = scenes
     assert np.allclose(scene.edges[:, :2] - scene.edges[0, :2], [[0, 0], [13, 0], [0, 13], [13, 13]])
+
+
+def test_with_all_fields_there_are_strips_for_the_channels_of_all_fields(qtbot, viewer, tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr", n_t=2)
+    first, second, *others = fields_of(path)
+    for field, names in ((first, ["a"]), (second, ["b"]), *((each, ["a"]) for each in others)):
+        metadata = json.loads((field / "zarr.json").read_text())
+        metadata["attributes"]["ome"]["omero"] = {"channels": [{"label": n, "active": True} for n in names]}
+        (field / "zarr.json").write_text(json.dumps(metadata))
+        array = opened(field)
+        array.resize(exclusive_max=[2, 1, *array.shape[2:]]).result()
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    assert stage.strips.shown() == [0]
+    overview = shown(qtbot, viewer)
+    qtbot.waitUntil(lambda: stage.strips.shown() == [0, 1])
+    assert stage.channels_on() == (0, 1) and stage.visible_channels() == (0,)
+    complete(qtbot, overview)
+    assert overview.canvas.image_of(1) is not None
+    stage.strips.set_visible_channel(1, False)  # what is not to be seen of other fields can be hidden
+    qtbot.waitUntil(lambda: sorted(stage.channels.drawn_looks()) == [0])
+    QTest.keyClick(overview.canvas, Qt.Key.Key_W)
+    assert stage.strips.shown() == [0] and stage.channels_on() == (0,)

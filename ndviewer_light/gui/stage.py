@@ -313,6 +313,12 @@ class Stage(QWidget):
 
     def visible_channels(self) -> tuple[int, ...]:
         """The channels that are drawn, of those that the position in view has."""
+        info = self._position.info
+        own = None if self.image is None or info is None else info.channels_of(self.image)
+        return tuple(c for c in self.channels_on() if own is None or c in own)
+
+    def channels_on(self) -> tuple[int, ...]:
+        """The same of all fields, where these are shown."""
         return tuple(c for c in self.strips.shown() if self.strips.is_channel_visible(c))
 
     def go_to(self, t: int | None = None, p: int | None = None, z: int | None = None) -> None:

@@ -46,6 +46,7 @@ class ChannelControls(QObject):
         self._spans: dict[int, tuple[float, float]] = {}
         self._on_strip: dict[int, Contrast | None] = {}
         self._shows_fields = False  # all at once
+        self._in_view: ImageInfo | None = None
         self._shown_as = ""  # how stacks are projected
         self._in_gray: int | None = None  # the channel that is shown alone, if that is shown in gray
         self.strips.visible_changed.connect(self._on_visible_changed)
@@ -68,7 +69,7 @@ class ChannelControls(QObject):
 
     def show_dataset(self, info: DatasetInfo) -> None:
         """Begin with another dataset: what was chosen for channels of these names holds for it."""
-        self._info = info
+        self._info, self._in_view = info, None
         self.choices.start_over()
         self.contrasts.start_over()
         self._spans.clear()
@@ -139,6 +140,7 @@ class ChannelControls(QObject):
         if shows == self._shows_fields:
             return
         self._shows_fields = shows
+        self.show_only_those_of(self._in_view)
         self.contrasts.show_fields(shows)
         self._say_contrasts()
         self._on_strip.clear()
@@ -185,9 +187,14 @@ class ChannelControls(QObject):
         return looks
 
     def show_only_those_of(self, image: ImageInfo | None) -> None:
-        """Show the strips of the channels that an image has; until that is known, all stay."""
+        """Show the strips of the channels that an image has; until that is known, all stay.
+
+        Where all fields are shown, those of all channels.
+        """
+        self._in_view = image
         if image is not None and self._info is not None:
-            self.strips.show_only(self._info.channels_of(image))
+            of_all = range(len(self._info.channels))
+            self.strips.show_only(of_all if self._shows_fields else self._info.channels_of(image))
             self._update_gray()
 
     def _make_strips(self) -> None:

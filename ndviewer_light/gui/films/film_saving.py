@@ -143,7 +143,7 @@ class Films(QObject):
             is_part=not is_overview and self._is_part_seen(),
             wants_part=not is_volume,
             channels=[channel.name for channel in dataset.info.channels[:MAX_CHANNELS_SHOWN]],
-            shown=stage.visible_channels(),
+            shown=stage.channels_on(),
             can_split=not is_overview,
             is_split=self.split_look() is not None,
         )
@@ -166,7 +166,7 @@ class Films(QObject):
         dataset, stage = self._stage.dataset, self._stage
         if dataset is None:
             return
-        channels = stage.visible_channels() if plan.channels is None else plan.channels
+        channels = stage.channels_on() if plan.channels is None else plan.channels
         places = self._places(dataset, plan.axis)
         cancelled = self._cancelled = threading.Event()
         say = partial(self._say_later, path)
