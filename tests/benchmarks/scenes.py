@@ -171,16 +171,20 @@ def o3(folder: Path) -> Iterator[Figure]:
 def o4(folder: Path) -> Iterator[Figure]:
     """384 wells × 9 fields of 512² without pyramid: averages are worked out."""
     plate = write_fields(folder / "p.ome.zarr", 384, 9, 512, 1, compression="fast")
+    _settle(plate)
     caches = [{"XDG_CACHE_HOME": str(folder / f"cache {i}")} for i in range(4)]  # nothing is kept there
-    found = [run_child("tests.benchmarks.scenes", "shown", str(plate), "6", env=each) for each in caches[:3]]
+    found, theirs = [], []
+    for each in caches[:3]:  # in turn, so that a busy moment hits both
+        found.append(run_child("tests.benchmarks.scenes", "shown", str(plate), "6", env=each))
+        theirs.append(_bare(plate)["tensorstore"])
     first, whole = (statistics.median(each[name] for each in found) for name in ("first", "all"))
     gap = run_child("tests.benchmarks.scenes", "away", str(plate), env=caches[3])
     again = run_child("tests.benchmarks.scenes", "shown", str(plate), env=caches[0])["all"]
-    bare = _bare(plate)
+    bare = statistics.median(theirs)
     yield at_most("O4", "384 × 9 fields without pyramid: first wells", first, "ms", 1000)
     yield at_most("O4", "… the GUI thread computed at once, at most", gap, "ms", 50)
-    share = bare["tensorstore"] / whole
-    peers = {**bare, "the second time": again}
+    share = bare / whole
+    peers = {"tensorstore": bare, "at least": min(theirs), "at most": max(theirs), "ours again": again}
     yield at_least("O4", "… tensorstore's time ÷ path → complete", whole, "ms", 0.8, share, peers=peers)
 
 
@@ -244,7 +248,7 @@ def _bare(plate: Path) -> dict[str, float]:
 
 
 def by_tensorstore(plate: str) -> float:
-    """Read the smallest level of every field; the best of three."""
+    """Read the smallest level of every field; the median of three."""
     from pathlib import Path
 
     import tensorstore as ts
@@ -258,7 +262,18 @@ def by_tensorstore(plate: str) -> float:
         for each in reading:
             each.result()
 
-    return min(timed(read) for _ in range(3))
+    return statistics.median(timed(read) for _ in range(3))
+
+
+def _settle(folder: Path) -> None:
+    """Wait until what was written is on the disk, and read it: all who are measured find it in memory.
+
+    While a gigabyte is still being written, reading takes up to four times as long.
+    """
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
 
 
 def _open_window() -> Any:
