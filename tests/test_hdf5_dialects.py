@@ -80,6 +80,8 @@ def test_a_last_axis_of_one_sample_is_no_x(tmp_path: Path, opened: Open) -> None
         ((17, 19, 1, 5), "u2", "yx-z"),
         ((17, 19, 3, 4), "u1", "yxcz"),
         ((17, 19, 5, 2), "u2", "yxzc"),
+        ((17, 19, 4), "u2", "yxz"),
+        ((17, 19, 4), "u1", "yxz"),
     ],
 )
 def test_matlab_stores_axes_in_reverse(
@@ -138,6 +140,32 @@ def test_nexus_says_what_to_plot(tmp_path: Path, opened: Open) -> None:
     info = source.info
     assert (info.time_step_s, info.pixel_size_y_um, info.pixel_size_x_um) == pytest.approx((2, 0.5, 0.25))
     assert info.choices[0].endswith("::/scan/plot/counts")
+
+
+def test_a_step_counts_along_what_it_is_of(tmp_path: Path, opened: Open) -> None:
+    """An axis that is taken for z, as nothing else is left, is not a length because wavelengths are."""
+    data = volume((4, 17, 19))
+    for name, step, z_um in (("wavelength", (50.0, "nm"), None), ("sample_z", (2.0, "um"), 2.0)):
+        steps = {name: step, "y": (0.5, "um"), "x": (0.25, "um")}
+        source = opened(dialects.write_nexus(tmp_path / f"{name}.nxs", data, (name, "y", "x"), steps))
+        assert_shows(source, data, "zyx")
+        assert (source.info.z_step_um, source.info.pixel_size_x_um) == (z_um, 0.25)
+        assert f"{name}, y, x" in source.info.warnings[0]
+
+
+def test_an_axis_called_by_its_colours_is_that_of_colours(tmp_path: Path, opened: Open) -> None:
+    data = volume((2, 10, 12, 3), "u1")
+    source = opened(dialects.write_nexus(tmp_path / "a.nxs", data, ("frame", "y", "x", "rgb")))
+    assert_shows(source, data, "tyxc")
+    assert [channel.name for channel in source.info.channels] == ["red", "green", "blue"]
+
+
+def test_four_samples_of_two_bytes_are_four_channels(tmp_path: Path, opened: Open) -> None:
+    """Nobody's transparency has 16 bits: none of them is left out."""
+    data = volume((40, 50, 4))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"] = data
+    assert_shows(opened(tmp_path / "a.h5"), data, "yxc")
 
 
 def test_old_nexus_marks_its_signal(tmp_path: Path, opened: Open) -> None:

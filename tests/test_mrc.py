@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +63,27 @@ def test_every_kind_of_number(tmp_path: Path, dtype: str, is_remote: bool, serve
 def served(tmp_path_factory: pytest.TempPathFactory) -> RangeServer:
     with RangeServer(tmp_path_factory.mktemp("served")) as server:
         yield server
+
+
+@pytest.mark.parametrize(
+    ("stamp", "flags", "dtype"), [(0, 0, "i1"), (1146047817, 1, "i1"), (1146047817, 0, "u1")]
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_bytes_of_imod_have_no_sign_unless_it_says_so(
+    tmp_path: Path, stamp: int, flags: int, dtype: str, order: str
+) -> None:
+    data = np.arange(4 * 17 * 19, dtype=np.uint8).reshape(SHAPE)
+    path = write(tmp_path / "a.mrc", data.view("i1"))
+    with mrcfile.open(path) as file:
+        header = file.header.astype(file.header.dtype.newbyteorder(order))
+    raw = bytearray(header.tobytes())
+    raw[212:216] = b"DD\0\0" if order == "<" else b"\x11\x11\0\0"
+    raw[152:160] = struct.pack(f"{order}ii", stamp, flags)
+    path.write_bytes(bytes(raw) + data.tobytes())
+    source = open_source(str(path))
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(z=3)), data[3].view(dtype))
+    assert source.info.dtype == np.dtype(dtype)
+    source.close()
 
 
 def test_stacks_of_images_and_of_volumes(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], str]] = {
                     },
                 },
                 {
-                    "inputAxes": [1, 2],
-                    "outputAxes": [1, 2],
+                    "input_axes": [1, 2],  # as in drafts
+                    "output_axes": [1, 2],
                     "transformation": {"type": "affine", "affine": [[500, 0, 2000], [0, 250, 3000]]},
                 },
             ],

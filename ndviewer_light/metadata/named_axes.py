@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ROLE_OF_NAME = {
     **dict.fromkeys(("t", "time", "timepoint", "times", "frame"), "t"),
     **dict.fromkeys(("p", "pos", "position", "fov", "field", "s", "scene", "series", "site"), "p"),
-    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
+    **dict.fromkeys(("c", "ch", "channel", "channels", "rgb", "rgba", "color", "colour"), "c"),
     **dict.fromkeys(("z", "z_level", "depth"), "z"),
     "y": "y",
     "x": "x",

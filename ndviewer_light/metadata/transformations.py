@@ -155,7 +155,8 @@ class _TransformationWalk:
         for part in _list(transform.get("transformations")):
             if not isinstance(part, dict):
                 continue
-            inputs, outputs = part.get("inputAxes"), part.get("outputAxes")
+            inputs = part.get("inputAxes", part.get("input_axes"))  # as drafts of 0.6 called them
+            outputs = part.get("outputAxes", part.get("output_axes"))
             if inputs != outputs or not _are_indices(inputs, len(axes)):
                 self._warn("ignored a part of a transformation 'byDimension' that exchanges axes")
                 continue

@@ -6,6 +6,7 @@ What the file says counts; only axes of which nothing is said are assumed, with 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,12 +22,16 @@ _ROLE_OF_NAME = {
     **dict.fromkeys(("t", "time", "timepoint", "frame", "frames", "frame_number", "frame_id"), "t"),
     **dict.fromkeys(("p", "pos", "position", "fov", "field", "site", "scene", "series"), "p"),
     **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
+    **dict.fromkeys(("rgb", "rgba", "color", "colors", "colour", "colours"), "c"),
     **dict.fromkeys(("z", "depth", "plane", "slice"), "z"),
     **dict.fromkeys(("y", "row", "rows", "height"), "y"),
     **dict.fromkeys(("x", "col", "column", "columns", "width"), "x"),
 }
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
 _REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
+
+
+_NO_WORD = re.compile(r"[^A-Za-z]+")
 
 
 class AxisNotes(NamedTuple):
@@ -90,6 +95,14 @@ def role_of(name: str) -> str:
     return _ROLE_OF_NAME.get(name.strip().lower(), "")
 
 
+def measures(name: str, role: str) -> bool:
+    """Whether a step along an axis of this name is one along `role`, which may have been assumed.
+
+    That of "sample_z" is, but not that of "wavelength".
+    """
+    return not name.strip() or role in map(role_of, (name, *_NO_WORD.split(name)))
+
+
 def axes_of(
     shape: Sequence[int],
     dtype: np.dtype[Any],
@@ -102,10 +115,11 @@ def axes_of(
     """The axes of a dataset whose file names them so ("" each where it does not).
 
     `is_reversed`: the axes are stored in reverse order, as MATLAB does: x before y. Without names, the last
-    two axes are y and x, before them z, then c, then t; a last axis of 3 or 4 samples of uint8 or uint16 is
-    colour, another one of up to 4 channels. `first_grows`: of all axes, only the first was made to grow
-    without limit, so it is t: that is how frames are appended as they come, while the planes of a stack are
-    counted beforehand. Raises `UnsupportedError` if there is no plane, or too many axes.
+    two axes are y and x, before them z, then c, then t; a last axis of 3 samples of uint8 or uint16 is
+    colour, and one of 4 of uint8, except in MATLAB, which has no transparency; another one of up to 4 is
+    channels. `first_grows`: of all axes, only the first was made to grow without limit, so it is t: that is
+    how frames are appended as they come, while the planes of a stack are counted beforehand. Raises
+    `UnsupportedError` if there is no plane, or too many axes.
     """
     roles = named_roles(names, shape)
     if roles is not None:
@@ -181,4 +195,5 @@ def _looks_like_colour(sizes: Sequence[int], dtype: np.dtype[Any], is_reversed: 
     if len(sizes) not in _REVERSED_IN_COLOUR or dtype not in (np.uint8, np.uint16):
         return False
     samples, plane = (sizes[-3], sizes[-2:]) if is_reversed else (sizes[-1], sizes[-3:-1])
-    return samples in (3, 4) and min(plane) >= LEAST_IN_COLOUR
+    may_be_transparent = dtype == np.uint8 and not is_reversed
+    return samples in (3, 4 if may_be_transparent else 3) and min(plane) >= LEAST_IN_COLOUR

@@ -26,7 +26,7 @@ from ...model import (
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from . import emd, ilastik, matlab, nexus, scales
-from .axes import AxisNotes, axes_of
+from .axes import AxisNotes, axes_of, measures
 from .bdv_layout import is_of_bigdataviewer, meant_dtype
 
 if TYPE_CHECKING:
@@ -161,8 +161,8 @@ def plain_image(
         given = axes_given(axes, known.shape, where)
         rgb, warning = SAMPLES in given, None
         roles = tuple("c" if role == SAMPLES else role for role in given)
-    along = {role: notes.steps[i] for i, role in enumerate(roles)}
-    steps = {role: _step(along[role], role) for role in roles if role and role in "tzyx"}
+    along = {role: notes.steps[i] for i, role in enumerate(roles) if measures(notes.names[i], role)}
+    steps = {role: _step(along.get(role), role) for role in roles if role and role in "tzyx"}
     names = {role: notes.texts[i] for i, role in enumerate(roles)}
     is_white_zero = _is_white_zero(file, dataset)
     size = file.attribute(dataset, "element_size_um")

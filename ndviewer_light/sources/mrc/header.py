@@ -8,6 +8,7 @@ space group 0 is a stack of images, 1 a volume, 401 a stack of volumes.
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ _AXES = {1: "x", 2: "y", 3: "z"}
 _UM_PER_ANGSTROM = 1e-4
 _STACK_OF_IMAGES = 0
 _MOST_ALONG_AXIS = 2**31
+_IMOD_STAMP, _IMOD, _SIGNED_BYTES = 152, 1146047817, 1
+"""Where IMOD says that it wrote a file, and flags (IMOD, "The MRC2014 Image File Format Used by IMOD")."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
         dtype = np.dtype(utils.data_dtype_from_header(header)).newbyteorder(order)
     except ValueError as error:
         raise UnsupportedError(f"{where} has numbers of mode {int(header.mode)}: not supported") from error
+    if dtype == np.int8 and _has_unsigned_bytes(raw, order):
+        dtype = np.dtype(np.uint8)
     if dtype.kind not in "iuf":
         raise UnsupportedError(f"{where} contains {dtype.name}; only real numbers can be shown")
     sizes = [int(header[name]) for name in ("nz", "ny", "nx")]
@@ -86,6 +91,12 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
             "still being written, wait until that has finished"
         )
     return found
+
+
+def _has_unsigned_bytes(raw: bytes, order: str) -> bool:
+    """Whether IMOD wrote the file, and does not say that its bytes have a sign, as it does since 2011."""
+    stamp, flags = struct.unpack(f"{order}ii", raw[_IMOD_STAMP : _IMOD_STAMP + 8])
+    return stamp == _IMOD and not flags & _SIGNED_BYTES
 
 
 def _axes(
