@@ -111,14 +111,14 @@ def elsewhere(**environment: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"DISPLAY": ":77"}, "cannot connect to display ':77'"),
+        ({"DISPLAY": ":7765"}, "cannot connect to display ':7765'"),
         ({"DISPLAY": "127.0.0.1:7777"}, "cannot connect to display '127.0.0.1:7777'"),
         ({"DISPLAY": "nonsense"}, "cannot connect to display 'nonsense'"),
         ({"WAYLAND_DISPLAY": "wayland-9"}, "cannot connect to display 'wayland-9'"),
-        ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":77"}, "display 'wayland-9' or ':77'"),
+        ({"WAYLAND_DISPLAY": "wayland-9", "DISPLAY": ":7765"}, "display 'wayland-9' or ':7765'"),
         ({}, "no display available: DISPLAY and WAYLAND_DISPLAY are not set"),
         ({"DISPLAY": ""}, "no display available"),
-        ({"DISPLAY": ":77", "QT_QPA_PLATFORM": "xcb"}, "display ':77'"),
+        ({"DISPLAY": ":7765", "QT_QPA_PLATFORM": "xcb"}, "display ':7765'"),
     ],
 )
 @pytest.mark.parametrize("arguments", [(), ("/nowhere",)], ids=["launcher", "window"])

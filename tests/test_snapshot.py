@@ -178,6 +178,7 @@ def test_a_film_shows_the_part_that_is_seen(qtbot, shown, tmp_path):
         assert np.abs(near - at).max(axis=1).min() < 24, "a pixel of the data that is there, in 256 colours"
 
 
+@stores.needs_zarr_3
 def test_a_film_has_a_name_and_labels(qtbot, viewer, tmp_path):
     write_labelled(tmp_path / "x.zarr")
     load(qtbot, viewer, tmp_path / "x.zarr")
