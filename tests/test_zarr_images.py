@@ -13,6 +13,7 @@ import image_stores
 import numpy as np
 import pytest
 import stores
+import tifffile
 import zarr
 from image_stores import Made, halved, pixels
 
@@ -151,6 +152,28 @@ def test_series_of_different_images_are_each_themselves(
             np.testing.assert_array_equal(plane, image.levels[0][t, c, z])
     with pytest.raises(PlaneNotStoredError, match="series:0 has no plane t=0 c=0 z=2"):
         dataset.plane(z=2)
+
+
+def test_what_a_position_lacks_is_said_by_its_own_channels(tmp_path: Path) -> None:
+    image_stores.write_series(
+        tmp_path / "s.zarr",
+        [
+            Made([pixels(1, 2, 3, 40, 50)], ("DAPI", "GFP"), [(1.0, 0.5, 0.5)]),
+            Made([pixels(1, 1, 1, 40, 50)], ("Cy5",), [(1.0, 0.5, 0.5)]),
+        ],
+    )
+    with tifffile.TiffWriter(tmp_path / "s.ome.tif", ome=True) as file:
+        file.write(
+            pixels(1, 2, 3, 40, 50)[0], metadata={"axes": "CZYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+        )
+        file.write(pixels(1, 1, 1, 40, 50)[0, 0, 0], metadata={"axes": "YX", "Channel": {"Name": "Cy5"}})
+    for name in ("s.zarr", "s.ome.tif"):
+        with open_dataset(tmp_path / name) as dataset:
+            dataset.plane(p=1)
+            with pytest.raises(PlaneNotStoredError, match="has no plane t=0 c=0 z=2"):
+                dataset.plane(p=1, z=2)
+            with pytest.raises(PlaneNotStoredError, match="has no channel 'GFP'"):
+                dataset.plane(p=1, c="GFP")
 
 
 def test_positions_that_are_alike_cost_what_one_costs(tmp_path: Path) -> None:

@@ -484,10 +484,11 @@ class TiffSetSource(Source, TakesRemark):
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         place, own = state.places[key.p], info.image(key.p)
         c = channel_in(own.channels, info.channels, key.c)
-        if c is None or key.t >= own.n_t or key.z >= own.n_z:
-            raise PlaneNotStoredError(
-                f"position {info.positions[key.p].title} has no plane t={key.t} c={key.c} z={key.z}"
-            )
+        position = f"position {info.positions[key.p].title}"
+        if c is None:
+            raise PlaneNotStoredError(f"{position} has no channel {info.channels[key.c].name!r}")
+        if key.t >= own.n_t or key.z >= own.n_z:
+            raise PlaneNotStoredError(f"{position} has no plane t={key.t} c={c} z={key.z}")
         image = state.found.images[place.image]
         names = state.facts.get(place.image)
         part = parts_of(image, names.channels if names else own.channels)[c]

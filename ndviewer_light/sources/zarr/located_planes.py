@@ -54,7 +54,7 @@ class LocatedPlanes:
         if level and key.z >= array.image.size("z"):
             raise IndexError(f"{place.position.label} has no plane z={key.z} at level {level}: {shape}")
         raise PlaneNotStoredError(
-            f"{place.position.label} has no plane t={key.t} c={key.c} z={key.z}: {shape}"
+            f"{place.position.label} has no plane t={key.t} c={own.c} z={key.z}: {shape}"
         )
 
     def is_fresh(self, key: PlaneKey) -> bool:
