@@ -25,6 +25,12 @@ from qtpy.QtTest import QTest
 from runs import load
 from screen import choose_limits, hover, settle
 
+from ndviewer_light import open_dataset
+from ndviewer_light.engine.scene import scene_of
+from ndviewer_light.gui.scene.scene_details import DetailReader, DetailWanted
+from ndviewer_light.rendering.colormaps import chosen_colormap
+from ndviewer_light.rendering.scene_picture import ChannelLook
+
 pytestmark = pytest.mark.gl
 
 
@@ -229,3 +235,44 @@ def test_with_all_fields_there_are_strips_for_the_channels_of_all_fields(qtbot, 
     qtbot.waitUntil(lambda: sorted(stage.channels.drawn_looks()) == [0])
     QTest.keyClick(overview.canvas, Qt.Key.Key_W)
     assert stage.strips.shown() == [0] and stage.channels_on() == (0,)
+
+
+def test_parts_in_colours_of_before_are_not_shown_over_the_picture(tmp_path):
+    path = write_plate(tmp_path / "p.ome.zarr")
+    looks = {0: ChannelLook((0.0, 200.0), chosen_colormap("#FFFFFF"))}
+    waiting = []
+
+    class Later:
+        """Does work when it is told to."""
+
+        def run(self, name, function):
+            waiting.append(function)
+
+    with open_dataset(path) as ds:
+        scene = scene_of(ds.look_at_all())
+        fields = (scene.image(0),)
+
+        def wanted(version):
+            return DetailWanted(ds, 0, 0, fields, scene.fitting(400, 400), looks, version)
+
+        details = DetailReader(Later(), lambda: None)
+        details.want(wanted(1))
+        waiting.pop()()
+        details.want(wanted(2))  # before they were taken
+        assert details.take() == {}
+        waiting.pop()()
+        details.want(wanted(2)._replace(viewport=scene.fitting(200, 200)))  # moved: they are good still
+        assert list(details.take()) == [0]
+        read = ds.plane
+
+        def plane(*at, **more):
+            pixels = read(*at, **more)
+            details.want(None)  # while one is made of what was read
+            return pixels
+
+        ds.plane = plane
+        details.want(wanted(3))
+        for work in waiting:
+            work()
+        assert details.take() == {}
+        details.close()

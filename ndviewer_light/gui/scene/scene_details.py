@@ -71,6 +71,7 @@ class DetailReader:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._tiles: OrderedDict[tuple[object, ...], DetailTile] = OrderedDict()
         self._nbytes = 0
+        self._wanted: DetailWanted | None = None
         self._found: dict[int, list[DetailTile]] = {}
         self._levels: dict[tuple[int, int], tuple[Level, ...]] = {}
         self._turnover = Turnover()
@@ -82,6 +83,10 @@ class DetailReader:
 
     def want(self, wanted: DetailWanted | None) -> None:
         """Read for this view, None: for none; reads for another one end."""
+        with self._lock:
+            before, self._wanted = self._wanted, wanted
+            if before is not None and not _is_of_same_pictures(before, wanted):
+                self._found.clear()
         self._reads.want(wanted)
 
     def take(self) -> dict[int, list[DetailTile]]:
@@ -110,14 +115,16 @@ class DetailReader:
                     tile = self._tile(wanted, image, key, region, level)
                     if tile is not None:
                         tiles.append(tile)
-                        self._tell(image.p, tiles)
+                        self._tell(wanted, image.p, tiles)
             except ReadDroppedError:
                 raise
             except (DatasetError, IndexError) as error:
                 logger.debug("no parts of position %d: %s", image.p, error)
 
-    def _tell(self, p: int, tiles: list[DetailTile]) -> None:
+    def _tell(self, wanted: DetailWanted, p: int, tiles: list[DetailTile]) -> None:
         with self._lock:
+            if not _is_of_same_pictures(wanted, self._wanted):
+                return  # it would lie over a newer picture
             self._found[p] = list(tiles)
         self._on_news()
 
@@ -190,6 +197,14 @@ class DetailReader:
             while self._nbytes > PARTS_BYTES and len(self._tiles) > 1:
                 self._nbytes -= self._tiles.popitem(last=False)[1].pixels.nbytes
         return tile
+
+
+def _is_of_same_pictures(one: DetailWanted, other: DetailWanted | None) -> bool:
+    """Whether parts for one view are good for another one."""
+    return other is not None and (
+        one.dataset is other.dataset
+        and (one.t, one.z, one.version, one.looks) == (other.t, other.z, other.version, other.looks)
+    )
 
 
 def _share(region: Region, level: Level, of: Level) -> tuple[float, float, float, float]:

@@ -214,6 +214,9 @@ class SceneReading:
         self._follow_front(now)
         for p, tiles in self._details.take().items():
             self._canvas.show_details(p, tiles)
+        if any(self._canvas.images.details(each.p) for each in pictures):  # pictures are shown without them
+            self._details_asked = None
+            self._ask_details()
         for p, tiles in self.labels.take().items():
             self._canvas.show_labels(p, tiles)
         return [each for each in pictures if each.place == self.place], contrasts
