@@ -118,6 +118,21 @@ INSIDE = [
     *("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "127.0.0.1.nip.example", "metadata.example", "six.example"),
     "mapped.example",
 ]
+LOOPBACK = {
+    *(
+        "localhost",
+        "localhost.",
+        "a.localhost",
+        "0x7f.1",
+        "%31%32%37.0.0.1",
+        "0",
+        "１２７.0.0.1",
+        "2130706433",
+    ),
+    *("127.1.", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]"),
+    *("[2002:7f00:1::]", "127.0.0.1.nip.example"),
+}
+LINK_LOCAL = {"169.254.169.254", "[fe80::1]", "metadata.example", "six.example"}
 
 
 @pytest.mark.parametrize("host", INSIDE)
@@ -128,8 +143,24 @@ def test_a_document_of_a_public_server_leads_to_no_machine_inside(host: str) -> 
         policy.checked(policy.place(f"http://{host}:8080/latest"))
     allowed = ReferencePolicy(home, {"allow_outside": "yes"})
     assert allowed.checked(allowed.place(f"http://{host}:8080/latest"))
-    inside = ReferencePolicy("http://192.168.1.7/refs.json", {})  # as far in itself
-    assert inside.checked(inside.place(f"http://{host}:8080/latest"))
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_what_is_inside_leads_to_others_there_but_not_to_this_computer_or_a_clouds_metadata(
+    host: str,
+) -> None:
+    for home, refused in [
+        ("192.168.1.7", LOOPBACK | LINK_LOCAL),
+        ("nas.local", LOOPBACK | LINK_LOCAL),
+        ("localhost", LINK_LOCAL),
+        ("169.254.1.1", LOOPBACK),
+    ]:
+        policy = ReferencePolicy(f"http://{home}/refs.json", {})
+        if host in refused:
+            with pytest.raises(UntrustedReferenceError, match="network"):
+                policy.checked(policy.place(f"http://{host}:8080/latest"))
+        else:
+            assert policy.checked(policy.place(f"http://{host}:8080/latest"))
 
 
 def test_a_document_of_a_public_server_leads_to_others_as_they_were_judged() -> None:

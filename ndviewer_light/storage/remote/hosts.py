@@ -88,16 +88,29 @@ def _number(part: str) -> int:
     return int(part, 8) if len(part) > 1 and part.startswith("0") else int(part)
 
 
+def _embedded(address: Address) -> list[Address]:
+    """The IPv4 addresses to which an IPv6 address leads."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64 or address in _COMPATIBLE:
+        embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return [inner for inner in embedded if inner is not None]
+
+
+def _kinds(address: Address) -> set[str]:
+    kinds = set().union(*map(_kinds, _embedded(address)))
+    if address.is_loopback or address.is_unspecified:  # systems connect to themselves at 0.0.0.0
+        kinds.add("loopback")
+    return kinds | ({"link-local"} if address.is_link_local else set())
+
+
 def is_inside_address(address: Address) -> bool:
     """Whether an address is not on the public internet, or embeds one that is not."""
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64 or address in _COMPATIBLE:
-            embedded.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(inner is not None and is_inside_address(inner) for inner in embedded):
-            return True
-        if address.ipv4_mapped is not None:
-            return False
+    if any(map(is_inside_address, _embedded(address))):
+        return True
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return False
     return not address.is_global or address.is_multicast or address.is_reserved
 
 
@@ -121,7 +134,7 @@ class HostJudge:
 
     def __init__(self, resolve: Callable[[str], list[Address]] | None = None) -> None:
         self._resolve = resolve or addresses_of
-        self._known: dict[str, tuple[float, bool]] = {}
+        self._known: dict[str, tuple[float, list[Address]]] = {}
 
     def is_inside(self, host: str) -> bool:
         """Whether a host is internal by its name or one of its addresses, which it resolves.
@@ -130,18 +143,32 @@ class HostJudge:
         """
         if is_inside_name(host):
             return True
-        if _literal(host) is not None:
-            return False
-        at, inside = self._known.get(host, (0.0, False))
-        if not at or time.monotonic() - at > _RESOLVED_SECONDS:
-            inside = any(map(is_inside_address, self._resolve(host)))
-            self._known[host] = time.monotonic(), inside
-        return inside
+        return _literal(host) is None and any(map(is_inside_address, self._addresses(host)))
 
     def may_follow(self, from_url: str, to_url: str) -> bool:
-        """Whether a URL or redirect target may be contacted: public hosts must not lead to internal ones."""
+        """Whether a URL or redirect target may be contacted: public hosts must not lead to internal ones.
+
+        Nor may internal ones lead to this computer, or to addresses that mean something else on every network
+        (link-local, where clouds have their metadata), unless they are such themselves.
+        """
         start, end = host_as_clients_read_it(from_url), host_as_clients_read_it(to_url)
-        return start == end or not self.is_inside(end) or self.is_inside(start)
+        if start == end or not self.is_inside(end):
+            return True
+        return self.is_inside(start) and self._near_here(end) <= self._near_here(start)
+
+    def _near_here(self, host: str) -> set[str]:
+        """Which kinds of addresses a host has that are not the same for everyone on a network."""
+        if host == "localhost" or host.endswith(".localhost"):
+            return {"loopback"}
+        literal = _literal(host)
+        return set().union(*map(_kinds, self._addresses(host) if literal is None else [literal]))
+
+    def _addresses(self, host: str) -> list[Address]:
+        at, addresses = self._known.get(host, (0.0, []))
+        if not at or time.monotonic() - at > _RESOLVED_SECONDS:
+            addresses = self._resolve(host)
+            self._known[host] = time.monotonic(), addresses
+        return addresses
 
 
 def addresses_of(host: str) -> list[Address]:
