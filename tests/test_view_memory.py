@@ -142,7 +142,8 @@ def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_wi
         ]
         again.close()
         if names != NAMES:  # what it has shown is kept now; what was left before counts for the next
-            documents = again._screen.views._documents
+            documents, last = again._screen.views._documents, view_of(again._screen.views._saved.as_json())
+            qtbot.waitUntil(lambda d=documents, v=last: view_of(d.get(str(path))) == v, timeout=20_000)
             documents.put(str(path), viewer._screen.views._saved.as_json())
 
 

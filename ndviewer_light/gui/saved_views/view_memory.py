@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,9 @@ class ViewMemory:
         self._choices_saved: dict[str, Any] | None = None
         self._looked = float("-inf")
         self._readings: dict[str, dict[str, str]] = {}  # as chosen by this viewer
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._unwritten: dict[str, dict[str, Any]] = {}
+        self._is_writing = False
 
     def find(self, path: str) -> SavedView | None:
         """The view that was kept of the dataset at a path or URL; blocks on disk, raises nothing."""
@@ -70,7 +74,7 @@ class ViewMemory:
         key = f"{_READING}{_key(path)}"
         self._readings[key] = dict(options)
         if self.enabled:
-            self._background.run("ndviewer-view", lambda: self._write({key: dict(options)}))
+            self._keep({key: dict(options)})
 
     def restore(self, session: Session, stage: Stage, follower: ViewFollower) -> bool:
         """Show a dataset that has just come on screen as it was left; False if that is not known.
@@ -121,11 +125,27 @@ class ViewMemory:
             self._saved = view
             documents[_key(session.path)] = view.as_json()
         if documents:
-            self._background.run("ndviewer-view", lambda: self._write(documents))
+            self._keep(documents)
 
-    def _write(self, documents: dict[str, dict[str, Any]]) -> None:
-        for key, document in documents.items():
-            self._documents.put(key, document)
+    def _keep(self, documents: dict[str, dict[str, Any]]) -> None:
+        with self._lock:
+            self._unwritten.update(documents)
+        self._background.run("ndviewer-view", self._write)
+
+    def _write(self) -> None:
+        """One thread at a time: what was kept later is written later."""
+        while True:
+            with self._lock:
+                if self._is_writing or not self._unwritten:
+                    return
+                self._is_writing = True
+                documents, self._unwritten = self._unwritten, {}
+            try:
+                for key, document in documents.items():
+                    self._documents.put(key, document)
+            finally:
+                with self._lock:
+                    self._is_writing = False
 
     def _new_choices(self, stage: Stage) -> dict[str, dict[str, Any]]:
         """What was chosen for channels since it was last written, as a document by its key."""
