@@ -118,15 +118,30 @@ def test_axes_that_are_partly_known_stay_where_they_are(tmp_path: Path, opened: 
     assert any("(y, x, energy); assuming y x z" in warning for warning in source.info.warnings)
 
 
-def test_axes_that_are_known_stay_where_those_of_the_plane_are_not(tmp_path: Path, opened: Open) -> None:
-    data = volume((3, 2, 17, 19))
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (("time", "channel", "lat", "lon"), "tcyx"),
+        (("lat", "lon", "time"), "yxt"),
+        (("lat", "time", "channel", "lon"), "ytcx"),
+        (("time", "y", "lon"), "tyx"),
+        (("x", "lat", "time"), "xyt"),
+        (("time", "lat", "lon", "short"), "tyxc"),
+    ],
+)
+def test_axes_that_are_known_stay_where_those_of_the_plane_are_not(
+    tmp_path: Path, opened: Open, names: Sequence[str], axes: str
+) -> None:
+    sizes = {"time": 3, "channel": 2, "short": 4}
+    data = volume([sizes.get(name, 17 + i) for i, name in enumerate(names)])
     with h5py.File(tmp_path / "a.h5", "w") as file:
         made = file.create_dataset("a", data=data)
-        for i, name in enumerate(("time", "channel", "lat", "lon")):
+        for i, name in enumerate(names):
             made.dims[i].label = name
     source = opened(tmp_path / "a.h5")
-    assert_shows(source, data, "tcyx")
-    assert any("(time, channel, lat, lon); assuming t c y x" in text for text in source.info.warnings)
+    assert_shows(source, data, axes)
+    said = f"({', '.join(names)}); assuming {' '.join(axes)}"
+    assert any(said in text for text in source.info.warnings)
 
 
 # ---- which dataset is the picture ------------------------------------------------------------------

@@ -148,6 +148,15 @@ def test_dimensions_that_are_named_keep_their_meaning_where_those_of_the_plane_a
         assert (dataset.plane(**dict(zip(outer, (2, 1), strict=True))) == pixels[2, 1]).all()
 
 
+def test_a_dimension_that_is_named_is_not_x_because_it_is_the_last(tmp_path: Path) -> None:
+    pixels = np.stack([PIXELS, PIXELS + 1, PIXELS + 2], axis=-1)
+    write_array(tmp_path / "x.zarr", pixels, 3, dimension_names=["lat", "lon", "time"])
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        (warning,) = dataset.info.warnings
+        assert "axes are called 'lat lon time'; assuming y x t" in warning
+        assert (dataset.plane(t=2) == pixels[..., 2]).all()
+
+
 def test_a_dimension_with_an_unknown_name_is_not_taken_for_another(tmp_path: Path) -> None:
     pixels = np.stack([PIXELS, PIXELS + 1])
     write_array(tmp_path / "x.zarr", pixels, 3, dimension_names=["angle", "y", "x"])

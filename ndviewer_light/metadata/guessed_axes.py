@@ -45,15 +45,30 @@ def channels_last(shape: Sequence[int]) -> str | None:
 
 
 def with_plane_last(roles: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:
-    """The roles of axes of which some are known ("" the others), but neither y nor x: these are the last two.
+    """The roles of axes of which some are known ("" the others), but not both y and x.
 
-    The others take what is left, the innermost z; "" for those of a single sample. None if that cannot be.
+    These are the last two of the others, wherever the known ones are: (lat, lon, time) is y x t. Where one of
+    them is known, the other is the one of the others that is next to it. A last axis that is too short for x
+    is that of channels. What is left takes what is left, the innermost z; "" for those of a single sample.
+    None if that cannot be, or nothing is known.
     """
     known = [role for role in roles if role]
-    is_plane_last = len(roles) == len(shape) > 2 and bool(known) and not any(roles[-2:])
-    if not is_plane_last or len(set(known)) < len(known) or {"y", "x"} & set(known) or channels_last(shape):
+    if known and not {"y", "x", "c"} & set(known) and not roles[-1] and channels_last(shape):
+        roles, known = [*roles[:-1], "c"], [*known, "c"]
+    wanted = [role for role in "yx" if role not in known]
+    others = [i for i, role in enumerate(roles) if not role and shape[i] > 1]
+    if not known or not wanted or len(roles) != len(shape) or len(set(known)) < len(known):
         return None
-    return filled([*roles[:-2], "y", "x"], shape)
+    if len(others) < len(wanted):
+        return None
+    found = list(roles)
+    if len(wanted) == 2:
+        for i, role in zip(others[-2:], wanted, strict=True):
+            found[i] = role
+    else:
+        at = roles.index("y" if wanted[0] == "x" else "x")
+        found[min(others, key=lambda i: (abs(i - at), (i < at) == (wanted[0] == "x")))] = wanted[0]
+    return filled(found, shape)
 
 
 def filled(roles: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:

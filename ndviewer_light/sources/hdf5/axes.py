@@ -150,16 +150,13 @@ def _named_in_colour(roles: Sequence[str], shape: Sequence[int], dtype: np.dtype
 
 
 def _partly_named(shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[str]) -> AssignedAxes | None:
-    """The axes if some names say what they are: the others take what is left, the innermost first z.
-
-    Where no name says y or x, these are the last two.
-    """
+    """The axes if some names say what they are: the others take what is left, see `with_plane_last`."""
     if len(names) != len(shape):
         return None
     roles = [role_of(name) for name in names]
     known = [role for role in roles if role]
     if (found := with_plane_last(roles, shape)) is not None:
-        return AssignedAxes(found)
+        return AssignedAxes(found, _named_in_colour(found, shape, dtype))
     if not {"y", "x"} <= set(known) or len(set(known)) < len(known):
         return None
     if (found := filled(roles, shape)) is None:
