@@ -188,7 +188,7 @@ def htd(n_waves: int = 2) -> str:
     )
 
 
-@pytest.mark.parametrize("opened", ["", "Plate7.HTD", "TimePoint_1/Plate7_B03_s2_w2.TIF"])
+@pytest.mark.parametrize("opened", ["", "Plate7.HTD", "TimePoint_1", "TimePoint_1/Plate7_B03_s2_w2.TIF"])
 def test_an_htd_names_channels_and_the_images_tell_pixel_sizes(tmp_path: Path, opened: str) -> None:
     for i, (well, site, wave) in enumerate((w, s, c) for w in ("B02", "B03") for s in (1, 2) for c in (1, 2)):
         plane(tmp_path / "TimePoint_1" / f"Plate7_{well}_s{site}_w{wave}.TIF", i, described=METASERIES)

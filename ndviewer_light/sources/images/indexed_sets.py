@@ -18,6 +18,7 @@ from ...storage.bytes import is_url
 from ...storage.local_files import LinkGuard
 from ...storage.open_bytes import open_bytes
 from ...storage.printable import brief
+from .conventions import PARTS
 from .listing import Listing, is_image, is_thumbnail, listed, listing_of, names_said, stem_of
 from .patterns import Pattern
 
@@ -31,6 +32,7 @@ _ENDS = (ND_END, HTD_END, SETTINGS_END, ".wpi")
 MOST_OF_INDEX = 4 * 1024**2
 """Of a long index the beginning tells what all images have in common."""
 _MAX_NAMED = 5
+_MOST_FOLDERS_UP = 2
 
 
 def is_index(path: str) -> bool:
@@ -69,7 +71,8 @@ def listed_with_index(path: str, options: StorageOptions = None) -> Listing:
         return listed(folder)
     if index and not is_own_index(index):
         return listed(folder)
-    return with_index(folder, [index] if index else indexes_in(folder), options, is_named=bool(index))
+    indexes = [index] if index else indexes_in(folder) or _plates_around(os.path.abspath(folder))
+    return with_index(folder, indexes, options, is_named=bool(index))
 
 
 def with_index(
@@ -85,7 +88,8 @@ def with_index(
     `is_named`: the user has named the index, which need not be of most of the images. `known`: what they are
     by their names, if that is known. Raises a `DatasetError`.
     """
-    links = LinkGuard([os.path.abspath(folder)], named=indexes[0] if is_named else None, options=options)
+    where = [os.path.dirname(os.path.abspath(index)) for index in indexes]
+    links = LinkGuard(where, named=indexes[0] if is_named else None, options=options)
 
     def by_names() -> Listing:
         return listed(folder) if known is None else known
@@ -161,6 +165,17 @@ def indexes_in(folder: str) -> list[str]:
     except (OSError, ValueError):
         return []
     return natural_sorted(found)
+
+
+def _plates_around(folder: str) -> list[str]:
+    """The ``.HTD`` of a plate of which this is the folder of a time point or of a z."""
+    for _ in range(_MOST_FOLDERS_UP):
+        folder, name = os.path.split(folder)
+        if not name or PARTS.fullmatch(name) is None:
+            return []
+        if found := [path for path in indexes_in(folder) if path.lower().endswith(HTD_END)]:
+            return found
+    return []
 
 
 def _with_choice(found: Listing, indexes: Sequence[str]) -> Listing:
