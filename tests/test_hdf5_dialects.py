@@ -149,7 +149,7 @@ def test_axes_that_are_known_stay_where_those_of_the_plane_are_not(
 
 def test_nexus_says_what_to_plot(tmp_path: Path, opened: Open) -> None:
     data = volume((4, 17, 19))
-    steps = {"time": (2.0, "s"), "y": (0.5, "um"), "x": (250.0, "nm")}
+    steps = {"time": (2.0, "seconds since 2026-01-01"), "y": (0.5, "um"), "x": (250.0, "nm")}
     source = opened(dialects.write_nexus(tmp_path / "a.nxs", data, ("time", "y", "x"), steps))
     assert_shows(source, data, "tyx")
     info = source.info

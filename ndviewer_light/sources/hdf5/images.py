@@ -128,7 +128,7 @@ def unit_factor(unit: object, role: str) -> float | None:
     table = SECONDS_PER_UNIT if role == "t" else UM_PER_UNIT
     if not isinstance(unit, str):
         return None
-    name = unit.strip()
+    name = unit.strip().partition(" since ")[0]  # as in netCDF
     lower = name.lower().replace("metre", "meter")
     return table.get(name) or table.get(lower) or table.get(lower.removesuffix("s"))
 

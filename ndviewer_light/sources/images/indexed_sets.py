@@ -32,7 +32,7 @@ _ENDS = (ND_END, HTD_END, SETTINGS_END, ".wpi")
 MOST_OF_INDEX = 4 * 1024**2
 """Of a long index the beginning tells what all images have in common."""
 _MAX_NAMED = 5
-_MOST_FOLDERS_UP = 2
+_FOLDERS_AROUND = 2
 
 
 def is_index(path: str) -> bool:
@@ -169,7 +169,7 @@ def indexes_in(folder: str) -> list[str]:
 
 def _plates_around(folder: str) -> list[str]:
     """The ``.HTD`` of a plate of which this is the folder of a time point or of a z."""
-    for _ in range(_MOST_FOLDERS_UP):
+    for _ in range(_FOLDERS_AROUND):
         folder, name = os.path.split(folder)
         if not name or PARTS.fullmatch(name) is None:
             return []
