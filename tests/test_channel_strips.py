@@ -60,6 +60,23 @@ def type_number(qtbot, field, text):
     qtbot.keyClick(field, Qt.Key.Key_Return)
 
 
+def test_what_is_typed_after_one_click_takes_the_place_of_a_limit(qtbot, strips):
+    strips.set_window(0, 12, 900)
+    field = strips.strip(0).high
+    strips.activateWindow()
+    for text in ("3000", "2500"):
+        qtbot.mouseClick(field, LEFT)
+        qtbot.waitUntil(lambda: QApplication.focusWidget() is field, timeout=20_000)
+        qtbot.keyClicks(field, text)
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        assert field.text() == text
+        assert field.selectedText() == text
+        strips.strip(0).slider.setFocus()
+    qtbot.mouseClick(field, LEFT)
+    qtbot.mouseClick(field, LEFT, pos=field.rect().center())  # a second one places the cursor
+    assert not field.selectedText()
+
+
 def test_strips_that_are_used_for_the_next_run_are_like_new_ones(qtbot, strips):
     made = [strips.strip(i) for i in range(3)]
     strips.set_window(0, 12, 900)

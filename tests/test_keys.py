@@ -11,7 +11,7 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton
 from screen import activate, framebuffer, hover, press, settle
 
 from ndviewer_light.engine.dataset import Dataset
@@ -35,8 +35,9 @@ def in_docs(heading: str) -> list[tuple[str, str]]:
 
 def test_what_is_held_with_several_keys_is_said_once():
     assert Key("x", ("Ctrl+Shift+Left", "Ctrl+Shift+Up"), "").named == "Ctrl Shift ← ↑"
-    assert Key("x", ("Ctrl+G", "/"), "").named == "Ctrl G /"
-    assert Key("x", ("+", "="), "").named == "+ ="
+    assert Key("x", ("Ctrl+G", "/"), "").named == "Ctrl G or /"
+    assert Key("x", ("+", "="), "").named == "+ or ="
+    assert Key("x", tuple("1234"), "").named == "1 … 4"
     assert Key("x", ("Ctrl+S",), "").named == "Ctrl S"
 
 
@@ -285,4 +286,15 @@ def test_keys_work_in_the_window_wherever_the_focus_is(qtbot):
     assert window.viewer.stage.canvas.is_fitting
     qtbot.keyClick(window, Qt.Key.Key_BraceRight, Qt.KeyboardModifier.ShiftModifier)
     assert window.viewer.stage.view.p == 2
+    # a click on a button leaves the keys to the picture
+    picture = window.viewer.stage.canvas._gl
+    activate(qtbot, window)
+    qtbot.mouseClick(picture, LEFT)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    buttons = {each.text(): each for each in window.findChildren(QPushButton) if each.isVisible()}
+    for text in ("Reset view", "1:1", "Run", "2D"):
+        qtbot.mouseClick(buttons[text], LEFT)
+        assert QApplication.focusWidget() is picture
+    qtbot.keyClick(picture, Qt.Key.Key_Right)
+    assert window.viewer.stage.view.t == 1
     window.close()

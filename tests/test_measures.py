@@ -281,7 +281,7 @@ def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qt
     nan = np.nan
     wait_for(qtbot, panel, {0: [0, nan, 200, 300], 1: [1, nan, nan, 301]})
     np.testing.assert_allclose(panel.shown()[0][0], [0, 30, 60, 90])
-    assert panel.title.text().startswith("Rectangle   20 × 15 µm")
+    assert panel.title.text().startswith("Rectangle   20.00 × 15.00 µm")
     assert panel.gaps.text() == "2 of 4 missing"
     source.write((1, 0, 0, 0), 50)  # of a plane that is not in view
     dataset.notify(1, 0, 0, 0)

@@ -18,10 +18,12 @@ class Key(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The keys as they are written for people: "Shift R", "← →", "Alt ← →"."""
+        """The keys as they are written for people: "Shift R", "← →", "Alt ← →", "+ or ="."""
         held = {key.rpartition("+")[0] for key in self.keys}
+        if len(self.keys) > 1 and all(key.isdecimal() for key in self.keys):
+            return f"{self.keys[0]} … {self.keys[-1]}"
         if len(held) > 1 or "" in held:
-            return " ".join(_named(key) for key in self.keys)
+            return " or ".join(_named(key) for key in self.keys)
         ends = (_named(key.rpartition("+")[2]) for key in self.keys)
         return " ".join((_named(held.pop()), *ends))  # what is held is said once
 

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from ...rendering.label_picture import LabelStyle
 from ..keyboard.keys import keys_of
+from ..look.push_button import PushButton
 from ..look.theme import Panel, heading_font, set_role
 from ..slots import safe_slot
 
@@ -66,7 +67,7 @@ class LabelPanel(Panel):
         self.hide()
 
     def _chip(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
+        button = PushButton(text, self)
         button.setCheckable(True)
         button.setAutoDefault(False)
         button.setToolTip(tip)

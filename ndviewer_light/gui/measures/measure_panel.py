@@ -10,9 +10,11 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice, new_plot, visible_color
+from ..look.push_button import PushButton
 from ..look.theme import Panel, plain_tooltip, set_role
 from ..slots import safe_slot
 from .channel_values import ChannelValues
+from .drawn_shapes import ShapeKind
 from .shape_texts import size_text
 
 if TYPE_CHECKING:
@@ -95,7 +97,7 @@ class MeasurePanel(Panel):
     # ---- parts -----------------------------------------------------------------------------
 
     def _button(self, text: str, tip: str, clicked: Any) -> QPushButton:
-        button = QPushButton(text)
+        button = PushButton(text)
         button.setAutoDefault(False)
         button.setToolTip(tip)
         button.setAccessibleName(tip)
@@ -153,7 +155,8 @@ class MeasurePanel(Panel):
                 symbolPen=None,
             )
         self.plot.setLabel("bottom", axis.name)
-        self.plot.setLabel("left", "Intensity" if measured.along == "line" else "Mean intensity")
+        is_mean = measured.shape.kind is ShapeKind.BOX
+        self.plot.setLabel("left", "Mean intensity" if is_mean else "Intensity")
         if axis.coordinates.size > 1:
             self.plot.setXRange(float(axis.coordinates[0]), float(axis.coordinates[-1]), padding=0.02)
         self._marker.setVisible(axis.now is not None)

@@ -33,10 +33,16 @@ def size_text(shape: DrawnShape, image: ImageInfo | None) -> str:
     if box is None:
         return "outside the picture"
     px = f"{box.width} × {box.height} px"
-    return px if um is None else f"{box.width * um[1]:.4g} × {box.height * um[0]:.4g} µm  ({px})"
+    return px if um is None else f"{_um(box.width * um[1], box.height * um[0])}  ({px})"
 
 
-def _um(um: float) -> str:
-    if um >= 1000:
-        return f"{um / 1000:.4g} mm"
-    return f"{um:.4g} µm" if um >= 1 else f"{um * 1000:.3g} nm"
+def _um(*lengths: float) -> str:
+    """Lengths in the unit of the largest, as many digits of each: they stay as wide while a shape is drawn.
+
+    >>> _um(12.3, 4.04), _um(1200.0), _um(0.25)
+    ('12.30 × 4.04 µm', '1.20 mm', '250 nm')
+    """
+    longest = max(lengths)
+    factor, unit = (1e-3, "mm") if longest >= 1000 else (1.0, "µm") if longest >= 1 else (1e3, "nm")
+    digits = 0 if unit == "nm" else 2 if longest * factor < 100 else 1
+    return " × ".join(f"{length * factor:.{digits}f}" for length in lengths) + f" {unit}"

@@ -8,7 +8,6 @@ from qtpy.QtCore import QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -17,6 +16,7 @@ from qtpy.QtWidgets import (
 from ...rendering.field_numbers import SHOWN_NUMBERS, color_table
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
+from ..look.push_button import PushButton
 from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .number_plot import NumberPlot
@@ -97,17 +97,17 @@ class NumberPanel(Panel):
         self.legend = ColorLegend()
         self.words = OneLineLabel()
         set_role(self.words, "dim")
-        self.measure = QPushButton("Measure")
+        self.measure = PushButton("Measure")
         self._measure_menu = menu_of(self.measure)
         self._of_map = self._measure_menu.addAction("")
         self._of_run = self._measure_menu.addAction("")
         self._of_map.triggered.connect(lambda *_: self.measure_asked.emit("map"))
         self._of_run.triggered.connect(lambda *_: self.measure_asked.emit("run"))
         self.measure.setMenu(self._measure_menu)
-        self.stop = QPushButton("Stop")
+        self.stop = PushButton("Stop")
         self.stop.clicked.connect(lambda *_: self.stop_asked.emit())
         self.stop.hide()
-        self.close_button = QPushButton("Close")
+        self.close_button = PushButton("Close")
         self.close_button.clicked.connect(lambda *_: self.close_clicked.emit())
         self.plot = NumberPlot()
         self._lay_out()

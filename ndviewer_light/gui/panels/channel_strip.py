@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -22,12 +21,14 @@ from qtpy.QtWidgets import (
 
 from ...rendering.contrast import ContrastMode
 from ..look.menu_key import MenuKey
+from ..look.push_button import PushButton
 from ..look.short_names import fitting_end
 from ..look.theme import colors_of, digits_font, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .color_menu import color_menu, dot_color, is_choice, is_reversed
 from .contrast_menu import MODE_TIPS, add_modes, widest_mode
 from .histogram import Histogram
+from .number_field import NumberField
 from .state_note import StateNote
 from .window_slider import ValueRange, WindowSlider
 
@@ -180,7 +181,7 @@ class ChannelStrip(QFrame):
         self.dot = _Dot(self)
         self.dot.setAccessibleName(f"Colour of {name}")
         self.dot.setToolTip("Change colour")
-        self.auto = QPushButton(self)
+        self.auto = PushButton(parent=self)
         self.auto.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._reserve_room_for_modes(name)
         self.on = _OnButton("On", self)
@@ -213,8 +214,8 @@ class ChannelStrip(QFrame):
         # nothing moves when the mode changes
         self.auto.setFixedWidth(widest_mode(self.auto) + 20)
 
-    def _number_field(self, spoken: str, tip: str) -> QLineEdit:
-        field = QLineEdit(self)
+    def _number_field(self, spoken: str, tip: str) -> NumberField:
+        field = NumberField(self)
         field.setFont(digits_font(self))
         field.setAccessibleName(spoken)
         field.setToolTip(tip)
@@ -341,7 +342,7 @@ class ChannelStrip(QFrame):
     def _on_high_edited(self) -> None:
         self._take_number(self.high, 1)
 
-    def _take_number(self, field: QLineEdit, which: int) -> None:
+    def _take_number(self, field: NumberField, which: int) -> None:
         if not field.isModified():
             return
         field.setModified(False)
@@ -351,6 +352,8 @@ class ChannelStrip(QFrame):
         if self.values.window != before:
             self._user_chose_window()
         self._write_numbers()
+        if field.hasFocus():  # the next number replaces this one
+            field.selectAll()
 
     @safe_slot
     def _on_auto_clicked(self, checked: bool) -> None:

@@ -6,8 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from ..look.push_button import PushButton
 from ..look.short_names import common_beginning
 from ..look.theme import Panel, heading_font, plain_tooltip, set_role
 from ..slots import safe_slot
@@ -80,7 +81,7 @@ class ChannelStrips(Panel):
         title = self._title = QLabel("CHANNELS", self)
         title.setFont(heading_font(title))
         set_role(title, "dim")
-        self._flat, self._volume = QPushButton("2D", self), QPushButton("3D", self)
+        self._flat, self._volume = PushButton("2D", self), PushButton("3D", self)
         group = QButtonGroup(self)
         row = QHBoxLayout()
         row.setContentsMargins(8, 8, 8, 0)

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QAction, QActionGroup
-from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...engine.projections import StackProjection
 from ...rendering.volume_look import VOLUMES
+from ..look.push_button import PushButton
 from ..look.theme import heading_font, menu_of, set_role
 from ..slots import safe_slot
 from .window_slider import ValueRange, WindowSlider
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
 
 CHOICES = (
     ("", "Plane", "one plane of the stack"),
@@ -51,7 +53,7 @@ class ProjectionControl(QObject):
         """The planes of a volume that are shown, first and last; None is the last there is."""
         self.method = VOLUMES[0][0]
         """How volumes are drawn."""
-        self.button = QPushButton(parent)
+        self.button = PushButton(parent=parent)
         self.button.setFont(heading_font(self.button))
         self.button.setAccessibleName("Projection along z, or how a volume is drawn")
         self.button.setAutoDefault(False)

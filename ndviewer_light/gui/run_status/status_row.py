@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from ..following.follow_controls import FollowButton, FollowingSwitch
 from ..following.missing_button import MissingButton
 from ..interpretation.read_as_button import ReadAsButton
+from ..look.push_button import PushButton
 from ..look.theme import Panel, plain_tooltip, set_role
 from ..slots import safe_slot
 from .run_bar import RunBar
@@ -30,7 +31,7 @@ class StatusRow(Panel):
         super().__init__(parent)
         self.run = RunBar()
         self.line = StatusLine()
-        self.drawing = QPushButton("No OpenGL")
+        self.drawing = PushButton("No OpenGL")
         self.drawing.setFlat(True)
         set_role(self.drawing, "bar")
         self.drawing.clicked.connect(self._on_drawing_clicked)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...model import WarningPlace, place_of
+from ..look.push_button import PushButton
 from ..look.theme import Panel, colors_of, plain_tooltip, set_role
 from ..slots import safe_slot
 
@@ -109,7 +110,7 @@ class WarningsPanel(QDialog):
         return table
 
     def _make_button(self, text: str, tip: str, slot: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text)
+        button = PushButton(text)
         button.setAutoDefault(False)
         button.setToolTip(tip)
         set_role(button, "chip")

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from ..keyboard.keys import keys_of
 from ..look.one_line_label import OneLineLabel
+from ..look.push_button import PushButton
 from ..look.theme import Panel, set_role
 from ..slots import safe_slot
 
@@ -126,7 +127,7 @@ class TopBar(Panel):
         )
 
     def _button(self, text: str, tip: str) -> QPushButton:
-        button = QPushButton(text, self)
+        button = PushButton(text, self)
         button.setAutoDefault(False)
         button.setToolTip(tip)
         set_role(button, "bar")
