@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from memory_source import Clock
 
 from ndviewer_light.engine.look_schedule import (
     GIVEN_UP_SECONDS,
@@ -14,6 +15,9 @@ from ndviewer_light.engine.look_schedule import (
     Following,
     GrowthSchedule,
 )
+from ndviewer_light.storage.trees import ask_schedule
+from ndviewer_light.storage.trees.ask_schedule import AskSchedule
+from ndviewer_light.storage.watched_folders import LISTING_SHARE
 
 
 def looks(schedule: GrowthSchedule, start: float, end: float, cost: float = 0.0) -> list[float]:
@@ -163,3 +167,21 @@ def test_it_is_growing_only_once_something_was_found_and_for_a_minute():
     schedule.found_something(1.0)
     assert schedule.is_growing(30.0)
     assert not schedule.is_growing(62.0)
+
+
+@pytest.mark.parametrize("cost", [0.1, 5.0, 50.0])
+def test_a_server_that_takes_long_to_answer_is_asked_again_as_soon_as_one_without_news(monkeypatch, cost):
+    clock = Clock()
+    monkeypatch.setattr(ask_schedule, "time", clock)
+    schedule, waits = AskSchedule(), []
+    for took in (cost, cost, 20 * cost, cost):  # once it waited for a busy computer
+        assert schedule.begin()
+        clock.now += took
+        schedule.ended(has_news=True)
+        ended = clock.now
+        while not schedule.begin():
+            clock.now += 0.25
+        waits.append(clock.now - ended)
+    assert max(waits) <= max(30.0, cost) + 0.25
+    assert min(waits) >= min(cost / LISTING_SHARE, 30.0)
+    assert waits[-1] == waits[0]
