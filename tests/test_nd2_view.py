@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import stores
 from nd2_samples import TWO, P, Z, frame
 from nd2_writer import time_loop, write_nd2
 from runs import load
@@ -31,6 +32,7 @@ def test_an_nd2_file_is_shown_as_it_is(qtbot, viewer, tmp_path, compressed):
 
 def test_frames_that_were_not_acquired_are_hatched(qtbot, viewer, tmp_path):
     write_nd2(tmp_path / "a.nd2", frame, [time_loop(2), Z], TWO, skip={7})
+    stores.make_old(tmp_path)
     load(qtbot, viewer, tmp_path / "a.nd2")
     viewer.load_fov(0, t=1, z=3)
     settle(qtbot, viewer)

@@ -27,6 +27,7 @@ from ndviewer_light.model import PlaneKey, PlaneState, Scale, Sizes
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.source import ZarrSource
+from tests.datasets_in_memory import set_clock
 
 pytestmark = stores.needs_zarr_3
 
@@ -581,7 +582,10 @@ def test_what_is_written_at_level_0_is_read_anew_at_the_levels_that_show_it(tmp_
             assert not dataset.take_changes().in_view, "nothing of it is in view"
 
 
-def test_a_plane_of_a_level_is_written_when_all_that_it_shows_is(tmp_path: Path) -> None:
+def test_a_plane_of_a_level_is_written_when_all_that_it_shows_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = set_clock(monkeypatch)
     first = pixels(1, 1, 4, 32, 32)
     made = Made([first, halved(first)], ("A",), [(2.0, 0.5, 0.5), (4.0, 1.0, 1.0)])
     image_stores.write(tmp_path / "i.zarr", made)
@@ -593,5 +597,8 @@ def test_a_plane_of_a_level_is_written_when_all_that_it_shows_is(tmp_path: Path)
         for z in (1, 2, 3):
             states.append(dataset.planes([key], 1, None)[0].state)
             dataset.mark_written((0, 0, 0, z))
-        states.append(dataset.planes([key], 1, None)[0].state)
-        assert states == [PlaneState.PENDING] * 3 + [PlaneState.FILLED]
+        for _ in range(2):  # it is awaited for a moment more
+            states.append(dataset.planes([key], 1, None)[0].state)
+            clock.now += 2.5
+            dataset.take_changes()
+        assert states == [PlaneState.PENDING] * 4 + [PlaneState.FILLED]
