@@ -117,6 +117,7 @@ def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
     stores.write_group(tmp_path / "image", stores.image_attributes(channels=["a", "b"], squid=False))
     chunk = stores.chunk_files(tmp_path / "image")[-1]
     chunk.write_bytes(chunk.read_bytes()[:50])
+    stores.make_old(tmp_path)
     load(qtbot, viewer, tmp_path / "image")
     settle(qtbot, viewer)
     for c in range(2):
