@@ -180,7 +180,8 @@ class GrowthSchedule(LookSchedule):
         self._rhythm = NewsRhythm()
         self._until = now + GIVEN_UP_SECONDS
         self._paused = False
-        self._began = self._ended = float("-inf")
+        self._began = now  # opening has just looked at everything
+        self._ended = float("-inf")
         self._costs: deque[float] = deque(maxlen=_COSTS)  # seconds that the last looks took
         self._is_elsewhere = False
         self._now = now  # as last told
