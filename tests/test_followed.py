@@ -173,11 +173,13 @@ def test_a_well_that_is_added_before_the_others_may_have_fewer_time_points(tmp_p
     assert [position.label for position in dataset.info.positions] == ["B2:0", "A1:0"]
     assert (dataset.info.generation, dataset.sizes["t"]) == (0, 2)
     assert shown(dataset, known) == before
-    shutil.copyfile(tmp_path / "other.zarr" / "zarr.json", path / "zarr.json")  # again, and nothing is new
-    time.sleep(1.0)  # several looks
-    dataset.take_changes()
-    assert [position.label for position in dataset.info.positions] == ["B2:0", "A1:0"]
-    assert dataset.info.generation == 0
+    document = (path / "zarr.json").read_text()
+    for written in ("", document[: len(document) // 2], document):  # again, and nothing is new
+        (path / "zarr.json").write_text(written)
+        time.sleep(0.7)  # several looks
+        dataset.take_changes()
+        assert [position.label for position in dataset.info.positions] == ["B2:0", "A1:0"]
+        assert dataset.info.generation == 0
 
 
 def test_channels_added_to_an_array_are_more_of_the_same_dataset(tmp_path, followed):

@@ -217,7 +217,8 @@ def test_what_came_before_one_listened_is_no_change(tmp_path):
     growing.add(1)
     with open_dataset(growing.path, follow=True) as dataset:
         growing.add(2)
-        wait_until(lambda: dataset.info.n_t == 2)
+        # until all of it was noticed: its size may be before its pixels
+        wait_until(lambda: not list(dataset.changes(timeout=1.0)) and dataset.info.n_t == 2)
         assert list(dataset.changes(timeout=0.2)) == []
 
 

@@ -11,14 +11,24 @@ import os
 import stat
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import DatasetError, DatasetReorderedError, DatasetReplacedError, PlaneNotStoredError
 from ..storage.activity import JUST_WRITTEN_SECONDS, newest_in
 from ..storage.bytes import check_still_there, is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
-from .differing_datasets import has_fewer, has_other_planes, is_smaller
+from .differing_datasets import has_other_planes, is_smaller
 from .filled_in_advance import RoomAhead
+from .opened_at_path import (
+    OpenedAtPath,
+    counts_otherwise,
+    grows_by_itself,
+    is_another_dataset,
+    is_cut_by_itself,
+    is_half_written,
+    is_more_of,
+    place_of,
+)
 from .path_stamp import PathStamp, stamp_of, was_moved
 from .planes_in_room import PlanesInRoom
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
@@ -37,15 +47,6 @@ _Answer = TypeVar("_Answer")
 _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
 _TRIED_AGAIN_SECONDS = 5.0
 """When what is on a server could not be opened to see whether it is another dataset."""
-
-
-class _AtPath(NamedTuple):
-    """A dataset that was opened: its source, its stamp before that, what was known of it at first."""
-
-    source: Source
-    stamp: PathStamp | None
-    at_first: DatasetInfo
-    blank: PlanesInRoom
 
 
 class ReplaceableSource(Source):
@@ -229,7 +230,7 @@ class ReplaceableSource(Source):
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """Same as the source's; None for what may be room in a file being written, or out of reach."""
 
-        def asked(opened: _AtPath) -> list[bool | None]:
+        def asked(opened: OpenedAtPath) -> list[bool | None]:
             stored = opened.source.are_stored(keys)
             if False in stored and self._is_gone(opened):
                 stored = [each or None for each in stored]
@@ -244,10 +245,10 @@ class ReplaceableSource(Source):
         (is_stored,) = self._room(opened).are_stored([key], [is_stored])
         return None if is_stored is False and self._is_gone(opened) else is_stored
 
-    def _room(self, opened: _AtPath) -> RoomAhead:
+    def _room(self, opened: OpenedAtPath) -> RoomAhead:
         return RoomAhead(opened.source, self._seen_since, opened.blank)
 
-    def _is_gone(self, opened: _AtPath) -> bool:
+    def _is_gone(self, opened: OpenedAtPath) -> bool:
         """Whether the dataset itself cannot be reached any more, so that nothing in it can be missing."""
         return self._file is not None and opened.stamp is not None and not os.path.exists(self._file)
 
@@ -258,7 +259,7 @@ class ReplaceableSource(Source):
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """Same as the source's."""
 
-        def asked(opened: _AtPath) -> list[Found]:
+        def asked(opened: OpenedAtPath) -> list[Found]:
             found = opened.source.missing_as(keys)
             return self._room(opened).missing_as(keys, found)
 
@@ -278,7 +279,7 @@ class ReplaceableSource(Source):
             FILE_CLOCK.start_over()
         opened.source.close()
 
-    def _of_open_one(self, asked: Callable[[_AtPath], _Answer]) -> _Answer:
+    def _of_open_one(self, asked: Callable[[OpenedAtPath], _Answer]) -> _Answer:
         """What `asked` returns of a source that was not closed meanwhile, as its file was written."""
         for _ in range(_MAX_REPLACED):
             opened = self._opened
@@ -326,7 +327,7 @@ class ReplaceableSource(Source):
         except (OSError, ValueError):
             return None
 
-    def _is_of(self, opened: _AtPath, before: os.stat_result | None) -> bool:
+    def _is_of(self, opened: OpenedAtPath, before: os.stat_result | None) -> bool:
         """Whether pixels that were just read are of the dataset that was opened; `before`: at the path then.
 
         Looks for another dataset if another file or folder lies there. A folder is read by the names of files
@@ -365,7 +366,7 @@ class ReplaceableSource(Source):
             self._look()
         return pixels
 
-    def _look(self, replaced: _AtPath | None = None, *, is_reordered: bool = False) -> None:
+    def _look(self, replaced: OpenedAtPath | None = None, *, is_reordered: bool = False) -> None:
         """Open what lies at the path if it is another dataset, and close the one before.
 
         `replaced`: one whose source has found that out by itself. `is_reordered`: it is the same, in another
@@ -378,7 +379,7 @@ class ReplaceableSource(Source):
             stamp = stamp_of(self._path, opened.source.landmark)
             if replaced is None and (stamp is None or stamp == opened.stamp):
                 return
-            is_same_place = replaced is None and stamp is not None and stamp.place == _place(opened)
+            is_same_place = replaced is None and stamp is not None and stamp.place == place_of(opened)
             if is_same_place and opened.source.has_only_grown():
                 with self._lock:
                     self._opened = opened._replace(stamp=stamp)
@@ -387,10 +388,13 @@ class ReplaceableSource(Source):
                 fresh = self._open_now()
             except DatasetError:  # none, or not all of it yet; what cannot be read says so itself
                 return
-            is_cut = replaced is None and _is_cut_by_itself(opened, fresh)
-            is_another = replaced is not None or (not is_cut and _is_another(opened, fresh))
-            keeps = is_cut or (not is_another and _grows_by_itself(opened, fresh))
-            is_another |= not keeps and _counts_otherwise(opened.source.info, fresh)
+            is_cut = replaced is None and is_cut_by_itself(opened, fresh)
+            is_another = replaced is not None or (not is_cut and is_another_dataset(opened, fresh))
+            keeps = is_cut or (not is_another and grows_by_itself(opened, fresh))
+            is_another |= not keeps and counts_otherwise(opened.source.info, fresh)
+            if replaced is None and not keeps and is_half_written(opened, fresh):
+                fresh.source.close()  # what can be found there without its metadata is not another dataset
+                return
             with self._lock:
                 if self._closed:
                     old = fresh
@@ -398,7 +402,7 @@ class ReplaceableSource(Source):
                     old, self._opened = fresh, opened._replace(stamp=fresh.stamp, at_first=fresh.at_first)
                 else:
                     old, self._opened = opened, fresh
-                    is_more = replaced is None and _is_more_of(opened, fresh, self._path)
+                    is_more = replaced is None and is_more_of(opened, fresh, self._path)
                     is_completed = is_reordered or is_more
                     self._learn(fresh.at_first, is_another=is_another, is_completed=is_completed)
             old.source.close()
@@ -424,69 +428,11 @@ class ReplaceableSource(Source):
                     self._learn(fresh.at_first, is_another=True)
             (opened if is_another else fresh).source.close()
 
-    def _open_now(self) -> _AtPath:
+    def _open_now(self) -> OpenedAtPath:
         stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
         source = self._open_source()
         if source.landmark is not None:
             stamp = stamp_of(self._path, source.landmark)
         if self._followed:
             source.follow()
-        return _AtPath(source, stamp, source.info, PlanesInRoom(source))
-
-
-def _is_another(opened: _AtPath, fresh: _AtPath) -> bool:
-    old, new = opened.at_first, fresh.at_first
-    if has_other_planes(old, new) or has_fewer(old, new) or old.format != new.format:
-        return True
-    has_grown = old.sizes != new.sizes
-    return not has_grown and _place(opened) != _place(fresh)
-
-
-def _counts_otherwise(known: DatasetInfo, fresh: _AtPath) -> bool:
-    """Whether positions or channels would have other indices in it, so that nothing of before can be kept."""
-    index_of = {position.label: p for p, position in enumerate(fresh.at_first.positions)}
-    if any(index_of.get(position.label, p) != p for p, position in enumerate(known.positions)):
-        return True
-    return len(known.channels) > len(fresh.at_first.channels) and known.common is not None
-
-
-def _grows_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
-    """Whether the source that was opened is to be kept: it knows more than one that is opened now.
-
-    In it positions keep their index, and what has been seen of other stores than the first counts.
-    """
-    has_found = len(opened.source.info.positions) > len(opened.at_first.positions)
-    is_alike = opened.source.info.sizes == fresh.at_first.sizes
-    if _place(opened) != _place(fresh) or (is_alike and not has_found):
-        return False  # written anew: of the one that was opened nothing may be true any more
-    try:
-        known = opened.source.refresh()
-    except DatasetError:
-        return False
-    return not (has_other_planes(known, fresh.at_first) or has_fewer(fresh.at_first, known))
-
-
-def _is_cut_by_itself(opened: _AtPath, fresh: _AtPath) -> bool:
-    """Whether the source that was opened knows by itself that it is shorter now, and nothing else is new."""
-    if _place(opened) != _place(fresh) or not is_smaller(opened.at_first, fresh.at_first):
-        return False
-    try:
-        known = opened.source.refresh()
-    except DatasetError:
-        return False
-    is_same = known.channels == fresh.at_first.channels and known.positions == fresh.at_first.positions
-    return is_same and known.sizes == fresh.at_first.sizes and not has_other_planes(known, fresh.at_first)
-
-
-def _is_more_of(opened: _AtPath, fresh: _AtPath, path: str) -> bool:
-    """Whether both are one file, which has become longer: a copy that was not over when it was opened."""
-    if _place(opened) != _place(fresh) or opened.stamp is None or fresh.stamp is None:
-        return False
-    if has_other_planes(opened.at_first, fresh.at_first):
-        return False
-    (_, before, _), (_, now, _) = opened.stamp.versions[0], fresh.stamp.versions[0]
-    return now > before and os.path.isfile(split_inner(path)[0])
-
-
-def _place(opened: _AtPath) -> tuple[int, int, int] | None:
-    return opened.stamp.place if opened.stamp is not None else None
+        return OpenedAtPath(source, stamp, source.info, PlanesInRoom(source))
