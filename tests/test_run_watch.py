@@ -102,6 +102,26 @@ def test_a_count_that_finds_nothing_new_lets_the_poll_rest(watch, monkeypatch):
         wait_until(lambda: n_news_of(5) == 2)
 
 
+def test_while_following_is_paused_nothing_is_said_of_the_run(watch):
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(n: int | None) -> bool:
+            watch.step(session, may_grow=True)
+            news = watch._bar.news
+            return news is None if n is None else news is not None and news.written == n
+
+        wait_until(lambda: says(4))
+        dataset.set_following(False)
+        write(source, 6)
+        assert says(None), "it was said to be finished"
+        dataset.set_following(True)
+        wait_until(lambda: says(6))
+        assert watch._bar.news.state is RunState.RECORDING
+
+
 def test_planes_of_a_folder_that_is_out_of_reach_are_not_counted(watch, tmp_path):
     """Most are not known then, and would count as those of a shard that is being written."""
     folder = tmp_path / "run"

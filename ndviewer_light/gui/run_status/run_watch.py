@@ -89,6 +89,9 @@ class RunWatch:
 
     def _step_stored(self, session: Session, now: float) -> None:
         dataset = session.dataset
+        if dataset.following is Following.PAUSED:  # nobody looks: it may go on, or be over
+            self._bar.show_news(None)
+            return
         is_live = dataset.following is Following.FOLLOWING
         if dataset.grew_at > self._counted_at:  # it goes on: counted at once, however long it was silent
             self._count_due = min(self._count_due, self._count_earliest)
