@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 _ROLE_OF_NAME = {
     **dict.fromkeys(("t", "time", "timepoint", "times", "frame"), "t"),
     **dict.fromkeys(("p", "pos", "position", "fov", "field", "s", "scene", "series", "site"), "p"),
-    **dict.fromkeys(("c", "ch", "channel", "channels", "rgb", "rgba", "color", "colour"), "c"),
+    **dict.fromkeys(("c", "ch", "channel", "channels"), "c"),
     **dict.fromkeys(("z", "z_level", "depth"), "z"),
     "y": "y",
     "x": "x",
 }
+_COLOURS = ("rgb", "rgba", "color", "colour")
+"""Names of an axis of channels where no other has them, else of the samples of a pixel."""
 _ROLE_OF_TYPE = {"time": "t", "channel": "c", "fov": "p"}
 _ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx", 6: "ptczyx"}
 """The rank convention; six axes are those of Squid's 6-D store, (FOV, T, C, Z, Y, X)."""
@@ -108,12 +110,19 @@ def named_axes(value: object, where: str) -> tuple[Axis, ...] | None:
     """The axes that metadata lists, None if it lists none. Raises `MetadataError` for axes named twice."""
     if not isinstance(value, list) or not value:
         return None
-    axes = _with_roles_in_space(tuple(_axis(entry) for entry in value), value)
+    axes = _with_colours(_with_roles_in_space(tuple(_axis(entry) for entry in value), value))
     for kind, names in (("role", [axis.role for axis in axes]), ("name", [axis.name for axis in axes])):
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
             raise MetadataError(f"{where}: two axes have the same {kind} {brief(twice[0])}")
     return axes
+
+
+def _with_colours(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    if any(axis.role == "c" for axis in axes):
+        return axes
+    named = [axis for axis in axes if not axis.role and axis.name.lower() in _COLOURS]
+    return tuple(axis._replace(role="c") if named == [axis] else axis for axis in axes)
 
 
 def _with_roles_in_space(axes: tuple[Axis, ...], entries: list[Any]) -> tuple[Axis, ...]:
