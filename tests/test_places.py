@@ -199,6 +199,8 @@ def test_long_names_of_fields_that_differ_at_their_ends_only_are_told_apart(qtbo
     show(qtbot, viewer, MemorySource(memory_info(positions=positions)))
     fields = viewer._screen.side.panels.field_list
     qtbot.waitUntil(fields.isVisible, timeout=20_000)
+    qtbot.waitUntil(lambda: bool(fields.model().states), timeout=20_000)
+    fields.doItemsLayout()
     rows = [fields.visualRect(fields.model().index(i, 0)) for i in range(2)]
     assert fields.fontMetrics().horizontalAdvance(alike) > rows[0].width(), "they do not fit"
     assert fields.viewport().height() == sum(row.height() for row in rows), "no empty strip below"

@@ -128,6 +128,7 @@ def test_maps_and_sliders_show_the_same_field_while_a_run_is_followed(qtbot: QtB
         settle(qtbot, window.viewer)
         side, held = window.viewer.contents.side, window.viewer.stage.sliders.held_paint
         heading = side.panels.field_heading
+        side.panels.underMouse = lambda: False  # wherever another test has left it
         qtbot.waitUntil(lambda: heading.text() == "FIELDS OF A1", timeout=20_000)
         held.release()
         window.viewer.stage.sliders.repaint()

@@ -128,15 +128,20 @@ class FieldList(QListView):
         self._fields.beginResetModel()
         self._fields.fields, self._fields.name_of, self._fields.text_of = fields, name_of, text_of
         self._fields.endResetModel()
-        lines = min(max(len(fields), 1), _MOST_LINES)
-        self.setFixedHeight(lines * max(self.sizeHintForRow(0), _FIELD_LINE_PX) + 2 * self.frameWidth())
+        self._fit_height()
 
     def show_states(self, states: Sequence[TimeState | None]) -> None:
         """Show the states of all positions, those of which are listed; empty while nothing is known."""
-        if bool(states) is not bool(self._fields.states):  # names have another place
-            self.scheduleDelayedItemsLayout()
+        is_moved = bool(states) is not bool(self._fields.states)
         self._fields.states = states
+        if is_moved:  # names have another place, and rows another height
+            self.scheduleDelayedItemsLayout()
+            self._fit_height()
         self.viewport().update()
+
+    def _fit_height(self) -> None:
+        lines = min(max(self._fields.rowCount(), 1), _MOST_LINES)
+        self.setFixedHeight(lines * max(self.sizeHintForRow(0), _FIELD_LINE_PX) + 2 * self.frameWidth())
 
     def show_current(self, p: int) -> None:
         """Mark the position in view."""
