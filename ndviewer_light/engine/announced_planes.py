@@ -24,6 +24,13 @@ _BURST = 256  # notifications at once, more than any microscope sends between tw
 _BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
 
+class BitPlaces(NamedTuple):
+    """Keys (n, 4) within the numbers of a `PlaneBits`, and by t: which of them, their bytes and bits."""
+
+    rows: np.ndarray
+    by_t: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
+
+
 class PlaneBits:
     """A set of (t, p, c, z) within fixed numbers of positions, channels and z; t is open-ended.
 
@@ -36,6 +43,12 @@ class PlaneBits:
 
     def update(self, rows: np.ndarray) -> np.ndarray:
         """Add every key, as `key_rows` gives them; returns those that were new, in their order."""
+        places = self.places_of(rows)
+        new: np.ndarray = places.rows[self.add(places)]
+        return new
+
+    def places_of(self, rows: np.ndarray) -> BitPlaces:
+        """Where the bits of keys are, here and in others of the same numbers."""
         n_p, n_c, n_z = self._sizes
         ts, ps, cs, zs = rows.T
         inside = (ts >= 0) & (ts < MAX_T)
@@ -43,16 +56,24 @@ class PlaneBits:
             inside &= (indices >= 0) & (indices < size)
         planes = ((ps * n_c + cs) * n_z + zs)[inside]
         rows, ts = rows[inside], ts[inside]
-        is_new = np.zeros(len(ts), bool)
+        by_t = []
         for t in np.unique(ts).tolist():
+            at = np.flatnonzero(ts == t)
+            of_t = planes[at]
+            by_t.append((t, at, of_t >> 3, _BIT[of_t & 7]))
+        return BitPlaces(rows, by_t)
+
+    def add(self, places: BitPlaces) -> np.ndarray:
+        """Add keys; returns for each whether it was new."""
+        n_p, n_c, n_z = self._sizes
+        is_new = np.zeros(len(places.rows), bool)
+        for t, at, byte, bit in places.by_t:
             row = self._per_t.get(t)
             if row is None:
                 row = self._per_t[t] = np.zeros((n_p * n_c * n_z + 7) // 8, np.uint8)
-            is_of_t = ts == t
-            of_t = planes[is_of_t]
-            is_new[is_of_t] = (row[of_t >> 3] & _BIT[of_t & 7]) == 0
-            np.bitwise_or.at(row, of_t >> 3, _BIT[of_t & 7])
-        return rows[is_new]
+            is_new[at] = (row[byte] & bit) == 0
+            np.bitwise_or.at(row, byte, bit)
+        return is_new
 
     def counts(self, t: int) -> np.ndarray:
         """How many planes of each position are in it at time point `t`."""
@@ -126,8 +147,9 @@ class AnnouncedPlanes:
         """Add planes (n, 4), with those `in_view`, of the dataset described by `info`."""
         beyond = _first_beyond(info, rows)
         with self._lock:
-            new = self._planes.update(rows)
-            self._n_there += len(self._there.update(rows))
+            places = self._planes.places_of(rows)
+            new = places.rows[self._planes.add(places)]
+            self._n_there += int(np.count_nonzero(self._there.add(places)))
             if len(new):
                 self._places.add(new)
                 self._total += len(new)

@@ -55,12 +55,6 @@ class Runs:
         self._background.run("ndviewer-reader-start", lambda: _start_reader(source))
         return acquisition
 
-    def register(self, t: int, fov_idx: int, z: int, channel: str, filepath: str, page: int = 0) -> None:
-        """A plane of the run is in this file, see `Acquisition.register`; no effect without a run."""
-        acquisition = self._sessions.acquisition
-        if acquisition is not None:
-            acquisition.register(t, fov_idx, z, channel, filepath, page)
-
     def end(self) -> None:
         """End the run. Idempotent; no effect without a run."""
         acquisition = self._sessions.acquisition

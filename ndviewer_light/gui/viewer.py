@@ -258,7 +258,9 @@ class LightweightViewer(QWidget):
         """
         if page_idx < 0:
             raise ValueError(f"page_idx is {page_idx}: must be 0 or larger")
-        self._screen.runs.register(t, fov_idx, z, channel, filepath, page_idx)
+        acquisition = self._sessions.acquisition  # called in the writer's threads: no detours
+        if acquisition is not None:
+            acquisition.register(t, fov_idx, z, channel, filepath, page_idx)
 
     def start_zarr_acquisition(
         self,
