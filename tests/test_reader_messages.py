@@ -69,6 +69,14 @@ def test_what_is_known_of_a_dataset_crosses_the_pipe_unchanged(info):
     assert wire.info_from_json(across(wire.info_to_json(info))) == info
 
 
+def test_the_same_region_of_many_positions_is_one_text_in_memory():
+    positions = tuple(Position(f"A{i // 25}", i % 25, float(i), name=f"{i % 25:04}") for i in range(100))
+    info = wire.info_from_json(across(wire.info_to_json(replace(memory_info(), positions=positions))))
+    assert info.positions == positions
+    assert len({id(position.region) for position in info.positions}) == 4
+    assert len({id(position.name) for position in info.positions}) == 25
+
+
 def test_positions_cross_the_pipe_once():
     known: tuple[Position, ...] = ()
     before = None

@@ -153,8 +153,15 @@ def with_known_positions(message: Message, known: tuple[Position, ...]) -> Messa
     if n > len(known):
         raise ValueError(f"{n} positions are said to be known, {len(known)} are")
     if message["positions"]:
-        known = known[:n] + tuple(Position(*row) for row in zip(*message["positions"], strict=True))
+        columns = map(_with_same_text_once, message["positions"])
+        known = known[:n] + tuple(Position(*row) for row in zip(*columns, strict=True))
     return {**message, "positions": known if message["positions"] or n == len(known) else known[:n]}
+
+
+def _with_same_text_once(column: Sequence[object]) -> list[object]:
+    """The same values: fields of a well have the same region, and those of other wells the same names."""
+    known: dict[str, str] = {}
+    return [known.setdefault(each, each) if isinstance(each, str) else each for each in column]
 
 
 def info_from_json(message: Message) -> DatasetInfo:
