@@ -16,6 +16,7 @@ from memory_source import (
 )
 
 from ndviewer_light.engine.dataset import Changes
+from ndviewer_light.engine.known_failures import KnownFailures
 from ndviewer_light.errors import (
     CorruptDataError,
     PlaneNotStoredError,
@@ -370,3 +371,14 @@ def test_where_a_plane_changed_without_a_word_none_in_memory_is_trusted(make, so
     source.write(OTHER, 2)
     look(dataset, clock)
     assert shown(dataset, OTHER) == [2]
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_of_what_was_written_only_what_could_not_be_read_is_forgotten(n):
+    failures = KnownFailures()
+    for z in range(n):
+        failures.note(PlaneKey(z=z), "damaged")
+    failures.failing_since(PlaneKey(t=1), OSError(), 0.0)
+    failures.forget_rows(np.array([(0, 0, 0, 1), (5, 0, 0, 0), (1, 0, 0, 0)]))
+    assert set(failures.among([0])) == {PlaneKey(z=z) for z in range(n) if z != 1}
+    assert not failures.is_suspected(PlaneKey(t=1))

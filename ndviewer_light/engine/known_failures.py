@@ -12,8 +12,13 @@ from ..model import PlaneKey
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
+    import numpy as np
+
 KEPT_FAILURES = 4096
 """How many are remembered, the latest ones; the others are found out again by reading."""
+
+_LOOKED_FOR = 16
+"""So many are looked for among what was written; of more, all that was written is looked up."""
 
 
 class KnownFailures:
@@ -75,6 +80,17 @@ class KnownFailures:
                     self._version += self._reasons.pop(key, None) is not None
                     self._since.pop(key, None)
                     self._gone.discard(key)
+
+    def forget_rows(self, rows: np.ndarray) -> None:
+        """The same of planes as rows (n, 4), of which there may be very many."""
+        with self._lock:
+            known = [*self._reasons, *(key for key in self._since if key not in self._reasons)]
+        if not known:
+            return
+        if len(known) <= _LOOKED_FOR:
+            self.forget(key for key in known if (rows == key).all(axis=1).any())
+        else:
+            self.forget(map(tuple, rows.tolist()))
 
     def clear(self) -> None:
         """Nothing is known of any plane."""

@@ -60,6 +60,6 @@ class NotifiedPlanes:
         for view, retries in self._viewed:
             retries.written(view.showing(watched))
         if self._failures:
-            self._failures.forget(map(tuple, every.tolist()))
+            self._failures.forget_rows(every)
         if self.listener is not None:
             self.listener(every)
