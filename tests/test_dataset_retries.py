@@ -157,6 +157,27 @@ def test_what_was_announced_and_is_not_stored_is_awaited_a_moment_before_it_is_t
     assert shown(dataset) == [PlaneState.PENDING]
 
 
+def test_a_plane_that_is_read_while_its_notification_is_applied_is_tried_again_as_well(
+    make, source, clock, monkeypatch
+):
+    dataset = make()
+    assert shown(dataset) == [PlaneState.PENDING]
+    announced = dataset._announced
+    add = announced.add
+
+    def add_and_draw(*given):
+        """As the window does, which looks for news in a thread of its own."""
+        monkeypatch.setattr(announced, "add", add)
+        add(*given)
+        assert shown(dataset) == [PlaneState.PENDING]
+
+    monkeypatch.setattr(announced, "add", add_and_draw)
+    dataset.notify(*K)
+    dataset.take_changes()
+    redraws(dataset, clock, source, 12)
+    assert shown(dataset) == [PlaneState.FILLED]
+
+
 TIMED_OUT = ReadTimeoutError("reading the plane timed out after 60 s")
 
 

@@ -56,10 +56,11 @@ class NotifiedPlanes:
                 "ignored a notification for %s, which is not a plane (t, p, c, z)", reprlib.repr(odd)
             )
         every = np.concatenate(rows)
-        self._announced.add(every, watched, self._source.info)
         for view, retries in self._viewed:
             retries.written(view.showing(watched))
         if self._failures:
             self._failures.forget_rows(every)
+        # then: who sees the news reads anew in another thread, and failures of that count
+        self._announced.add(every, watched, self._source.info)
         if self.listener is not None:
             self.listener(every)
