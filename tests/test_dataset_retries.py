@@ -7,8 +7,10 @@ import logging
 import numpy as np
 import pytest
 from memory_source import (
+    SHAPE,
     Gate,
     MemorySource,
+    wait_until,
 )
 
 from ndviewer_light.errors import (
@@ -175,6 +177,24 @@ def test_a_plane_that_is_read_while_its_notification_is_applied_is_tried_again_a
     dataset.notify(*K)
     dataset.take_changes()
     redraws(dataset, clock, source, 12)
+    assert shown(dataset) == [PlaneState.FILLED]
+
+
+def test_a_read_for_which_several_views_waited_fails_once(make, source, clock):
+    error = PlaneNotStoredError("nothing is stored")
+    error.is_fill_value, error.fill_value, error.plane_shape = True, np.uint16(0), SHAPE
+    source.errors[K] = error
+    dataset = make()
+    dataset.notify(*K)
+    dataset.take_changes()
+    gate = Gate()
+    source.before_read = gate
+    for _ in range(3):
+        assert dataset.planes([K], wait=0.0)[0].state is PlaneState.LOADING
+    gate.wait_for_one()
+    gate._open.set()
+    wait_until(lambda: shown(dataset) == [PlaneState.PENDING])
+    assert [round(at) for at in redraws(dataset, clock, source, 5)] == [2], "not after eight"
     assert shown(dataset) == [PlaneState.FILLED]
 
 

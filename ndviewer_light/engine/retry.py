@@ -71,6 +71,8 @@ class RetryPolicy:
         """Record a failure, to be retried later if `again`; True if it is the first of this plane."""
         with self._lock:
             before = self._failures.get(key)
+            if before is not None and before.error is error and not before.is_due:
+                return False  # the same read, told by another view that waited for it
             attempts = before.attempts + 1 if before is not None else 0
             due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
