@@ -36,7 +36,7 @@ ODD = [
     pytest.param(("0", 0, 0, 0), id="text"),
     pytest.param((0, 0, "a", 0), id="a letter"),
     pytest.param((0.5, 0, 0, 0), id="a half"),
-    pytest.param((0, 0.0, 0, 0), id="a float that is whole"),
+    pytest.param((0, 3.0, 0, 0), id="a float that is whole"),
     pytest.param((0, 0, 0, float("nan")), id="not a number"),
     pytest.param((0, 0, 0), id="three indices"),
     pytest.param((0, 0, 0, 0, 0), id="five indices"),
@@ -53,18 +53,20 @@ ODD = [
 
 @pytest.mark.parametrize("odd", ODD)
 def test_what_is_no_key_is_told_from_keys(odd):
-    keys, others = plane_keys([K, odd, OTHER])
+    keys, rows, others = plane_keys([K, odd, OTHER])
     assert keys == {K, OTHER}
+    assert rows.tolist() == [[*K], [*OTHER]]
     assert len(others) == 1
     assert others[0] is odd
 
 
 def test_integers_of_every_kind_are_indices():
     said = [(np.int64(1), 2, np.uint8(1), 0), [0, 0, 0, 0], (True, 0, 0, 0)]
-    keys, others = plane_keys(said)
+    keys, rows, others = plane_keys(said)
     assert keys == {(1, 2, 1, 0), (0, 0, 0, 0), (1, 0, 0, 0)}
-    assert all(type(i) is int for key in keys for i in key)
+    assert rows.tolist() == [[1, 2, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
     assert others == []
+    assert plane_keys([(np.int64(1), 2, np.uint8(1), 0)]).rows.tolist() == [[1, 2, 1, 0]]
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -125,7 +127,9 @@ def test_news_are_told_once_with_one_plane_beyond_what_is_known():
 
 def test_a_burst_about_few_planes_has_each_of_them_once_and_what_is_odd():
     said = [*[K, OTHER] * 300, (0, None, 0, 0), *[K] * 100]
-    keys, others = plane_keys(said)
+    keys, rows, others = plane_keys(said)
     assert list(keys) == [K, OTHER] and others == [(0, None, 0, 0)]
+    assert rows.tolist() == [[*K], [*OTHER]]
+    assert plane_keys([K, OTHER] * 300).rows.tolist() == [[*K], [*OTHER]]
     assert plane_keys([(np.int64(0), 0, 0, 0)] * 300).keys == {(0, 0, 0, 0)}
     assert plane_keys([(0.0, 0, 0, 0)] * 300).keys == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from array import array
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from .newest_places import NewestWanted, Place
 
-_BURST = 256  # notifications at once, more than any microscope sends between two looks
 _BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
 
@@ -230,9 +230,14 @@ def _first_beyond(info: DatasetInfo, rows: np.ndarray) -> tuple[int, int, int, i
 
 
 class SortedOut(NamedTuple):
-    """Notifications, sorted into planes, in their order, and invalid keys."""
+    """Notifications, sorted into planes, each once and in their order, and invalid keys.
+
+    `keys` are for looking up: they may be made of numpy's integers. `rows` are the same as int64 (n, 4), less
+    those with a number that does not fit.
+    """
 
     keys: AbstractSet[tuple[int, int, int, int]]
+    rows: np.ndarray
     odd: list[object]
 
 
@@ -240,14 +245,13 @@ def plane_keys(said: Sequence[Any]) -> SortedOut:
     """Return the valid keys (t, p, c, z) of integers, including numpy's, in `said`; never raises.
 
     To be fast, notifications are unchecked, so they may contain anything: None, text,
-    halves, tuples of another length. One check of all types covers them. In a burst, what equals a key that
-    was said before is not looked at: where planes are said again and again, little is to be checked.
+    halves, tuples of another length. One check of all types covers them.
     """
     try:
-        unlike = dict.fromkeys(said) if len(said) >= _BURST else None
-        checked = said if unlike is None else unlike
-        if set(map(len, checked)) == {4} and set(map(type, chain.from_iterable(checked))) == {int}:
-            return SortedOut((dict.fromkeys(said) if unlike is None else unlike).keys(), [])
+        each = dict.fromkeys(said)
+        flat = array("q", chain.from_iterable(each))  # takes nothing but integers
+        if set(map(len, each)) == {4}:
+            return SortedOut(each.keys(), np.frombuffer(flat, np.int64).reshape(-1, 4), [])
     except Exception:  # noqa: BLE001  an odd object's own error
         pass
     keys: dict[tuple[int, int, int, int], None] = {}
@@ -259,4 +263,4 @@ def plane_keys(said: Sequence[Any]) -> SortedOut:
             odd.append(key)
         else:
             keys[t, p, c, z] = None
-    return SortedOut(keys.keys(), odd)
+    return SortedOut(keys.keys(), key_rows(keys), odd)

@@ -373,10 +373,13 @@ class PlaneCache:
         """
         inbox = self._inbox.arrived
         inbox.append(key)
-        n = len(inbox)
-        if not n % _BREATH and threading.current_thread() is not threading.main_thread():
+        if not len(inbox) % _BREATH:
+            self._breathe()
+
+    def _breathe(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
             time.sleep(_BREATH_SECONDS)
-        if n > _INBOX_MAX:
+        if len(self._inbox.arrived) > _INBOX_MAX:
             with self._lock:
                 self._apply_notifications()
 

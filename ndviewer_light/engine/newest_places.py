@@ -55,11 +55,8 @@ class NewestPlaces:
 
     def add(self, rows: np.ndarray) -> None:
         """Add planes (n, 4) announced for the first time, in the order of announcement."""
-        places = rows[:, (0, 1, 3)]
-        if len(places) > 1:
-            is_next = np.any(places[1:] != places[:-1], axis=1)
-            places = places[np.concatenate([[True], is_next])]
-        latest = [tuple(place) for place in places[-KEPT_PLACES:].tolist()]
+        t, p, z = rows[_first_of_each_place(rows)[-KEPT_PLACES:]].T[[0, 1, 3]].tolist()
+        latest = list(zip(t, p, z, strict=True))
         for place in latest:
             self._count += 1
             self._begun.setdefault(place, self._count)
@@ -121,3 +118,14 @@ class NewestPlaces:
             if whole_stack:
                 refused.add((t, p))
         return None
+
+
+def _first_of_each_place(rows: np.ndarray) -> np.ndarray:
+    """Which of planes (n, 4) are the first of their place, in order: several threads announce at once."""
+    if len(rows) == 1:
+        return np.zeros(1, np.intp)
+    ts, ps, _, zs = rows.T
+    codes = (ts * (ps.max() + 1) + ps) * (zs.max() + 1) + zs
+    first: np.ndarray = np.unique(codes, return_index=True)[1]
+    first.sort()
+    return first

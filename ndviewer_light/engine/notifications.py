@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .announced_planes import key_rows, plane_keys
+from .announced_planes import plane_keys
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -45,12 +45,12 @@ class Inbox:
         n = len(self.arrived)
         if not n:
             return set()
-        batch, odd = plane_keys(list(starmap(self.arrived.popleft, repeat((), n))))
+        batch, rows, odd = plane_keys(list(starmap(self.arrived.popleft, repeat((), n))))
         self._odd += odd[: 1 - len(self._odd)]  # one is enough to show what is wrong
-        self._rows.append(key_rows(batch))
+        self._rows.append(rows)
         if len(self._rows) > _BATCHES_MAX:  # nobody asks: a plane must not count twice
             self._rows = [np.unique(np.concatenate(self._rows), axis=0)]
-        self._watched |= batch & self.watched
+        self._watched.update(key for key in self.watched if key in batch)
         return batch
 
     def take_notified(self) -> Notified:

@@ -216,15 +216,17 @@ class Acquisition:
             of = self._channels[channel]
             if not (type(t) is type(p) is type(z) is type(page) is int and type(path) is str):
                 t, p, z, page = map(operator.index, (t, p, z, page))
-                path = os.fspath(path)
+                named: object = os.fspath(path)
+                if not isinstance(named, str):  # bytes
+                    return self._ignore(t, fov_idx, z, channel, filepath)
+                path = named
         except Exception:  # noqa: BLE001  as above
             return self._ignore(t, fov_idx, z, channel, filepath)
-        if not (
-            0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z and isinstance(path, str)
-        ):
+        if not (0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, filepath)
-        self._files.register(t, p, of, z, path, page)
-        for c in self._files.planes_of[of]:
+        files = self._files
+        files.register(t, p, of, z, path, page)
+        for c in files.planes_of[of]:
             self._stale((t, p, c, z))
         return True
 

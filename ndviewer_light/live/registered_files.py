@@ -67,13 +67,14 @@ class RegisteredFiles:
         if t >= self.n_t:
             with self._lock:
                 self.n_t = max(self.n_t, t + 1)
-        try:
-            expected: str | None = (
-                self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
-            )
-        except (KeyError, IndexError):
-            expected = self._by_rule(t, p, channel, z)
-        if page != 0 or (path != expected and not self._learn(t, p, channel, z, path)):
+        follows = False
+        end = self._ends.get(channel)
+        if end is not None:  # written out: this runs in the writer's thread, for each plane
+            folder = self._t_folders.get(t) or self._folder_of_new_time(t)
+            follows = path == f"{folder}{self._heads[p]}{self._z_names[z]}{end}"
+        elif self._attempts > 0:
+            follows = self._learn(t, p, channel, z, path)
+        if page or not follows:
             self._exceptions[t, p, channel, z] = path, page
             if self.folder is None:
                 self.folder = _experiment_folder(path)
@@ -92,21 +93,19 @@ class RegisteredFiles:
         return None if path is None else (path, 0)
 
     def _by_rule(self, t: int, p: int, channel: int, z: int) -> str | None:
-        try:
-            return self._t_folders[t] + self._heads[p] + self._z_names[z] + self._ends[channel]
-        except (KeyError, IndexError):
-            return self._by_rule_of_new_time(t, p, channel, z) if t not in self._t_folders else None
-
-    def _by_rule_of_new_time(self, t: int, p: int, channel: int, z: int) -> str | None:
-        if not self._heads:
+        end = self._ends.get(channel)
+        if end is None or not (0 <= p < len(self._heads) and 0 <= z < len(self._z_names)):
             return None
-        self._t_folders[t] = os.path.join(self.folder or "", str(t).zfill(self._t_width), "")
-        return self._by_rule(t, p, channel, z)
+        folder = self._t_folders.get(t) or self._folder_of_new_time(t)
+        return f"{folder}{self._heads[p]}{self._z_names[z]}{end}"
+
+    def _folder_of_new_time(self, t: int) -> str:
+        folder = os.path.join(self.folder or "", str(t).zfill(self._t_width), "")
+        self._t_folders[t] = folder
+        return folder
 
     def _learn(self, t: int, p: int, channel: int, z: int, path: str) -> bool:
         """Infer the rule, or a channel's name ending, from a path; False if it follows no known rule."""
-        if channel in self._ends or self._attempts <= 0:
-            return False
         self._attempts -= 1
         time_folder, name = os.path.split(path)
         region = self._positions[p].region
