@@ -1,9 +1,9 @@
-"""Works out `PlaneNumbers` where a plane was decoded: in about 2 ms for 2048² pixels of uint16.
+"""Works out `PlaneNumbers` where a plane was decoded: in 1 to 2 ms for 2048² pixels of uint16.
 
 Mean, lowest and highest value and saturated pixels are those of all pixels. Percentiles and focus of a
-plane of more than a megapixel are those of every n-th row and column, about half a million pixels: a full
-histogram would take 8 ms. So many place the median within 0.15 % of its rank and the 99.9th percentile within
-0.01 % (two standard errors of a random sample), and the variance within 0.4 %.
+plane of more than a megapixel are those of every n-th row and column, about a quarter of a million pixels: a
+full histogram would take 8 ms. So many place the median within 0.2 % of its rank and the 99.9th percentile
+within 0.013 % (two standard errors of a random sample), and the variance within 0.6 %.
 
 The focus measure is the normalised variance, the variance of the pixels divided by their mean (Y. Sun,
 S. Duthaler and B. J. Nelson, Autofocusing in computer microscopy: selecting the optimal focus algorithm,
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 WHOLE_PIXELS = 1024 * 1024
 """Planes up to this size count as a whole for percentiles and focus."""
-_SAMPLE_PIXELS = WHOLE_PIXELS // 2
-_BLOCK_PIXELS = 65536  # they stay in the processor's cache, and the sum of so many uint16 fits into a uint32
+_SAMPLE_PIXELS = WHOLE_PIXELS // 4
+_ROW_PIXELS = 65536
+"""The sum of so many uint16 fits into a uint32."""
+_BLOCK_PIXELS = 8 * _ROW_PIXELS
+"""What is gone through together: as much as the processor's cache holds."""
 
 
 def numbers_of(pixels: np.ndarray) -> PlaneNumbers:
@@ -69,9 +72,11 @@ class NumbersOfParts:
         if not values.size:
             return
         self._n_finite += values.size
-        self._sums.append(_sum(values))
-        self._low = min(self._low, values.min().item())
-        self._note_high(values, values.max().item())
+        for i in range(0, values.size, _BLOCK_PIXELS):
+            block = values[i : i + _BLOCK_PIXELS]
+            self._low = min(self._low, block.min().item())
+            self._note_high(block, block.max().item())
+            self._sums.append(_sum(block))
         self._samples.append(_finite(part[(slice(None, None, self._step),) * part.ndim].ravel(order="K")))
 
     def _note_high(self, values: np.ndarray, high: float) -> None:
@@ -93,7 +98,7 @@ class NumbersOfParts:
         return PlaneNumbers(
             self._n,
             self._n_finite,
-            math.fsum(self._sums) / self._n_finite,
+            sum(self._sums) / self._n_finite,
             float(self._low),
             p1,
             p50,
@@ -126,12 +131,13 @@ def _is_small(values: np.ndarray) -> bool:
 
 
 def _sum(values: np.ndarray) -> float:
-    if not _is_small(values):
+    if values.dtype.kind != "u" or not _is_small(values):
         with np.errstate(over="ignore"):
-            return float(values.sum(dtype=np.float64))
-    dtype = np.uint32 if values.dtype.kind == "u" else np.int64
-    blocks = (values[i : i + _BLOCK_PIXELS] for i in range(0, values.size, _BLOCK_PIXELS))
-    return float(sum(int(block.sum(dtype=dtype)) for block in blocks))
+            return float(values.sum(dtype=np.int64 if _is_small(values) else np.float64))
+    whole = values.size - values.size % _ROW_PIXELS
+    # half the time of a sum of 64 bits
+    sums = np.add.reduce(values[:whole].reshape(-1, _ROW_PIXELS), axis=1, dtype=np.uint32)
+    return float(int(sums.sum(dtype=np.uint64)) + int(values[whole:].sum(dtype=np.uint32)))
 
 
 def _of_small(sample: np.ndarray) -> tuple[list[float], float]:
