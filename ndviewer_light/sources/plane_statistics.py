@@ -132,7 +132,7 @@ def _is_small(values: np.ndarray) -> bool:
 
 def _sum(values: np.ndarray) -> float:
     if values.dtype.kind != "u" or not _is_small(values):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return float(values.sum(dtype=np.int64 if _is_small(values) else np.float64))
     whole = values.size - values.size % _ROW_PIXELS
     # half the time of a sum of 64 bits
