@@ -55,8 +55,8 @@ TRANSFORMS: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 500, 0, 2000], [0, 0, 250, 3000]]},
         "",
     ),
-    "affine that turns": (
-        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 0, 250, 2000], [0, 500, 0, 3000]]},
+    "affine that shears": (
+        {"type": "affine", "affine": [[2000, 0, 0, 1000], [0, 300, 150, 2000], [0, 400, 200, 3000]]},
         "the turn or shear of an affine transformation is not drawn: the image is shown upright",
     ),
     "by dimension": (
@@ -102,6 +102,89 @@ def test_axes_scale_and_place_are_those_of_the_images_own_system(
         assert (info.z_step_um, info.pixel_size_y_um, info.pixel_size_x_um) == (2.0, 0.5, 0.25)
         assert (position.z_um, position.y_um, position.x_um) == (1.0, 2.0, 3.0)
         assert [text.partition("zarr.json: ")[2] for text in info.warnings] == ([warning] if warning else [])
+
+
+ACROSS: dict[str, dict[str, Any]] = {
+    "map": {"type": "mapAxis", "mapAxis": [2, 0, 1]},
+    "rotation": {"type": "rotation", "rotation": [[0, 0, 1], [1, 0, 0], [0, 1, 0]]},
+    "affine": {"type": "affine", "affine": [[0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0]]},
+    "by dimension": {
+        "type": "byDimension",
+        "transformations": [
+            {"inputAxes": [2], "outputAxes": [0], "transformation": {"type": "identity"}},
+            {
+                "inputAxes": [1, 0],
+                "outputAxes": [2, 1],
+                "transformation": {"type": "scale", "scale": [1, 1]},
+            },
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ACROSS)
+def test_exchanged_axes_are_read_as_what_they_become(tmp_path: Path, kind: str) -> None:
+    """The array has y, x, z; the system of the image z, y, x."""
+    before = {"type": "scale", "scale": [500, 250, 2000]}
+    after = {"type": "translation", "translation": [1000, 2000, 3000]}
+    way = {"type": "sequence", "transformations": [before, ACROSS[kind], after]}
+    volume = np.stack([PIXELS, PIXELS + 1, PIXELS + 2])
+    zarr.create_group(
+        store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": version_6([between(way)])}
+    )
+    write_array(tmp_path / "x.zarr" / "0", np.moveaxis(volume, 0, 2), 3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        info, (position,) = dataset.info, dataset.info.positions
+        assert (info.n_z, info.warnings) == (3, ())
+        assert (info.z_step_um, info.pixel_size_y_um, info.pixel_size_x_um) == (2.0, 0.5, 0.25)
+        assert (position.z_um, position.y_um, position.x_um) == (1.0, 2.0, 3.0)
+        np.testing.assert_array_equal(dataset.plane(z=2), volume[2])
+
+
+@pytest.mark.parametrize("order", [[0, 0, 1], [0, 1], [0, 1, 3], "zyx", None])
+def test_an_exchange_that_is_none_is_ignored_with_a_warning(tmp_path: Path, order: object) -> None:
+    ome = version_6([between({"type": "mapAxis", "mapAxis": order})])
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", np.stack([PIXELS, PIXELS + 1]), 3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert "ignored a coordinate transformation 'mapAxis'" in dataset.info.warnings[0]
+        np.testing.assert_array_equal(dataset.plane(z=1), PIXELS + 1)
+
+
+def test_levels_whose_axes_are_in_different_orders_are_refused(tmp_path: Path) -> None:
+    ome = version_6([between({"type": "identity"})], "yx")
+    across = {"type": "mapAxis", "mapAxis": [1, 0], "input": {"path": "1"}, "output": {"name": "physical"}}
+    ome["multiscales"][0]["datasets"].append({"path": "1", "coordinateTransformations": [across]})
+    zarr.create_group(store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "0", version=3)
+    write_array(tmp_path / "x.zarr" / "1", PIXELS[::2, ::2].T, version=3)
+    with pytest.raises(DatasetError, match="its levels have their axes in different orders"):
+        open_dataset(tmp_path / "x.zarr")
+
+
+def test_an_image_across_its_scene_lies_where_the_scene_puts_it(tmp_path: Path) -> None:
+    own = [between({"type": "translation", "translation": [2000, 3000]})]
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    ways = [
+        {"type": kind, kind: value, "input": {"path": path, "name": "physical"}, "output": {"name": "world"}}
+        for path, kind, value in (("a", "mapAxis", [1, 0]), ("b", "scale", [1, 1]))
+    ]
+    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": ways}
+    zarr.create_group(
+        store=str(tmp_path / "x.zarr"), zarr_format=3, attributes={"ome": {"version": "0.6", "scene": scene}}
+    )
+    for name in "ab":
+        zarr.create_group(
+            store=str(tmp_path / "x.zarr" / name), zarr_format=3, attributes={"ome": version_6(own, "yx")}
+        )
+        write_array(tmp_path / "x.zarr" / name / "0", version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        for p in (0, 1):
+            np.testing.assert_array_equal(dataset.plane(p=p), PIXELS)
+        places = [(position.y_um, position.x_um) for position in dataset.info.positions]
+        assert places == [(3000.0, 2000.0), (2000.0, 3000.0)]  # the scene counts in other units
+        (said,) = dataset.info.warnings
+        assert "'a' lies across its scene, and is shown by its own axes" in said
 
 
 @pytest.mark.parametrize(

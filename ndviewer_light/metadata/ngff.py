@@ -13,13 +13,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import UnsupportedError
 from ..model import RGB_COLORS, Channel, colored
 from ..storage.limits import safe_node
 from ..storage.printable import brief
 from .display_window import useful_window
 from .named_axes import SANE_STEP as SANE_STEP
 from .named_axes import Axis, clean, named_axes, resolved_axes, unit_factor, unit_of_length
-from .transformations import AlongAxes, TransformationStep, along_axes, finite
+from .transformations import AlongAxes, along_axes, finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +50,8 @@ class ImageMeta:
     translations: tuple[tuple[float | None, ...], ...] = ()
     has_placed_levels: bool = False
     """Whether levels have translations of their own."""
+    order: tuple[int, ...] = ()
+    """Which axis of the arrays each of the image's coordinate system is, if they are exchanged."""
     takes_first_voxels: bool = False
     """Whether the voxels of levels are the first of those that they span, instead of averages."""
     channels: tuple[NamedChannel, ...] = ()
@@ -109,14 +112,19 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     # from 0.6 on, these lead on from the image's own system to other ones
     transforms = listed(multiscale.get("coordinateTransformations")) if system is None else []
     warnings += _unknown_version(attributes, multiscale, where)
-    steps = [_level_steps(axes or (), entry, transforms, where, warnings) for entry in datasets]
+    along = [_along_level(len(axes or ()), entry, transforms, where, warnings) for entry in datasets]
+    order = _order(along, where) if axes and system is not None else ()
+    if axes and order:
+        axes = tuple(axes[order.index(i)] for i in range(len(axes)))
+    steps = [_level_steps(axes or (), level, where, warnings) for level in along]
     squid = lookup(attributes, "_squid", "_squid_metadata")
     return ImageMeta(
         axes=axes,
         paths=tuple(safe_node(entry.get("path"), where) for entry in datasets),
         scales=tuple(step.scale for step in steps) if axes else (),
         translations=tuple(step.origin for step in steps) if axes else (),
-        has_placed_levels=any(step.is_placed for step in steps),
+        has_placed_levels=any(level.is_placed for level in along),
+        order=order,
         takes_first_voxels=_takes_first_voxels(multiscale),
         channels=_named_channels(lookup(attributes, "omero")),
         complete=_complete(squid),
@@ -217,28 +225,50 @@ def _first_multiscale(attributes: JsonObject, where: str, warnings: list[str]) -
 # ---- coordinate transformations ------------------------------------------------------------
 
 
-class _LevelSteps(NamedTuple):
-    """Scale and translation of a level along each axis, and whether it has a translation of its own."""
+class _AlongLevel(NamedTuple):
+    """What the transformations of a level do, and whether it has a translation of its own."""
 
-    scale: tuple[float | None, ...]
-    origin: tuple[float | None, ...]
+    found: AlongAxes
     is_placed: bool
 
 
-def _level_steps(
-    axes: tuple[Axis, ...], dataset: JsonObject, outer: list[Any], where: str, warnings: list[str]
-) -> _LevelSteps:
+class _LevelSteps(NamedTuple):
+    """Scale and translation of a level along each axis of its array, in our units."""
+
+    scale: tuple[float | None, ...]
+    origin: tuple[float | None, ...]
+
+
+def _along_level(
+    n: int, dataset: JsonObject, outer: list[Any], where: str, warnings: list[str]
+) -> _AlongLevel:
     """What the level's own transformations do, and then those of all levels."""
-    own = along_axes(listed(dataset.get("coordinateTransformations")), len(axes), where, warnings)
-    found = along_axes(outer, len(axes), where, warnings, after=own) if outer else own
+    own = along_axes(listed(dataset.get("coordinateTransformations")), n, where, warnings)
+    found = along_axes(outer, n, where, warnings, after=own) if outer else own
+    return _AlongLevel(found, any(origin is not None for origin in own.origin))
+
+
+def _order(levels: Sequence[_AlongLevel], where: str) -> tuple[int, ...]:
+    """Which axis of the arrays each of the image's system is, () if they are in order.
+
+    Raises `UnsupportedError` if the levels differ.
+    """
+    orders = {tuple(level.found.order) for level in levels}
+    if len(orders) > 1:
+        raise UnsupportedError(f"{where}: its levels have their axes in different orders")
+    return next((order for order in orders if order != tuple(sorted(order))), ())
+
+
+def _level_steps(axes: tuple[Axis, ...], level: _AlongLevel, where: str, warnings: list[str]) -> _LevelSteps:
+    found = level.found.by_input()
     steps = [
         _in_our_unit(axis, value, where, warnings) for axis, value in zip(axes, found.scale, strict=True)
     ]
-    is_placed = any(origin is not None for origin in own.origin)
-    return _LevelSteps(tuple(steps), _in_um(found.origin, axes), is_placed)
+    return _LevelSteps(tuple(steps), in_um(found.origin, axes))
 
 
-def _in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:
+def in_um(values: Sequence[float | None], axes: Sequence[Axis]) -> tuple[float | None, ...]:
+    """Values along axes in µm or s, None where a unit is unknown."""
     factors = [unit_factor(axis) for axis in axes]
     return tuple(
         value * factor if value is not None and factor is not None else None
@@ -284,28 +314,8 @@ def _squid_step(value: object) -> float | None:
     return number if number is not None and SANE_STEP[0] <= number <= SANE_STEP[1] else None
 
 
-def placed_um(
-    meta: ImageMeta, placement: Sequence[TransformationStep], units: Sequence[Axis]
-) -> tuple[float | None, float | None, float | None]:
-    """Where an image of a scene lies along x, y and z in µm; `units` are the axes of the scene's system."""
-    axes = meta.axes or ()
-    factors = [unit_factor(axis) or 1.0 for axis in axes]
-    origins = meta.translations[0] if meta.translations else (None,) * len(axes)
-    at = AlongAxes(
-        [None] * len(axes),
-        [None if each is None else each / factor for each, factor in zip(origins, factors, strict=True)],
-    )
-    for link in placement:
-        step = along_axes([link.transform], len(axes), "", [])
-        at = at.then(step.inverse() if link.is_inverse else step)
-    of_scene = [axis._replace(unit=unit.unit) for axis, unit in zip(axes, units, strict=False)]
-    found = _in_um(at.origin, of_scene if len(of_scene) == len(axes) else axes)
-    by_role = {axis.role: each for axis, each in zip(axes, found, strict=True)}
-    x, y, z = (by_role.get(role) for role in "xyz")
-    return _on_stage(x), _on_stage(y), _on_stage(z)
-
-
-def _on_stage(at: float | None) -> float | None:
+def on_stage(at: float | None) -> float | None:
+    """A place in µm, if it may be one."""
     return None if at is None or abs(at) > _FARTHEST_UM else at
 
 
@@ -334,7 +344,7 @@ def stage_position_um(meta: ImageMeta) -> tuple[float | None, float | None, floa
         None if units.get(role) is None and step is None else meta.origin(role)
         for role, step in (("x", x), ("y", y), ("z", z))
     )
-    x_um, y_um, z_um = map(_on_stage, found)
+    x_um, y_um, z_um = map(on_stage, found)
     return x_um, y_um, z_um
 
 

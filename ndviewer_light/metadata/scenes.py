@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DatasetError
 from ..storage.limits import MAX_POSITIONS, safe_node
-from .named_axes import Axis, clean, named_axes
-from .ngff import find, listed
-from .transformations import TransformationStep
+from ..storage.printable import brief
+from .named_axes import Axis, clean, named_axes, unit_factor
+from .ngff import find, in_um, listed, on_stage
+from .transformations import AlongAxes, TransformationStep, along_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..storage.limits import JsonObject
+    from .ngff import ImageMeta
 
     System = tuple[str, str]  # the path of the image, "" for the scene itself, and the name
 
@@ -111,3 +113,45 @@ def _way_from(
     path: str, found: dict[System, tuple[TransformationStep, ...]]
 ) -> tuple[TransformationStep, ...] | None:
     return next((way for (image, _), way in found.items() if image == path), None)
+
+
+def placed_um(
+    meta: ImageMeta, placement: Sequence[TransformationStep], units: Sequence[Axis]
+) -> tuple[float | None, float | None, float | None]:
+    """Where an image of a scene lies along x, y and z in µm; `units` are the axes of the scene's system."""
+    axes = meta.axes or ()
+    factors = [unit_factor(axis) or 1.0 for axis in axes]
+    origins = meta.translations[0] if meta.translations else (None,) * len(axes)
+    at = [None if each is None else each / factor for each, factor in zip(origins, factors, strict=True)]
+    order = meta.order or range(len(axes))
+    there = AlongAxes.nothing(len(axes))
+    there.origin[:] = [at[i] for i in order]
+    there = there.then(_along_way(placement, len(axes), []))
+    of_scene = tuple(axes[i] for i in order)
+    if len(units) == len(axes):
+        of_scene = tuple(
+            unit if unit.role else axis._replace(unit=unit.unit)
+            for axis, unit in zip(of_scene, units, strict=True)
+        )
+    found = in_um(there.origin, of_scene)
+    by_role = {axis.role: each for axis, each in zip(of_scene, found, strict=True)}
+    x, y, z = (by_role.get(role) for role in "xyz")
+    return on_stage(x), on_stage(y), on_stage(z)
+
+
+def not_drawn(image: ImageInScene, axes: Sequence[Axis], where: str) -> tuple[str, ...]:
+    """What of the way of an image into a scene with these axes is not drawn."""
+    said: list[str] = []
+    if _along_way(image.way or (), len(axes), said, where).exchanges:
+        said.append(f"{where}: {brief(image.path)} lies across its scene, and is shown by its own axes")
+    return tuple(dict.fromkeys(said))
+
+
+def _along_way(
+    placement: Sequence[TransformationStep], n: int, warnings: list[str], where: str = ""
+) -> AlongAxes:
+    at = AlongAxes.nothing(n)
+    for link in placement:
+        step = along_axes([link.transform], n, where, warnings)
+        at = at.then(step.inverse() if link.is_inverse else step)
+    return at

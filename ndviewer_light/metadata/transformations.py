@@ -1,7 +1,8 @@
 """Coordinate transformations along the axes of an image; pure functions, no I/O.
 
 Images are drawn upright, voxel by voxel, so what counts of a transformation is how far apart voxels are along
-each axis, and where the first one is. Rotations and shears are not drawn, which a warning says.
+each axis, where the first one is, and which axis becomes which. Rotations and shears are not drawn, which a
+warning says.
 Sources: OME-NGFF 0.4 to 0.6, "coordinateTransformations" metadata: a point in the input goes to a point in
 the output; those of a list, and of a `sequence`, are applied in order.
 """
@@ -28,27 +29,51 @@ _NOT_DRAWN = "is not drawn: the image is shown upright"
 
 @dataclass
 class AlongAxes:
-    """What transformations do along each axis: ``scale * voxel + origin``; None: nothing is said."""
+    """What transformations do to each axis: output `i` is ``scale[i] * input[order[i]] + origin[i]``.
+
+    None in scale or origin: nothing is said.
+    """
 
     scale: list[float | None]
     origin: list[float | None]
+    order: list[int]
+
+    @classmethod
+    def nothing(cls, n: int) -> AlongAxes:
+        """Nothing is said of any of `n` axes."""
+        return cls([None] * n, [None] * n, list(range(n)))
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether axes become others."""
+        return self.order != sorted(self.order)
 
     def inverse(self) -> AlongAxes:
         """The way back."""
-        scale = [None if each is None else 1.0 / each for each in self.scale]
-        origin = [
-            None if at is None else -at / (each if each is not None else 1.0)
-            for each, at in zip(self.scale, self.origin, strict=True)
-        ]
-        return AlongAxes(scale, origin)
+        back = AlongAxes.nothing(len(self.order))
+        for i, (axis, scale, at) in enumerate(zip(self.order, self.scale, self.origin, strict=True)):
+            back.order[axis] = i
+            back.scale[axis] = None if scale is None else 1.0 / scale
+            back.origin[axis] = None if at is None else -at / (scale if scale is not None else 1.0)
+        return back
 
     def then(self, after: AlongAxes) -> AlongAxes:
         """Apply another one after it."""
-        scale = [_product(a, b) for a, b in zip(self.scale, after.scale, strict=True)]
+        before = [(self.scale[i], self.origin[i], self.order[i]) for i in after.order]
+        scale = [_product(was, by) for (was, _, _), by in zip(before, after.scale, strict=True)]
         moved = [
-            None if at is None else _product(at, by) for at, by in zip(self.origin, after.scale, strict=True)
+            None if at is None else _product(at, by)
+            for (_, at, _), by in zip(before, after.scale, strict=True)
         ]
-        return AlongAxes(scale, [_sum(a, b) for a, b in zip(moved, after.origin, strict=True)])
+        origin = [_sum(at, by) for at, by in zip(moved, after.origin, strict=True)]
+        return AlongAxes(scale, origin, [axis for _, _, axis in before])
+
+    def by_input(self) -> AlongAxes:
+        """Scale and origin in the order of the axes that come in."""
+        back = AlongAxes.nothing(len(self.order))
+        for i, axis in enumerate(self.order):
+            back.scale[axis], back.origin[axis] = self.scale[i], self.origin[i]
+        return back
 
 
 class TransformationStep(NamedTuple):
@@ -67,7 +92,7 @@ def along_axes(
     """
     walk = _TransformationWalk(n, where, warnings)
     if after is not None:
-        walk.found = AlongAxes(list(after.scale), list(after.origin))
+        walk.found = AlongAxes(list(after.scale), list(after.origin), list(after.order))
     walk.apply_all(transforms, list(range(n)), 0)
     return walk.found
 
@@ -76,7 +101,7 @@ class _TransformationWalk:
     """Applies transformations one after the other, to all axes or to some of them."""
 
     def __init__(self, n: int, where: str, warnings: list[str]) -> None:
-        self.found = AlongAxes([None] * n, [None] * n)
+        self.found = AlongAxes.nothing(n)
         self._where = where
         self._warnings = warnings
         self._steps = 0
@@ -99,8 +124,25 @@ class _TransformationWalk:
             self._apply_matrix(str(kind), transform, axes)
         elif kind == "byDimension":
             self._apply_by_dimension(transform, axes, depth)
-        elif kind != "identity" and not (kind == "mapAxis" and _is_in_order(transform.get("mapAxis"))):
+        elif kind == "mapAxis":
+            self._apply_order(transform.get("mapAxis"), axes)
+        elif kind != "identity":
             self._warn(f"ignored a coordinate transformation of type {brief(kind)}")
+
+    def _apply_order(self, order: object, axes: Sequence[int]) -> None:
+        found = _list(order)
+        if len(found) == len(axes) and _are_indices(order, len(axes)):
+            self._exchange(axes, [axes[i] for i in found])
+        elif axes:
+            self._warn(f"ignored a coordinate transformation 'mapAxis' that is no order of {len(axes)} axes")
+
+    def _exchange(self, outputs: Sequence[int], inputs: Sequence[int]) -> None:
+        """Make each of the outputs what one of the inputs was."""
+        was = self.found
+        self.found = AlongAxes(list(was.scale), list(was.origin), list(was.order))
+        for to, axis in zip(outputs, inputs, strict=True):
+            self.found.scale[to], self.found.origin[to] = was.scale[axis], was.origin[axis]
+            self.found.order[to] = was.order[axis]
 
     def _apply_vector(self, kind: str, transform: JsonObject, axes: Sequence[int]) -> None:
         vector = _list(transform.get(kind))
@@ -138,6 +180,10 @@ class _TransformationWalk:
             return
         matrix = np.array(numbers).reshape(n, n + is_affine)
         turn, shift = matrix[:, :n], matrix[:, n] if is_affine else np.zeros(n)
+        order = _order_of(turn)
+        if order is not None:  # what is left scales
+            self._exchange(axes, [axes[i] for i in order])
+            turn = turn[:, order]
         steps = np.linalg.norm(turn, axis=0)
         if not _is_upright(turn):
             self._warn(f"the turn or shear of {_with_article(kind)} {_NOT_DRAWN}")
@@ -152,15 +198,31 @@ class _TransformationWalk:
                 self.found.origin[axis] = float(at[i])
 
     def _apply_by_dimension(self, transform: JsonObject, axes: Sequence[int], depth: int) -> None:
+        parts, to, of = [], list[int](), list[int]()
         for part in _list(transform.get("transformations")):
             if not isinstance(part, dict):
                 continue
             inputs = part.get("inputAxes", part.get("input_axes"))  # as drafts of 0.6 called them
             outputs = part.get("outputAxes", part.get("output_axes"))
-            if inputs != outputs or not _are_indices(inputs, len(axes)):
-                self._warn("ignored a part of a transformation 'byDimension' that exchanges axes")
+            if not _are_indices(inputs, len(axes)) or not _are_indices(outputs, len(axes)):
+                self._warn(
+                    "ignored a part of a transformation 'byDimension' whose axes are not those there are"
+                )
                 continue
-            self.apply_all([part.get("transformation")], [axes[i] for i in _list(inputs)], depth + 1)
+            if len(_list(inputs)) != len(_list(outputs)):
+                self._warn(
+                    "ignored a part of a transformation 'byDimension' with more axes than come out of it"
+                )
+                continue
+            to += [axes[i] for i in _list(outputs)]
+            of += [axes[i] for i in _list(inputs)]
+            parts.append((part.get("transformation"), [axes[i] for i in _list(outputs)]))
+        if sorted(to) != sorted(of) or len(set(to)) < len(to):
+            self._warn("ignored a transformation 'byDimension' that takes an axis twice, or leaves one out")
+            return
+        self._exchange(to, of)
+        for inside, outputs in parts:
+            self.apply_all([inside], outputs, depth + 1)
 
     def _warn(self, what: str) -> None:
         self._warnings.append(f"{self._where}: {what}")
@@ -173,12 +235,16 @@ def _is_upright(turn: np.ndarray) -> bool:
     return bool((steps > 0).all()) and np.allclose(turn, np.diag(steps), rtol=0, atol=tolerance)
 
 
+def _order_of(turn: np.ndarray) -> list[int] | None:
+    """Which input becomes each output, if a matrix only scales and exchanges axes, without turning any
+    around; else None.
+    """
+    order = [int(i) for i in turn.argmax(axis=1)]
+    return order if len(set(order)) == len(order) and _is_upright(turn[:, order]) else None
+
+
 def _with_article(kind: str) -> str:
     return f"an {kind} transformation" if kind == "affine" else f"a {kind}"
-
-
-def _is_in_order(order: object) -> bool:
-    return isinstance(order, list) and order == list(range(len(order)))
 
 
 def _are_indices(value: object, n: int) -> bool:

@@ -273,6 +273,8 @@ class _ImageFinder:
             if image.way is None:
                 said = f"{node.file}: no transformation leads from {image.path!a} to the others"
                 self.warnings.add_about(said, node.file, i)
+            for said in scenes.not_drawn(image, found.axes, node.file):
+                self.warnings.add_about(said, node.file, i)
             place = None if image.way is None else PlaceInScene(image.way, found.axes)
             position = _series_position(i, image.path)
             places.append(ImageLocation(position, self._tree.inside(node.path, image.path), scene=place))

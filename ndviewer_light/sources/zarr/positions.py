@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...metadata import ngff
+from ...metadata import ngff, scenes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def described(place: ImageLocation, image: ZarrImage) -> Position:
 def _place_um(place: ImageLocation, image: ZarrImage) -> tuple[float | None, float | None, float | None]:
     if place.scene is None:
         return ngff.stage_position_um(image.meta)
-    return ngff.placed_um(image.meta, place.scene.way, place.scene.axes)
+    return scenes.placed_um(image.meta, place.scene.way, place.scene.axes)
 
 
 class DescribedPositions:
