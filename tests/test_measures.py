@@ -299,8 +299,16 @@ def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qt
     wait_for(qtbot, panel, {0: [0, 10, 20], 1: [9, 11, 21]})
     viewer.stage.go_to(p=1)
     wait_for(qtbot, panel, {0: [nan] * 3, 1: [nan] * 3})
+    press(qtbot, Qt.Key.Key_D)  # the panel stays, and with it the picture where it is
+    height = viewer.stage.picture.height()
+    drag(viewer, Spot(20, 20), Spot(50, 60))
+    qtbot.waitUntil(lambda: panel.title.text().startswith("Distance   2"), timeout=20_000)
+    assert not panel.isHidden() and viewer.stage.picture.height() == height
+    press(qtbot, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: panel.title.text().startswith("Rectangle"), timeout=20_000)
+    assert not panel.isHidden() and viewer.stage.picture.height() == height
     panel.close_button.click()
-    assert panel.isHidden() and len(measuring.shapes) == 2
+    assert panel.isHidden() and len(measuring.shapes) == 3
     dataset.end()
 
 

@@ -258,8 +258,12 @@ class Measuring(QObject):
 
     def _wanted(self) -> _Wanted | None:
         shape, dataset = self.shapes.selected, self._stage.dataset
-        if shape is None or dataset is None or not shape.kind.is_plotted:
+        if shape is None or dataset is None:
             return None
+        if not shape.kind.is_plotted and self.panel.measured is None:
+            return (
+                None  # once there is a plot it stays: the picture is not to jump when a distance is selected
+            )
         t, p, z = self._stage.view[:3]
         projection = self._stage.view.projection
         along = "line" if shape.kind.is_line else self._along_of(dataset, p)
