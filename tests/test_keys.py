@@ -11,7 +11,7 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel, QPushButton
+from qtpy.QtWidgets import QApplication, QFrame, QLabel, QPushButton, QWidget
 from screen import activate, framebuffer, hover, press, settle
 
 from ndviewer_light.engine.dataset import Dataset
@@ -182,12 +182,26 @@ def test_keys_work_after_a_click_in_the_picture(qtbot, shown):
     assert after(Qt.Key.Key_Right) == (1, 0, 1)  # the slider's own
     after(Qt.Key.Key_Question)
     sheet = viewer.findChild(KeySheet)
-    texts = {label.text() for label in sheet.findChildren(QLabel)}
-    assert {key.named for key in KEYS} <= texts
+    said = [each.accessibleName() for each in sheet.findChildren(QWidget)]
+    for named, does in [*((key.named, key.does) for key in KEYS), *MOUSE]:
+        assert said.count(f"{named}: {does}") == 1
+    for width, beside in ((1250, 3), (800, 2), (400, 1)):
+        sheet.resize(width, 500)
+        qtbot.wait(1)
+        cards = [each for each in sheet.findChildren(QFrame) if each.property("role") == "card"]
+        lefts = {card.mapTo(sheet, QPoint()).x() for card in cards}
+        assert len(lefts) == beside and not any(_is_cut(label) for label in sheet.findChildren(QLabel))
     qtbot.keyClick(sheet, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: viewer.findChild(KeySheet) is None, timeout=20_000)
     after(Qt.Key.Key_F1)
     qtbot.waitUntil(lambda: viewer.findChild(KeySheet) is not None, timeout=20_000)
+
+
+def _is_cut(label: QLabel) -> bool:
+    room = label.contentsRect()
+    flags = Qt.TextFlag.TextWordWrap if label.wordWrap() else Qt.TextFlag.TextSingleLine
+    needed = label.fontMetrics().boundingRect(room, flags, label.text())
+    return needed.width() > room.width() or needed.height() > room.height()
 
 
 @pytest.mark.gl

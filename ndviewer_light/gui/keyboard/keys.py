@@ -37,95 +37,154 @@ def _named(key: str) -> str:
     return " ".join(_SYMBOLS.get(part, part) for part in key.split("+"))
 
 
-KEYS: tuple[Key, ...] = (
-    Key("fit", ("R",), "fit the picture to the window"),
-    Key("one_to_one", ("Shift+R",), "show one pixel of the data on one pixel of the screen"),
-    Key("zoom_in", ("+", "="), "zoom in"),
-    Key("zoom_out", ("-",), "zoom out"),
-    Key(
-        "pan",
-        ("Alt+Left", "Alt+Right", "Alt+Up", "Alt+Down"),
-        "see what lies there; turn a volume that way",
-        "picture",
+KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    (
+        "Picture",
+        (
+            Key("fit", ("R",), "fit the picture to the window"),
+            Key("one_to_one", ("Shift+R",), "show one pixel of the data on one pixel of the screen"),
+            Key("zoom_in", ("+", "="), "zoom in"),
+            Key("zoom_out", ("-",), "zoom out"),
+            Key(
+                "pan",
+                ("Alt+Left", "Alt+Right", "Alt+Up", "Alt+Down"),
+                "move over the picture, or turn a volume",
+                "picture",
+            ),
+            Key("saturated", ("Shift+S",), "mark saturated pixels, or stop marking them"),
+            Key("written", ("T",), "what is written on the picture, in a menu: position, time, scale bar"),
+            Key("scale_bar", ("Shift+B",), "a larger scale bar; then none; then as before"),
+            Key("position_label", ("Shift+P",), "show or hide the position over the picture"),
+            Key("time_stamp", ("Shift+T",), "show or hide the time over the picture"),
+        ),
     ),
-    Key("previous_time", ("Left",), "previous time point", "picture"),
-    Key("next_time", ("Right",), "next time point", "picture"),
-    Key("next_z", ("Up",), "next z plane", "picture"),
-    Key("previous_z", ("Down",), "previous z plane", "picture"),
-    Key("play", ("Space",), "play over time, or the axis that was played last; again: stop", "picture"),
-    Key("projection", ("Z",), "project the stack along z (at first the maximum), or show one plane again"),
-    Key("previous_field", ("[",), "previous field of view"),
-    Key("next_field", ("]",), "next field of view"),
-    Key("previous_well", ("{",), "previous well"),
-    Key("next_well", ("}",), "next well"),
-    Key(
-        "go_to",
-        ("Ctrl+G", "/"),
-        "go to what is typed: D7:4, t12, z5, or several of these; or a link to a view",
+    (
+        "Go to",
+        (
+            Key("previous_time", ("Left",), "previous time point", "picture"),
+            Key("next_time", ("Right",), "next time point", "picture"),
+            Key("next_z", ("Up",), "next z plane", "picture"),
+            Key("previous_z", ("Down",), "previous z plane", "picture"),
+            Key("previous_field", ("[",), "previous field of view"),
+            Key("next_field", ("]",), "next field of view"),
+            Key("previous_well", ("{",), "previous well"),
+            Key("next_well", ("}",), "next well"),
+            Key(
+                "play", ("Space",), "play over time, or the axis that was played last; again: stop", "picture"
+            ),
+            Key(
+                "go_to",
+                ("Ctrl+G", "/"),
+                "go to what is typed: D7:4, t12, z5, or several of these; or a link to a view",
+            ),
+        ),
     ),
-    Key("measures", ("M",), "what can be measured, in a menu"),
-    Key(
-        "measure_line",
-        ("I",),
-        "draw a line, and plot the intensity along it; again: in the middle of the picture",
+    (
+        "Channels",
+        (
+            Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
+            Key("previous_channel", (",",), "show the previous channel alone"),
+            Key("next_channel", (".",), "show the next channel alone"),
+            Key("gray", ("G",), "show a channel that is alone in gray, or in its colour again"),
+            Key("split", ("C",), "show each channel in a pane of its own, or all together again"),
+            Key(
+                "split_gray", ("Shift+C",), "side by side: show single channels in gray, or in their colours"
+            ),
+        ),
     ),
-    Key("measure_distance", ("D",), "draw a line, and say how long it is"),
-    Key("measure_box", ("B",), "draw a rectangle, and plot its mean intensity over time or z"),
-    Key("measure_point", ("X",), "mark a point, and plot its intensity over time or z"),
-    Key(
-        "measure_move",
-        ("Ctrl+Left", "Ctrl+Right", "Ctrl+Up", "Ctrl+Down"),
-        "move the selected shape",
-        "picture",
+    (
+        "Views",
+        (
+            Key("overview", ("W",), "show all fields at their places, or the one in view again"),
+            Key("orthogonal", ("V",), "show or hide sections along z (XZ, YZ) beside the picture"),
+            Key(
+                "projection",
+                ("Z",),
+                "project the stack along z (at first the maximum), or show one plane again",
+            ),
+            Key("labels", ("O",), "show or hide labels (masks) over the picture"),
+            Key("numbers", ("Q",), "numbers of the run: colours on the maps, and a plot"),
+        ),
     ),
-    Key(
-        "measure_resize",
-        ("Ctrl+Shift+Left", "Ctrl+Shift+Right", "Ctrl+Shift+Up", "Ctrl+Shift+Down"),
-        "move an end, or a corner, of the selected shape",
-        "picture",
+    (
+        "Measures",
+        (
+            Key("measures", ("M",), "what can be measured, in a menu"),
+            Key(
+                "measure_line",
+                ("I",),
+                "draw a line, and plot the intensity along it; again: in the middle of the picture",
+            ),
+            Key("measure_distance", ("D",), "draw a line, and say how long it is"),
+            Key("measure_box", ("B",), "draw a rectangle, and plot its mean intensity over time or z"),
+            Key("measure_point", ("X",), "mark a point, and plot its intensity over time or z"),
+            Key("measure_next", ("Shift+M",), "select the next shape"),
+            Key(
+                "measure_move",
+                ("Ctrl+Left", "Ctrl+Right", "Ctrl+Up", "Ctrl+Down"),
+                "move the selected shape",
+                "picture",
+            ),
+            Key(
+                "measure_resize",
+                ("Ctrl+Shift+Left", "Ctrl+Shift+Right", "Ctrl+Shift+Up", "Ctrl+Shift+Down"),
+                "move an end, or a corner, of the selected shape",
+                "picture",
+            ),
+            Key("measure_remove", ("Del", "Backspace"), "remove the selected shape", "picture"),
+        ),
     ),
-    Key("measure_next", ("Shift+M",), "select the next shape"),
-    Key("measure_remove", ("Del", "Backspace"), "remove the selected shape", "picture"),
-    Key("numbers", ("Q",), "numbers of the run: colours on the maps, and a plot"),
-    Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
-    Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
-    Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
-    Key("previous_channel", (",",), "show the previous channel alone"),
-    Key("next_channel", (".",), "show the next channel alone"),
-    Key("gray", ("G",), "show a channel that is alone in gray, or in its colour again"),
-    Key("split", ("C",), "show each channel in a pane of its own, or all together again"),
-    Key("split_gray", ("Shift+C",), "side by side: show single channels in gray, or in their colours"),
-    Key("orthogonal", ("V",), "show or hide sections along z (XZ, YZ) beside the picture"),
-    Key("overview", ("W",), "show all fields at their places, or the one in view again"),
-    Key("labels", ("O",), "show or hide labels (masks) over the picture"),
-    Key("film", ("Ctrl+Shift+M",), "save a film over time, z, fields, or a turn of a volume", "picture"),
-    Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
-    Key("written", ("T",), "what is written on the picture, in a menu: position, time, scale bar"),
-    Key("scale_bar", ("Shift+B",), "a larger scale bar; then none; then as before"),
-    Key("position_label", ("Shift+P",), "show or hide the position over the picture"),
-    Key("time_stamp", ("Shift+T",), "show or hide the time over the picture"),
-    Key("saturated", ("Shift+S",), "mark saturated pixels, or stop marking them"),
-    Key("follow", ("F",), "follow the newest time point and position of a run again"),
-    Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
-    Key("next_unreadable", ("Shift+N",), "go to the next plane that cannot be read; looks for it by reading"),
-    Key("warnings", ("Shift+W",), "list the warnings; Enter shows what the selected one is about"),
-    Key("latency", ("L",), "show or hide the latency of frames, from the disk to the screen"),
-    Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
-    Key(
-        "link",
-        ("Shift+L",),
-        "link this window: it goes where other linked ones go; again: no longer",
-        "window",
+    (
+        "Save and send",
+        (
+            Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
+            Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
+            Key(
+                "film",
+                ("Ctrl+Shift+M",),
+                "save a film over time, z, fields, or a turn of a volume",
+                "picture",
+            ),
+            Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
+        ),
     ),
-    Key("panels", ("P",), "show the panels on the left, or not"),
-    Key(
-        "cancel",
-        ("Esc",),
-        "cancel an opening, a search, a film, or drawing a shape; back to the overview or the picture",
+    (
+        "Run",
+        (
+            Key("follow", ("F",), "follow the newest time point and position of a run again"),
+            Key("next_missing", ("N",), "go to the next plane of which nothing is stored"),
+            Key(
+                "next_unreadable",
+                ("Shift+N",),
+                "go to the next plane that cannot be read; looks for it by reading",
+            ),
+            Key("warnings", ("Shift+W",), "list the warnings; Enter shows what the selected one is about"),
+            Key("latency", ("L",), "show or hide the latency of frames, from the disk to the screen"),
+        ),
     ),
-    Key("keys", ("?", "F1"), "show these keys"),
+    (
+        "Window",
+        (
+            Key("open", ("Ctrl+O",), "open a folder, a file or an address", "window"),
+            Key(
+                "link",
+                ("Shift+L",),
+                "link this window: it goes where other linked ones go; again: no longer",
+                "window",
+            ),
+            Key("panels", ("P",), "show the panels on the left, or not"),
+            Key(
+                "cancel",
+                ("Esc",),
+                "cancel opening, a search, a film, or drawing a shape; back to the overview or the picture",
+            ),
+            Key("keys", ("?", "F1"), "show these keys"),
+        ),
+    ),
 )
-"""Every key that is bound, in the order of the sheet."""
+"""Every key that is bound, below what it is about, in the order of the sheet."""
+
+KEYS = tuple(key for _, keys in KEY_GROUPS for key in keys)
 
 MOUSE: tuple[tuple[str, str], ...] = (
     ("wheel", "zoom, at the mouse"),

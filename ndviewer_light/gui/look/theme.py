@@ -121,6 +121,10 @@ _STYLE = """
 QLabel {{ color: {text}; }}
 QLabel[role="dim"] {{ color: {dim}; }}
 QLabel[role="warning"] {{ color: {warning}; }}
+QLabel[role="key"] {{
+    background: {button}; border: 1px solid {border}; border-bottom: 2px solid {border}; border-radius: 4px;
+    padding: 0 5px;
+}}
 QLabel[role="note"] {{ color: #ffbe5c; background: rgba(12, 13, 16, 215); }}
 QFrame[role="card"] {{ background: {card}; border: 1px solid {border}; border-radius: 5px; }}
 QAbstractButton[role="chip"] {{
