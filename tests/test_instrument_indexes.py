@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,11 @@ import tifffile
 from listing_server import listing_server
 
 from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.metadata.cellvoyager import cellvoyager_index, settings_file
 from ndviewer_light.metadata.metamorph import htd_index, nd_index
+from ndviewer_light.metadata.set_index import SetIndex
+from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.sources.images.patterns import Pattern
 
 if TYPE_CHECKING:
@@ -126,11 +130,41 @@ def test_files_that_come_later_are_added_to_an_nd(tmp_path: Path) -> None:
     for path in last:
         path.unlink()
     with open_dataset(tmp_path / "run 1.nd") as dataset:
-        assert (dataset.info.n_t, len(dataset.info.positions)) == (1, 3)
+        assert (dataset.info.n_t, len(dataset.info.positions)) == (2, 3)  # as the index says
+        assert dataset.planes([PlaneKey(t=1, p=2)])[0].state is not PlaneState.PRESENT
         for path, content in kept.items():
             path.write_bytes(content)
         assert dataset.refresh().n_t == 2
         assert int(dataset.plane(t=1, p=2, c=1).max()) == value(2, 3, 2, 0)
+
+
+def test_what_an_nd_plans_is_said_to_be_missing(tmp_path: Path) -> None:
+    """The run was stopped: of the second time point, one wave, and of the last stage nothing is there."""
+    write_nd(tmp_path)
+    for path in tmp_path.glob("*_s3_*"):
+        path.unlink()
+    for path in tmp_path.glob("*_w2*_t2.TIF"):
+        path.unlink()
+    long_ago = time.time() - 1e6
+    for path in (tmp_path, *tmp_path.iterdir()):
+        os.utime(path, (long_ago, long_ago))
+    for opened in ("", "run 1.nd"):
+        with open_dataset(tmp_path / opened) as dataset:
+            assert [position.label for position in dataset.info.positions] == ["A1:1", "A2:1", "B1:2"]
+            assert (dataset.info.n_t, dataset.info.n_z, len(dataset.info.channels)) == (2, 3, 2)
+            keys = [PlaneKey(0, 0, 0, 2), PlaneKey(1, 0, 1, 0), PlaneKey(0, 2, 0, 0), PlaneKey(0, 0, 1, 2)]
+            states = [plane.state for plane in dataset.planes(keys, wait=30)]
+            assert states == [PlaneState.PRESENT] + [PlaneState.ABSENT] * 3
+
+
+@pytest.mark.parametrize("single", [0, 1])
+def test_one_channel_of_single_planes_hides_no_stacks_of_others(tmp_path: Path, single: int) -> None:
+    for t in (0, 1):
+        plane(tmp_path / f"img_t{t:03}_c1.tif", *([7] if single == 0 else [1, 2, 3]))
+        plane(tmp_path / f"img_t{t:03}_c2.tif", *([7] if single == 1 else [1, 2, 3]))
+    with open_dataset(tmp_path) as dataset:
+        assert (dataset.info.n_t, dataset.info.n_z, dataset.info.warnings) == (2, 3, ())
+        assert [int(dataset.plane(t=1, c=1 - single, z=z).max()) for z in range(3)] == [1, 2, 3]
 
 
 def test_stages_that_are_no_wells_keep_their_names(tmp_path: Path) -> None:
@@ -149,11 +183,28 @@ def test_stages_that_are_no_wells_keep_their_names(tmp_path: Path) -> None:
         "c": "1CSU [561]",
         "fov": "1",
     }
-    assert nd_index("<html>", "run") == ({}, {}, "", {})
+    assert nd_index("<html>", "run") == SetIndex({}, {})
     write_nd(tmp_path)
     (tmp_path / "run 1.nd").write_bytes(b"\x00" * 100)
     with open_dataset(tmp_path / "run 1.nd") as dataset:  # by the names alone
         assert (dataset.info.n_t, len(dataset.info.positions), len(dataset.info.channels)) == (2, 3, 2)
+
+
+def test_an_nd_on_a_server_is_opened_by_its_url(tmp_path: Path) -> None:
+    """Also one of several in its folder; also where the server lists nothing, by the names that follow."""
+    folder = tmp_path / "bucket" / "run"
+    write_nd(folder, "run #1")
+    write_nd(folder, "run #1_2", ending=".tif")
+    for how in ("pages", "lists", "nothing"):
+        with listing_server(tmp_path, how) as (url, _), open_dataset(f"{url}/run/run%20%231.nd") as dataset:
+            assert (dataset.info.n_t, len(dataset.info.positions), dataset.info.n_z) == (2, 3, 3)
+            assert dataset.info.name == "run #1.nd"
+            assert int(dataset.plane(t=1, p=2, c=0, z=2).max()) == value(1, 3, 2, 2)
+    for path in folder.glob("*.TIF"):
+        path.unlink()
+    missing = pytest.raises(DatasetNotFoundError, match="does not list the folder")
+    with listing_server(tmp_path, "nothing") as (url, _), missing:
+        open_dataset(f"{url}/run/run%20%231.nd")
 
 
 def test_an_nd_that_leads_out_is_not_read(tmp_path: Path) -> None:
@@ -216,6 +267,28 @@ def test_one_of_several_plates_in_a_folder(tmp_path: Path) -> None:
     assert htd_index(htd().replace("FITC: 1", "DAPI")).channels == {}
 
 
+def test_plates_in_folders_are_named_from_above(tmp_path: Path) -> None:
+    root = tmp_path / "bucket" / "run"
+    for n, name in enumerate(("P1", "P2")):
+        for i, (well, wave) in enumerate((w, c) for w in ("B02", "B03") for c in (1, 2)):
+            plane(root / name / "TimePoint_1" / f"{name}_{well}_w{wave}.TIF", 10 * n + i)
+        (root / name / f"{name}.HTD").write_text(htd(), "latin-1")
+    with listing_server(tmp_path, "pages") as (url, _):
+        for opened in (root, f"{url}/run/"):
+            with open_dataset(opened) as dataset:
+                assert [channel.name for channel in dataset.info.channels] == ["DAPI", "FITC: 1"]
+                assert len(dataset.info.positions) == 4
+                assert int(dataset.plane(p=3, c=1).max()) == 13
+        with open_dataset(f"{url}/run/P2/P2.HTD") as dataset:
+            assert [channel.name for channel in dataset.info.channels] == ["DAPI", "FITC: 1"]
+            assert int(dataset.plane(p=1, c=1).max()) == 13
+        (root / "P2" / "P2.HTD").write_text(htd().replace("DAPI", "Cy5"), "latin-1")
+        for opened in (root, f"{url}/run/"):
+            with open_dataset(opened) as dataset:
+                assert [channel.name for channel in dataset.info.channels] == ["Ch1", "Ch2"]
+                assert any("P1/P1.HTD" in warning for warning in dataset.info.warnings)
+
+
 # ---- CellVoyager -------------------------------------------------------------------------------
 
 BTS = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
@@ -252,7 +325,8 @@ def write_cellvoyager(folder: Path) -> None:
                         '<bts:MeasurementRecord bts:Type="IMG" '
                         f'bts:Time="2021-06-14T09:13:{seconds:010.7f}+01:00" '
                         f'bts:Column="{column}" bts:Row="{row}" bts:TimePoint="{t}" bts:FieldIndex="1" '
-                        f'bts:ZIndex="{z}" bts:Z="{2.5 * z - 7}" bts:Ch="{c}">{name}</bts:MeasurementRecord>'
+                        f'bts:ZIndex="{z}" bts:Z="{2.5 * z - 7}" bts:X="{-100 - w}" bts:Y="{50 + w}" '
+                        f'bts:Ch="{c}">{name}</bts:MeasurementRecord>'
                     )
     (folder / "MeasurementData.mlf").write_text(f"<bts:MeasurementData {BTS}>{''.join(records)}")
     (folder / "MeasurementDetail.mrf").write_text(DETAIL)
@@ -271,6 +345,21 @@ def test_cellvoyager_tells_channels_sizes_and_steps(tmp_path: Path, opened: str)
         ]
         assert (info.pixel_size_x_um, info.z_step_um, info.time_step_s) == pytest.approx((0.65, 2.5, 10))
         assert (info.n_t, len(info.positions), info.n_z) == (2, 2, 3)
+        assert [(each.x_um, each.y_um) for each in info.positions] == [(-100, -50), (-101, -51)]
+        assert int(dataset.plane(t=1, p=1, c="BF", z=2).max()) == 1233
+
+
+@pytest.mark.parametrize("how", ["pages", "nothing"])
+def test_the_records_of_cellvoyager_are_opened_by_their_url(tmp_path: Path, how: str) -> None:
+    write_cellvoyager(tmp_path / "bucket" / "run")
+    with (
+        listing_server(tmp_path, how) as (url, _),
+        open_dataset(f"{url}/run/MeasurementData.mlf") as dataset,
+    ):
+        info = dataset.info
+        assert [channel.name for channel in info.channels] == ["DNA", "BF"]
+        assert (info.n_t, len(info.positions), info.n_z, info.pixel_size_x_um) == (2, 2, 3, 0.65)
+        assert info.positions[1].x_um == -101
         assert int(dataset.plane(t=1, p=1, c="BF", z=2).max()) == 1233
 
 

@@ -31,6 +31,7 @@ def image(field: int, plane: int, time: int, channel: int, *, with_channel: bool
         f'<Image Version="1"><id>x</id><State>Ok</State><URL>{name}</URL><Row>1</Row><Col>2</Col>'
         f"<FieldID>{field}</FieldID><PlaneID>{plane}</PlaneID><TimepointID>{time}</TimepointID>"
         f"<ChannelID>{channel}</ChannelID>{facts(channel) if with_channel else ''}"
+        f'<PositionX Unit="m">{field * 1e-4:g}</PositionX><PositionY Unit="m">-0.0002</PositionY>'
         f'<PositionZ Unit="m">{(plane - 1) * 1.5e-6:g}</PositionZ>'
         f'<MeasurementTimeOffset Unit="s">{time * 600 + plane * 0.7}</MeasurementTimeOffset></Image>'
     )
@@ -77,14 +78,31 @@ def test_the_index_names_channels_and_tells_sizes(tmp_path: Path, opened: str, b
         assert info.pixel_size_x_um == pytest.approx(0.29)
         assert info.z_step_um == pytest.approx(1.5)
         assert info.time_step_s == pytest.approx(600)
+        places = [(position.x_um, position.y_um) for position in info.positions]
+        assert places == [pytest.approx((100, 200)), pytest.approx((200, 200))]  # y downwards
         assert int(dataset.plane(t=1, p=1, c="Alexa 488", z=2).max()) == NAMES.index((2, 3, 1, 2))
 
 
-def test_the_index_on_a_server_is_read_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("opened", "how"), [("", "pages"), ("Index.idx.xml", "pages"), ("Index.idx.xml", "nothing")]
+)
+def test_the_index_on_a_server_is_read_as_well(tmp_path: Path, opened: str, how: str) -> None:
     write(tmp_path / "bucket" / "Images")
-    with listing_server(tmp_path, "pages") as (url, _), open_dataset(f"{url}/Images/") as dataset:
+    with listing_server(tmp_path, how) as (url, _), open_dataset(f"{url}/Images/{opened}") as dataset:
         assert [channel.name for channel in dataset.info.channels][:2] == ["HOECHST 33342", "Alexa 488"]
         assert dataset.info.z_step_um == pytest.approx(1.5)
+        assert int(dataset.plane(t=1, p=1, c="Alexa 488", z=2).max()) == NAMES.index((2, 3, 1, 2))
+
+
+def test_fields_beyond_the_beginning_of_an_index_are_where_those_of_other_wells_are() -> None:
+    text = index(by_channel=False)
+    said = opera_index(text)
+    assert said.place_of("A02", 1) == said.place_of("C11", 1) == pytest.approx((100, 200))
+    other = text.replace("<Col>2</Col><FieldID>1<", "<Col>3</Col><FieldID>1<").replace("0.0001<", "0.0009<")
+    both = opera_index(text + other)
+    assert both.place_of("A3", 1) == pytest.approx((900, 200))
+    assert both.place_of("C11", 1) is None
+    assert both.place_of("C11", 2) == pytest.approx((200, 200))
 
 
 def test_what_cannot_be_believed_is_not(tmp_path: Path) -> None:

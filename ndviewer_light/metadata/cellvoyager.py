@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING
 
 from ..model import Channel
 from .named_axes import clean
-from .set_index import SetIndex, all_same, even_step, number_in, sane_steps, told_apart, wavelength
+from .set_index import (
+    SetIndex,
+    all_same,
+    even_step,
+    number_in,
+    sane_steps,
+    stage_places,
+    told_apart,
+    wavelength,
+    well_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +58,8 @@ def cellvoyager_index(records: str, details: str = "", settings: str = "") -> Se
         "z": _step(images, "ZIndex", lambda facts: number_in(facts.get("Z", ""))),
         "t": _step(images, "TimePoint", _seconds),
     }
-    return SetIndex(told_apart(_channels(settings)), sane_steps(found))
+    places = stage_places(map(_place, images))
+    return SetIndex(told_apart(_channels(settings)), sane_steps(found), stage=places)
 
 
 def settings_file(details: str) -> str:
@@ -88,6 +99,12 @@ def _channels(settings: str) -> dict[str, Channel]:
             emission_nm=wavelength(float(passed[1])) if is_lit and passed else None,
         )
     return found
+
+
+def _place(facts: _Facts) -> tuple[str, str, float | None, float | None]:
+    """The well and field of an image, and where it is, in µm from the middle of the well."""
+    well = well_at(facts.get("Row", ""), facts.get("Column", ""))
+    return well, facts.get("FieldIndex", ""), number_in(facts.get("X", "")), number_in(facts.get("Y", ""))
 
 
 def _seconds(facts: _Facts) -> float | None:

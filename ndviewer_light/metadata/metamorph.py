@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ND_END, HTD_END = ".nd", ".htd"
 
 _LINE = re.compile(r'^[ \t]{0,8}"([^"\n]{1,80})"[ \t]{0,8},(.*)$', re.MULTILINE)
-_MOST_WAVES, _MOST_STAGES = 64, 100_000
+_MOST_WAVES, _MOST_STAGES, _MOST_TIMES, _MOST_PLANES = 64, 100_000, 100_000, 10_000
 _NOT_IN_NAMES = re.compile(r"[_/\\()]")
 """What MetaMorph writes as "-" in names of files."""
 _SIGNS_OF_PATTERNS = re.compile(r"[{}|*<>/\\]")
@@ -64,7 +64,13 @@ def nd_index(text: str, stem: str, names: Iterable[str] = ()) -> SetIndex:
         clean(said.get(f"stage{n}", "")) for n in range(1, _count(said, "nstagepositions", _MOST_STAGES) + 1)
     ]
     places = _places(stages) if is_on["dostage"] else {}
-    return SetIndex(channels, sane_steps({"z": step}), pattern, places)
+    planned: list[dict[str, str]] = [{"c": word} for word in channels if word]
+    if is_on["dostage"]:
+        planned += [{"fov": str(n)} for n in range(1, len(stages) + 1)]
+    if said.get("dotimelapse", "true").lower() == "true":
+        planned += [{"t": str(n)} for n in range(1, _count(said, "ntimepoints", _MOST_TIMES) + 1)]
+    n_z = _count(said, "nzsteps", _MOST_PLANES) if is_on["dozseries"] else 0
+    return SetIndex(channels, sane_steps({"z": step}), pattern, places, planned=tuple(planned), n_z=n_z)
 
 
 def htd_index(text: str) -> SetIndex:

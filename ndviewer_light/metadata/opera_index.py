@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Channel
 from .named_axes import clean, unit_of_length
-from .set_index import SetIndex, even_step, sane_steps, told_apart, wavelength
+from .set_index import SetIndex, even_step, sane_steps, stage_places, told_apart, wavelength, well_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ def opera_index(text: str) -> SetIndex:
         "z": _step(images, "PlaneID", lambda facts: _um(facts, "PositionZ")),
         "t": _step(images, "TimepointID", lambda facts: _number(facts, "MeasurementTimeOffset")),
     }
-    return SetIndex(told_apart(channels), sane_steps(found))
+    return SetIndex(told_apart(channels), sane_steps(found), stage=stage_places(map(_place, images)))
 
 
 def _facts(inside: str) -> _Facts:
@@ -60,6 +60,12 @@ def _channel(facts: _Facts) -> Channel | None:
         wavelength(_number(facts, f"Main{light}Wavelength")) for light in ("Excitation", "Emission")
     )
     return Channel(name, "", excitation_nm=excitation, emission_nm=emission)
+
+
+def _place(facts: _Facts) -> tuple[str, str, float | None, float | None]:
+    """The well and field of an image, and where it is, in µm from the middle of the well."""
+    row, column, field = (facts.get(name, ("", ""))[0] for name in ("Row", "Col", "FieldID"))
+    return well_at(row, column), field, _um(facts, "PositionX"), _um(facts, "PositionY")
 
 
 def _number(facts: _Facts, name: str) -> float | None:

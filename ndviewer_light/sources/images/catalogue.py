@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ...errors import LimitExceededError
+from ...metadata.set_index import letters_of_row
 from ...model import PlaneKey, Position, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 Fields = dict[str, str]
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 _FIELD_MARK = re.compile(r"(?<![A-Za-z])([A-Za-z]+[ _-]?)\{fov(?::[0-9]*d)?\}")
@@ -84,12 +84,14 @@ class FileCatalogue:
         pattern: str = "",
         stage: Mapping[tuple[str, int], StageUm] | None = None,
         said: SetIndex | None = None,
+        beside: SetIndex | None = None,
     ) -> None:
         """`pattern` is that of the names: what it has before the number of a field is a part of the field's
         name, "Pos0". `stage` is where fields are on the stage in µm (x, y, z), by region and number.
-        `said` is what an index says of fields and channels.
+        `said` is what an index says of fields and channels; one `beside` says where fields are.
         """
         self._stage = stage or {}
+        self._index, self._beside = said, beside
         self._said = said.places if said is not None else {}
         self._names = {(place.region, place.fov): place.name for place in self._said.values()}
         known = {channel: i for i, channel in enumerate(said.channels if said is not None else ())}
@@ -107,6 +109,10 @@ class FileCatalogue:
         self._plates: set[str] = set()
         self._numbers: list[int] | None = []  # of the times, None once one is not a number
         self._is_counted = True  # whether they are 0…n-1
+
+    def anew(self, pattern: str) -> FileCatalogue:
+        """An empty one of the same files, whose names are understood by another pattern."""
+        return FileCatalogue(pattern, self._stage, self._index, self._beside)
 
     @property
     def times(self) -> list[str]:
@@ -172,6 +178,20 @@ class FileCatalogue:
                 self.doubles += 1
         return keys
 
+    def plan(self, planned: Iterable[Mapping[str, str]]) -> None:
+        """Make room for files that are to come: each of `planned` is a part of their names along one axis.
+
+        Before files are added, so that all are in order.
+        """
+        fields = [dict(each) for each in planned]
+        if sum("fov" in each for each in fields) > MAX_POSITIONS:
+            return
+        self._times.extend((_time(_numbered(each)), each) for each in fields if "t" in each)
+        self._channels.extend((_numbered(each)["c"], each) for each in fields if "c" in each)
+        self._places.extend(
+            (self._said_of(_place(_numbered(each))), each) for each in fields if "fov" in each
+        )
+
     @property
     def positions(self) -> tuple[Position, ...]:
         """The positions in order; the same object as long as there are no others."""
@@ -185,12 +205,20 @@ class FileCatalogue:
                 Position(
                     (f"{at.plate} {at.region}".strip() if len(plates) > 1 else at.region) or "default",
                     at.fov,
-                    *self._stage.get((at.region, at.fov), _NOWHERE),
+                    *self._place_um(at),
                     self._name_of(at),
                 )
                 for at in new
             )
         return self._positions
+
+    def _place_um(self, at: _FieldKey) -> StageUm:
+        """Where a field is, by what is said of it; of one plate, as indexes tell it."""
+        known = self._stage.get((at.region, at.fov))
+        if known is not None or self._beside is None or at.plate:
+            return known or _NOWHERE
+        place = self._beside.place_of(at.region, at.fov)
+        return _NOWHERE if place is None else (*place, None)
 
     def _said_of(self, at: _FieldKey) -> _FieldKey:
         """Where a field is that names only number, by what an index says of it."""
@@ -301,9 +329,7 @@ def _next(text: str) -> str:
 def _row(text: str, first: int) -> str:
     """Plate rows are letters; they count from `first`."""
     row = int(text) - first if _is_number(text) else -1
-    if not 0 <= row < 2 * len(_LETTERS):
-        return text
-    return "A" * (row // len(_LETTERS)) + _LETTERS[row % len(_LETTERS)]
+    return letters_of_row(row) or text
 
 
 def _order(text: str) -> tuple[int, float, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ...storage.presentable import presentable
 from .pixel_kinds import PixelKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ...model import PlaneKey
     from .catalogue import FileCatalogue
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_SAMPLES = 16
 """So many files are opened at most, in search of one that is not damaged, or to see what channels are."""
+
+
+_MOST_SAMPLES_KEPT = 1024
 
 
 class FirstFiles:
@@ -35,12 +39,13 @@ class FirstFiles:
         self._files = files
         self._root = root
         self._of_positions: dict[int, dict[int, PlaneKey]] = {}  # by position and channel; made when needed
+        self._sampled: dict[PlaneKey, Sample] = {}
 
     def at(self, p: int) -> tuple[PlaneKey, Sample] | None:
         """The first file of a position, and what it reveals; None if there is none that can be read."""
         try:
             first = min(self._at(p).values())
-            return first, self._files.sample(self._root + self._catalogue.files[first])
+            return first, self._sample(first)
         except (DatasetError, KeyError, ValueError):
             return None
 
@@ -57,7 +62,7 @@ class FirstFiles:
 
         Files on a server are looked at together.
         """
-        firsts = {key.c: key for key in sorted(self._catalogue.files.copy(), reverse=True)}
+        firsts = self._of_channels()
         wanted = [firsts.get(c) for c in (range(len(self._catalogue.channels)) if of is None else of)]
         like = PixelKind.of_picture(sample.picture)
         if len(firsts) == 1 or not 0 < len(wanted) <= MAX_SAMPLES:
@@ -69,13 +74,42 @@ class FirstFiles:
             found = list(map(self._kind, wanted))
         return tuple(kind or like for kind in found)
 
+    def fullest(self, sample: Sample) -> Sample:
+        """Of the first files of the channels, the one with the most planes; `sample`, if none has more.
+
+        Often one channel is a single plane where the others are stacks.
+        """
+        return self._fullest(sample, self._of_channels())
+
+    def fullest_at(self, p: int, sample: Sample) -> Sample:
+        """The same of a position."""
+        return self._fullest(sample, self._at(p))
+
+    def _fullest(self, sample: Sample, firsts: Mapping[int, PlaneKey]) -> Sample:
+        found = [sample]
+        if 1 < len(firsts) <= MAX_SAMPLES:
+            for key in firsts.values():
+                with contextlib.suppress(DatasetError):
+                    found.append(self._sample(key))
+        return max(found, key=lambda each: math.prod(each.sizes))
+
+    def _of_channels(self) -> dict[int, PlaneKey]:
+        return {key.c: key for key in sorted(self._catalogue.files.copy(), reverse=True)}
+
+    def _sample(self, key: PlaneKey) -> Sample:
+        """What a file reveals, opened once; raises a `DatasetError`."""
+        known = self._sampled.get(key)
+        if known is None:
+            known = self._files.sample(self._root + self._catalogue.files[key])
+            if len(self._sampled) < _MOST_SAMPLES_KEPT:
+                self._sampled[key] = known
+        return known
+
     def _kind(self, key: PlaneKey | None) -> PixelKind | None:
         """What the pixels of a file are; None if that is not known: reading it says why."""
         if key is not None:
             with contextlib.suppress(DatasetError):
-                return PixelKind.of_picture(
-                    self._files.sample(self._root + self._catalogue.files[key]).picture
-                )
+                return PixelKind.of_picture(self._sample(key).picture)
         return None
 
     def _at(self, p: int) -> dict[int, PlaneKey]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ...storage.bytes import check_address, is_url
+from ...storage.bytes import check_address, is_url, name_of
 from ...storage.decoding.ifd_chain import TIFF_STARTS
 from ...storage.decoding.pictures import begins_like_a_picture
 from ...storage.offered import beginning_offered
 from ..format import Format
-from .indexed_sets import is_index
+from .index_on_server import is_index_at
+from .indexed_sets import is_index, is_index_name
 from .listing import PATTERN, holds_images, is_image
 from .patterns import is_pattern
 
@@ -40,8 +41,12 @@ class ImagesFormat(Format):
         return is_pattern(path) and is_image(path)
 
     def recognises_beginning(self, path: str, beginning: Beginning) -> bool:
-        """Whether it begins like a picture, or like a TIFF."""
-        return beginning.starts_with(*TIFF_STARTS) or begins_like_a_picture(beginning.head)
+        """Whether it begins like a picture, or like a TIFF; at a URL, whether it is the index of images."""
+        return (
+            is_index_at(path, beginning.text)
+            or beginning.starts_with(*TIFF_STARTS)
+            or begins_like_a_picture(beginning.head)
+        )
 
     def open(self, path: str, options: StorageOptions = None) -> ImagesSource:
         """See `ImagesSource.open`; a URL that is not called an image, and of no file, may be a folder."""
@@ -49,7 +54,8 @@ class ImagesFormat(Format):
 
         if is_url(path):
             check_address(path)
-        is_named = not is_url(path) or is_image(path) or is_pattern(path) or (options or {}).get(PATTERN)
+        is_named = not is_url(path) or is_image(path) or is_pattern(path) or is_index_name(name_of(path))
+        is_named = is_named or bool((options or {}).get(PATTERN))
         if not is_named and not beginning_offered(path, 1):
             from ...storage.trees.folder_on_server import folder_on_server
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...storage.bytes import check_address, is_url
+from ...storage.bytes import check_address, is_url, name_of
 from ...storage.local_files import LinkGuard
 from .file_reader import ImageFiles
-from .indexed_sets import is_index, listed_with_index
+from .index_on_server import listed_by_index
+from .indexed_sets import is_index, is_index_name, listed_with_index
 from .listing import PATTERN, listed
 from .on_server import listed_at_url
 from .patterns import is_pattern
@@ -55,7 +56,10 @@ def found_images(
         path, first = os.path.split(path)
     if is_url(path):
         check_address(path)
-        listing = listed_at_url(path, pattern, options, folder)
+        if folder is None and not pattern and is_index_name(name_of(path)):
+            listing, folder = listed_by_index(path, options)
+        else:
+            listing = listed_at_url(path, pattern, options, folder)
     else:
         given = bool(pattern) or is_pattern(path)
         listing = known or (listed(path, pattern) if given else listed_with_index(index or path, options))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
 from ...storage.watched_folders import MAX_FOUND_BY_NAME, WatchedFolders
-from .catalogue import FileCatalogue
 from .listing import MAX_DEPTH, MAX_FOLDERS, fields_of, is_thumbnail, listed, names_in_folder
 from .next_names import NextNames
 from .patterns import MAX_FILES, Pattern
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ...model import PlaneKey
+    from .catalogue import FileCatalogue
     from .listing import Listing
 
     Fields = dict[str, str]
@@ -188,7 +188,7 @@ def _understood_again(listing: Listing, catalogue: FileCatalogue) -> Grown | Non
         return None
     before = {name: key for key, name in catalogue.files.items()}
     old = [entry for entry in found.files if entry[1] in before]
-    grown = FileCatalogue(found.pattern)
+    grown = catalogue.anew(found.pattern)
     for entry in sorted(old, key=lambda entry: before[entry[1]]):  # along each axis in the order they came
         grown.add([entry])
     if len(found.files) <= len(before) or {name: key for key, name in grown.files.items()} != before:

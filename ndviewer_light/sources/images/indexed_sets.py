@@ -6,6 +6,8 @@ says the rest (`beside` reads those that are called alike in every folder).
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from .listing import Listing, is_image, is_thumbnail, listed, listing_of, names_
 from .patterns import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..source import StorageOptions
 
@@ -33,12 +35,18 @@ MOST_OF_INDEX = 4 * 1024**2
 """Of a long index the beginning tells what all images have in common."""
 _MAX_NAMED = 5
 _FOLDERS_AROUND = 2
+_MOST_ENTRIES, _MOST_FOLDERS, _MOST_PLATES = 4096, 64, 64
+"""So many entries and folders of a folder are looked at in search of indexes, and so many are read."""
 
 
 def is_index(path: str) -> bool:
     """Whether a local path is called like the index of the images beside it."""
-    name = os.path.basename(path)
-    return not is_url(path) and (name in _CALLED_ALIKE or name.lower().endswith(_ENDS))
+    return not is_url(path) and is_index_name(os.path.basename(path))
+
+
+def is_index_name(name: str) -> bool:
+    """Whether a file is called like the index of the images beside it."""
+    return name in _CALLED_ALIKE or name.lower().endswith(_ENDS)
 
 
 def is_own_index(name: str) -> bool:
@@ -72,6 +80,8 @@ def listed_with_index(path: str, options: StorageOptions = None) -> Listing:
     if index and not is_own_index(index):
         return listed(folder)
     indexes = [index] if index else indexes_in(folder) or _plates_around(os.path.abspath(folder))
+    if not indexes and (below := indexes_below(folder)):
+        return _of_folders(folder, below, options)
     return with_index(folder, indexes, options, is_named=bool(index))
 
 
@@ -95,7 +105,7 @@ def with_index(
         return listed(folder) if known is None else known
 
     if len(indexes) != 1:
-        return _with_choice(by_names(), indexes)
+        return with_choice(by_names(), [os.path.basename(index) for index in indexes])
     (index,) = indexes
     text = index_text(index, None, links) or ""
     if index.lower().endswith(HTD_END):
@@ -167,6 +177,42 @@ def indexes_in(folder: str) -> list[str]:
     return natural_sorted(found)
 
 
+def indexes_below(folder: str) -> list[str]:
+    """The paths of the indexes in the first folders of a local one, and in theirs."""
+    level, found = [folder], list[str]()
+    for _ in range(_FOLDERS_AROUND):
+        inner: list[str] = []
+        for path in level:
+            with contextlib.suppress(OSError, ValueError), os.scandir(path) as entries:
+                first = itertools.islice(entries, _MOST_ENTRIES)
+                inner += [each.path for each in first if each.is_dir(follow_symlinks=False)]
+        level = natural_sorted(inner)[:_MOST_FOLDERS]
+        found += [index for path in level for index in indexes_in(path)]
+    return found
+
+
+def _of_folders(folder: str, below: Sequence[str], options: StorageOptions) -> Listing:
+    """The images of a folder with indexes in folders below it: that of all images is used."""
+    found = listed(folder)
+    inside = os.path.dirname(below[0]) + os.sep
+    if len(below) == 1 and all((found.root + name).startswith(inside) for _, name in found.files):
+        return with_index(inside, below, options)
+    links = LinkGuard([folder], options=options)
+    names = [os.path.relpath(index, folder).replace(os.sep, "/") for index in below]
+    return with_indexes_below(
+        found, names, lambda name: index_text(os.path.join(folder, name), None, links) or ""
+    )
+
+
+def with_indexes_below(found: Listing, indexes: Sequence[str], text_of: Callable[[str], str]) -> Listing:
+    """The images of several folders with what the indexes in these say, if all say the same of channels."""
+    plates = [index for index in indexes if index.lower().endswith(HTD_END)]
+    said = [htd_index(text_of(index)) for index in plates[:_MOST_PLATES]]
+    if said and len(plates) == len(indexes) and all(each == said[0] for each in said):
+        return found._replace(said=said[0])
+    return with_choice(found, indexes)
+
+
 def _plates_around(folder: str) -> list[str]:
     """The ``.HTD`` of a plate of which this is the folder of a time point or of a z."""
     for _ in range(_FOLDERS_AROUND):
@@ -178,24 +224,28 @@ def _plates_around(folder: str) -> list[str]:
     return []
 
 
-def _with_choice(found: Listing, indexes: Sequence[str]) -> Listing:
+def with_choice(found: Listing, indexes: Sequence[str]) -> Listing:
+    """The images by their names, with a warning if several indexes say more."""
     if not indexes:
         return found
-    names = names_said([os.path.basename(index) for index in indexes])
-    root = found.root.rstrip(os.sep)
+    names = names_said(list(indexes))
+    root = found.root.rstrip(os.sep + "/")
     said = f"{root} contains several sets: open one of their indexes to see it alone: {names}"
     return found._replace(warnings=(*found.warnings, said))
 
 
 def _of_plate(folder: str, plate: str) -> Listing | None:
-    """The images whose names begin with that of a plate; None if there are none, or only such."""
+    """The images of a plate in a folder; None if there are none, or only such."""
     found = listed(folder)
+    own = names_of_plate([name for _, name in found.files], plate)
+    return listing_of(found.root, folder, own, []) if own else None
+
+
+def names_of_plate(names: Sequence[str], plate: str) -> list[str]:
+    """Those names that begin with that of a plate; none if all do."""
     begins = f"{plate}_".lower()
-    names = [name for _, name in found.files]
     own = [name for name in names if name.rpartition("/")[2].lower().startswith(begins)]
-    if not own or len(own) == len(names):
-        return None
-    return listing_of(found.root, folder, own, [])
+    return own if len(own) < len(names) else []
 
 
 def _of_one_ending(files: Sequence[tuple[dict[str, str], str]]) -> tuple[tuple[dict[str, str], str], ...]:

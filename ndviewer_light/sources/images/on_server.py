@@ -15,7 +15,14 @@ from ...storage.offered import access_options
 from ...storage.trees.folder_on_server import folder_on_server
 from .beside import is_read_beside
 from .growth import Grown
-from .indexed_sets import index_text, is_own_index, listed_by_nd
+from .indexed_sets import (
+    index_text,
+    is_own_index,
+    listed_by_nd,
+    names_of_plate,
+    with_choice,
+    with_indexes_below,
+)
 from .listing import (
     MAX_BELOW,
     MAX_DEPTH,
@@ -29,6 +36,7 @@ from .listing import (
     listing_of,
     matching,
     split_pattern,
+    stem_of,
 )
 from .patterns import Pattern
 
@@ -80,12 +88,12 @@ def _named_by(pattern: str, root: str) -> Listing:
 
 
 def listed_on_server(
-    folder: FolderOnServer, pattern: str = "", options: StorageOptions = None
+    folder: FolderOnServer, pattern: str = "", options: StorageOptions = None, index: str = ""
 ) -> Listing | None:
     """The images in a folder and its subfolders; None if there are none. Blocks on the network.
 
-    Raises `DatasetNotFoundError` if none of them matches a pattern that was given, `LimitExceededError` for
-    too many.
+    `index` is the name of the one in the folder that is opened. Raises `DatasetNotFoundError` if none of them
+    matches a pattern that was given, `LimitExceededError` for too many.
     """
     given = Pattern(pattern) if pattern else None
     depth = MAX_DEPTH if given is None or given.depth is None else given.depth
@@ -94,7 +102,7 @@ def listed_on_server(
     if not names:
         return None
     if given is None:
-        found = _by_index(folder, names, beside, warnings, options)
+        found = _by_index(folder, names, beside, warnings, options, index)
     else:
         found = Listing(folder.shown, matching(given, names, folder.shown), pattern, tuple(warnings))
     files = tuple((fields, folder.end_of_address(name)) for fields, name in found.files)
@@ -108,17 +116,27 @@ def _by_index(
     beside: list[str],
     warnings: list[str],
     options: StorageOptions,
+    named: str = "",
 ) -> Listing:
-    """What the images are by the one index of a set in the folder; else by their names."""
+    """What the images are by the index that was `named`, or the one of a set in the folder; else by names."""
     found: Listing | None = None
     indexes = [name for name in beside if "/" not in name and is_own_index(name)]
+    indexes = [named] * is_own_index(named) if named else indexes
+
+    def text_of(index: str) -> str:
+        return index_text(folder.address + folder.end_of_address(index), access_options(options)) or ""
+
     if len(indexes) != 1:
-        return listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
-    url = folder.address + folder.end_of_address(indexes[0])
-    text = index_text(url, access_options(options)) or ""
+        by_names = listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
+        below = [] if named or indexes else [name for name in beside if "/" in name and is_own_index(name)]
+        return with_indexes_below(by_names, below, text_of) if below else with_choice(by_names, indexes)
+    text = text_of(indexes[0])
     is_htd = indexes[0].lower().endswith(HTD_END)
     if not is_htd:
-        found = listed_by_nd(folder.shown, [name for name in names if "/" not in name], indexes[0], text)
+        here = [name for name in names if "/" not in name]
+        found = listed_by_nd(folder.shown, here, indexes[0], text, is_named=bool(named))
+    elif named:
+        names = names_of_plate(names, stem_of(named)) or names
     found = found or listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
     return found._replace(said=htd_index(text)) if is_htd else found
 

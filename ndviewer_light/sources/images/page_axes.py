@@ -38,8 +38,11 @@ class PageAxes:
         return key._replace(**dict.fromkeys(self.roles, 0))
 
 
-def page_axes_of(sample: Sample, catalogue: FileCatalogue) -> PageAxes:
-    """The axes of the pages of a file: from the file, else those not in its name, z first."""
+def page_axes_of(sample: Sample, catalogue: FileCatalogue, planned_z: int = 0) -> PageAxes:
+    """The axes of the pages of a file: from the file, else those not in its name, z first.
+
+    `planned_z`: the planes that stacks are to have, of which some files may have fewer.
+    """
     free = [role for role in ("z", "t", "c") if role not in catalogue.roles]
     known = {_ROLE_OF_AXIS[axis] for axis in sample.axes if axis in _ROLE_OF_AXIS}
     roles = []
@@ -53,4 +56,6 @@ def page_axes_of(sample: Sample, catalogue: FileCatalogue) -> PageAxes:
             )
         free.remove(role)
         roles.append(role)
+    if planned_z > 1 and roles in ([], ["z"]) and "z" not in catalogue.roles:
+        return PageAxes(("z",), (max((planned_z, *sample.sizes)),))
     return PageAxes(tuple(roles), sample.sizes)

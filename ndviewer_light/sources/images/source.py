@@ -85,7 +85,9 @@ class ImagesSource(Source, TakesRemark):
         stage = files.beside.coordinates()
         if stage.warning:
             listing = self._listing = listing._replace(warnings=(*listing.warnings, stage.warning))
-        self._catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said)
+        index = files.beside.index(listing.root + listing.files[0][1])
+        self._catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said, index)
+        self._catalogue.plan(listing.planned)
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._there = FilesThere(listing.root, lambda: list(self._catalogue.files.values()))
@@ -94,8 +96,8 @@ class ImagesSource(Source, TakesRemark):
         self._out_of_order: tuple[float, float] | None = None  # since when, and when more came last
         self._closed = False
         sample = self._sample = first_sample(self._listing, self._files)
-        self._inner = page_axes_of(sample, self._catalogue)
         self._kinds = self._firsts.kinds(sample)  # of each channel in the names
+        self._inner = self._pages_of(self._firsts.fullest(sample))
         # as displayed; of positions with others there are more, like the channels in `info`
         self._parts = parts_shown(self._catalogue, sample, self._inner, self._kinds)
         self._n_shared = len(self._parts)  # of those that are not of single positions
@@ -463,7 +465,8 @@ class ImagesSource(Source, TakesRemark):
         first, sample = found
         inner = self._inner
         with contextlib.suppress(UnsupportedError):
-            own = page_axes_of(sample, self._catalogue)
+            is_told = every_channel and not is_url(self._listing.root)
+            own = self._pages_of(self._firsts.fullest_at(p, sample) if is_told else sample)
             inner = own if set(own.roles) <= set(inner.roles) else inner
         kinds = list(self._kinds)
         kinds[first.c : first.c + 1] = [PixelKind.of_picture(sample.picture)]
@@ -474,6 +477,10 @@ class ImagesSource(Source, TakesRemark):
             image = self._image_of(sample, inner, kinds)
             self._info = self._info.with_image(p, image)
         return inner
+
+    def _pages_of(self, sample: Sample) -> PageAxes:
+        said = self._listing.said
+        return page_axes_of(sample, self._catalogue, 0 if said is None else said.n_z)
 
     def _image_of(self, sample: Sample, inner: PageAxes, kinds: Sequence[PixelKind]) -> ImageInfo:
         """What a position contains whose first file is `sample`; names tell of its times and z, if of any.
