@@ -15,7 +15,6 @@ from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.errors import MetadataError
 from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.view_frames import Frame
-from ndviewer_light.gui.channel_settings.channel_choices import MOST_CHOICES, ChannelChoices
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.view_texts import readout_at
 from ndviewer_light.model import Channel, ImageInfo, Plane, PlaneState, Position
@@ -28,6 +27,7 @@ from ndviewer_light.rendering.contrast import (
     detector_top,
 )
 from ndviewer_light.rendering.saturation_picture import marks, saturated_pixels
+from ndviewer_light.views.channel_choices import MOST_CHOICES, ChannelChoices
 
 RAMP = np.arange(1000, 2000, dtype="u2").reshape(20, 50)
 

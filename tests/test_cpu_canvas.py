@@ -20,12 +20,12 @@ from screen import activate, assert_shows, choose_limits, drag, framebuffer, hov
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.gui.canvas.flat_camera import FlatCamera
-from ndviewer_light.gui.canvas.zoom import VisibleArea
 from ndviewer_light.gui.canvas_start import SO_WANTED, CanvasStart
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.rendering.added_up import Layer, composite, seen_composite
+from ndviewer_light.views.visible_area import VisibleArea
 from simulate_acquisition import announce_run
 
 if TYPE_CHECKING:

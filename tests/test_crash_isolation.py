@@ -131,7 +131,7 @@ _LOOKS_CLOSER = """
 import json, sys
 from qtpy.QtCore import QTimer
 from ndviewer_light.gui.windows.application import application
-from ndviewer_light.gui.canvas.zoom import VisibleArea
+from ndviewer_light.views.visible_area import VisibleArea
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 
 app = application()

@@ -12,12 +12,13 @@ from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import activate, choose_limits, settle
 
+from ndviewer_light.cli.render import main
 from ndviewer_light.gui.films.film_dialog import FilmPlan
-from ndviewer_light.gui.saved_views.view_link import view_in
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.field_numbers import color_table
 from ndviewer_light.rendering.film_frames import Inscription
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
+from ndviewer_light.views.view_link import view_in
 
 pytestmark = pytest.mark.gl
 
@@ -45,6 +46,11 @@ def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
     _, view = view_in(link)
     left, top, right, bottom = before.edges
     assert (*view.overview.x, *view.overview.y) == pytest.approx((left, right, top, bottom), rel=1e-6)
+    assert main([link, "--size", "300", "-o", str(tmp_path / "overview.png")]) == 0
+    with Image.open(tmp_path / "overview.png") as picture:
+        middle = picture.getpixel((picture.width // 2, picture.height // 2))
+    seen = canvas.grab().toImage().pixelColor(canvas.rect().center()).getRgb()[:3]
+    assert middle == pytest.approx(seen, abs=2) and max(seen) > 50
     canvas.fit()
     overview.leave()
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=TIMEOUT):

@@ -16,20 +16,30 @@ import stores
 import tensorstore as ts
 import tifffile
 from PIL import Image
+from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import choose_limits, screen_pixels, settle
 
+from ndviewer_light.cli.info import main as main_of_info
 from ndviewer_light.cli.render import main
-from ndviewer_light.engine.projections import PROJECTIONS, projected
+from ndviewer_light.engine.projections import PROJECTIONS, StackProjection, projected
 from ndviewer_light.engine.scene import scene_of
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.rendering.added_up import Layer, composite, drawn_composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
+from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.field_numbers import color_table
 from ndviewer_light.rendering.movies import write_movie
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.rendering.scene_picture import render_scene
+from ndviewer_light.rendering.volume_look import VolumeLook
+from ndviewer_light.rendering.volume_rays import VolumeSight
+from ndviewer_light.views.channel_choices import ChannelChoice
+from ndviewer_light.views.saved_view import SavedView
+from ndviewer_light.views.split_look import SplitLook
+from ndviewer_light.views.view_link import link_to
+from ndviewer_light.views.visible_area import VisibleArea
 
 REPO = Path(__file__).parents[1]
 SHAPE = (3, 2, 4, stores.HEIGHT, stores.WIDTH)  # t c z y x
@@ -101,6 +111,14 @@ def test_a_picture_is_what_the_canvas_shows(qtbot, viewer, capsys, written, tmp_
     assert picture.shape == shown.shape == (stores.HEIGHT, stores.WIDTH, 3)
     assert picture.max() > 200
     assert np.abs(picture - shown).max() <= 2
+    viewer.stage.strips.strip(0).on.click()
+    viewer.stage.strips.strip(1)._choose_color("imagej:fire")
+    viewer.stage.go_to(t=1, z=2)
+    settle(qtbot, viewer)
+    shown = screen_pixels(viewer).astype(int)
+    viewer._screen.copy_link()
+    rendered(capsys, QApplication.clipboard().text(), "-o", tmp_path / "b.png")
+    assert np.abs(picture_in(tmp_path / "b.png") - shown).max() <= 2
 
 
 @pytest.mark.parametrize("how", PROJECTIONS)
@@ -110,6 +128,82 @@ def test_projections_are_those_of_numpy(how):
     expected = getattr(np, how)(stack, axis=0)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert found.dtype == {"mean": np.float32, "sum": np.uint64}.get(how, np.uint16)
+
+
+def a_link(path, **said) -> str:
+    """To a view in which GFP is on, in red."""
+    choices = {
+        ("DAPI", 0): ChannelChoice(visible=False),
+        ("GFP", 0): ChannelChoice(visible=True, color="#FF0000"),
+    }
+    here = {"t": 1, "z": 2, "position": ""}
+    nothing = {
+        "subject": "",
+        "followed": frozenset(),
+        "pinned": frozenset(),
+        "area": None,
+        "channels": choices,
+    }
+    return link_to(str(path), SavedView(**{**nothing, **here, **said}))
+
+
+def test_a_link_says_how_it_is_drawn_as_far_as_no_option_does(capsys, written, tmp_path):
+    def drawn(*arguments):
+        rendered(capsys, *arguments, "-o", tmp_path / "a.png")
+        return picture_in(tmp_path / "a.png")
+
+    link = a_link(written)
+    red = drawn(link)
+    assert red[..., 0].max() == 255 and not red[..., 1:].any()
+    plain = drawn(written, "--t", 1, "--z", 2, "--channels", "GFP")
+    np.testing.assert_allclose(red.max(axis=2), plain.max(axis=2), atol=8)
+    np.testing.assert_array_equal(
+        drawn(link, "--t", 0, "--z", "max", "--channels", "DAPI"),
+        drawn(written, "--t", 0, "--z", "max", "--channels", "DAPI"),
+    )
+    # the part that is seen, without what is beyond the edges
+    with open_dataset(written) as dataset:
+        width, height = (n * dataset.info.image(0).pixel_size_um for n in (stores.WIDTH, stores.HEIGHT))
+    area = VisibleArea((-5 * width, width / 2), (height / 4, height * 1e9))
+    part = drawn(a_link(written, area=area))
+    np.testing.assert_array_equal(part, red[stores.HEIGHT // 4 :, : stores.WIDTH // 2])
+    # a projection, and limits, of which those of a sum are of no use for planes
+    want = ("--t", 1, "--channels", "GFP")
+    choices = {
+        ("GFP", 0): ChannelChoice(True, ContrastMode.MANUAL, (1000.0, 9000.0), "uint16", color="#FF0000")
+    }
+    summed = a_link(written, projection=StackProjection("sum"), channels=choices)
+    limited = drawn(written, *want, "--z", "sum", "--contrast", "1000:9000")
+    np.testing.assert_allclose(drawn(summed).max(axis=2), limited.max(axis=2), atol=8)
+    np.testing.assert_array_equal(drawn(summed, "--z", "2"), red)
+    choices = {("GFP", 0): ChannelChoice(True, gamma=0.5, color="#FF0000")}
+    assert drawn(a_link(written, channels=choices)).mean() > red.mean()
+    # volumes, and channels side by side
+    volume = a_link(
+        written, volume=VolumeLook(True, "mip", 1, 2), sight=VolumeSight(width=width, height=2 * height)
+    )
+    turned = drawn(written, *want, "--volume", "mip:1-2", "--turn", 90)
+    np.testing.assert_allclose(drawn(volume, "--turn", 90).max(axis=2), turned.max(axis=2), atol=8)
+    seen = drawn(volume)
+    assert seen.shape[1] / seen.shape[0] == pytest.approx(width / height / 2, rel=0.01)
+    np.testing.assert_array_equal(drawn(volume, "--z", "2"), red)
+    beside = drawn(a_link(written, split=SplitLook.GRAY))
+    assert beside.shape == drawn(written, *want, "--side-by-side", "gray").shape
+    rendered(capsys, volume, "-o", tmp_path / "planes.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "planes.tif"), stores.plane(1, 0, 1, 2))
+    assert main_of_info([link]) == 0 and "DAPI" in capsys.readouterr().out
+
+
+def test_a_link_that_is_damaged_is_refused_and_what_is_not_there_is_said(capsys, written, tmp_path):
+    for broken in ("ndviewer:", "ndviewer:relative?t=1", f"ndviewer:{written}?t=0"):
+        with pytest.raises(SystemExit):
+            main([broken, "-o", str(tmp_path / "a.png")])
+        assert "link" in capsys.readouterr().err
+    assert (
+        "there is no time point 8"
+        in rendered(capsys, a_link(written, t=8), "-o", tmp_path / "a.png", status=1).err
+    )
+    assert not (tmp_path / "a.png").exists()
 
 
 # ---- what is written ---------------------------------------------------------------------------

@@ -16,18 +16,18 @@ from qtpy.QtWidgets import QApplication
 from runs import load
 from screen import activate, choose_in_menu, choose_limits, settle
 
-from ndviewer_light.gui.canvas.zoom import VisibleArea
-from ndviewer_light.gui.channel_settings.channel_choices import ChannelChoice
-from ndviewer_light.gui.saved_views.saved_view import SavedView, view_of
-from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import ViewMemory
-from ndviewer_light.gui.split.split_look import SplitLook
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.volume_look import VolumeLook
 from ndviewer_light.rendering.volume_rays import VolumeSight
 from ndviewer_light.storage.small_documents import SmallDocuments
+from ndviewer_light.views.channel_choices import ChannelChoice
+from ndviewer_light.views.saved_view import SavedView, view_of
+from ndviewer_light.views.split_look import SplitLook
+from ndviewer_light.views.view_link import link_to, view_in
+from ndviewer_light.views.visible_area import VisibleArea
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,11 +20,11 @@ from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
 from ndviewer_light.gui.canvas import view_arrays, volume_visuals
-from ndviewer_light.gui.saved_views.view_link import link_to, view_in
 from ndviewer_light.gui.saved_views.view_memory import view_to_share
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneState
+from ndviewer_light.views.view_link import link_to, view_in
 
 pytestmark = pytest.mark.gl
 

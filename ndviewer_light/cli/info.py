@@ -47,6 +47,7 @@ from ..storage.bytes import WEB_SCHEMES, absolute, is_url, scheme_of
 from ..storage.presentable import presentable
 from ..storage.printable import printable
 from .access_options import add_storage_options, storage_options
+from .linked_view import dataset_in
 from .planes import exit_code, lines_of, planes_of
 from .terminal import complain, guarded, say
 
@@ -73,7 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        storage = storage_options(options)
+        options.path, storage = dataset_in(options.path), storage_options(options)
     except ValueError as error:
         parser.error(str(error))
     seconds = options.seconds if options.seconds or options.read else REPORT_SECONDS

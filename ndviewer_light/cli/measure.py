@@ -19,6 +19,7 @@ from ..opening import open_dataset
 from ..storage.offered import ALONE
 from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
+from .linked_view import dataset_in
 from .planes import ALL_THERE, INCOMPLETE
 from .terminal import INTERRUPTED, complain, guarded, is_within, say, shown_progress
 
@@ -40,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
+    try:
+        options.path, storage = dataset_in(options.path), storage_options(options)
+    except ValueError as error:
+        parser.error(str(error))
     if options.output is not None:
         ending = os.path.splitext(options.output)[1].lower()
         if ending not in _TABLES:
@@ -54,10 +59,6 @@ def _run(arguments: Sequence[str] | None) -> int:
             parser.error(f"-o {options.output}: there is no folder {folder}")
         if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
             parser.error(f"-o {options.output}: {_NO_PYARROW}")
-    try:
-        storage = storage_options(options)
-    except ValueError as error:
-        parser.error(str(error))
     try:
         storage = {ALONE: "yes", **storage}
         with measuring_on(options.scheduler), open_dataset(options.path, storage_options=storage) as dataset:

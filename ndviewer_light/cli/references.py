@@ -27,6 +27,7 @@ from ..sources.images.format import ImagesFormat
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
 from .access_options import storage_options
+from .linked_view import dataset_in
 from .terminal import complain, guarded, say
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        storage = storage_options(options)
+        options.path, storage = dataset_in(options.path), storage_options(options)
     except ValueError as error:
         parser.error(str(error))
     text = io.StringIO()

@@ -14,6 +14,7 @@ from ..storage.offered import ALONE
 from ..storage.printable import printable
 from .access_options import storage_options
 from .cluster import measuring_on
+from .linked_view import LinkedLook
 from .planes import ALL_THERE, INCOMPLETE
 from .render_options import FILMS, MODES, TIFFS, parsed
 from .terminal import complain, guarded, say, shown_progress
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..rendering.labels_over import LabelsOver
     from ..rendering.pane_pictures import PanePictures
     from ..rendering.scene_overlays import FieldTints, SceneOver
-    from ..rendering.view_picture import ShownPlace, ViewPictures, ViewPixels
+    from ..rendering.view_picture import LayerLook, ShownPlace, ViewPictures, ViewPixels
     from ..rendering.volume_picture import VolumePictures
 
 
@@ -109,15 +110,24 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
     from ..rendering.view_picture import ViewPictures
 
     places = list(_places(dataset, options, is_film=ending in FILMS))
-    channels = _channels(dataset, options.channels)
-    mode, limits = _contrast(dataset, channels, options.contrast)
+    linked = LinkedLook(dataset, options.view, options.z)
+    channels = _channels(dataset, options.channels, linked)
+    mode, limits = _contrast(dataset, channels, options.contrast, linked)
     if options.volume:
         pictures: ViewPictures = _volumes(
-            dataset, options, channels, (mode, limits), labels, is_film=ending in FILMS
+            dataset, options, channels, (mode, limits), linked, labels, is_film=ending in FILMS
         )
     else:
+        part = None if ending in TIFFS else linked.part_of(dataset.image(places[0].p))
         pictures = ViewPictures(
-            dataset, channels, mode=mode, limits=limits, longest=options.size, labels=labels
+            dataset,
+            channels,
+            mode=mode,
+            limits=limits,
+            longest=options.size,
+            labels=labels,
+            looks=linked.looks,
+            part=part,
         )
     drawn = pictures if not options.side_by_side else _panes(dataset, options, pictures)
     if ending in TIFFS:
@@ -144,6 +154,7 @@ def _volumes(
     options: argparse.Namespace,
     channels: Sequence[int],
     contrast: tuple[ContrastMode, dict[int, Limits]],
+    linked: LinkedLook,
     labels: LabelsOver | None,
     *,
     is_film: bool,
@@ -158,6 +169,8 @@ def _volumes(
         ways = ", ".join(how for how, *_ in VOLUMES)
         raise ValueError(f"--volume {options.volume}: expected one of {ways}, or mip:2-11") from None
     sight = VolumeSight().tilted(options.tilt or 0.0)
+    if options.view is not None and options.tilt is options.turn is None:
+        sight = options.view.sight or sight
     turns = is_film and options.axis == "turn"
     mode, limits = contrast
     return VolumePictures(
@@ -170,6 +183,7 @@ def _volumes(
         limits=limits,
         longest=options.size,
         labels=labels,
+        looks=linked.looks,
     )
 
 
@@ -190,24 +204,26 @@ def _say_resolution(pictures: ViewPictures) -> None:
 
 def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     from ..rendering.annotations import add_scale_bar
-    from ..rendering.colormaps import colormap_of
     from ..rendering.scene_picture import render_scene
 
     info = dataset.look_at_all()  # also the channels that the first field does not have
-    channels = _channels(dataset, options.channels)
-    mode, limits = _contrast(dataset, channels, options.contrast)
+    linked = LinkedLook(dataset, options.view, options.z)
+    channels = _channels(dataset, options.channels, linked)
+    mode, limits = _contrast(dataset, channels, options.contrast, linked)
     z = _plane_or_projection(options.z or "0", info.n_z)
     if options.output.lower().endswith(FILMS):
-        return _film_overview(dataset, options, channels, (mode, limits), z)
-    t = _counted(options.t or 0, info.n_t, "time point")
+        return _film_overview(dataset, options, channels, (mode, limits), linked, z)
+    t, looks = _counted(options.t or 0, info.n_t, "time point"), _looks(dataset, channels, linked)
     found = render_scene(
         dataset,
         channels,
-        lambda c: (colormap_of(info.channels[c]), limits.get(c)),
+        lambda c: (looks[c].colormap, limits.get(c)),
         t=t,
         z=z,
         size=options.size or 2048,
         mode=mode,
+        area=linked.edges_of_overview,
+        gamma=lambda c: looks[c].gamma,
         over=_over(dataset, options, channels, [t], z),
         scheduler=options.scheduler,
     )
@@ -227,19 +243,18 @@ def _film_overview(
     options: argparse.Namespace,
     channels: Sequence[int],
     contrast: tuple[ContrastMode, dict[int, Limits]],
+    linked: LinkedLook,
     z: int | str,
 ) -> int:
-    from ..rendering.colormaps import colormap_of
     from ..rendering.movies import write_movie
     from ..rendering.scene_film import SceneFilm, limits_over, scene_frames
-    from ..rendering.view_picture import LayerLook
 
     info, (mode, limits) = dataset.info, contrast
     times = range(_counted(options.t or 0, info.n_t, "time point"), info.n_t)
-    looks = {c: LayerLook(colormap_of(info.channels[c])) for c in channels}
+    looks = _looks(dataset, channels, linked)
     known = limits_over(dataset, channels, limits, mode, times, z)
     over = _over(dataset, options, channels, times, z)
-    film = SceneFilm(looks, known, z, options.size or 1024, over=over)
+    film = SceneFilm(looks, known, z, options.size or 1024, linked.edges_of_overview, over)
     missing: list[str] = []
     write_movie(
         options.output, scene_frames(dataset, film, times, _inscription(options), missing), options.fps
@@ -247,6 +262,14 @@ def _film_overview(
     _say_missing(missing)
     say(options.output)
     return INCOMPLETE if missing else ALL_THERE
+
+
+def _looks(dataset: Dataset, channels: Sequence[int], linked: LinkedLook) -> dict[int, LayerLook]:
+    from ..rendering.colormaps import colormap_of
+    from ..rendering.view_picture import LayerLook
+
+    own = {c: LayerLook(colormap_of(dataset.info.channels[c])) for c in channels}
+    return {**own, **{c: look for c, look in linked.looks.items() if c in own}}
 
 
 def _say_missing(missing: Sequence[str]) -> None:
@@ -304,8 +327,10 @@ def _counted(index: int, size: int, what: str) -> int:
     return index % size
 
 
-def _channels(dataset: Dataset, wanted: str | None) -> list[int]:
+def _channels(dataset: Dataset, wanted: str | None, linked: LinkedLook) -> list[int]:
     channels = dataset.info.channels
+    if wanted is None and linked.channels is not None:
+        return linked.channels
     if wanted is None:
         return [c for c, channel in enumerate(channels) if channel.visible] or [0]
     return [_channel(dataset, name.strip()) for name in wanted.split(",")]
@@ -319,11 +344,11 @@ def _channel(dataset: Dataset, name: str) -> int:
 
 
 def _contrast(
-    dataset: Dataset, channels: Sequence[int], wanted: Sequence[str]
+    dataset: Dataset, channels: Sequence[int], wanted: Sequence[str], linked: LinkedLook
 ) -> tuple[ContrastMode, dict[int, Limits]]:
-    mode = ContrastMode.RUN
+    mode = linked.mode or ContrastMode.RUN
     said = {c: dataset.info.channels[c].window for c in channels}
-    limits = {c: window for c, window in said.items() if window is not None}
+    limits = {c: window for c, window in said.items() if window is not None} | linked.limits
     for each in wanted:
         name, _, how = each.rpartition("=")
         of = [_channel(dataset, name)] if name else list(channels)

@@ -11,6 +11,7 @@ from ..rendering.contrast import ContrastMode
 from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR
 from ..rendering.volume_look import TURN_FRAMES
 from .access_options import add_storage_options
+from .linked_view import take_link
 from .terminal import is_within
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, ar
     ending = os.path.splitext(options.output)[1].lower()
     if ending not in (*PICTURES, *FILMS, *TIFFS):
         parser.error(f"-o {options.output}: must end with one of {' '.join((*PICTURES, *TIFFS, *FILMS))}")
+    try:
+        options.view = take_link(options, is_film=ending in FILMS, is_planes=ending in TIFFS)
+    except ValueError as error:
+        parser.error(str(error))
     if is_within(options.output, options.path):
         parser.error(
             f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
@@ -94,7 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         "(.tif, .ome.tif) of a dataset, also of one that is being written. Needs no display. Exit status 3: "
         "something of it is not stored.",
     )
-    parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")
+    parser.add_argument(
+        "path",
+        help="a folder, a file, a URL (https://, s3://, gs://, smb://), or a link to a view as the window "
+        "copies it, whose position, channels, limits, zoom, … count where no option says otherwise",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
     parser.add_argument("--position", help="label (B3:0), name or index (default: the first)")
     parser.add_argument(

@@ -8,9 +8,6 @@ from urllib.parse import urlsplit
 from ..storage.bytes import is_url
 from ..storage.presentable import presentable
 
-VIEW_SCHEME = "ndviewer:"
-"""How links to views begin, see `saved_views.view_link`."""
-
 _PATH_ATTRIBUTES = ("output_path", "root_path", "path")
 _SETTINGS_ATTRIBUTES = (
     "settings",
@@ -67,8 +64,3 @@ def short_name(path: str) -> str:
     if is_url(path):
         return presentable(path).rstrip("/").rpartition("/")[2]
     return os.path.basename(os.path.abspath(path)) if path else ""
-
-
-def is_view_link(text: str) -> bool:
-    """Whether a text is meant as a link to a view."""
-    return text.strip()[: len(VIEW_SCHEME)].lower() == VIEW_SCHEME

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..isolation.client import IsolatedSource
+    from ..views.saved_view import SavedView
     from .background import Background
-    from .saved_views.saved_view import SavedView
     from .sessions import Sessions
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from .slots import safe_slot
 
 if TYPE_CHECKING:
     from ..rendering.volume_rays import VolumeSight
+    from ..views.visible_area import VisibleArea
     from .canvas.display import Canvas
-    from .canvas.zoom import VisibleArea
 
 
 class PicturePane(QWidget):

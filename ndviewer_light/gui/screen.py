@@ -12,11 +12,13 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..storage.presentable import presentable
+from ..views.link_scheme import is_view_link
+from ..views.view_link import view_in
 from .background import Background
 from .canvas_start import SO_WANTED, CanvasStart
 from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
-from .given_paths import format_option, is_view_link
+from .given_paths import format_option
 from .interpretation.read_as import ReadAs
 from .opener import Refresher
 from .openings import Openings
@@ -32,7 +34,6 @@ from .run_status.warning_ways import WarningWays
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
 from .saved_views.other_views import OtherViews
-from .saved_views.view_link import view_in
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
 from .screen_waits import ScreenWaits

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..live.acquisition import Acquisition
+    from ..views.saved_view import SavedView
     from .background import Background
-    from .saved_views.saved_view import SavedView
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,14 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
 from ..live.run_handle import RunHandle
+from ..views.link_scheme import is_view_link
+from ..views.view_link import view_in
 from .ends import delete_at_exit, delete_garbage
 from .following.follow import Axis, FollowMode
-from .given_paths import is_view_link, not_a_path, path_followed, path_given
+from .given_paths import not_a_path, path_followed, path_given
 from .keyboard.actions import Actions
 from .keyboard.key_bindings import KeyBindings
 from .keyboard.tab_order import arrange_tabs
-from .saved_views.view_link import view_in
 from .screen import Screen
 from .slots import safe_slot
 from .words import Explanation

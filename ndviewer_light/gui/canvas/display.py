@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from ...rendering.contrast import ChannelContrasts
     from ...rendering.label_surfaces import LabelSurface
     from ...rendering.volume_rays import VolumeSight
+    from ...views.visible_area import VisibleArea
     from .drawn_channels import DrawnChannels, DrawnLook
     from .hand import MouseTool
     from .sight import Camera
     from .view_frames import Frame, ViewFrames
-    from .zoom import Projection, Scene, VisibleArea
+    from .zoom import Projection, Scene
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .zoom import FIT_MARGIN, VisibleArea
+from ...views.visible_area import VisibleArea
+from .zoom import FIT_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

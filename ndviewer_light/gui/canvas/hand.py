@@ -15,13 +15,14 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QRubberBand
 
 from ..slots import safe_slot
-from .zoom import FURTHEST_OUT, VisibleArea, drag_factor, wheel_factor
+from .zoom import FURTHEST_OUT, drag_factor, wheel_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from qtpy.QtWidgets import QWidget
 
+    from ...views.visible_area import VisibleArea
     from .zoom import Scene
 
 PAN_SHARE = 1 / 8

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QResizeEvent, QShowEvent
 
+    from ...views.visible_area import VisibleArea
     from ..background import Background
     from ..poll import Poll
     from .view_frames import Frame
-    from .zoom import VisibleArea
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
 
     from ...engine.label_planes import PictureArea
-    from .zoom import Projection, Scene, VisibleArea
+    from ...views.visible_area import VisibleArea
+    from .zoom import Projection, Scene
 
 
 class ShowsPlane(Protocol):

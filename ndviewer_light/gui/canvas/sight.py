@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ...rendering.volume_rays import VolumeSight
+from ...views.visible_area import VisibleArea
 from .view_frames import voxel_size
-from .zoom import FIT_MARGIN, Projection, Scene, VisibleArea
+from .zoom import FIT_MARGIN, Projection, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...views.visible_area import VisibleArea
+
 FURTHEST_OUT = 8.0
 """The picture is never smaller on screen than this fraction of what fits the window."""
 FEWEST_PIXELS = 8.0
@@ -17,18 +19,6 @@ _PER_NOTCH = 1.23
 """How much a notch of the mouse wheel zooms."""
 _PER_PIXEL = 1.007
 """How much dragging the right button by a pixel zooms."""
-
-
-class VisibleArea(NamedTuple):
-    """A part of the picture: start and end along x and y, in µm."""
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    @property
-    def center(self) -> tuple[float, float]:
-        """The x and y in the middle of it."""
-        return (self.x[0] + self.x[1]) / 2, (self.y[0] + self.y[1]) / 2
 
 
 class Projection(NamedTuple):

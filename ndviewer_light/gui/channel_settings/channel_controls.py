@@ -12,10 +12,10 @@ from qtpy.QtCore import QObject
 from ...model import channel_name
 from ...rendering.colormaps import chosen_colormap, colormap_of
 from ...rendering.contrast import ChannelContrasts, ContrastMode
+from ...views.channel_choices import ChannelChoice, ChannelChoices
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..panels.channels import ChannelStrips
 from ..slots import safe_slot
-from .channel_choices import ChannelChoice, ChannelChoices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ...model import Channel, DatasetInfo, ImageInfo
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
+    from ...views.channel_choices import Name
     from ..canvas.display import Canvas
     from ..canvas.view_frames import Frame
-    from .channel_choices import Name
 
 FEW_CHANNELS = 8
 """Of more than these, only the first `FIRST_ON` are on at first: together they would be white."""

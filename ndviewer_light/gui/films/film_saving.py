@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from ...rendering.labels_over import LabelsOver
     from ...rendering.pane_pictures import PanePictures
     from ...rendering.view_picture import LayerLook, SeenPart, ShownPlace, ViewPictures
+    from ...views.split_look import SplitLook
+    from ...views.visible_area import VisibleArea
     from ..background import Background
-    from ..canvas.zoom import VisibleArea
     from ..poll import Poll
-    from ..split.split_look import SplitLook
     from ..stage import Stage
     from .film_dialog import FilmDialog, FilmPlan
 

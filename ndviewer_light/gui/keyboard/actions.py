@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QApplication, QPushButton
 
-from ..given_paths import is_view_link
+from ...views.link_scheme import is_view_link
 from ..look.theme import menu_of
 from ..measures.measuring import MEASURE_ACTIONS
 from ..places.places_typed import hint_of, typed_place

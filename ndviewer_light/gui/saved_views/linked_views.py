@@ -8,19 +8,19 @@ from qtpy.QtWidgets import QApplication
 
 from ...storage.bytes import absolute
 from ...storage.presentable import presentable
-from .view_link import link_to
+from ...views.view_link import link_to
 from .view_memory import view_to_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...model import DatasetInfo
+    from ...views.saved_view import SavedView
     from ..following.view_follower import ViewFollower
     from ..scene.scene_view import SceneView
     from ..sessions import Session
     from ..stage import Stage
     from .other_views import OtherViews
-    from .saved_view import SavedView
     from .view_memory import ViewMemory
 
 _LONGEST, _MOST = 40, 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ...views.saved_view import SavedView
     from ..orthogonal.orthogonal_view import OrthogonalView
     from ..split.split_view import SplitView
-    from .saved_view import SavedView
 
 
 class OtherViews:

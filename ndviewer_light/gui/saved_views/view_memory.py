@@ -16,9 +16,9 @@ from ...storage.bytes import absolute
 from ...storage.disk_cache import default_folder
 from ...storage.presentable import presentable
 from ...storage.small_documents import SmallDocuments
+from ...views.saved_view import SavedView, subject_of, view_of
 from ..following.follow import FOLLOWED_AXES
 from ..interpretation.reading_options import checked_reading
-from .saved_view import SavedView, subject_of, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
 from ...model import PlaneState
 from ...rendering.label_picture import LabelsChosen
-from ..canvas.zoom import VisibleArea
+from ...views.visible_area import VisibleArea
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas

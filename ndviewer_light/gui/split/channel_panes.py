@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QResizeEvent
 
+    from ...views.visible_area import VisibleArea
     from ..background import Background
     from ..canvas.drawn_channels import DrawnLook
     from ..canvas.hand import MouseTool
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from ..canvas.picture_layer import PictureLayer
     from ..canvas.sight import Span
     from ..canvas.view_frames import Frame, ViewFrames
-    from ..canvas.zoom import Projection, VisibleArea
+    from ..canvas.zoom import Projection
     from ..poll import Poll
 
 logger = logging.getLogger(__name__)

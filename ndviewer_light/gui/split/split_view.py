@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
+from ...views.split_look import SplitLook
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .channel_panes import ChannelPanes
-from .split_look import SplitLook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...engine.dataset import Dataset
+    from ...views.visible_area import VisibleArea
     from ..background import Background
     from ..canvas.picture_layer import PictureLayer
-    from ..canvas.zoom import VisibleArea
     from ..poll import Poll
     from ..stage import Stage
 

@@ -15,7 +15,7 @@ from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from ...engine.projections import StackProjection
-    from ..canvas.zoom import VisibleArea
+    from ...views.visible_area import VisibleArea
     from ..screen import Screen
 
 INTERVAL_MS = 50

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QWidget
 
+from ...views.link_scheme import is_view_link
 from ..ends import delete_at_exit, delete_garbage
-from ..given_paths import is_view_link, short_name
+from ..given_paths import short_name
 from ..keyboard.tab_order import arrange_tabs
 from ..look.theme import dark_palette
 from ..slots import safe_slot

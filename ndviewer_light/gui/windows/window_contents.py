@@ -8,12 +8,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ...storage.presentable import presentable
+from ...views.view_link import place_in
 from ..canvas.written import Written
 from ..given_paths import format_option, is_same_place, short_name
 from ..keyboard.key_bindings import KeyBindings
 from ..keyboard.keys import keys_of
 from ..panels.playback import PlaySpeed
-from ..saved_views.view_link import place_in
 from ..slots import safe_slot
 from ..viewer import LightweightViewer
 from .chooser import DatasetChooser

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ...errors import MetadataError
-from ...rendering.contrast import ContrastMode, Limits
+from ..errors import MetadataError
+from ..rendering.contrast import ContrastMode, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...engine.projections import StackProjection
-from ...rendering.volume_look import VolumeLook
-from ...rendering.volume_rays import VolumeSight
-from ..canvas.zoom import VisibleArea
-from ..channel_settings.channel_choices import choice_as_json, choice_of_json
-from ..split.split_look import SplitLook
+from ..engine.projections import StackProjection
+from ..rendering.volume_look import VolumeLook
+from ..rendering.volume_rays import VolumeSight
+from .channel_choices import choice_as_json, choice_of_json
+from .split_look import SplitLook
+from .visible_area import VisibleArea
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...model import DatasetInfo
-    from ..channel_settings.channel_choices import ChannelChoice, Name
+    from ..model import DatasetInfo
+    from .channel_choices import ChannelChoice, Name
 
 _VERSION = 1
 MOST_SAVED_CHANNELS = 64

@@ -19,17 +19,17 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from ...engine.projections import StackProjection
-from ...rendering.contrast import ContrastMode
-from ...rendering.volume_look import VolumeLook
-from ...rendering.volume_rays import VolumeSight
-from ...storage.bytes import is_url
-from ...storage.presentable import presentable
-from ..canvas.zoom import VisibleArea
-from ..channel_settings.channel_choices import choice_as_json, choice_of_json
-from ..given_paths import VIEW_SCHEME, is_view_link
-from ..split.split_look import SplitLook
+from ..engine.projections import StackProjection
+from ..rendering.contrast import ContrastMode
+from ..rendering.volume_look import VolumeLook
+from ..rendering.volume_rays import VolumeSight
+from ..storage.bytes import is_url
+from ..storage.presentable import presentable
+from .channel_choices import choice_as_json, choice_of_json
+from .link_scheme import VIEW_SCHEME, is_view_link
 from .saved_view import MOST_SAVED_CHANNELS, SavedView, number_of
+from .split_look import SplitLook
+from .visible_area import VisibleArea
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
