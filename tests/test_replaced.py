@@ -347,6 +347,48 @@ def test_pixels_read_while_another_dataset_was_at_the_path_are_not_shown(tmp_pat
             assert dataset.info.generation == 1
 
 
+@pytest.mark.parametrize("exchanged", ["run", "run/experiment", "link", "link to it"])
+def test_pixels_read_while_a_folder_above_was_another_for_a_moment_are_not_shown(
+    tmp_path, monkeypatch, exchanged
+):
+    """Of the dataset's own folder nothing tells that it was away."""
+    inside = "experiment/a.zarr"
+    write_zarr(tmp_path / "run" / inside, planes(2, 32, "u2", 1))
+    write_zarr(tmp_path / "other" / inside, planes(2, 32, "u2", 101))
+    way, replaced = tmp_path / exchanged, tmp_path / "other"
+    path = tmp_path / "run" / inside
+    if exchanged == "run/experiment":
+        replaced /= "experiment"
+    elif exchanged.startswith("link"):
+        way = tmp_path / "link"
+        at_its_end = inside if exchanged == "link to it" else ""
+        replaced.rename(tmp_path / "run2")
+        way.symlink_to(tmp_path / "run" / at_its_end)
+        replaced.symlink_to(tmp_path / "run2" / at_its_end)
+        path = way if at_its_end else way / inside
+    read_plane, reads = ZarrSource.read_plane, []
+
+    def read_from_the_other(self, *args):
+        reads.append(args)
+        if len(reads) > 1:
+            return read_plane(self, *args)
+        os.rename(way, tmp_path / "before")
+        os.rename(replaced, way)
+        pixels = read_plane(self, *args)
+        os.rename(way, replaced)
+        os.rename(tmp_path / "before", way)
+        assert (pixels == 102).all()
+        return pixels
+
+    with open_dataset(path) as dataset:
+        assert (dataset.plane() == 1).all()
+        time.sleep(0.02)  # the clock of the file system ticks
+        monkeypatch.setattr(ZarrSource, "read_plane", read_from_the_other)
+        assert (dataset.plane(t=1) == 2).all()
+        assert len(reads) == 2
+        assert dataset.info.generation == 0
+
+
 def test_a_folder_that_is_written_to_while_it_is_read_is_read_once(tmp_path, monkeypatch):
     write_zarr(tmp_path / "a.zarr", planes(2, 32, "u2", 1))
     read_plane, reads = ZarrSource.read_plane, []

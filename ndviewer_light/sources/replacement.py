@@ -29,7 +29,7 @@ from .opened_at_path import (
     is_more_of,
     place_of,
 )
-from .path_stamp import PathStamp, stamp_of, was_moved
+from .path_stamp import FoldersAbove, PathStamp, stamp_of, was_moved
 from .planes_in_room import PlanesInRoom
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
@@ -60,6 +60,7 @@ class ReplaceableSource(Source):
         """`opened` opens the dataset at `path`; called now, and whenever another one may lie there."""
         self._path = path
         self._file = None if is_url(path) else split_inner(path)[0]
+        self._above = FoldersAbove(path)
         self._unopened: PathStamp | None = None  # of what cannot be opened there
         self._open_source = opened
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
@@ -298,6 +299,7 @@ class ReplaceableSource(Source):
         for _ in range(_MAX_REPLACED):
             opened = self._opened
             before = self._seen_at_path() if is_read else None
+            exchanges = self._above.exchanges
             try:
                 answer = asked(opened.source)
             except DatasetReplacedError as error:
@@ -308,11 +310,14 @@ class ReplaceableSource(Source):
                 if isinstance(error, DatasetError):
                     self._look()  # invalid data may belong to another dataset
                 if self._opened is opened:
-                    if isinstance(error, PlaneNotStoredError) and self._is_gone(opened):
-                        check_still_there(str(self._file))
+                    if isinstance(error, PlaneNotStoredError):
+                        if self._is_gone(opened):
+                            check_still_there(str(self._file))
+                        if is_read and not self._is_of(opened, before, exchanges):
+                            continue  # it may be stored in the one that was away
                     raise  # otherwise it failed because its source was closed, or read another dataset
             else:
-                if is_read and not self._is_of(opened, before):
+                if is_read and not self._is_of(opened, before, exchanges):
                     continue
                 if self._opened is opened:
                     return answer
@@ -327,9 +332,10 @@ class ReplaceableSource(Source):
         except (OSError, ValueError):
             return None
 
-    def _is_of(self, opened: OpenedAtPath, before: os.stat_result | None) -> bool:
-        """Whether pixels that were just read are of the dataset that was opened; `before`: at the path then.
+    def _is_of(self, opened: OpenedAtPath, before: os.stat_result | None, exchanges: int) -> bool:
+        """Whether pixels that were just read are of the dataset that was opened.
 
+        `before`, `exchanges`: what lay at the path then, and of the folders above how many had been seen.
         Looks for another dataset if another file or folder lies there. A folder is read by the names of files
         in it: pixels of one that was away for a moment, as its time of change tells, may be of another.
         Raises `DatasetGoneError` if it is away.
@@ -337,13 +343,15 @@ class ReplaceableSource(Source):
         if self._file is None or opened.stamp is None:
             return True
         found = self._seen_at_path()
+        has_same_way = self._above.look() == exchanges
         if found is None:  # of a file that is open, what can still be read counts
             if before is not None and stat.S_ISDIR(before.st_mode):
                 check_still_there(self._file)
             return True
         is_folder = stat.S_ISDIR(found.st_mode)
         if (found.st_dev, found.st_ino) == opened.stamp.place[:2]:
-            return not is_folder or (before is not None and not was_moved(before, found))
+            was_away = is_folder and (before is None or was_moved(before, found))
+            return has_same_way and not was_away
         stamp = stamp_of(self._path, opened.source.landmark)
         if stamp is not None and stamp != self._unopened:
             self._look()
