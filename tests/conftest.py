@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from ndviewer_light.engine.dataset import Dataset
     from ndviewer_light.gui.viewer import LightweightViewer
     from ndviewer_light.gui.windows.window import LightweightMainWindow
     from ndviewer_light.sources import Source
@@ -409,6 +410,19 @@ def opened() -> Iterator[Callable[..., Source]]:
             return source
 
         yield open_one
+
+
+@pytest.fixture(params=[False, True], ids=["here", "isolated"])
+def opened_dataset(request: pytest.FixtureRequest) -> Callable[[Path], Dataset]:
+    """Open datasets, in this process or in a reader process, that are closed when the test is over."""
+    from ndviewer_light import open_dataset
+
+    def open_one(path: Path) -> Dataset:
+        dataset = open_dataset(path, isolate=request.param)
+        request.addfinalizer(dataset.close)
+        return dataset
+
+    return open_one
 
 
 @pytest.fixture

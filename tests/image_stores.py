@@ -50,6 +50,15 @@ def halved(array: np.ndarray, z: int = 2, y: int = 2, x: int = 2) -> np.ndarray:
     return array[..., ::z, ::y, ::x]
 
 
+FIRST = Made([pixels(1, 2, 1, 64, 80, seed=1)], ("DAPI", "GFP"), [(1.0, 0.65, 0.65)])
+SECOND = Made(
+    [pixels(1, 3, 1, 64, 80, seed=2)],
+    ("Hoechst", "Cy5", "Cy7"),
+    [(1.0, 0.1625, 0.1625)],
+    ("00FFFF", "FF00FF", "FFFF00"),
+)
+
+
 def write(path: Path | str, image: Made) -> None:
     """Write an OME-Zarr image by zarr-python, 0.5 (0.4 in Zarr v2); planes of `missing` have no chunks."""
     names = [str(i) for i in range(len(image.levels))]
