@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +28,6 @@ from ndviewer_light.sources.zarr.source import ZarrSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ndviewer_light.model import AnnouncedRun
 
@@ -233,8 +234,13 @@ def test_stores_in_the_folder_of_the_named_files_are_found_too(tmp_path):
     source.close()
 
 
-@pytest.mark.parametrize(("announce", "gone"), [(as_regions, ""), (as_regions, "zarr"), (as_files, "")])
-def test_of_a_run_that_was_there_it_is_said_that_it_is_gone_and_nothing_is_missing(tmp_path, announce, gone):
+@pytest.mark.parametrize(
+    ("announce", "gone", "is_made_anew"),
+    [(as_regions, "", False), (as_regions, "zarr", False), (as_files, "", False), (as_regions, "", True)],
+)
+def test_of_a_run_that_was_there_it_is_said_that_it_is_gone_and_nothing_is_missing(
+    tmp_path, announce, gone, is_made_anew
+):
     folder = tmp_path / "run"
     run = announce(folder)
     if run.names_files:
@@ -250,16 +256,21 @@ def test_of_a_run_that_was_there_it_is_said_that_it_is_gone_and_nothing_is_missi
             dataset.notify(*key)
         lost = folder / gone
         lost.rename(tmp_path / "away")
+        if is_made_anew:  # by its writer, which goes on: chunks without metadata
+            for path in run.paths:
+                (Path(path) / "0" / "c").mkdir(parents=True)
         [plane] = dataset.planes([KEYS[1]], wait=None)
         assert plane.state is PlaneState.UNREADABLE
-        assert str(folder) in plane.reason and "no longer reachable" in plane.reason
+        assert str(folder) in plane.reason and "no longer" in plane.reason
         wait_until(lambda: dataset.take_changes() and dataset.info.warnings)
-        assert dataset.info.warnings[0].startswith("Unreachable since")
+        assert dataset.info.warnings[0].startswith("Not reachable since")
         assert dataset.report(p=0).counts.keys() <= {
             PlaneState.PRESENT,
             PlaneState.UNREADABLE,
             PlaneState.UNKNOWN,
         }
+        if is_made_anew:
+            shutil.rmtree(lost)
         (tmp_path / "away").rename(lost)
         wait_until(lambda: dataset.take_changes() and not dataset.info.warnings)
         np.testing.assert_array_equal(dataset.plane(*KEYS[0]), pixels)

@@ -28,6 +28,7 @@ from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources import replacement
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 from ndviewer_light.storage.file_versions import settled
 
@@ -143,7 +144,7 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
 
     def said() -> bool:
         dataset.take_changes()
-        return any("Unreachable since" in warning for warning in dataset.info.warnings)
+        return any("Not reachable since" in warning for warning in dataset.info.warnings)
 
     growing.path.rename(tmp_path / "elsewhere")
     wait_until(said)
@@ -157,6 +158,26 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
     (tmp_path / "elsewhere").rename(growing.path)
     dataset.refresh()
     assert not said()
+
+
+def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_path, followed, monkeypatch):
+    monkeypatch.setattr(replacement, "_BARE_SECONDS", 0.2)
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+    growing.path.rename(tmp_path / "elsewhere")
+    (growing.path / "c" / "0").mkdir(parents=True)  # as tensorstore does, for the next chunk
+
+    def is_gone() -> bool:
+        dataset.take_changes()
+        return dataset.unreachable is not None and "metadata" in dataset.unreachable.reason
+
+    wait_until(is_gone)
+    assert shown(dataset, PlaneKey()) == 1
+    shutil.rmtree(growing.path)
+    (tmp_path / "elsewhere").rename(growing.path)
+    wait_until(lambda: not is_gone() and dataset.unreachable is None)
 
 
 @pytest.mark.parametrize("isolate", [False, True])
@@ -173,6 +194,7 @@ def test_what_a_script_asks_for_is_what_is_known_now(tmp_path, isolate):
         growing.add(4)
         for change in dataset.changes(timeout=0.5):
             assert change.info.n_t == 3
+        assert (dataset._source.computed_elsewhere_s > 0) == isolate, "looks count by what they compute"
     assert not [each for each in threading.enumerate() if each.name == "ndviewer-following"]
 
 

@@ -14,21 +14,26 @@ from ndviewer_light.engine.look_schedule import (
     SHORTEST_SECONDS,
     Following,
     GrowthSchedule,
+    LookSchedule,
+    RunSchedule,
 )
+from ndviewer_light.storage.time_spent import TimeSpent
 from ndviewer_light.storage.trees import ask_schedule
 from ndviewer_light.storage.trees.ask_schedule import AskSchedule
 from ndviewer_light.storage.watched_folders import LISTING_SHARE
 
 
-def looks(schedule: GrowthSchedule, start: float, end: float, cost: float = 0.0) -> list[float]:
-    """When it is looked between two times, if each look takes `cost` seconds."""
+def looks(
+    schedule: LookSchedule, start: float, end: float, cost: float = 0.0, *, waits: bool = False
+) -> list[float]:
+    """When it is looked between two times, if each look takes `cost` seconds; `waits`: for a slow disk."""
     found, now = [], start
     while now < end:
         if schedule.is_due(now):
             found.append(now)
             schedule.begin(now)
             now += cost
-            schedule.ended(now)
+            schedule.ended(now, TimeSpent(cost, 0.0 if waits else cost))
         now += 0.01
     return found
 
@@ -123,16 +128,42 @@ def test_a_look_that_waited_for_its_turn_does_not_delay_the_next_ones():
     schedule = GrowthSchedule(0)
     looks(schedule, 0, 1, 0.01)
     schedule.begin(1.0)
-    schedule.ended(2.0)
+    schedule.ended(2.0, TimeSpent(1.0, 1.0))
     assert schedule.is_due(2.2)
 
 
 @pytest.mark.parametrize("cost", [0.05, 1.0])
-def test_looks_take_a_bounded_share_of_the_time_whatever_one_costs(cost):
+def test_looks_compute_for_a_bounded_share_of_the_time_whatever_one_costs(cost):
     schedule = GrowthSchedule(0.0)
     schedule.found_something(0.0)
     assert len(looks(schedule, 0, 10, cost)) * cost <= 10 / 8 + cost
-    assert len(looks(schedule, 20, 220, cost)) * cost <= 200 / 100 + cost
+    assert len(looks(schedule, 100, 400, cost)) * cost <= 300 / 100 + cost
+
+
+@pytest.mark.parametrize("cost", [0.3, 1.0, 4.0])
+def test_what_is_written_on_a_slow_share_every_minute_is_seen_within_seconds(cost):
+    """Looks that wait take no core; and they take a quarter of the time of the share."""
+    schedule = GrowthSchedule(0.0)
+    for frame in range(6):
+        schedule.found_something(60.0 * frame)
+        found = looks(schedule, 60.0 * frame, 60.0 * (frame + 1), cost, waits=True)
+        assert max(gaps(found)) <= max(3.1, 4 * cost + 0.02)
+    assert len(found) * cost <= 60 / 4 + cost
+
+
+def test_looks_that_compute_for_long_are_not_far_apart_while_it_is_written():
+    schedule = GrowthSchedule(0.0)
+    schedule.found_something(0.0)
+    assert max(gaps(looks(schedule, 0, 60, 1.0))) <= 16.1
+    assert max(gaps(looks(schedule, 60, 600, 1.0))) >= 100
+
+
+@pytest.mark.parametrize("cost", [1.0, 20.0, 60.0])
+def test_looks_that_wait_for_very_long_take_no_more_than_half_of_the_time(cost):
+    schedule = GrowthSchedule(0.0)
+    schedule.found_something(0.0)
+    found = looks(schedule, 0, 600, cost, waits=True)
+    assert len(found) * cost <= 600 / 2 + cost
 
 
 def test_what_was_just_opened_is_looked_at_as_often_as_what_grows():
@@ -159,6 +190,15 @@ def test_paused_is_not_looked_at_and_complete_only_for_some_seconds():
     assert looks(schedule, 100, 101)
     assert not looks(schedule, 100 + GRACE_SECONDS, 300)
     assert schedule.following is Following.FINISHED
+
+
+@pytest.mark.parametrize("schedule", [GrowthSchedule(0.0), RunSchedule(0.0, live=True)])
+def test_what_cannot_be_reached_is_looked_for_until_it_is_back(schedule):
+    schedule.end(0.0)
+    schedule.is_away = True
+    assert max(gaps(looks(schedule, 1000, 2000))) <= LONGEST_SECONDS + 0.02
+    schedule.is_away = False
+    assert not looks(schedule, 2000, 3000)
 
 
 def test_it_is_growing_only_once_something_was_found_and_for_a_minute():

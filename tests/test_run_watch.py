@@ -11,6 +11,7 @@ from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key
 
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.errors import DatasetGoneError
 from ndviewer_light.gui.run_status import run_watch
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.run_watch import RunWatch
@@ -120,6 +121,45 @@ def test_while_following_is_paused_nothing_is_said_of_the_run(watch):
         dataset.set_following(True)
         wait_until(lambda: says(6))
         assert watch._bar.news.state is RunState.RECORDING
+
+
+def test_of_what_cannot_be_reached_that_is_said_and_nothing_else_and_it_was_no_pause(watch):
+    source = ListedSource(memory_info())
+    write(source, 4)
+    away: list[DatasetGoneError] = []
+    look = source.look
+
+    def look_there():
+        if away:
+            raise away[0]
+        return look()
+
+    source.look = look_there
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(state: RunState, n: int) -> bool:
+            dataset.take_changes()
+            watch.step(session, may_grow=True)
+            news = watch._bar.news
+            return news is not None and (news.state, news.written) == (state, n)
+
+        wait_until(lambda: says(RunState.RECORDING, 4))
+        away.append(DatasetGoneError("/data/run is no longer reachable"))
+        wait_until(lambda: says(RunState.UNREACHABLE, 4))
+        wait_until(lambda: not watch._is_counting)
+        news, counts = watch._bar.news, len(watch._background.started)
+        assert news.headline == f"Not reachable since {dataset.unreachable.since}"
+        assert news.parts[0] == "4/24 planes" and len(news.parts) == 2
+        for _ in range(20):
+            says(RunState.UNREACHABLE, 4)
+        assert len(watch._background.started) == counts, "there is nothing to count"
+        watch._progress._changed -= 1000.0  # it is away for so long
+        write(source, 6)
+        away.clear()
+        wait_until(lambda: says(RunState.RECORDING, 6))
+        assert not watch._bar.news.paused
+        watch.step(None)
 
 
 def test_planes_of_a_folder_that_is_out_of_reach_are_not_counted(watch, tmp_path):

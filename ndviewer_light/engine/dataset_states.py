@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from .cache import PlaneCache
+    from .follower import Unreachable
     from .measured_reads import MeasuredReads
     from .newest_places import NewestWanted, Place
     from .position_states import PositionStates
@@ -148,6 +149,14 @@ class DatasetStates(DatasetContents):
     def following(self) -> Following:
         """Whether changes on disk will be noticed without a `refresh`. Any thread; no I/O."""
         return self._follower.following
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Since what time of day the dataset cannot be reached, and why; None if it could at the last look.
+
+        Any thread; no I/O.
+        """
+        return self._follower.unreachable
 
     def set_following(self, following: bool) -> None:
         """Pause following what grows at the path, or resume. Any thread; no I/O.

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..model import PlaneKey
 from ..storage.file_clock import FileClock
 from ..storage.file_versions import changed_ns, is_in_parts, is_nothing, settled
 from ..storage.freed_memory import are_same
+from ..storage.time_spent import Stopwatch
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
 from .look_schedule import Following
@@ -48,6 +49,16 @@ def has_grown(before: DatasetInfo, info: DatasetInfo) -> bool:
     """
     is_more = any(info.sizes[axis] > before.sizes[axis] for axis in "tpcz")
     return is_more or info.generation != before.generation
+
+
+class Unreachable(NamedTuple):
+    """That a dataset cannot be reached: since what time of day, and why."""
+
+    since: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Not reachable since {self.since}, showing what was read: {self.reason}"
 
 
 class DiskFollower:
@@ -85,7 +96,7 @@ class DiskFollower:
         self._clock = FileClock()  # of looks only
         self._asking_age = threading.Lock()  # held while the disk is touched: others need the answer as well
         self._is_age_known = not self.follows_growth
-        self._gone = ""  # since when the dataset is unreachable, one sentence
+        self._gone: Unreachable | None = None
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
 
@@ -94,7 +105,12 @@ class DiskFollower:
     @property
     def trouble(self) -> str:
         """Why the disk currently cannot be followed, since when the dataset is unreachable; else empty."""
-        return self._work.trouble or self._gone
+        return self._work.trouble or str(self._gone or "")
+
+    @property
+    def unreachable(self) -> Unreachable | None:
+        """Since when the dataset cannot be reached, None while it can."""
+        return self._gone
 
     @property
     def following(self) -> Following:
@@ -157,7 +173,18 @@ class DiskFollower:
 
     def reached(self) -> None:
         """The dataset was read just now, whatever went wrong in the last look."""
-        self._gone = ""
+        self._note_reached(None)
+
+    def _note_reached(self, error: DatasetGoneError | None) -> None:
+        """The dataset was found, or `error` says that it was not."""
+        if error is None:
+            self._gone = None
+        elif self._gone is None or self._gone.reason != str(error):
+            since = self._gone.since if self._gone is not None else datetime.now().strftime("%H:%M:%S")
+            self._gone = Unreachable(since, str(error))
+            logger.warning("%s", self._gone)
+        with self._lock:
+            self._schedule.is_away = error is not None
 
     def start_over(self) -> None:
         """Nothing read so far counts."""
@@ -258,12 +285,13 @@ class DiskFollower:
 
     def _look(self, expected: tuple[int, int, int, int] | None) -> None:
         before = self._source.info
+        watch, computed = Stopwatch(), self._source.computed_elsewhere_s
         found = False
         self.ask_age()
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.look()
-                self._gone = ""
+                self._note_reached(None)
             # notified planes are known already; unreadable ones are retried anyway
             is_new = self._source.info is not before
             for viewed in self._viewed:
@@ -274,18 +302,15 @@ class DiskFollower:
                 else:
                     self._compare_all(untold[:_COMPARED_PLANES], level)
         except DatasetGoneError as error:
-            if not self._gone:
-                self._gone = (
-                    f"Unreachable since {datetime.now().strftime('%H:%M:%S')}, showing what was read: {error}"
-                )
-                logger.warning("%s", self._gone)
+            self._note_reached(error)
         except (DatasetError, IndexError, CancelledError) as error:
             logger.debug("checking the disk for new planes: %s", error)
         finally:
             info, live = self._source.info, self._is_live()
-            now = time.monotonic()
+            now, spent = time.monotonic(), watch.spent()
+            elsewhere = self._source.computed_elsewhere_s - computed
             with self._lock:
-                self._schedule.ended(now)
+                self._schedule.ended(now, spent._replace(computed=spent.computed + elsewhere))
                 if expected is not None and live and is_beyond(info, expected):
                     self._schedule.found_nothing_of(expected)
                 elif found or has_grown(before, info):

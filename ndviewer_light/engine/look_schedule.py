@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from enum import Enum
 
+from ..storage.time_spent import TimeSpent, least_of
 from .news_rhythm import NewsRhythm
 
 LOOK_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -30,9 +31,11 @@ _ACTIVE_SECONDS = 10.0
 """While the last news (or the opening) is younger than this, looks may cost more."""
 _SHARE_ACTIVE = 1 / 8
 _SHARE_IDLE = 1 / 100
+"""The largest share of a core that looking computes: while the last news are younger, and after that."""
+_LONGEST_WHILE_GROWING_SECONDS = 15.0
+"""The longest interval while it is being written, whatever a look computes."""
 _COSTS = 3
 """The cost of a look is that of the cheapest of so many: on a busy computer one may wait for its turn."""
-"""The largest share of the time that goes into looking."""
 
 Index = tuple[int, int, int, int]
 
@@ -50,6 +53,8 @@ class LookSchedule(ABC):
 
     def __init__(self) -> None:
         self._expected: Index | None = None
+        self.is_away = False
+        """Whether the dataset could not be reached at the last look: it is looked for until it is back."""
 
     @property
     @abstractmethod
@@ -104,8 +109,8 @@ class LookSchedule(ABC):
     def begin(self, now: float) -> Index | None:
         """Record that a look starts; returns the expected plane, if any."""
 
-    def ended(self, now: float) -> None:  # noqa: B027  what a look costs matters only where many follow
-        """Record that it has ended."""
+    def ended(self, now: float, spent: TimeSpent) -> None:  # noqa: B027  matters only where many follow
+        """Record that it has ended, and what it took."""
 
     @abstractmethod
     def found_something(self, now: float) -> None:
@@ -148,7 +153,7 @@ class RunSchedule(LookSchedule):
     def is_due(self, now: float) -> bool:
         """See `LookSchedule`."""
         wait = LOOK_SECONDS[min(self._in_vain, len(LOOK_SECONDS) - 1)]
-        follows = self._since + wait <= now < self._until
+        follows = self._since + wait <= now and (now < self._until or self.is_away)
         return (follows or self._expected is not None) and now >= self._looked + wait
 
     def begin(self, now: float) -> Index | None:
@@ -166,9 +171,10 @@ class RunSchedule(LookSchedule):
 class GrowthSchedule(LookSchedule):
     """For whatever lies at a path: often while it grows, less and less while it does not.
 
-    Looks take a bounded share of the time, whatever one costs. A dataset that has never grown since it was
-    opened is finished after ten minutes, one that its writer calls complete after some seconds; one that has
-    grown is looked at every 30 s, for ever.
+    Looks compute for a bounded share of a core, whatever one costs; those that wait for a slow disk take a
+    quarter of the time, or are 15 s apart. A dataset that has never grown since it was opened is finished
+    after ten minutes, one that its writer calls complete after some seconds; one that has grown is looked at
+    every 30 s, for ever.
     """
 
     def __init__(self, now: float) -> None:
@@ -182,7 +188,7 @@ class GrowthSchedule(LookSchedule):
         self._paused = False
         self._began = now  # opening has just looked at everything
         self._ended = float("-inf")
-        self._costs: deque[float] = deque(maxlen=_COSTS)  # seconds that the last looks took
+        self._costs: deque[TimeSpent] = deque(maxlen=_COSTS)  # on the last looks
         self._is_elsewhere = False
         self._now = now  # as last told
 
@@ -229,7 +235,7 @@ class GrowthSchedule(LookSchedule):
     def is_due(self, now: float) -> bool:
         """See `LookSchedule`."""
         self._now = now
-        if self.following is not Following.FOLLOWING:
+        if self._paused or (self.following is Following.FINISHED and not self.is_away):
             return False
         age = now - self._news
         # what was just opened counts as news: a writer may be at work, and its next plane should not be late
@@ -237,7 +243,10 @@ class GrowthSchedule(LookSchedule):
         wait = min(max(SHORTEST_SECONDS, age * _SHARE_OF_AGE), LONGEST_SECONDS)
         if self._is_elsewhere or self._expected is not None:
             share, wait = _SHARE_ACTIVE, SHORTEST_SECONDS / 2
-        return now >= max(self._began + wait, self._ended + min(self._costs, default=0.0) / share)
+        rest = least_of(self._costs).rest_s(share)
+        if self.is_growing(now):
+            rest = min(rest, _LONGEST_WHILE_GROWING_SECONDS)
+        return now >= max(self._began + wait, self._ended + rest)
 
     def begin(self, now: float) -> Index | None:
         """See `LookSchedule`."""
@@ -246,9 +255,9 @@ class GrowthSchedule(LookSchedule):
         self._is_elsewhere = False
         return expected
 
-    def ended(self, now: float) -> None:
+    def ended(self, now: float, spent: TimeSpent) -> None:
         """See `LookSchedule`."""
-        self._costs.append(now - self._began)
+        self._costs.append(spent)
         self._ended = now
 
     def found_something(self, now: float) -> None:

@@ -93,6 +93,7 @@ class IsolatedSource(Source):
         self._order = "C"
         self._n_pictures = 0  # requests for small pictures that the first process works on
         self._beside: DatasetInfo | None = None  # what the second process knows
+        self._computed_s = 0.0  # looks at the disk, in reader processes
         self._second: SecondReader | None = None
         if isinstance(what, str) and not is_url(what) and (os.cpu_count() or 1) > 1:
             self._second = SecondReader(self._opening, protocol.info_from_json, self._adopt_beside)
@@ -116,12 +117,7 @@ class IsolatedSource(Source):
 
     @classmethod
     def open(
-        cls,
-        path: str,
-        options: StorageOptions = None,
-        timeout: float | None = None,
-        *,
-        follow: bool = False,
+        cls, path: str, options: StorageOptions = None, timeout: float | None = None, *, follow: bool = False
     ) -> IsolatedSource:
         """Open `path` in a reader process; blocks until its metadata is read, raises a `DatasetError`."""
         reader = cls(path, options=options, timeout=timeout)
@@ -169,9 +165,8 @@ class IsolatedSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Like `Source.read_plane`; a reader process that dies meanwhile is replaced."""
-        return self._ask(
-            "read", key, level, lambda process, reply: process.copy_out(reply), order=self._order
-        )
+        asked = {"order": self._order}
+        return self._ask("read", key, level, lambda process, reply: process.copy_out(reply), **asked)
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Like `Source.read_region`; see `read_plane`."""
@@ -185,9 +180,8 @@ class IsolatedSource(Source):
 
     def level_for(self, p: int, height: int, width: int) -> int:
         """See `Source.level_for`."""
-        return self._ask(
-            "level", PlaneKey(p=p), 0, lambda _, reply: int(reply["level"]), size=(height, width)
-        )
+        size = height, width
+        return self._ask("level", PlaneKey(p=p), 0, lambda _, reply: int(reply["level"]), size=size)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """See `Source.plane_shape`."""
@@ -243,8 +237,16 @@ class IsolatedSource(Source):
 
     def look(self) -> DatasetInfo:
         """See `Source.look`."""
-        self._ask("look", PlaneKey(), 0, lambda _process, _reply: None)
+        self._ask("look", PlaneKey(), 0, lambda _, reply: self._note_computed(reply))
         return self.info
+
+    @property
+    def computed_elsewhere_s(self) -> float:
+        """See `Source.computed_elsewhere_s`: in the reader process."""
+        return self._computed_s
+
+    def _note_computed(self, reply: protocol.Message) -> None:
+        self._computed_s += reply["computed_s"]  # that of looks at the same time may be lost
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: one request. Raises if the reader process does not answer."""
@@ -257,15 +259,13 @@ class IsolatedSource(Source):
     def _ask_versions(self, keys: Sequence[PlaneKey], level: int, *, in_view: bool) -> list[str | None]:
         if not keys:
             return []
+
+        def take(_: ReaderProcess, reply: protocol.Message) -> list[str | None]:
+            self._note_computed(reply)
+            return list(reply["versions"])
+
         which = [protocol.key_to_json(key, self._known) for key in keys]
-        return self._ask(
-            "versions",
-            keys[0],
-            level,
-            lambda _, reply: list(reply["versions"]),
-            planes=which,
-            in_view=in_view,
-        )
+        return self._ask("versions", keys[0], level, take, planes=which, in_view=in_view)
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: one request. Raises if the reader process does not answer."""

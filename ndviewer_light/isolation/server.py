@@ -27,6 +27,7 @@ from ..sources.disk_cached import open_disk_cached
 from ..sources.source import LabelPart, MadeThumbnail
 from ..storage.cancellation import CancelScope
 from ..storage.disk_cache import cache_of
+from ..storage.time_spent import Stopwatch
 from . import protocol
 from .memory_limit import limit_memory, memory_limit
 from .packed_thumbnails import packed
@@ -34,6 +35,8 @@ from .plane_slots import PlaneSlots
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from ..live.announced_source import AnnouncedSource
@@ -137,7 +140,7 @@ class _Server:
         if request["op"] == "versions":
             keys = [_plane_key(plane, self._source) for plane in request["planes"]]
             ask = self._source.versions_in_view if request["in_view"] else self._source.versions
-            return {"versions": ask(keys, request["level"])}
+            return _with_cost(lambda: ask(keys, request["level"]), "versions")
         if request["op"] == "stamps":
             return {
                 "stamps": self._source.stamps([_plane_key(each, self._source) for each in request["planes"]])
@@ -177,7 +180,7 @@ class _Server:
         elif request["op"] == "look at all":
             self._source.look_at_all()
         elif request["op"] == "look":
-            self._source.look()
+            return _with_cost(self._source.look)
         else:
             self._source.refresh()
         return {}
@@ -250,6 +253,13 @@ def _pixels(source: Source, request: protocol.Message) -> tuple[np.ndarray, dict
     if region is None:
         return source.read_plane(key, level), {"version": None}
     return source.read_region(key, region, level), {"version": None}
+
+
+def _with_cost(asked: Callable[[], object], name: str = "") -> dict[str, Any]:
+    """The answer by this name, if any, and what it cost this process."""
+    watch = Stopwatch()
+    answer = asked()
+    return {**({name: answer} if name else {}), "computed_s": watch.spent().computed}
 
 
 def _as_answer(error: BaseException, request: protocol.Message) -> BaseException:

@@ -21,7 +21,7 @@ from ..sources import Source
 from ..sources.missing import Found
 from ..sources.tiff.announced import AnnouncedTiff
 from ..sources.zarr.source import ZarrSource
-from ..storage.bytes import check_still_there
+from ..storage.bytes import check_still_there, metadata_gone
 from .experiments import experiment_folder
 
 if TYPE_CHECKING:
@@ -218,11 +218,15 @@ class AnnouncedSource(Source):
         raise PlaneNotStoredError("nothing of the run is written yet, and no file has been registered")
 
     def _check_there(self, p: int, found: Source) -> None:
-        """Raise `DatasetGoneError` if the folder of the run is gone, or the store of position `p` in it."""
+        """Raise `DatasetGoneError` if the folder of the run is gone, or the store of position `p` in it.
+
+        Nothing by which it is recognised is there any more.
+        """
         if self._folder is not None:
             check_still_there(self._folder)
         if self._run.paths and self._forms[:1] == [found]:
             check_still_there(self._run.paths[p])
+            raise metadata_gone(self._run.paths[p])  # it was found by them
 
     def _search(self, folder: str) -> AnnouncedTiff:
         """From now on, try every layout in the experiment at `folder`, after the announced one.

@@ -41,6 +41,11 @@ def stamp_of(path: str, landmark: str | None) -> PathStamp | None:
     return PathStamp((itself.st_dev, itself.st_ino, birth_ns(path)), tuple(versions))
 
 
+def lacks_metadata(before: PathStamp, now: PathStamp | None) -> bool:
+    """Whether metadata files lay in a folder when it was opened, and none does now."""
+    return len(before.versions) > 1 and (now is None or len(now.versions) == 1)
+
+
 def was_moved(before: os.stat_result, after: os.stat_result) -> bool:
     """Whether a folder was moved away and back, or is another one, and not only written to, meanwhile."""
     if (before.st_dev, before.st_ino) != (after.st_dev, after.st_ino):

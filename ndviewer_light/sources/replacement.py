@@ -13,9 +13,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import DatasetError, DatasetReorderedError, DatasetReplacedError, PlaneNotStoredError
+from ..errors import (
+    DatasetError,
+    DatasetNotFoundError,
+    DatasetReorderedError,
+    DatasetReplacedError,
+    PlaneNotStoredError,
+)
 from ..storage.activity import JUST_WRITTEN_SECONDS, newest_in
-from ..storage.bytes import check_still_there, is_url, split_inner
+from ..storage.bytes import check_still_there, is_url, metadata_gone, split_inner
 from ..storage.file_clock import FILE_CLOCK
 from .differing_datasets import has_other_planes, is_smaller
 from .filled_in_advance import RoomAhead
@@ -29,7 +35,7 @@ from .opened_at_path import (
     is_more_of,
     place_of,
 )
-from .path_stamp import FoldersAbove, PathStamp, stamp_of, was_moved
+from .path_stamp import FoldersAbove, PathStamp, lacks_metadata, stamp_of, was_moved
 from .planes_in_room import PlanesInRoom
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
+_BARE_SECONDS = 2.0
+"""For so long a folder may be without its metadata, as while they are written anew."""
 _TRIED_AGAIN_SECONDS = 5.0
 """When what is on a server could not be opened to see whether it is another dataset."""
 
@@ -66,6 +74,8 @@ class ReplaceableSource(Source):
         self._looking = threading.Lock()  # one look at a time; held while the disk is touched
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._closed = False
+        self._is_bare = False  # whether the folder lacks its metadata
+        self._bare_since: float | None = None
         self._doubted: float | None = (
             None  # when to see what lies on a server, if that may be another dataset
         )
@@ -207,9 +217,25 @@ class ReplaceableSource(Source):
     def look(self) -> DatasetInfo:
         """See `Source.look`; the same as `refresh` otherwise."""
         self._look()
-        self._of_one_dataset(lambda source: source.look())
+        try:
+            self._of_one_dataset(lambda source: source.look())
+        except DatasetNotFoundError:
+            self._check_metadata(are_away=True)
+            raise
         self._look_if_doubted()
+        self._check_metadata(are_away=self._is_bare)
         return self.info
+
+    def _check_metadata(self, *, are_away: bool) -> None:
+        """Raise `DatasetGoneError` if the metadata of the dataset are away, and have been at looks before.
+
+        Who writes on into a folder that was moved or deleted makes it anew, without them; for a moment they
+        are away while they are written anew.
+        """
+        now = time.monotonic()
+        self._bare_since = (self._bare_since or now) if are_away else None
+        if self._bare_since is not None and now - self._bare_since > _BARE_SECONDS and self._seen_at_path():
+            raise metadata_gone(self._path)
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """Same as the source's."""
@@ -385,10 +411,11 @@ class ReplaceableSource(Source):
             if replaced is not None and opened is not replaced:
                 return  # somebody was faster
             stamp = stamp_of(self._path, opened.source.landmark)
+            self._is_bare = opened.stamp is not None and lacks_metadata(opened.stamp, stamp)
             if replaced is None and (stamp is None or stamp == opened.stamp):
                 return
             is_same_place = replaced is None and stamp is not None and stamp.place == place_of(opened)
-            if is_same_place and opened.source.has_only_grown():
+            if is_same_place and not self._is_bare and opened.source.has_only_grown():
                 with self._lock:
                     self._opened = opened._replace(stamp=stamp)
                 return

@@ -292,6 +292,11 @@ class Source(ABC):
         """Like `refresh`, for whoever follows a dataset that grows: rereads only what has changed."""
         return self.refresh()
 
+    @property
+    def computed_elsewhere_s(self) -> float:
+        """For how long another process has computed for `look` and `versions` in all; it only grows."""
+        return 0.0
+
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """For each plane, a text that changes whenever what is stored of it is written; None if unknown.
 

@@ -51,6 +51,14 @@ def check_still_there(path: str) -> None:
         ) from error
 
 
+def metadata_gone(path: str) -> DatasetGoneError:
+    """The error for a dataset of which only pixels are left, as of a folder that its writer has made anew."""
+    return DatasetGoneError(
+        f"the metadata of {path} are no longer there, and what is in it cannot be read without: "
+        "move them back; it will be shown again"
+    )
+
+
 def is_url(path: str) -> bool:
     """Whether `path` is a URL ("https://…") rather than a local file."""
     return _SCHEME.match(path) is not None

@@ -2,7 +2,7 @@
 
 A file system tells of a folder only that its entries have changed, not which of them; listing it costs what
 is in it. So folders are asked for their time of change, a bounded number at once, and those with many entries
-are listed rarely: by the share of the time that listing them takes.
+are listed rarely: by the share of a core that listing them takes, or a quarter of the time where it waits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from .file_versions import version_of
+from .time_spent import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 WORTH_LISTING = 32
 """From so many files on, their folder is listed rather than asked for each of them."""
 LISTING_SHARE = 1 / 50
-"""The largest share of the time that goes into listing the same folder again."""
+"""The largest share of a core that goes into listing the same folder again."""
 MAX_FOUND_BY_NAME = 1_000
 """How many files that come next by their names are looked for in one look."""
 _RECENT = 64
@@ -89,7 +90,7 @@ class WatchedFolders:
     @contextmanager
     def listing(self, folder: str) -> Iterator[None]:
         """To list a folder within; remembers the version that it had before, and what listing cost."""
-        version, began = version_of(folder), time.monotonic()
+        version, watch = version_of(folder), Stopwatch()
         yield
-        now = time.monotonic()
-        self._listed[folder] = _Listed(version, now + (now - began) / LISTING_SHARE)
+        rest = watch.spent().rest_s(LISTING_SHARE)
+        self._listed[folder] = _Listed(version, time.monotonic() + rest)

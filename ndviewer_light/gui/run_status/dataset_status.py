@@ -57,7 +57,10 @@ class DatasetStatus:
         self._row.warnings.show_warnings(warnings)
         line = self._row.line
         if warnings:
-            self._warning = warnings[-1]
+            gone = session.dataset.unreachable
+            is_said = gone is not None and warnings[-1] == str(gone) and self._row.run.news is not None
+            # since when is said beside it, of a run
+            self._warning = gone.reason if gone is not None and is_said else warnings[-1]
             line.say("message", self._warning, "\n".join((*warnings, "Click to see all")))
         elif self._warning and line.said("message") == self._warning:
             self._warning = ""  # no longer true

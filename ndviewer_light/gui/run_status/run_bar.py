@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from ..look.texts_in_place import GAP_PX, SteadyWidths
 from ..look.theme import colors_of, digits_font, plain_tooltip
 from ..slots import safe_slot
-from .run_progress import RunState
 
 if TYPE_CHECKING:
     from .run_progress import RunNews
@@ -96,10 +95,10 @@ class RunBar(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colors = colors_of(self)
         texts, widths, bar = self._placed()
-        is_stalled = self._news.state is RunState.STALLED
+        is_trouble = self._news.state.is_trouble
         x = 8.0
         for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
-            painter.setPen(colors.warning if i == 0 and is_stalled else colors.text)
+            painter.setPen(colors.warning if i == 0 and is_trouble else colors.text)
             painter.drawText(QRectF(x, 0, width + 2, self.height()), Qt.AlignmentFlag.AlignVCenter, text)
             x += width + GAP_PX
             if i == 0 and bar:
@@ -116,5 +115,5 @@ class RunBar(QWidget):
         painter.drawRoundedRect(place, 3, 3)
         filled = QRectF(place)
         filled.setWidth(place.width() * (self._news.share or 0.0))
-        painter.setBrush(colors.warning if self._news.state is RunState.STALLED else colors.accent)
+        painter.setBrush(colors.warning if self._news.state.is_trouble else colors.accent)
         painter.drawRoundedRect(filled, 3, 3)

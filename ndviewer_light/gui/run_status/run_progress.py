@@ -40,11 +40,17 @@ class RunState(Enum):
     RECORDING = "Recording"
     STALLED = "No new planes"
     FINISHED = "Finished"
+    UNREACHABLE = "Not reachable"
 
     @property
     def is_going_on(self) -> bool:
-        """Whether planes are coming, as far as anybody can tell."""
-        return self in (RunState.WAITING, RunState.RECORDING)
+        """Whether planes may be coming: of what cannot be reached nobody can tell."""
+        return self in (RunState.WAITING, RunState.RECORDING, RunState.UNREACHABLE)
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody may want to do something about it."""
+        return self in (RunState.STALLED, RunState.UNREACHABLE)
 
 
 class RunNews(NamedTuple):
@@ -53,6 +59,7 @@ class RunNews(NamedTuple):
     `seconds_left` is None if it cannot be told; `silent` is how long nothing came, `is_quiet` whether that is
     unusually long; `paused` how long nothing came in all, in pauses that are over. `empty_wells`: wells
     that the plate lists and that have no images yet, so that nobody knows their planes; not in `expected`.
+    `unreachable_since`: a time of day.
     """
 
     state: RunState
@@ -66,6 +73,7 @@ class RunNews(NamedTuple):
     is_quiet: bool = False
     paused: float = 0.0
     empty_wells: int = 0
+    unreachable_since: str = ""
 
     @property
     def missing(self) -> int:
@@ -82,6 +90,8 @@ class RunNews(NamedTuple):
         """What it is doing: "Recording B11", "No new planes for 35 s"."""
         if self.state is RunState.STALLED:
             return f"{self.state.value} for {duration_of(max(round(self.silent), 1))}"
+        if self.state is RunState.UNREACHABLE:
+            return f"{self.state.value} since {self.unreachable_since}"
         return (
             f"{self.state.value} {self.place}".strip()
             if self.state is RunState.RECORDING
@@ -95,6 +105,8 @@ class RunNews(NamedTuple):
             return ()
         of = f"/{self.expected:,}" if self.expected is not None else ""
         said = [f"{self.written:,}{of} planes"]
+        if self.state is RunState.UNREACHABLE:  # of all else nobody can tell
+            return (*said, size_of(self.n_bytes)) if self.n_bytes else tuple(said)
         if self.missing:
             said.append(f"{self.missing:,} missing")
         if self.empty_wells:
@@ -174,6 +186,11 @@ class RunProgress:
             self._paused,
             len(info.empty_wells),
         )
+
+    def resume(self) -> None:
+        """Nobody could look for a while: that nothing came meanwhile tells nothing of how planes come."""
+        self._changed = None
+        self._samples.clear()
 
     def n_planes(self, info: DatasetInfo) -> int:
         """How many planes there are to be, as far as is known; quick while `info` is the same."""

@@ -10,7 +10,7 @@ from ...engine.look_schedule import Following
 from ...errors import NDViewerError
 from ...model import PlaneState
 from ...storage.bytes import is_url
-from .run_progress import RunProgress
+from .run_progress import RunProgress, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..background import Background
     from ..sessions import Session
     from .run_bar import RunBar
+    from .run_progress import RunNews
 
 _WATCH_SECONDS = 0.25
 _COUNT_SECONDS = 2.0
@@ -58,6 +59,7 @@ class RunWatch:
         self._count_due = self._count_earliest = 0.0
         self._is_counting = False
         self._was_live = False
+        self._is_interrupted = False  # nobody looks, or there is nothing to look at
 
     def step(self, session: Session | None, *, may_grow: bool = False) -> None:
         """Say how far the run of this session is; `may_grow`: whether it has grown since it is shown."""
@@ -70,15 +72,14 @@ class RunWatch:
         dataset = session.dataset
         if session.acquisition is not None:
             written, last = dataset.announced
-            news = self._progress.look(now, written, last, dataset.info, is_live=dataset.live)
-            self._bar.show_news(news)
+            self._say(self._progress.look(now, written, last, dataset.info, is_live=dataset.live), dataset)
         elif may_grow and not is_url(dataset.path):
             self._step_stored(session, now)
 
     def _start_over(self, session: Session | None) -> None:
         self._session, self._due = session, 0.0
         self._count_due = self._count_earliest = 0.0
-        self._counted, self._is_counting, self._was_live = None, False, False
+        self._counted, self._is_counting, self._was_live, self._is_interrupted = None, False, False, False
         self._fewer = None
         self._counted_at = self._new_at = time.monotonic()
         acquisition = session.acquisition if session is not None else None
@@ -90,19 +91,34 @@ class RunWatch:
     def _step_stored(self, session: Session, now: float) -> None:
         dataset = session.dataset
         if dataset.following is Following.PAUSED:  # nobody looks: it may go on, or be over
+            self._is_interrupted = True
             self._bar.show_news(None)
             return
+        if dataset.unreachable is not None:
+            self._is_interrupted = True
+        elif self._is_interrupted:
+            self._is_interrupted = False
+            self._count_due = min(self._count_due, self._count_earliest)
+            self._progress.resume()
         is_live = dataset.following is Following.FOLLOWING
         if dataset.grew_at > self._counted_at:  # it goes on: counted at once, however long it was silent
             self._count_due = min(self._count_due, self._count_earliest)
-        if not self._is_counting and now >= self._count_due and (is_live or self._was_live):
+        may_count = not self._is_counting and now >= self._count_due and dataset.unreachable is None
+        if may_count and (is_live or self._was_live):
             self._is_counting, self._was_live = True, is_live  # once more after the end
             self._background.run("ndviewer-count", lambda: self._count(session))
         if self._counted is not None:
             news = self._progress.look(
                 now, self._counted, None, dataset.info, is_live=is_live, as_of=self._counted_at
             )
-            self._bar.show_news(news)
+            self._say(news, dataset)
+
+    def _say(self, news: RunNews, dataset: Dataset) -> None:
+        """Say this of the run; that it cannot be reached, if so, and then nothing that nobody can know."""
+        gone = dataset.unreachable
+        if gone is not None:
+            news = news._replace(state=RunState.UNREACHABLE, unreachable_since=gone.since)
+        self._bar.show_news(news)
 
     def _count(self, session: Session) -> None:
         """In a thread of its own."""

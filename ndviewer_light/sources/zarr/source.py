@@ -16,6 +16,7 @@ from ...metadata.guessed_axes import AXES_OPTION
 from ...metadata.recorded_times import NOT_SAID, RecordedTimes
 from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
 from ...storage.tiling import tile_of_chunks
+from ...storage.time_spent import Stopwatch
 from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
@@ -305,17 +306,16 @@ class ZarrSource(Source):
     def look(self) -> DatasetInfo:
         """See `Source.look`: of a local store, metadata files and listings that have changed are reread.
 
-        Positions are looked for at most for the `LISTING_SHARE` of the time, as that costs their number.
+        Positions are looked for at most for the `LISTING_SHARE` of a core, as that costs their number.
 
         On a server, that of the store used last is requested again, and all of it if that has changed.
         """
         if self._tree.remote:
             return self.refresh() if self._has_changed_on_server() else self.info
-        began = time.monotonic()
-        if began >= self._not_before and (self._listed is None or not self._listed.is_current()):
+        watch = Stopwatch()
+        if watch.began >= self._not_before and (self._listed is None or not self._listed.is_current()):
             self._find_places()
-            now = time.monotonic()
-            self._not_before = now + (now - began) / LISTING_SHARE
+            self._not_before = time.monotonic() + watch.spent().rest_s(LISTING_SHARE)
         current = self._arrays.current()
         self._look_at(name for name in self._arrays.worth_looking_at() if name not in current)
         return self.info
