@@ -11,6 +11,7 @@ from ndviewer_light.gui.panels.plate_layout import (
     map_height,
     plate_geometry,
     stage_geometry,
+    stage_places,
     state_of_all,
 )
 from ndviewer_light.gui.places.acquisition_facts import facts_of
@@ -79,7 +80,8 @@ def grid_of(n: int, pitch: float, jitter: float = 0.0) -> list[Position]:
 
 def test_fields_are_drawn_apart_at_their_places_x_to_the_right_and_y_down():
     positions = grid_of(3, 90.0, jitter=0.7)
-    geometry = stage_geometry(positions, range(9), (100.0, 100.0), 200, 150)
+    places = stage_places(positions, range(9), (100.0, 100.0))
+    geometry = stage_geometry(places, 200, 150)
     at = {p: (x, y) for p, x, y in geometry.places}
     assert at[0][0] < at[1][0]
     assert at[0][1] < at[3][1]
@@ -93,7 +95,7 @@ def test_fields_are_drawn_apart_at_their_places_x_to_the_right_and_y_down():
     assert geometry.at(1.0, 1.0) is None
     assert [geometry.beside(4, *step) for step in ((-1, 0), (1, 0), (0, -1), (0, 1))] == [1, 7, 3, 5]
     assert geometry.beside(8, 1, 0) == 8
-    assert map_height(positions, range(9), 200) == 128
+    assert map_height(places, 200) == 128
 
 
 @pytest.mark.parametrize(
@@ -108,15 +110,34 @@ def test_fields_are_drawn_apart_at_their_places_x_to_the_right_and_y_down():
     ],
 )
 def test_where_places_are_unknown_or_all_the_same_there_is_no_map(positions):
-    assert stage_geometry(positions, range(len(positions)), None, 200, 100) is None
+    assert stage_places(positions, range(len(positions)), None) is None
 
 
+@pytest.mark.parametrize("field_um", [None, (50.0, 50.0)])
 @pytest.mark.parametrize("apart", [1e-9, 1.0, 1e300])
-def test_one_field_and_places_that_are_absurdly_far_apart_are_drawn(apart):
-    assert stage_geometry([Position("a", 0, 5.0, 5.0)], [0], None, 200, 100) is not None
+def test_one_field_and_places_that_are_absurdly_far_apart_are_drawn(apart, field_um):
+    assert stage_geometry(stage_places([Position("a", 0, 5.0, 5.0)], [0], None), 200, 100) is not None
     far = [Position("a", 0, -apart, 0.0), Position("a", 1, apart, 0.0)]
-    geometry = stage_geometry(far, [0, 1], (50.0, 50.0), 200, 100)
+    places = stage_places(far, [0, 1], field_um)
+    geometry = None if places is None else stage_geometry(places, 200, 100)
     assert geometry is None or all(0 <= x <= 200 for _, x, _ in geometry.places)
+
+
+@pytest.mark.parametrize("field_um", [None, (100.0, 100.0)])
+def test_a_field_that_is_a_metre_away_is_below_the_others_on_the_map(field_um):
+    positions = [*grid_of(2, 90.0), Position("r", 4, 3e6, -2e6)]
+    geometry = stage_geometry(stage_places(positions, range(5), field_um), 200, 150)
+    at = {p: (x, y) for p, x, y in geometry.places}
+    assert at[1][0] - at[0][0] > 30
+    assert at[4][1] > at[2][1]
+    assert [geometry.at(*at[p], slack=1) for p in range(5)] == list(range(5))
+
+
+def test_fields_whose_stage_is_in_mm_by_mistake_are_drawn_apart():
+    places = stage_places(grid_of(3, 0.09), range(9), (100.0, 100.0))
+    geometry = stage_geometry(places, 200, 150)
+    at = {p: (x, y) for p, x, y in geometry.places}
+    assert at[1][0] - at[0][0] > 2 * geometry.half_width
 
 
 def test_a_well_is_acquired_only_if_all_its_fields_are():

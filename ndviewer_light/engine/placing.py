@@ -18,10 +18,12 @@ GAP = 0.06
 """The gap between neighbours that are placed in a grid, as a share of their size."""
 
 _NEAREST = 0.02
-_FARTHEST = 300.0
-"""Neighbouring fields are at least, and at most, so many of their sizes apart; else the unit is wrong."""
+_FARTHEST = 800.0
+"""Neighbouring fields are at least, and at most, so many of their sizes apart; else the unit is wrong.
+
+Sites of high magnification in wells of 40 mm are 600 apart, tiles in nm by mistake nearly 1,000."""
 _UNITS = ((1.0, ""), (1e3, "mm"), (1e6, "m"), (1e-3, "nm"))
-_FIELDS_SAMPLED = 512
+_FIELDS_SAMPLED = 96
 _FAR_OUT = 20.0
 """A field so many times farther from the middle than nine in ten of the others is not there."""
 _LARGEST_STAGE_UM = 1e6
@@ -92,14 +94,14 @@ def _differ(places: np.ndarray) -> bool:
 
 def _unit(places: np.ndarray, side: float) -> tuple[float | None, str]:
     """The factor and name of the unit in which neighbours are a sensible distance apart; None without one."""
-    step = _typical_step(places) / side if side > 0 else 1.0
+    step = typical_step(places) / side if side > 0 else 1.0
     for factor, unit in _UNITS:
         if _NEAREST <= step * factor <= _FARTHEST:
             return factor, unit
     return None, ""
 
 
-def _typical_step(places: np.ndarray) -> float:
+def typical_step(places: np.ndarray) -> float:
     """The median distance from a field to the nearest that lies elsewhere."""
     some = places[:: max(1, len(places) // _FIELDS_SAMPLED)]
     nearest = []

@@ -19,9 +19,11 @@ from .marks import draw_mark, draw_ring, draw_value
 from .plate_layout import (
     PlateGeometry,
     StageGeometry,
+    StagePlaces,
     map_height,
     plate_geometry,
     stage_geometry,
+    stage_places,
 )
 
 if TYPE_CHECKING:
@@ -320,20 +322,18 @@ class FieldMap(PlaceMap):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("fields of view", parent)
-        self._positions: Sequence[Position] = ()
-        self._among: tuple[int, ...] = ()
-        self._field_um: tuple[float, float] | None = None
+        self._places: StagePlaces | None = None
         self._geometry: StageGeometry | None = None
         self._rank: dict[int, int] = {}
 
     def show_fields(
         self, positions: Sequence[Position], among: tuple[int, ...], field_um: tuple[float, float] | None
     ) -> bool:
-        """Show the fields `among` the positions; False, and nothing, if their places are not known.
+        """Show the fields `among` the positions; False, and nothing, if there is no map of them.
 
         `field_um` is the height and width of a field.
         """
-        self._positions, self._among, self._field_um = positions, among, field_um
+        self._places = stage_places(positions, among, field_um)
         self.updateGeometry()
         self._arrange()
         self.update()
@@ -341,7 +341,8 @@ class FieldMap(PlaceMap):
 
     def _arrange(self) -> None:
         width, height = self.width(), self.height()
-        self._geometry = stage_geometry(self._positions, self._among, self._field_um, width, height)
+        places_um = self._places
+        self._geometry = stage_geometry(places_um, width, height) if places_um is not None else None
         places = self._geometry.places if self._geometry is not None else ()
         self._rank = {p: i for i, (p, _, _) in enumerate(places)}
 
@@ -350,7 +351,7 @@ class FieldMap(PlaceMap):
         self._arrange()
 
     def wanted_height(self, width: float) -> float:
-        return map_height(self._positions, self._among, width)
+        return map_height(self._places, width)
 
     def index_at(self, x: float, y: float) -> int | None:
         return self._geometry.at(x, y) if self._geometry is not None else None

@@ -9,6 +9,9 @@ import itertools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from ...engine.placing import place_fields, typical_step
 from ...engine.state_codes import TimeState
 
 if TYPE_CHECKING:
@@ -99,31 +102,45 @@ _MOST_HEIGHT = 0.64
 _LEAST_HALF_PX = 2.5
 _MOST_HALF_PX = 40.0
 MAP_MARGIN_PX = 4.0
+_SHARE_DRAWN = 0.8
+"""Of the way to the next field, what is drawn of one whose size is not known."""
 
 
-def stage_geometry(
-    positions: Sequence[Position],
-    among: Iterable[int],
-    field_um: tuple[float, float] | None,
-    width: float,
-    height: float,
-) -> StageGeometry | None:
-    """A map of the fields `among` the positions; None if the place of one is unknown, or all are the same.
+class StagePlaces(NamedTuple):
+    """Where fields lie (position, x and y of the middle, in µm), and how wide and high each is drawn."""
 
-    `field_um` is the height and width of a field; `width` and `height` are those of the map.
+    fields: tuple[tuple[int, float, float], ...]
+    wide: float
+    high: float
+
+
+def stage_places(
+    positions: Sequence[Position], among: Iterable[int], field_um: tuple[float, float] | None
+) -> StagePlaces | None:
+    """The fields `among` the positions, placed as the overview places them.
+
+    None if the place of one is not stated, or where stage coordinates cannot be believed. `field_um` is the
+    height and width of a field.
     """
-    known: list[tuple[int, float, float]] = []
-    for p in among:
-        x, y = positions[p].x_um, positions[p].y_um
-        if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
-            return None
-        known.append((p, x, y))
-    if not known:
+    among = tuple(among)
+    stage = [(positions[p].x_um, positions[p].y_um) for p in among]
+    if not stage or any(each is None or not math.isfinite(each) for place in stage for each in place):
         return None
-    xs, ys = [x for _, x, _ in known], [y for _, _, y in known]
-    high, wide = field_um or _square_between(xs, ys)
-    if len(known) > 1 and max(xs) == min(xs) and max(ys) == min(ys):
+    if field_um is None:
+        side = _SHARE_DRAWN * typical_step(np.array(stage, float))
+        field_um = (side, side) if math.isfinite(side) else (0.0, 0.0)
+    placed = place_fields(stage, [field_um] * len(stage), row=False)
+    if len(stage) > 1 and not placed.by_stage:
         return None
+    high, wide = field_um
+    places = zip(among, placed.middles.tolist(), strict=True)
+    return StagePlaces(tuple((p, x, y) for p, (x, y) in places), wide, high)
+
+
+def stage_geometry(places: StagePlaces, width: float, height: float) -> StageGeometry | None:
+    """A map of these fields in a widget of that size; None if they cannot be drawn in it."""
+    _, xs, ys = zip(*places.fields, strict=True)
+    wide, high = places.wide, places.high
     span_x, span_y = max(xs) - min(xs) + wide, max(ys) - min(ys) + high
     room_x, room_y = (max(side - 2 * MAP_MARGIN_PX, 1.0) for side in (width, height))
     scale = min(room_x / (span_x or 1.0), room_y / (span_y or 1.0)) if span_x or span_y else 1.0
@@ -131,9 +148,9 @@ def stage_geometry(
         return None
     left = (width - span_x * scale) / 2 + (wide / 2 - min(xs)) * scale
     top = (height - span_y * scale) / 2 + (high / 2 - min(ys)) * scale
-    places = tuple((p, left + x * scale, top + y * scale) for p, x, y in known)
+    at = tuple((p, left + x * scale, top + y * scale) for p, x, y in places.fields)
     half_x, half_y = _half_size(xs, wide, scale), _half_size(ys, high, scale)
-    return StageGeometry(scale, left, top, places, half_x, half_y)
+    return StageGeometry(scale, left, top, at, half_x, half_y)
 
 
 def _half_size(places: Sequence[float], side: float, scale: float) -> float:
@@ -142,26 +159,18 @@ def _half_size(places: Sequence[float], side: float, scale: float) -> float:
     return min(max(drawn * scale / 2 - 1.0, _LEAST_HALF_PX), _MOST_HALF_PX)
 
 
-def _square_between(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
-    """How large to draw fields whose size is not known: there is a gap between them."""
-    least = [0.01 * (max(each) - min(each)) for each in (xs, ys)]
-    steps = [_step(each, jitter) for each, jitter in zip((xs, ys), least, strict=True)]
-    side = 0.8 * min((step for step in steps if step), default=0.0)
-    return side, side
-
-
 def _step(places: Sequence[float], least: float) -> float:
     """The smallest step between places that is more than `least`; 0 if there is none."""
     steps = (b - a for a, b in itertools.pairwise(sorted(places)))
     return min((step for step in steps if step > least), default=0.0)
 
 
-def map_height(positions: Sequence[Position], among: Iterable[int], width: float) -> float:
+def map_height(places: StagePlaces | None, width: float) -> float:
     """How high a map of this width should be for the shape of the scanned area, within limits."""
-    places = [(positions[p].x_um or 0.0, positions[p].y_um or 0.0) for p in among]
-    if not places:
+    if places is None:
         return 0.0
-    span_x, span_y = (max(each) - min(each) for each in zip(*places, strict=True))
+    _, xs, ys = zip(*places.fields, strict=True)
+    span_x, span_y = max(xs) - min(xs), max(ys) - min(ys)
     share = span_y / span_x if span_x > 0 else 2.0
     return min(max(width * share, 70.0), width * _MOST_HEIGHT)
 

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from ...engine.plate_grid import grid_layout, plate_with_listed
 from ...engine.state_codes import TimeState
-from ..panels.plate_layout import stage_geometry, state_of_all
+from ..panels.plate_layout import stage_places, state_of_all
 from ..slots import safe_slot
 from ..view_texts import name_of
 from .acquisition_facts import facts_of
@@ -133,7 +133,7 @@ class PlacesView(QObject):
         found = plate_with_listed(names, empty_wells) if len(positions) + len(empty_wells) > 1 else None
         plate, listed = found if found is not None else (None, {})
         every = tuple(range(len(positions)))
-        if plate is None and stage_geometry(positions, every, None, 100, 100) is None and len(names) > 1:
+        if plate is None and len(names) > 1 and stage_places(positions, every, self._field_um) is None:
             plate = grid_layout(names)
         self._has_plate = plate is not None
         if plate is not None:
