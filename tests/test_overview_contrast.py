@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import numpy as np
@@ -15,6 +16,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.rendering.colormaps import colormap_of
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.scene_picture import render_scene
+from ndviewer_light.rendering.view_picture import ShownPlace, ViewPictures
 from simulate_acquisition import announce_run
 
 pytestmark = pytest.mark.gl
@@ -141,3 +143,57 @@ def test_a_run_that_is_followed_by_its_path_has_the_limits_that_it_has_when_reop
     for (low, high), (other_low, other_high) in zip(live, limits(viewer), strict=True):
         # at first few fields are larger in the window: averages of averages are rounded twice
         assert abs(low - other_low) <= 2 and abs(high - other_high) <= 2
+
+
+def grays(overview, p):
+    """The lowest and highest blue of the picture of a field."""
+    image = overview.canvas.image_of(p)
+    values = [image.pixelColor(x, y).blue() for x in (0, image.width() - 1) for y in (0, image.height() - 1)]
+    return min(values), max(values)
+
+
+@pytest.mark.each_binding
+def test_fields_of_another_type_have_limits_of_their_own(qtbot, viewer, tmp_path):
+    path, size = tmp_path / "p.ome.zarr", 32
+    sizes = {"t": 1, "c": 1, "z": 1, "y": size, "x": size}
+    stores.write_plate(path, {"A/1": 1, "A/2": 1, "B/1": 1}, sizes=sizes)
+    ramp = np.linspace(0, 1, size * size).reshape(size, size)
+    opened(path / "A/1/0")[0, 0, 0] = (ramp * 40_000).astype("u2")
+    opened(path / "A/2/0")[0, 0, 0] = (ramp * 20_000).astype("u2")
+    array = path / "B/1/0/0"
+    shutil.rmtree(array)
+    stores.create_array(array, (1, 1, 1, size, size), dtype="uint8")
+    opened(path / "B/1/0")[0, 0, 0] = (ramp * 200).astype("u1")
+    stores.make_old(path)
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    overview, strips = shown(qtbot, viewer), viewer.stage.strips
+    pictures(qtbot, overview, 3)
+    assert [grays(overview, p) for p in range(3)] == [(0, 255), (0, pytest.approx(127, abs=3)), (0, 255)]
+    assert strips.window_of(0)[1] > 39_000
+    viewer.stage.go_to(p=2)
+    overview.step()
+    assert 190 < strips.window_of(0)[1] <= 200
+    choose_limits(viewer, 0, 0, 400)
+    pictures(qtbot, overview, 3)
+    assert [grays(overview, p)[1] for p in range(3)] == [
+        255,
+        pytest.approx(127, abs=3),
+        pytest.approx(127, abs=3),
+    ]
+    overview.leave()
+    settle(qtbot, viewer)
+    assert viewer.stage.canvas.limits(0) == strips.window_of(0) == (0, 400)
+    viewer.stage.go_to(p=0)
+    settle(qtbot, viewer)
+    assert viewer.stage.canvas.limits(0) == strips.window_of(0)
+    assert viewer.stage.canvas.limits(0)[1] > 39_000
+    assert strips.contrast_mode(0) is ContrastMode.RUN
+    colormap = colormap_of(viewer.dataset.info.channels[0])
+    with open_dataset(path) as dataset:
+        found = render_scene(dataset, [0], lambda c: (colormap, None), size=256)
+        assert any("of their own (1 of uint8)" in note for note in found.notes)
+        brightest = np.asarray(found.picture).max(axis=(0, 1)).max()
+        one = ViewPictures(dataset, [0])
+        seen = [np.asarray(one.picture(ShownPlace(0, p, 0))[0]).max() for p in (0, 2)]
+    assert brightest == 255 and seen == [255, 255]

@@ -14,6 +14,7 @@ from stores import needs_zarr_3
 from ndviewer_light import open_dataset
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import DatasetNotFoundError
+from ndviewer_light.rendering.contrast import FixedLimits
 from ndviewer_light.rendering.label_picture import LabelStyle
 from ndviewer_light.rendering.labels_over import LabelsOver
 from ndviewer_light.rendering.view_picture import SeenPart, ShownPlace, ViewPictures
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLACE = ShownPlace(0, 0, 0)
-LIMITS = {0: (0.0, 255.0)}
+LIMITS = FixedLimits({0: (0.0, 255.0)})
 
 
 def shown(part: SeenPart | None, longest: int | None = None) -> tuple[np.ndarray, float | None]:
@@ -79,7 +80,7 @@ def test_labels_lie_over_a_part_where_they_are(tmp_path: Path, isolate: bool) ->
         for name in ("", "cells"):
             over = LabelsOver(dataset, name, LabelStyle(opacity=1.0), isolate=isolate) if name else None
             made = ViewPictures(
-                dataset, (0,), limits={0: (0, 60_000)}, labels=over, part=SeenPart(0, 0, 0.5, 1)
+                dataset, (0,), limits=FixedLimits({0: (0, 60_000)}), labels=over, part=SeenPart(0, 0, 0.5, 1)
             )
             pictures.append(np.asarray(made.picture(PLACE)[0]).astype(int))
             if over is not None:

@@ -142,7 +142,7 @@ def test_a_plane_that_is_read_large_because_little_was_known_of_the_scene_is_no_
         if looks_closely:
             pictures.look_closely([3])
         pictures.set_edges(SceneEdges([16] * 6, [8] * 6))
-        found.append(len(pictures.take(0)[1][0]))
+        found.append(len(pictures.take(0)[1][0, ""]))
     assert found == [1, 2]
 
 
@@ -199,4 +199,22 @@ def test_pictures_of_fields_suggest_the_same_contrast_however_they_arrive():
         assert not pictures.is_contrast_due
         _, contrasts = pictures.take(0)
         found.append({c: [each.windows for each in of_channel] for c, of_channel in contrasts.items()})
-    assert set(found[0]) == {0, 1} and all(each == found[0] for each in found)
+    assert set(found[0]) == {(0, ""), (1, "")} and all(each == found[0] for each in found)
+
+
+def test_fields_that_turn_out_to_be_of_another_type_are_judged_apart():
+    pixels = planes_of("u2", 6)
+    planes = {(p, 0): Plane(PlaneState.PRESENT, pixels[p] + (10_000 if p < 2 else 0)) for p in pixels}
+    others: dict[int, str] = {}
+    pictures = FieldPictures(lambda p: 16, lambda name, work: work(), lambda p: others.get(p, ""))
+    pictures.read_from(Loader(planes, 0))
+    pictures.show_place((0, 0))
+    pictures.set_edges(SceneEdges([16] * 6, [16] * 6))
+    assert pictures.take(0)[1][0, ""][0].range[1] > 10_000
+    others.update({0: "uint8", 1: "uint8"})
+    pictures.sort_by_type()
+    found = pictures.take(0)[1]
+    assert found[0, ""][0].range == tuple(
+        f(pixels[p].min() if f is min else pixels[p].max() for p in range(2, 6)) for f in (min, max)
+    )
+    assert found[0, "uint8"][0].range[0] >= 10_000

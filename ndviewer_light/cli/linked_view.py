@@ -72,8 +72,8 @@ class LinkedLook:
         # limits of sums are of no use for planes, nor the other way round
         was_sum = view.projection is not None and view.projection.how == _SUM
         self._has_limits = was_sum == (z or "").startswith(_SUM)
-        dtypes = {str(image.dtype) for image in dataset.info.groups if image.dtype is not None}
-        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        usual = dataset.info.groups[0].dtype
+        dtype = None if usual is None else str(usual)
         seen: dict[str, int] = {}
         for c, channel in enumerate(dataset.info.channels):
             nth = seen.get(channel.name, 0)

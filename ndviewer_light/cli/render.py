@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
 from ..opening import open_dataset
-from ..rendering.contrast import ContrastMode
+from ..rendering.contrast import ContrastMode, FixedLimits
 from ..rendering.scale_bar import DEFAULT_BAR, BarLook
 from ..rendering.volume_look import TURN_FRAMES
 from ..storage.offered import ALONE
@@ -153,7 +153,7 @@ def _volumes(
     dataset: Dataset,
     options: argparse.Namespace,
     channels: Sequence[int],
-    contrast: tuple[ContrastMode, dict[int, Limits]],
+    contrast: tuple[ContrastMode, FixedLimits],
     linked: LinkedLook,
     labels: LabelsOver | None,
     *,
@@ -217,11 +217,12 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     found = render_scene(
         dataset,
         channels,
-        lambda c: (looks[c].colormap, limits.get(c)),
+        lambda c: (looks[c].colormap, None),
         t=t,
         z=z,
         size=options.size or 2048,
         mode=mode,
+        fixed=limits,
         area=linked.edges_of_overview,
         gamma=lambda c: looks[c].gamma,
         over=_over(dataset, options, channels, [t], z),
@@ -242,7 +243,7 @@ def _film_overview(
     dataset: Dataset,
     options: argparse.Namespace,
     channels: Sequence[int],
-    contrast: tuple[ContrastMode, dict[int, Limits]],
+    contrast: tuple[ContrastMode, FixedLimits],
     linked: LinkedLook,
     z: int | str,
 ) -> int:
@@ -345,21 +346,24 @@ def _channel(dataset: Dataset, name: str) -> int:
 
 def _contrast(
     dataset: Dataset, channels: Sequence[int], wanted: Sequence[str], linked: LinkedLook
-) -> tuple[ContrastMode, dict[int, Limits]]:
+) -> tuple[ContrastMode, FixedLimits]:
+    """The mode, and limits that do not follow pixels: those not given here are for the usual type of pixels."""
     mode = linked.mode or ContrastMode.RUN
     said = {c: dataset.info.channels[c].window for c in channels}
-    limits = {c: window for c, window in said.items() if window is not None} | linked.limits
+    known = {c: window for c, window in said.items() if window is not None} | linked.limits
+    windows = {(c, ""): window for c, window in known.items()}
+    limits: dict[int, Limits] = {}
     for each in wanted:
         name, _, how = each.rpartition("=")
         of = [_channel(dataset, name)] if name else list(channels)
         if how in MODES and not name:
-            mode, limits = MODES[how], {}
+            mode, limits, windows = MODES[how], {}, {}
         elif ":" in how:
             low, high = _two_limits(each, how)
             limits |= dict.fromkeys(of, (low, high))
         else:
             raise ValueError(f"--contrast {each}: expected {', '.join(MODES)} or LOW:HIGH, CHANNEL=LOW:HIGH")
-    return mode, limits
+    return mode, FixedLimits(limits, windows)
 
 
 def _two_limits(option: str, how: str) -> tuple[float, float]:

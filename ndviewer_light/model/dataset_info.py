@@ -226,6 +226,22 @@ class DatasetInfo:
             images=images,
         )
 
+    def other_dtype(self, image: ImageInfo) -> str:
+        """The type of the pixels of an image, if it is not that of those that are alike; else "".
+
+        Limits of contrast for pixels of one type say nothing of those of another.
+        """
+        usual = self._alike.dtype
+        if image.dtype is None or usual is None:
+            return ""
+        kind = image.dtype.kind, image.dtype.itemsize
+        return "" if kind == (usual.kind, usual.itemsize) else image.dtype.name
+
+    @cached_property
+    def other_dtypes(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(dict.fromkeys(other for each in self.groups if (other := self.other_dtype(each))))
+
     def channels_of(self, image: ImageInfo) -> tuple[int, ...]:
         """The indices of the channels that an image has."""
         own = image.channels

@@ -14,7 +14,7 @@ import numpy as np
 from ..model import detector_top, saturated_fraction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Limits = tuple[float, float]
 
@@ -275,26 +275,68 @@ def _wide(limits: Limits) -> Limits:
     return limits if limits[1] > limits[0] else _flat_window(limits[0], is_unsigned=False)
 
 
+class FixedLimits(NamedTuple):
+    """Limits that do not follow pixels, by channel: `of_all`, whatever the type of pixels, else `of_type`.
+
+    Types as in `DatasetInfo.other_dtype`.
+    """
+
+    of_all: Mapping[int, Limits] = {}
+    of_type: Mapping[tuple[int, str], Limits] = {}
+
+    def of(self, c: int, other: str) -> Limits | None:
+        """Those of a channel for pixels of this type; None where there are none."""
+        return self.of_all.get(c) or self.of_type.get((c, other))
+
+    def has(self, channels: Iterable[int], others: Iterable[str]) -> bool:
+        """Whether there are any of each of these channels, for each type."""
+        types = ("", *others)
+        return all(self.of(c, other) is not None for c in channels for other in types)
+
+
+NO_LIMITS = FixedLimits()
+
+
 class ChannelContrasts:
     """The contrast of the channels of one dataset, by their index. One thread (that of the GUI).
 
-    What is seen of planes and of each kind of projection is kept apart; so are limits chosen for sums, the
-    values of which are of another size.
+    What is seen of planes and of each kind of projection is kept apart, and of pixels of each type (see
+    `DatasetInfo.other_dtype`); so are limits chosen for sums or for another type, the values of which are of
+    another size.
     """
 
     def __init__(self) -> None:
         self._clip = DEFAULT_CLIP
-        self._projection = ""
+        self._projection = self._other = ""
+        self._other_of: dict[int, str] = {}
         self._is_of_fields = False
         self.n_restarts = 0
         """How many times run-wide limits began anew with what is in view."""
-        self._seen: dict[tuple[str, int], SeenContrast] = {}
+        self._seen: dict[tuple[str, int, str], SeenContrast] = {}
         self._modes: dict[int, ContrastMode] = {}
-        self._manual: dict[tuple[bool, int], Limits] = {}
+        self._manual: dict[tuple[bool, int, str], Limits] = {}
 
     def show_projection(self, how: str) -> None:
         """From now on, speak of the projections of stacks that are made so; "": of planes."""
         self._projection = how
+
+    def show_type(self, other: str, of_channels: Mapping[int, str] | None = None) -> None:
+        """From now on, speak of pixels of this type; "": of those of most images.
+
+        `of_channels`: of another type, of channels that no image of that type has; None: as before.
+        """
+        self._other = other
+        if of_channels is not None:
+            self._other_of = dict(of_channels)
+
+    def type_of(self, c: int) -> str:
+        """The type of pixels that it speaks of where channel `c` is concerned."""
+        return self._other_of.get(c, self._other)
+
+    @property
+    def other_type(self) -> str:
+        """The type of the pixels that it speaks of, if that is not the one of most images; else ""."""
+        return self._other
 
     def show_fields(self, shows: bool) -> None:
         """From now on, speak of the picture of all fields at once, or of planes one by one."""
@@ -323,38 +365,46 @@ class ChannelContrasts:
     def start_with_last(self) -> None:
         """Forget all that was seen but what is in view."""
         self.n_restarts += 1
-        for (projection, _), seen in self._seen.items():
-            if projection == self._projection:
+        for (projection, c, other), seen in self._seen.items():
+            if (projection, other) == (self._projection, self.type_of(c)):
                 seen.start_with_last()
 
     def forget_seen(self) -> None:
         """The pixels have been replaced; choices stay."""
         self._seen.clear()
 
-    def of(self, c: int) -> SeenContrast:
-        """What has been seen of channel `c`."""
-        return self._seen.setdefault((self._projection, c), SeenContrast())
+    def of(self, c: int, other: str | None = None) -> SeenContrast:
+        """What has been seen of channel `c`; `other`: of pixels of this type, None: as it speaks of."""
+        at = self._projection, c, self.type_of(c) if other is None else other
+        return self._seen.setdefault(at, SeenContrast())
 
-    def mode(self, c: int) -> ContrastMode:
-        """How the limits of channel `c` are chosen; of sums run-wide until limits are chosen for them."""
+    def mode(self, c: int, other: str | None = None) -> ContrastMode:
+        """How the limits of channel `c` are chosen; run-wide where they were chosen for others alone.
+
+        That is: for planes but not for sums, or for pixels of another type.
+        """
         mode = self._modes.get(c, ContrastMode.RUN)
-        is_of_planes = mode is ContrastMode.MANUAL and self.is_of_sums and (True, c) not in self._manual
-        return ContrastMode.RUN if is_of_planes else mode
+        if mode is not ContrastMode.MANUAL or self._manual_at(c, other) in self._manual:
+            return mode
+        return ContrastMode.RUN if any(each[1] == c for each in self._manual) else mode
+
+    def _manual_at(self, c: int, other: str | None = None) -> tuple[bool, int, str]:
+        return self.is_of_sums, c, self.type_of(c) if other is None else other
 
     def set_mode(self, c: int, mode: ContrastMode) -> None:
         """Choose the limits of channel `c` so from now on; MANUAL keeps what they are."""
         if mode is ContrastMode.MANUAL and (limits := self.limits(c)) is not None:
-            self._manual[self.is_of_sums, c] = limits
+            self._manual[self._manual_at(c)] = limits
         self._modes[c] = mode
 
     def set_limits(self, c: int, low: float, high: float) -> None:
         """Fix the limits of channel `c`."""
         self._modes[c] = ContrastMode.MANUAL
-        self._manual[self.is_of_sums, c] = low, high
+        self._manual[self._manual_at(c)] = low, high
 
-    def limits(self, c: int) -> Limits | None:
-        """The limits of channel `c`; None before anything of it was seen or chosen."""
-        mode = self.mode(c)
+    def limits(self, c: int, other: str | None = None) -> Limits | None:
+        """The limits of channel `c`; None before anything of it was seen or chosen. `other` as in `of`."""
+        mode = self.mode(c, other)
         if mode is ContrastMode.MANUAL:
-            return self._manual.get((self.is_of_sums, c))
-        return self.of(c).limits(mode, self._clip, is_of_fields=self._is_of_fields)
+            return self._manual.get(self._manual_at(c, other))
+        return self.of(c, other).limits(mode, self._clip, is_of_fields=self._is_of_fields)

@@ -101,6 +101,16 @@ class PooledValues:
             self._is_unsigned = self._is_unsigned and pixels.dtype.kind in "ub"
             if _is_counted(sample):
                 changes.setdefault((low == high, 1), []).append(sample)
+        self._take(changes)
+
+    def drop(self, keys: Iterable[Any]) -> None:
+        """Forget these planes, of those that are known."""
+        changes: dict[tuple[bool, int], list[np.ndarray]] = {}
+        for key in keys:
+            self._drop(key, changes)
+        self._take(changes)
+
+    def _take(self, changes: Mapping[tuple[bool, int], list[np.ndarray]]) -> None:
         for (is_flat, sign), samples in changes.items():
             self._counts[is_flat] = _added(self._counts[is_flat], np.bincount(np.concatenate(samples)), sign)
 
@@ -196,7 +206,7 @@ def widest(contrasts: Sequence[Contrast]) -> Contrast:
 
 
 class FieldValues:
-    """The values of the fields of a run, by channel, place and position.
+    """The values of the fields of a run, by channel (or part of one: anything hashable), place and position.
 
     A place is a time point, and a plane or projection. One at a time is shown, to which planes are put; of
     the others is kept what they suggest. One thread at a time.
@@ -205,9 +215,9 @@ class FieldValues:
     def __init__(self) -> None:
         self._place: Hashable = None
         self._kind: Hashable = ""
-        self._shown: dict[int, PooledValues] = {}
-        self._closer: dict[tuple[Hashable, int], dict[Hashable, Contrast]] = {}
-        self._others: dict[tuple[Hashable, Hashable, int], FoldedValues] = {}  # by kind, place, channel
+        self._shown: dict[Hashable, PooledValues] = {}
+        self._closer: dict[tuple[Hashable, Hashable], dict[Hashable, Contrast]] = {}
+        self._others: dict[tuple[Hashable, Hashable, Hashable], FoldedValues] = {}  # by kind, place, channel
 
     def show_place(self, place: Hashable, kind: Hashable) -> None:
         """From now on planes of this place are put; places of another kind are judged apart."""
@@ -224,19 +234,27 @@ class FieldValues:
         self._shown.clear()
         self._place, self._kind = place, kind
 
-    def put(self, c: int, planes: Mapping[int, np.ndarray], edge_of: Callable[[int], int]) -> None:
+    def put(self, c: Hashable, planes: Mapping[int, np.ndarray], edge_of: Callable[[int], int]) -> None:
         """Planes of fields by position, `judged` as small as `edge_of` (see `judged_edges`) has them."""
         small = {p: judged(pixels, edge_of(p)) for p, pixels in planes.items()}
         self._shown.setdefault(c, PooledValues()).put(small, lambda p: most_judged(edge_of(p)))
 
-    def put_closer(self, c: int, planes: Mapping[int, np.ndarray]) -> None:
+    def drop(self, c: Hashable, positions: Iterable[int]) -> None:
+        """Fields are not of this channel (say, of pixels of this type) after all."""
+        if c in self._shown:
+            self._shown[c].drop(positions)
+            for at in [(self._kind, c)] if (self._kind, c) in self._closer else ():
+                for p in positions:
+                    self._closer[at].pop((self._place, p), None)
+
+    def put_closer(self, c: Hashable, planes: Mapping[int, np.ndarray]) -> None:
         """Planes that were looked at more closely than all fields are seen: they can only widen limits."""
         known = self._closer.setdefault((self._kind, c), {})
         for p, pixels in planes.items():
             found = contrast_of(sample_of(pixels, _MOST_OF_A_CLOSER_LOOK))
             known[self._place, p] = found._replace(counts=_NO_COUNTS)  # there may be thousands of them
 
-    def contrasts(self, c: int) -> tuple[Contrast, ...]:
+    def contrasts(self, c: Hashable) -> tuple[Contrast, ...]:
         """What the fields of all places of the kind that is shown suggest, and the closer looks at some."""
         values = self._shown.get(c)
         shown = values.folded() if values is not None else None

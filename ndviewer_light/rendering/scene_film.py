@@ -8,6 +8,7 @@ from ..engine.scene import scene_of
 from ..model import StackKey
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
+from .contrast import FixedLimits
 from .film_frames import time_text
 from .scene_overlays import NOTHING_OVER
 from .scene_picture import edges_judged, limits_of, render_scene
@@ -35,7 +36,7 @@ class SceneFilm(NamedTuple):
     """
 
     looks: Mapping[int, LayerLook]
-    limits: Mapping[int, Limits]
+    limits: FixedLimits
     z: int | str
     size: int
     area: tuple[float, float, float, float] | None = None
@@ -45,17 +46,19 @@ class SceneFilm(NamedTuple):
 def limits_over(
     dataset: Dataset,
     channels: Sequence[int],
-    fixed: Mapping[int, Limits],
+    fixed: FixedLimits,
     mode: ContrastMode,
     times: Sequence[int],
     z: int | str,
-) -> dict[int, Limits]:
+) -> FixedLimits:
     """The limits of channels for all of these time points, by some of them, so that no film flickers."""
     planes: list[dict[int, Plane]] = []
     info = dataset.look_at_all()
     edges = edges_judged(scene_of(info))
     judged: list[int] = []
-    open_channels = [c for c in channels if c not in fixed]
+    others: list[str] = []
+    types = "", *info.other_dtypes
+    open_channels = [c for c in channels if any(fixed.of(c, other) is None for other in types)]
     for t in times[:: max(1, -(-len(times) // _TIMES_LOOKED_AT))] if open_channels else ():
         keys = [
             StackKey(t, p, c, z)
@@ -66,8 +69,12 @@ def limits_over(
         found = dataset.thumbnails(keys, max(edges))
         planes += [{key.c: plane} for key, plane in zip(keys, found, strict=True)]
         judged += [edges[key.p] for key in keys]
-    limits = {c: limits_of(c, planes, fixed.get(c), mode, judged.__getitem__) for c in channels}
-    return {c: each for c, each in limits.items() if each is not None}
+        others += [info.other_dtype(info.image(key.p)) for key in keys]
+    known: dict[tuple[int, str], Limits] = {}
+    for c in channels:
+        limits = limits_of(c, planes, types, others, fixed, mode, judged.__getitem__)
+        known |= {(c, other): each for other, each in zip(types, limits, strict=True)}
+    return FixedLimits(of_type=known)
 
 
 def scene_frames(
@@ -87,13 +94,14 @@ def scene_frames(
         found = render_scene(
             dataset,
             list(film.looks),
-            lambda c: (film.looks[c].colormap, film.limits.get(c)),
+            lambda c: (film.looks[c].colormap, None),
             t=t,
             z=film.z,
             size=film.size,
             area=film.area,
             gamma=lambda c: film.looks[c].gamma,
             over=film.over,
+            fixed=film.limits,
         )
         missing.extend(found.missing)
         if inscription.timestamp:

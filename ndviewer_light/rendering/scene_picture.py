@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from ..engine.scene import Viewport, scene_of
 from ..errors import DatasetError
 from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
-from .contrast import DEFAULT_CLIP, ContrastMode, SeenContrast
+from .contrast import DEFAULT_CLIP, NO_LIMITS, ContrastMode, FixedLimits, SeenContrast
 from .pooled_values import FieldValues, judged_edges
 from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, room_for_legend, tint
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..engine.scene import FieldScene
-    from ..model import Plane
+    from ..model import DatasetInfo, Plane
     from .contrast import Limits
     from .scene_overlays import SceneOver
 
@@ -43,29 +44,37 @@ _LARGEST_JUDGED_EDGE = 256
 
 
 class ChannelLook(NamedTuple):
-    """How a channel is drawn."""
+    """How a channel is drawn; `others`: the limits for pixels of other types (`DatasetInfo.other_dtype`)."""
 
     limits: Limits
     colormap: cmap.Colormap
     gamma: float = 1.0
+    others: tuple[tuple[str, Limits], ...] = ()
+
+    def layer(self, pixels: np.ndarray, other: str = "") -> Layer:
+        """Pixels of this type as they are drawn."""
+        limits = next((each for name, each in self.others if name == other), self.limits)
+        return Layer(pixels, limits, self.colormap, self.gamma)
 
 
 def colored_fields(
     fields: Sequence[Mapping[int, np.ndarray]],
     looks: Mapping[int, ChannelLook],
     draw: Callable[[Sequence[Layer], int, int], np.ndarray] = composite,
+    others: Sequence[str] = (),
 ) -> list[np.ndarray]:
     """The pictures of fields, from their pixels by channel, as `draw` draws each of them: (Y, X, 3 or 4).
 
     Those of one shape are drawn together, one below the other: a plate has a thousand, and numpy is slow for
-    one alone.
+    one alone. `others`: the types of their pixels, see `ChannelLook`.
     """
     pictures: list[np.ndarray] = [draw((), 1, 1)] * len(fields)
     alike: dict[tuple[object, ...], list[int]] = {}
     for i, pixels in enumerate(fields):
         of_field = {c: each for c, each in pixels.items() if c in looks}
         if of_field:
-            kind = tuple((c, each.shape, each.dtype) for c, each in sorted(of_field.items()))
+            other = others[i] if others else ""
+            kind = other, *((c, each.shape, each.dtype) for c, each in sorted(of_field.items()))
             alike.setdefault(kind, []).append(i)
     for which in alike.values():
         channels = [c for c in sorted(fields[which[0]]) if c in looks]
@@ -73,7 +82,7 @@ def colored_fields(
         layers = []
         for c in channels:
             own = [np.broadcast_to(_as_high(fields[i][c], height, width), (height, width)) for i in which]
-            layers.append(Layer(np.concatenate(own), *looks[c]))
+            layers.append(looks[c].layer(np.concatenate(own), others[which[0]] if others else ""))
         together = draw(layers, height * len(which), width)
         for i, picture in zip(which, together.reshape(len(which), height, width, -1), strict=True):
             pictures[i] = picture
@@ -128,6 +137,7 @@ def render_scene(
     area: tuple[float, float, float, float] | None = None,
     gamma: Callable[[int], float] = lambda c: 1.0,
     over: SceneOver = NOTHING_OVER,
+    fixed: FixedLimits = NO_LIMITS,
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScenePicture:
@@ -135,8 +145,8 @@ def render_scene(
 
     `z` is a plane, or a projection as text ("max", "mean:2-11"). `area`: left, top, right and bottom in µm of
     the part that is drawn, None for all.
-    `looks(c)`: colour map and fixed limits of a channel, None where `mode` decides. Raises `DatasetError`,
-    also if no field has the labels that are to lie `over` them.
+    `looks(c)`: colour map and fixed limits of a channel, None where `fixed` has them, or `mode` decides.
+    Raises `DatasetError`, also if no field has the labels that are to lie `over` them.
     """
     from PIL import Image, ImageDraw
 
@@ -157,10 +167,16 @@ def render_scene(
     shown = set(scene.within(viewport.edges).tolist())
     planes = _read(dataset, scene, sorted(shown), channels, (t, z), um_per_px, scheduler, progress)
     edges = edges_judged(scene)
-    seen = {c: limits_of(c, planes, looks(c)[1], mode, edges.__getitem__) for c in channels}
-    drawn_as = {
-        c: ChannelLook(limits, looks(c)[0], gamma(c)) for c, limits in seen.items() if limits is not None
-    }
+    others = [info.other_dtype(info.image(p)) for p in range(len(scene))]
+    drawn_as: dict[int, ChannelLook] = {}
+    for c in channels:
+        colormap, limits = looks(c)
+        known = fixed if limits is None else FixedLimits({c: limits})
+        of_most, *of_others = limits_of(
+            c, planes, ("", *info.other_dtypes), others, known, mode, edges.__getitem__
+        )
+        by_type = tuple(zip(info.other_dtypes, of_others, strict=True))
+        drawn_as[c] = ChannelLook(of_most, colormap, gamma(c), by_type)
     picture = Image.new("RGB", (width, height), GROUND)
     draw = ImageDraw.Draw(picture)
     _draw_wells(draw, scene, viewport)
@@ -173,7 +189,7 @@ def render_scene(
     tints = over.tints.colors(t) if over.tints is not None else ()
     missing = []
     for p, (colored, box) in enumerate(
-        zip(colored_fields(of_field, drawn_as), scene.boxes(viewport), strict=True)
+        zip(colored_fields(of_field, drawn_as, others=others), scene.boxes(viewport), strict=True)
     ):
         if p not in shown:
             continue
@@ -194,7 +210,7 @@ def render_scene(
     if labels and area is None:
         _write_labels(draw, scene, viewport, margin)
     scale = um_per_px if scene.is_in_um else None
-    return ScenePicture(picture, scale, scene.notes, missing)
+    return ScenePicture(picture, scale, (*scene.notes, *notes_on_types(info)), missing)
 
 
 def _paste(picture: Image.Image, colored: np.ndarray, box: tuple[int, int, int, int]) -> None:
@@ -238,31 +254,50 @@ def _read(
 def limits_of(
     c: int,
     planes: Sequence[Mapping[int, Plane]],
-    fixed: Limits | None,
+    types: Sequence[str],
+    others: Sequence[str],
+    fixed: FixedLimits,
     mode: ContrastMode,
     edge_of: Callable[[int], int],
-) -> Limits | None:
-    """The limits of a channel: `fixed`, else what the small planes of fields, by channel, suggest.
+) -> list[Limits]:
+    """The limits of a channel for pixels of each of these types (see `ChannelLook`).
 
-    `edge_of`: of each of `planes`, see `edges_judged`.
+    The `fixed` ones, else what the small planes of fields, by channel, suggest.
+
+    `others`, `edge_of`: the type of each of `planes`, and see `edges_judged`.
     """
-    if fixed is not None:
-        return fixed
+    found = []
+    for other in types:
+        limits = fixed.of(c, other)
+        if limits is None:
+            own = [i for i, each in enumerate(others) if each == other]
+            limits = _seen_of(c, {i: planes[i][c] for i in own if c in planes[i]}, mode, edge_of)
+        found.append(limits)
+    return found
+
+
+def _seen_of(
+    c: int, planes: Mapping[int, Plane], mode: ContrastMode, edge_of: Callable[[int], int]
+) -> Limits:
     values, seen = FieldValues(), SeenContrast()
-    values.put(
-        c,
-        {
-            i: plane.pixels
-            for i, of_field in enumerate(planes)
-            if (plane := of_field.get(c)) is not None
-            and plane.pixels is not None
-            and plane.state is not PlaneState.FILLED
-        },
-        edge_of,
-    )
+    shown = {
+        i: plane.pixels
+        for i, plane in planes.items()
+        if plane.pixels is not None and plane.state is not PlaneState.FILLED
+    }
+    values.put(c, shown, edge_of)
     seen.set_fields(values.contrasts(c))
     how = ContrastMode.RUN if mode is ContrastMode.PLANE else mode
     return seen.limits(how, DEFAULT_CLIP, is_of_fields=True) or (0.0, 1.0)
+
+
+def notes_on_types(info: DatasetInfo) -> tuple[str, ...]:
+    """That fields with pixels of another type are drawn between limits of their own, if there are any."""
+    if not info.other_dtypes:
+        return ()
+    counts = Counter(info.other_dtype(info.image(p)) for p in range(len(info.positions)))
+    said = ", ".join(f"{counts[other]:,} of {other}" for other in info.other_dtypes if counts[other])
+    return (f"fields with pixels of another type have contrast limits of their own ({said})",) if said else ()
 
 
 def _filter(picture: np.ndarray, box: tuple[int, int, int, int]) -> Image.Resampling:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.stack_beside import WITH_PIXELS
 from ..model import PlaneState
-from .added_up import Layer, composite
+from .added_up import composite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def _added_up(
 ) -> np.ndarray:
     out = np.zeros((len(seen.grid.zs), length, 3), np.uint8)
     for channels, planes in _alike(seen, [c for c in looks if c in sections]).items():
-        layers = [Layer(sections[c][planes], *looks[c]) for c in channels]
+        layers = [looks[c].layer(sections[c][planes]) for c in channels]
         out[planes] = composite(layers, len(planes), length)
     return out
 

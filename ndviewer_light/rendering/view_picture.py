@@ -19,7 +19,7 @@ from ..model import PlaneKey
 from ..storage.limits import MAX_PLANE_BYTES
 from .added_up import Layer, composite
 from .colormaps import colormap_of
-from .contrast import ContrastMode, SeenContrast, contrast_of
+from .contrast import NO_LIMITS, ContrastMode, SeenContrast, contrast_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from ..model import ImageInfo
-    from .contrast import Limits
+    from .contrast import FixedLimits, Limits
     from .labels_over import LabelsOver
 
 _LARGEST_PIXEL = 40.0
@@ -99,7 +99,7 @@ class ViewPictures:
         channels: Sequence[int],
         *,
         mode: ContrastMode = ContrastMode.RUN,
-        limits: Mapping[int, Limits] | None = None,
+        limits: FixedLimits = NO_LIMITS,
         longest: int | None = None,
         labels: LabelsOver | None = None,
         looks: Mapping[int, LayerLook] | None = None,
@@ -108,12 +108,12 @@ class ViewPictures:
         self._dataset = dataset
         self._channels = tuple(channels)
         self._mode = mode
-        self._fixed = dict(limits or {})
+        self._fixed = limits
         self._longest = longest
         self._labels = labels
         self._looks = dict(looks or {})
         self._part = part
-        self._seen: dict[int, SeenContrast] = {c: SeenContrast() for c in channels}
+        self._seen: dict[tuple[int, str], SeenContrast] = {}
         self._noted: dict[int, np.ndarray] = {}
 
     @property
@@ -125,8 +125,9 @@ class ViewPictures:
         """Let some of these places, evenly spread, decide about the contrast of all."""
         step = max(1, -(-len(places) // most))
         for place in places[::step]:
-            for c, pixels in self.pixels(place).pixels.items():
-                self._note(c, pixels)
+            view = self.pixels(place)
+            for c in view.pixels:
+                self._note(c, view)
 
     def pixels(self, place: ShownPlace) -> ViewPixels:
         """Read the planes of a place. Raises `DatasetError` for what cannot be read, `IndexError` outside."""
@@ -165,7 +166,7 @@ class ViewPictures:
         from PIL import Image
 
         shown = [(c, view.pixels[c]) for c in channels if c in view.pixels]
-        layers = [Layer(pixels, self._limits(c, pixels), *(look or self._look(c))) for c, pixels in shown]
+        layers = [Layer(pixels, self._limits(c, view), *(look or self._look(c))) for c, pixels in shown]
         height, width = layers[0].pixels.shape if layers else self._shape(place.p, view.level)
         picture = Image.fromarray(composite(layers, height, width))
         if not layers:
@@ -229,19 +230,23 @@ class ViewPictures:
             with contextlib.suppress(PlaneNotStoredError):
                 yield self._plane(key, level)
 
-    def _limits(self, c: int, pixels: np.ndarray) -> Limits:
-        if c in self._fixed:
-            return self._fixed[c]
-        self._note(c, pixels)
-        limits = self._seen[c].limits(self._mode, 0.1)
+    def _limits(self, c: int, view: ViewPixels) -> Limits:
+        other = self._dataset.info.other_dtype(view.image)
+        fixed = self._fixed.of(c, other)
+        if fixed is not None:
+            return fixed
+        self._note(c, view)
+        limits = self._seen[c, other].limits(self._mode, 0.1)
         assert limits is not None, "it has just been seen"
         return limits
 
-    def _note(self, c: int, pixels: np.ndarray) -> None:
-        """Let pixels decide about the contrast of a channel, once each."""
+    def _note(self, c: int, view: ViewPixels) -> None:
+        """Let pixels decide about the contrast of a channel, once each; those of another type apart."""
+        pixels = view.pixels[c]
         if self._noted.get(c) is not pixels:
             self._noted[c] = pixels
-            self._seen[c].add(contrast_of(pixels))
+            other = self._dataset.info.other_dtype(view.image)
+            self._seen.setdefault((c, other), SeenContrast()).add(contrast_of(pixels))
 
     def _look(self, c: int) -> LayerLook:
         return self._looks.get(c) or LayerLook(colormap_of(self._dataset.info.channels[c]))

@@ -14,7 +14,7 @@ from ..engine.stack_resolution import resolution_text, stack_resolution
 from ..engine.transpose import copy_into
 from ..errors import PlaneNotStoredError
 from .added_up import Layer, composite
-from .contrast import ContrastMode
+from .contrast import NO_LIMITS, ContrastMode
 from .label_picture import laid_over
 from .surface_picture import surface_seen
 from .view_picture import ViewPictures, ViewPixels, hatch
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..engine.dataset import Dataset
     from ..engine.stack_resolution import StackResolution
     from ..model import ImageInfo
-    from .contrast import Limits
+    from .contrast import FixedLimits
     from .label_surfaces import LabelSurface
     from .labels_over import LabelsOver
     from .view_picture import LayerLook, ShownPlace
@@ -62,7 +62,7 @@ class VolumePictures(ViewPictures):
         *,
         turns: bool = False,
         mode: ContrastMode = ContrastMode.RUN,
-        limits: Mapping[int, Limits] | None = None,
+        limits: FixedLimits = NO_LIMITS,
         longest: int | None = None,
         labels: LabelsOver | None = None,
         looks: Mapping[int, LayerLook] | None = None,
@@ -122,7 +122,7 @@ class VolumePictures(ViewPictures):
             self._seen_from = place, {}
         found = self._seen_from[1]
         for c, volume in volumes.items():
-            limits = self._limits(c, view.pixels[c])
+            limits = self._limits(c, view)
             seen = found.get(c)
             if seen is None:
                 method = self._look_of_volume.method

@@ -99,6 +99,9 @@ class DrawnChannels:
         """Take what a frame adds to what was seen of the run, and draw with the limits that follow."""
         projection = frame.view.projection
         self._contrasts.show_projection("" if projection is None else projection.how)
+        info = self._frames.dataset.info
+        if frame.view.p < len(info.positions):
+            self._contrasts.show_type(info.other_dtype(info.image(frame.view.p)))
         for c, contrast in frame.contrasts.items():
             is_whole = frame.planes[c].state is not PlaneState.LOADING
             self._contrasts.of(c).add(contrast, is_whole=is_whole)

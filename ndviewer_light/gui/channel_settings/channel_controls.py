@@ -48,6 +48,8 @@ class ChannelControls(QObject):
         self._shows_fields = False  # all at once
         self._in_view: ImageInfo | None = None
         self._shown_as = ""  # how stacks are projected
+        self._type_asked: tuple[object, ...] = ()
+        self._shown_type = ""  # of pixels, where it is not the usual one
         self._in_gray: int | None = None  # the channel that is shown alone, if that is shown in gray
         self.strips.visible_changed.connect(self._on_visible_changed)
         self.strips.shown_for_now.connect(self._on_shown_for_now)
@@ -114,13 +116,13 @@ class ChannelControls(QObject):
         return {name: self.choices.of(name) for name in names if self.choices.of(name) != ChannelChoice()}
 
     def looks(self) -> dict[Name, ChannelChoice]:
-        """How the channels look now, whoever chose it: on or off, limits, colour, gamma."""
+        """How the channels look now, whoever chose it; limits are those of the usual type of pixels."""
         found = {}
         for c in range(len(self.strips)):
-            limits = self.contrasts.limits(c)
+            limits = self.contrasts.limits(c, "")
             found[self._name(c)] = ChannelChoice(
                 visible=self.strips.is_channel_visible(c),
-                mode=self.contrasts.mode(c) if limits is None else ContrastMode.MANUAL,
+                mode=self.contrasts.mode(c, "") if limits is None else ContrastMode.MANUAL,
                 limits=limits,
                 dtype=self._dtype(),
                 gamma=self.strips.gamma_of(c),
@@ -147,15 +149,55 @@ class ChannelControls(QObject):
         if shows:
             self.say_fields()
         elif self._canvas is not None:
+            if self._canvas.frame is not None:
+                self.show_type_of(self._canvas.frame.view.p)
             self._apply_all_limits()
             if self._canvas.frame is not None:
                 self.take_frame(self._canvas.frame)
 
-    def take_fields(self, contrasts: Mapping[int, Sequence[Contrast]]) -> None:
-        """What all fields suggest for these channels by now; `say_fields` shows it on the strips."""
-        for c, of_channel in contrasts.items():
+    def take_fields(self, contrasts: Mapping[tuple[int, str], Sequence[Contrast]]) -> None:
+        """What all fields suggest for channels and types by now; `say_fields` shows it on the strips."""
+        for (c, other), of_channel in contrasts.items():
             if c < len(self.strips):
-                self.contrasts.of(c).set_fields(of_channel)
+                self.contrasts.of(c, other).set_fields(of_channel)
+
+    def show_type_of(self, p: int) -> None:
+        """Speak of pixels of the type that position `p` has: limits of another type are of no use for it."""
+        info = self._info
+        other = info.other_dtype(info.image(p)) if info is not None and p < len(info.positions) else ""
+        asked = info, other, self._shows_fields
+        self.contrasts.show_type(other, self._elsewhere(other) if asked != self._type_asked else None)
+        self._type_asked = asked
+        if self._take_type() and self._shows_fields:
+            self._on_strip.clear()
+            self.say_fields()
+
+    def _elsewhere(self, other: str) -> dict[int, str]:
+        """The types of channels that no image of this type has: of these, all fields are shown alone."""
+        info = self._info
+        if info is None or not info.other_dtypes or not self._shows_fields:
+            return {}
+        of_channel: dict[int, list[str]] = {}
+        for image in info.groups:
+            for c in info.channels_of(image):
+                of_channel.setdefault(c, []).append(info.other_dtype(image))
+        return {c: types[0] for c, types in of_channel.items() if other not in types}
+
+    def _take_type(self) -> bool:
+        """Have the strips say of which type of pixels their limits are; whether it is another one now."""
+        other, info = self.contrasts.other_type, self._info
+        usual = info.groups[0].dtype if info is not None else None
+        if info is not None and usual is not None and info.other_dtypes:
+            shown, every = other or usual.name, (usual.name, *info.other_dtypes)
+            self.strips.say_type(shown, [name for name in every if name != shown])
+        else:
+            self.strips.say_type("", ())
+        if other == self._shown_type:
+            return False
+        self._shown_type = other
+        self._spans.clear()
+        self._say_contrasts()
+        return True
 
     def say_fields(self) -> None:
         """Show on the strips what all fields suggest: 2 ms for each channel."""
@@ -185,6 +227,21 @@ class ChannelControls(QObject):
                 limits = self.contrasts.limits(c) or (0.0, 1.0)
                 looks[c] = ChannelLook(limits, colormap, self.strips.gamma_of(c))
         return looks
+
+    def looks_of_fields(self) -> dict[int, ChannelLook]:
+        """The same for the picture of all fields: with limits for pixels of each type."""
+        others = self._info.other_dtypes if self._info is not None else ()
+        looks = self.drawn_looks()
+        if not others:
+            return looks
+        limits_of = self.contrasts.limits
+        return {
+            c: look._replace(
+                limits=limits_of(c, "") or (0.0, 1.0),
+                others=tuple((other, limits_of(c, other) or (0.0, 1.0)) for other in others),
+            )
+            for c, look in looks.items()
+        }
 
     def show_only_those_of(self, image: ImageInfo | None) -> None:
         """Show the strips of the channels that an image has; until that is known, all stay.
@@ -257,6 +314,7 @@ class ChannelControls(QObject):
             self._shown_as = how
             self._spans.clear()
             self._say_contrasts()
+        self._take_type()
         if self._shows_fields:
             return
         for c in range(len(self.strips)):
@@ -283,7 +341,9 @@ class ChannelControls(QObject):
         """The range of a channel's slider: all values seen so far."""
         seen_low, seen_high = self._spans.get(c, (low, high))
         low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
-        dtypes = [image.dtype for image in self._info.groups] if self._info is not None else [None]
+        info, other = self._info, self.contrasts.type_of(c)
+        groups = info.groups if info is not None else ()
+        dtypes = [each.dtype for each in groups if info is not None and info.other_dtype(each) == other]
         whole = (
             all(dtype is not None and dtype.kind in "iub" for dtype in dtypes) and self._shown_as != "mean"
         )
@@ -301,6 +361,10 @@ class ChannelControls(QObject):
             self._on_shown_for_now(c, True)
 
     # ---- what the user does ----------------------------------------------------------------
+
+    def _is_apart(self, c: int) -> bool:
+        """Whether sums or pixels of another type than usual are shown: limits hold for these alone."""
+        return self.contrasts.is_of_sums or bool(self.contrasts.type_of(c))
 
     def _name(self, c: int) -> Name:
         assert self._info is not None
@@ -350,14 +414,14 @@ class ChannelControls(QObject):
     def _on_mode_chosen(self, c: int, mode: ContrastMode) -> None:
         self.contrasts.set_mode(c, mode)
         limits = self.contrasts.limits(c) if mode is ContrastMode.MANUAL else None
-        if limits is None or not self.contrasts.is_of_sums:  # those of sums are of no use for planes
+        if limits is None or not self._is_apart(c):  # those of sums are of no use for planes
             self.choices.choose(self._name(c), mode=mode, limits=limits, dtype=self._dtype())
         self._apply_limits(c)
 
     @safe_slot
     def _on_window_changed(self, c: int, low: float, high: float) -> None:
         self.contrasts.set_limits(c, low, high)
-        if not self.contrasts.is_of_sums:
+        if not self._is_apart(c):
             limits = low, high
             self.choices.choose(self._name(c), mode=ContrastMode.MANUAL, limits=limits, dtype=self._dtype())
         self._apply_limits(c)
@@ -431,6 +495,6 @@ class ChannelControls(QObject):
 
 
 def _dtype_of(info: DatasetInfo) -> str | None:
-    """The dtype of the pixels if all positions have the same; None if they differ or are not known."""
-    dtypes = {str(image.dtype) for image in info.groups if image.dtype is not None}
-    return dtypes.pop() if len(dtypes) == 1 else None
+    """The dtype of the pixels of most positions, of which limits are remembered; None if it is not known."""
+    dtype = info.groups[0].dtype
+    return None if dtype is None else str(dtype)

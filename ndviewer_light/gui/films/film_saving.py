@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ...engine.dataset import Dataset
-    from ...rendering.contrast import Limits
+    from ...rendering.contrast import FixedLimits
     from ...rendering.label_picture import LabelsChosen
     from ...rendering.labels_over import LabelsOver
     from ...rendering.pane_pictures import PanePictures
@@ -180,7 +180,7 @@ class Films(QObject):
             labels = self._labels(dataset)
             pictures = self._pictures(dataset, plan, channels, limits, looks, longest, labels, progress)
             made = partial(frames, dataset, pictures, places, plan.inscription)
-            if len(limits) < len(channels):  # of one that was never shown
+            if not limits.has(channels, dataset.info.other_dtypes):  # of one that was never shown
                 made = partial(_frames_of_seen, pictures, places, made)
         else:
             edges = area.x[0], area.y[0], area.x[1], area.y[1]
@@ -202,19 +202,25 @@ class Films(QObject):
 
     def _limits_and_looks(
         self, dataset: Dataset, channels: Sequence[int]
-    ) -> tuple[dict[int, Limits], dict[int, LayerLook]]:
+    ) -> tuple[FixedLimits, dict[int, LayerLook]]:
         """How channels are drawn on screen, as far as they have been."""
         from ...rendering.colormaps import chosen_colormap, colormap_of
+        from ...rendering.contrast import FixedLimits
         from ...rendering.view_picture import LayerLook
 
         contrasts, strips = self._stage.channels.contrasts, self._stage.strips
-        limits = {c: each for c in channels if (each := contrasts.limits(c)) is not None}
+        limits = {
+            (c, other): each
+            for c in channels
+            for other in ("", *dataset.info.other_dtypes)
+            if (each := contrasts.limits(c, other)) is not None
+        }
         looks = {}
         for c in channels:
             chosen = strips.chosen_color(c)
             table = chosen_colormap(chosen) if chosen else colormap_of(dataset.info.channels[c])
             looks[c] = LayerLook(table, strips.gamma_of(c))
-        return limits, looks
+        return FixedLimits(of_type=limits), looks
 
     def _labels(self, dataset: Dataset) -> LabelsOver | None:
         from ...rendering.labels_over import LabelsOver
@@ -230,7 +236,7 @@ class Films(QObject):
         dataset: Dataset,
         plan: FilmPlan,
         channels: Sequence[int],
-        limits: dict[int, Limits],
+        limits: FixedLimits,
         looks: dict[int, LayerLook],
         longest: int,
         labels: LabelsOver | None,

@@ -64,6 +64,12 @@ class ChannelStrips(Panel):
         self._left_out.hide()
         set_role(self._left_out, "warning")
         self._column.addWidget(self._left_out)
+        self._type = QLabel(self)
+        self._type.setTextFormat(Qt.TextFormat.PlainText)
+        self._type.setWordWrap(True)
+        self._type.setContentsMargins(8, 0, 8, 0)
+        self._type.hide()
+        set_role(self._type, "dim")
         self._column.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -73,6 +79,7 @@ class ChannelStrips(Panel):
         """Where there are many channels: the slider through them."""
         self.one.picked.connect(self.show_alone)
         layout.addWidget(self.one)
+        layout.addWidget(self._type)
         self._area = self._make_scroll_area()
         layout.addWidget(self._area, 1)
         self.setMinimumWidth(200)
@@ -160,6 +167,15 @@ class ChannelStrips(Panel):
         plural = "s are" if n > 1 else " is"
         self._left_out.setText(f"{n} more channel{plural} not shown; scripts can read all of them.")
         self._left_out.setVisible(n > 0)
+
+    def say_type(self, shown: str, others: Sequence[str]) -> None:
+        """Say above the strips of which type of pixels their limits are; nothing without `others`."""
+        said = (
+            f"Limits for pixels of {shown}. Those of {' and '.join(others)} have their own." if others else ""
+        )
+        if said != self._type.text():
+            self._type.setText(said)
+            self._type.setVisible(bool(said))
 
     def _make_strip(self, i: int, channel: Channel) -> ChannelStrip:
         strip = ChannelStrip(channel, self._list)

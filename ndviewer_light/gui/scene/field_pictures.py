@@ -36,6 +36,8 @@ _PIXELS_TOGETHER = 2**18
 _JUDGING_SHARE = 0.1
 """What judging contrast may take of the time while planes arrive."""
 _SHOWN_STATES = (PlaneState.PRESENT, PlaneState.FILLED)
+ChannelOfType = tuple[int, str]
+"""A channel, and the type of its pixels where that is not the usual one: see `DatasetInfo.other_dtype`."""
 _NOTHING: Mapping[int, tuple[Plane, int]] = {}
 
 
@@ -85,6 +87,7 @@ class _ToJudge(NamedTuple):
     forget_all: bool = False
     forget_others: bool = False  # than the place that is shown
     again: bool = False
+    by_type: bool = False  # those that are of another type than they were taken for
 
 
 class FieldPictures:
@@ -94,12 +97,22 @@ class FieldPictures:
     which is the same in whatever order planes came, and however many at a time.
     """
 
-    def __init__(self, edge_of: Callable[[int], int], run: Callable[[str, Callable[[], None]], None]) -> None:
-        """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels. `run`: of `Background`."""
+    def __init__(
+        self,
+        edge_of: Callable[[int], int],
+        run: Callable[[str, Callable[[], None]], None],
+        other_dtype_of: Callable[[int], str] = lambda p: "",
+    ) -> None:
+        """`edge_of(p)`: the longest edge of the planes of position `p`, in pixels. `run`: of `Background`.
+
+        `other_dtype_of(p)`: the type of its pixels where it is another one than usual.
+        """
         self._edge_of = edge_of
+        self._other_dtype_of = other_dtype_of
         self._run = run
-        self._values = FieldValues()  # of the thread that works alone; so are the next two
-        self._unjudged: set[int] = set()  # channels
+        self._values = FieldValues()  # of the thread that works alone; so are the next three
+        self._unjudged: set[ChannelOfType] = set()
+        self._judged_as: dict[int, str] = {}  # types, by position
         self._judging_due = 0.0
         self._lock = threading.Lock()  # guards the following; nothing slow is done while holding it
         self._place: object = None
@@ -114,7 +127,7 @@ class FieldPictures:
         self._looks: dict[int, ChannelLook] = {}
         self._dirty: OrderedDict[int, None] = OrderedDict()
         self._pictures: deque[FieldPicture] = deque()
-        self._contrasts: dict[int, tuple[Contrast, ...]] = {}
+        self._contrasts: dict[ChannelOfType, tuple[Contrast, ...]] = {}
         self._is_working = False
         self._loader: ThumbnailLoader | None = None
         self._turnover = Turnover()
@@ -166,11 +179,19 @@ class FieldPictures:
         """
         self._closely.update(positions)
 
+    def sort_by_type(self) -> None:
+        """More is known of what type the pixels of fields are: those of each are judged, and drawn, apart."""
+        with self._lock:
+            self._to_judge = self._to_judge._replace(by_type=bool(self._planes))
+        self.kick()
+
     def start_values_over(self, *, with_place: bool) -> None:
         """Contrast is judged by the place that is shown alone, or by nothing that was seen until now."""
         with self._lock:
-            forget = _ToJudge(not with_place, with_place)
-            self._to_judge = _ToJudge(*map(max, self._to_judge, forget))
+            now = self._to_judge
+            self._to_judge = now._replace(
+                forget_all=now.forget_all or not with_place, forget_others=now.forget_others or with_place
+            )
             self._contrasts.clear()
         self.kick()
 
@@ -252,8 +273,8 @@ class FieldPictures:
             self._is_working = True
         self._run("ndviewer-scene", self._work)
 
-    def take(self, most: int) -> tuple[list[FieldPicture], dict[int, tuple[Contrast, ...]]]:
-        """What is new: at most so many pictures, and what all planes suggest for channels."""
+    def take(self, most: int) -> tuple[list[FieldPicture], dict[ChannelOfType, tuple[Contrast, ...]]]:
+        """What is new: at most so many pictures, and what all planes suggest for channels, by type."""
         with self._lock:
             n = min(most, len(self._pictures))
             pictures = [self._pictures.popleft() for _ in range(n)]
@@ -287,7 +308,7 @@ class FieldPictures:
                 return False
             place, kind, edges = self._place, self._kind, self._edges
             to_judge, self._to_judge = self._to_judge, _ToJudge()
-            is_all = to_judge.again or to_judge.forget_others
+            is_all = to_judge.again or to_judge.forget_others or to_judge.by_type
             known = {p: dict(of_field) for p, of_field in self._planes.items()} if is_all else {}
             for key, (plane, edge) in arrived.items():
                 if (key.t, key.z) == place:
@@ -298,10 +319,15 @@ class FieldPictures:
             fields = [dict(self._planes.get(p, {})) for p in batch]
         if to_judge.forget_all:
             self._values.forget_all()
+            self._judged_as.clear()
         self._values.show_place(place, kind)
         if to_judge.forget_others:
             self._values.forget_others()
-            self._unjudged |= {c for of_field in known.values() for c in of_field}
+            self._unjudged |= {
+                (c, self._judged_as.get(p, "")) for p, of_field in known.items() for c in of_field
+            }
+        if to_judge.by_type:
+            self._sort_by_type(known, edges)
         if to_judge.again:
             self._judge(known, edges, may_be_closer=False)
         self._judge(new, edges)
@@ -313,6 +339,20 @@ class FieldPictures:
                 self._pictures.extend(pictures)
             return bool(self._dirty or arrived or any(self._to_judge))
 
+    def _sort_by_type(self, known: Mapping[int, Mapping[int, tuple[Plane, int]]], edges: SceneEdges) -> None:
+        """Judge those again that were judged as another type, and have their pictures made again."""
+        others = {p: self._other_dtype_of(p) for p in known}
+        moved = {p: of_field for p, of_field in known.items() if others[p] != self._judged_as.get(p, "")}
+        for p, of_field in moved.items():
+            for c in of_field:
+                before = c, self._judged_as.get(p, "")
+                self._values.drop(before, (p,))
+                self._unjudged.add(before)
+        self._judge(moved, edges, may_be_closer=False)
+        if moved:
+            with self._lock:
+                self._dirty.update(dict.fromkeys(p for p in moved if p in self._planes))
+
     def _judge(
         self,
         fields: Mapping[int, Mapping[int, tuple[Plane, int]]],
@@ -321,28 +361,29 @@ class FieldPictures:
         may_be_closer: bool = True,
     ) -> None:
         """Have these planes count for contrast."""
-        judged: dict[int, dict[int, np.ndarray]] = {}
-        closer: dict[int, dict[int, np.ndarray]] = {}
+        judged: dict[ChannelOfType, dict[int, np.ndarray]] = {}
+        closer: dict[ChannelOfType, dict[int, np.ndarray]] = {}
         for p, of_field in fields.items():
+            other = self._judged_as[p] = self._other_dtype_of(p)
             for c, (plane, edge) in of_field.items():
                 if plane.state is PlaneState.FILLED or plane.pixels is None or not plane.pixels.size:
                     continue
                 pixels = np.abs(plane.pixels) if plane.pixels.dtype.kind == "c" else plane.pixels
-                judged.setdefault(c, {})[p] = pixels
+                judged.setdefault((c, other), {})[p] = pixels
                 if may_be_closer and p in self._closely and edge > edges.fitting_of(p):
-                    closer.setdefault(c, {})[p] = pixels
-        for c, planes in judged.items():
-            self._values.put(c, planes, edges.judged_of)
-            self._unjudged.add(c)
-        for c, planes in closer.items():
-            self._values.put_closer(c, planes)
+                    closer.setdefault((c, other), {})[p] = pixels
+        for of, planes in judged.items():
+            self._values.put(of, planes, edges.judged_of)
+            self._unjudged.add(of)
+        for of, planes in closer.items():
+            self._values.put_closer(of, planes)
 
     def _take_contrasts(self, place: object, *, is_last: bool) -> None:
         """Work out what all planes suggest, but not for each few of them."""
         now = time.monotonic()
         if not self._unjudged or (now < self._judging_due and not is_last):
             return
-        found = {c: self._values.contrasts(c) for c in self._unjudged}
+        found = {of: self._values.contrasts(of) for of in self._unjudged}
         self._unjudged.clear()
         self._judging_due = now + (time.monotonic() - now) / _JUDGING_SHARE
         with self._lock:
@@ -402,7 +443,8 @@ class FieldPictures:
             {c: plane.pixels for c, (plane, _) in field.items() if plane.pixels is not None and c in looks}
             for field in fields
         ]
-        colored = colored_fields(pixels, looks, drawn_composite)
+        others = [self._other_dtype_of(p) for p in batch]
+        colored = colored_fields(pixels, looks, drawn_composite, others)
         made = []
         for p, field, own, picture in zip(batch, fields, pixels, colored, strict=True):
             worst = worst_of(plane for c, (plane, _) in field.items() if c in looks)

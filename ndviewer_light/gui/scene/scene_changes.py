@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from ...engine.plate_grid import plate_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...engine.scene import FieldScene
     from ...model import DatasetInfo
+    from ...rendering.contrast import ContrastMode, Limits
     from ...rendering.scene_picture import ChannelLook
 
 _UNSEEN_SHARE = 1 / 512
@@ -22,13 +23,31 @@ def look_alike(before: Mapping[int, ChannelLook], after: Mapping[int, ChannelLoo
     if before.keys() != after.keys():
         return False
     for c, look in after.items():
-        (low, high), (was_low, was_high) = look.limits, before[c].limits
-        little = abs(high - low) * _UNSEEN_SHARE
-        if look._replace(limits=before[c].limits) != before[c]:
+        was = before[c]
+        if look._replace(limits=was.limits, others=was.others) != was or len(look.others) != len(was.others):
             return False
-        if abs(low - was_low) > little or abs(high - was_high) > little:
-            return False
+        for (low, high), (was_low, was_high) in zip(_all_limits(look), _all_limits(was), strict=True):
+            little = abs(high - low) * _UNSEEN_SHARE
+            if abs(low - was_low) > little or abs(high - was_high) > little:
+                return False
     return True
+
+
+def only_limits_follow(
+    before: Mapping[int, ChannelLook],
+    after: Mapping[int, ChannelLook],
+    mode_of: Callable[[int], ContrastMode],
+) -> bool:
+    """Whether nothing has changed but limits that follow the planes that arrive."""
+    return after.keys() == before.keys() and all(
+        look == (was := before[c])
+        or (mode_of(c).is_automatic and look._replace(limits=was.limits, others=was.others) == was)
+        for c, look in after.items()
+    )
+
+
+def _all_limits(look: ChannelLook) -> list[Limits]:
+    return [look.limits, *(limits for _, limits in look.others)]
 
 
 def goes_on(before: DatasetInfo, after: DatasetInfo) -> bool:
@@ -53,7 +72,12 @@ def is_plate(info: DatasetInfo) -> bool:
 
 def lie_alike(a: DatasetInfo, b: DatasetInfo) -> bool:
     """Whether fields and wells lie at the same places."""
-    return a.positions is b.positions and a.groups == b.groups and a.empty_wells == b.empty_wells
+    return (
+        a.positions is b.positions
+        and a.groups == b.groups
+        and a.images == b.images
+        and a.empty_wells == b.empty_wells
+    )
 
 
 def has_same_ground(a: FieldScene, b: FieldScene) -> bool:

@@ -175,7 +175,8 @@ class DetailReader:
                 self._tiles.move_to_end(key)
                 return known
         dataset, p = wanted.dataset, image.p
-        own = dataset.info.channels_of(dataset.image(p))
+        found, info = dataset.image(p), dataset.info
+        own, other = info.channels_of(found), info.other_dtype(found)
         pixels: dict[int, np.ndarray] = {}
         for c in wanted.looks:
             if c in own:
@@ -187,7 +188,7 @@ class DetailReader:
                     logger.debug("a part of position %d: %s", p, error)
         if not pixels:
             return None
-        (picture,) = colored_fields([pixels], wanted.looks, drawn_composite)
+        (picture,) = colored_fields([pixels], wanted.looks, drawn_composite, [other])
         levels = self._levels_of(dataset, p)
         tile = DetailTile(*_share(region, levels[level], levels[0]), picture)
         self._turnover.add(tile.pixels.nbytes)

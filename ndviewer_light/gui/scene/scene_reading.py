@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
     from ..background import Background
-    from .field_pictures import FieldPicture
+    from .field_pictures import ChannelOfType, FieldPicture
     from .scene_canvas import SceneCanvas
 
 LARGEST_EDGE = 256
@@ -77,7 +77,7 @@ class SceneReading:
         self.info: DatasetInfo | None = None
         self.place: tuple[int, int | str] = (0, 0)
         """The time point, and the plane or the projection ("max", "mean:2-11") of stacks."""
-        self.pictures = FieldPictures(self._longest_edge, background.run)
+        self.pictures = FieldPictures(self._longest_edge, background.run, self._other_dtype)
         self._loader = dataset.thumbnail_loader(self.pictures.kick, scheduler)
         self.pictures.read_from(self._loader)
         self._details = DetailReader(background, wake)
@@ -199,7 +199,7 @@ class SceneReading:
         self._labels_chosen = chosen
         self._ask_labels()
 
-    def step(self, now: float) -> tuple[list[FieldPicture], dict[int, tuple[Contrast, ...]]]:
+    def step(self, now: float) -> tuple[list[FieldPicture], dict[ChannelOfType, tuple[Contrast, ...]]]:
         """Ask for what is missing; returns what has arrived."""
         if self._is_filling and self._is_asked:
             self._is_filling = bool(self._loader.n_left or self._loader.has_arrived)
@@ -234,6 +234,10 @@ class SceneReading:
         info = self.info
         image = info.image(p) if info is not None and p < len(info.positions) else None
         return max(image.height, image.width) if image is not None else 1
+
+    def _other_dtype(self, p: int) -> str:
+        info = self.info
+        return info.other_dtype(info.image(p)) if info is not None and p < len(info.positions) else ""
 
     def _ask(self, now: float) -> None:
         """Ask for what is in view and not there yet, the middle of the view first."""

@@ -15,16 +15,25 @@ from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
 from ...model import PlaneState
 from ...rendering.label_picture import LabelsChosen
+from ...rendering.scene_picture import notes_on_types
 from ...views.visible_area import VisibleArea
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .scene_canvas import SceneCanvas
-from .scene_changes import goes_on, is_one_field_per_well, is_plate, is_same_scene, lie_alike, look_alike
+from .scene_changes import (
+    goes_on,
+    is_one_field_per_well,
+    is_plate,
+    is_same_scene,
+    lie_alike,
+    look_alike,
+    only_limits_follow,
+)
 from .scene_menu import SceneMenu
 from .scene_words import said_of_empty_well, said_of_field, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ...engine.dataset import Dataset
     from ...model import DatasetInfo
@@ -269,7 +278,7 @@ class SceneView(QObject):
         self._background.run("ndviewer-scene-positions", lambda: self._look_at_all(reading))
 
     def _wake_later(self) -> None:
-        self._poll.post(_nothing)  # any thread
+        self._poll.post(lambda: None)  # any thread; wakes it
 
     def _look_at_all(self, reading: SceneReading) -> None:
         """In a thread: learn what all positions contain and where they are."""
@@ -336,8 +345,8 @@ class SceneView(QObject):
         if self._are_strips_stale and (now >= self._strips_due or not reading.is_filling):
             self._are_strips_stale, self._strips_due = False, now + _SAYING_SECONDS
             self._stage.channels.say_fields()
-        if reading.trouble != self._said_trouble and self.canvas.scene is not None:
-            self._say_notes(reading, self.canvas.scene)
+        if reading.trouble != self._said_trouble:
+            self._say_notes(reading)
         if pictures:
             self.canvas.show_pictures(pictures)
         self.say_of_labels(reading.labels.problem if self.labels_chosen().name else "")
@@ -353,6 +362,7 @@ class SceneView(QObject):
         projection = view.projection
         # the main view says so when it draws, which it does not while it is hidden
         self._stage.channels.contrasts.show_projection("" if projection is None else projection.how)
+        self._stage.channels.show_type_of(view.p)
         return view.t, view.z if projection is None else str(projection)
 
     def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
@@ -362,8 +372,12 @@ class SceneView(QObject):
             reading.show_place(reading.place)
             reading.pictures.start_values_over(with_place=False)
             self.canvas.forget_pictures()
-        elif before is not None and lie_alike(before, info):
-            return
+        elif before is not None:
+            if before.other_dtypes or info.other_dtypes:
+                reading.pictures.sort_by_type()
+                self._say_notes(reading)
+            if lie_alike(before, info):
+                return
         self._build_soon(reading)
 
     def _build_soon(self, reading: SceneReading) -> None:
@@ -390,16 +404,18 @@ class SceneView(QObject):
         if before is None or not is_same_scene(before, scene):
             sizes = [image.pixel_size_um or 1.0 for image in info.groups]
             self.canvas.show_scene(scene, min(sizes) if scene.is_in_um else 1.0)
-            self._say_notes(reading, scene)
+            self._say_notes(reading)
             self._look_at_wanted()
         reading.ask_again()
 
-    def _say_notes(self, reading: SceneReading, scene: FieldScene) -> None:
-        """What had to be guessed of places, and why a cluster does not help."""
-        trouble = reading.trouble
+    def _say_notes(self, reading: SceneReading) -> None:
+        """What had to be guessed of places, whose limits are their own, and why a cluster does not help."""
+        scene, trouble = self.canvas.scene, reading.trouble
+        if scene is None or reading.info is None:
+            return
         self._said_trouble = trouble
         of_cluster = (f"small pictures are made here: {trouble}",) if trouble else ()
-        self.noted.emit("; ".join((*scene.notes, *of_cluster)))
+        self.noted.emit("; ".join((*scene.notes, *notes_on_types(reading.info), *of_cluster)))
 
     def _follow_looks(self, reading: SceneReading, now: float) -> None:
         """Draw channels as the main view does: visible, colours, contrast, gamma."""
@@ -410,7 +426,8 @@ class SceneView(QObject):
         if not looks or looks == self._looks:
             self._are_looks_stale = False
             return
-        if now < self._limits_due and self._follow_planes(looks):
+        mode_of = self._stage.channels.contrasts.mode
+        if now < self._limits_due and only_limits_follow(self._looks, looks, mode_of):
             self._are_looks_stale = self._are_looks_stale and reading.is_filling
             return
         if look_alike(self._looks, looks):
@@ -424,18 +441,9 @@ class SceneView(QObject):
         self._limits_due = now + reading.pictures.n_known * each
         reading.set_looks(looks)
 
-    def _follow_planes(self, looks: Mapping[int, ChannelLook]) -> bool:
-        """Whether nothing has changed but limits that follow the planes that arrive."""
-        before, contrasts = self._looks, self._stage.channels.contrasts
-        return looks.keys() == before.keys() and all(
-            look == before[c]
-            or (contrasts.mode(c).is_automatic and look._replace(limits=before[c].limits) == before[c])
-            for c, look in looks.items()
-        )
-
     def _current_looks(self) -> dict[int, ChannelLook]:
         reading = self._reading
-        return {} if reading is None or reading.info is None else self._stage.channels.drawn_looks()
+        return {} if reading is None or reading.info is None else self._stage.channels.looks_of_fields()
 
     @safe_slot
     def _on_dimming(self, dims: bool) -> None:
@@ -490,7 +498,3 @@ class SceneView(QObject):
         name = self.labels_chosen().name
         value, facts = reading.labels.value_at(p, *share) if name else (0, "")
         return f"{name} {value}{f' ({facts})' if facts else ''}" if value else ""
-
-
-def _nothing() -> None:
-    """Wakes the poll."""
