@@ -139,10 +139,13 @@ def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, 
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
     qtbot.waitUntil(lambda: len(viewer.stage.strips) == 3, timeout=10_000)
-    for c in range(3):
-        strip = viewer.stage.strips.strip(c)
-        if strip.isVisible():
-            choose_limits(viewer, c, 0, 200)
+    for p in (1, 0):  # limits are of the type of the field in view
+        viewer.stage.go_to(p=p)
+        overview.step()
+        for c in range(3):
+            strip = viewer.stage.strips.strip(c)
+            if strip.isVisible():
+                choose_limits(viewer, c, 0, 200)
     complete(qtbot, overview)
     image = overview.canvas.scene.image(1)
     assert (image.width, image.height) == pytest.approx((24 * 0.325, 16 * 0.325))
