@@ -347,7 +347,7 @@ def _channel(dataset: Dataset, name: str) -> int:
 def _contrast(
     dataset: Dataset, channels: Sequence[int], wanted: Sequence[str], linked: LinkedLook
 ) -> tuple[ContrastMode, FixedLimits]:
-    """The mode, and limits that do not follow pixels: those not given here are for the usual type of pixels."""
+    """Mode, and limits that do not follow pixels: those not given are of the usual type of pixels."""
     mode = linked.mode or ContrastMode.RUN
     said = {c: dataset.info.channels[c].window for c in channels}
     known = {c: window for c, window in said.items() if window is not None} | linked.limits
