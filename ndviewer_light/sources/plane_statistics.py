@@ -1,9 +1,9 @@
 """Works out `PlaneNumbers` where a plane was decoded: in 1 to 2 ms for 2048² pixels of uint16.
 
 Mean, lowest and highest value and saturated pixels are those of all pixels. Percentiles and focus of a
-plane of more than a megapixel are those of every n-th row and column, about a quarter of a million pixels: a
-full histogram would take 8 ms. So many place the median within 0.2 % of its rank and the 99.9th percentile
-within 0.013 % (two standard errors of a random sample), and the variance within 0.6 %.
+plane of more than 768² pixels are those of every n-th row and column, 150,000 pixels at least: a full histogram
+would take 8 ms. So many place the median within 0.26 % of its rank and the 99.9th percentile within 0.017 %
+(two standard errors of a random sample), and the variance within 0.8 %.
 
 The focus measure is the normalised variance, the variance of the pixels divided by their mean (Y. Sun,
 S. Duthaler and B. J. Nelson, Autofocusing in computer microscopy: selecting the optimal focus algorithm,
@@ -26,9 +26,8 @@ from ..model import PERCENTILES, PlaneNumbers, detector_top
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE_PIXELS = 1024 * 1024
-"""Planes up to this size count as a whole for percentiles and focus."""
-_SAMPLE_PIXELS = WHOLE_PIXELS // 4
+_SAMPLE_PIXELS = 512 * 512
+"""About as many count for percentiles and focus: each row and column, or each second, third, …"""
 _ROW_PIXELS = 65536
 """The sum of so many uint16 fits into a uint32."""
 _BLOCK_PIXELS = 8 * _ROW_PIXELS
@@ -53,7 +52,7 @@ class NumbersOfParts:
     """
 
     def __init__(self, n: int) -> None:
-        self._step = 1 if n <= WHOLE_PIXELS else math.ceil(math.sqrt(n / _SAMPLE_PIXELS))
+        self._step = max(1, round(math.sqrt(n / _SAMPLE_PIXELS)))
         self._n = self._n_finite = self._n_high = 0
         self._is_unsigned = True
         self._sums: list[float] = []
