@@ -122,7 +122,7 @@ def tell_files(source: AnnouncedSource, run: AnnouncedRun, folder: Path) -> None
     """What crosses to the reader process with a request, once the host has named the first files."""
     files = RegisteredFiles(run)
     for key in KEYS:
-        files.register(key.t, key.p, key.c, key.z, str(image_path(folder, key)))
+        files.register(key, str(image_path(folder, key)))
         path, page = files.file_of(key)
         source.tell(key, files.folder, path, page)
 

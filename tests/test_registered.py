@@ -33,7 +33,7 @@ def every_plane(n_t: int = 3):
 def test_every_file_registered_is_found_again_and_none_is_kept(width):
     files = registry()
     for t, p, c, z in every_plane():
-        files.register(t, p, c, z, squid_path(t, p, c, z, width))
+        files.register((t, p, c, z), squid_path(t, p, c, z, width))
     assert files.folder == "/data/exp"
     assert files.n_t == 3
     for plane in every_plane():
@@ -45,16 +45,16 @@ def test_every_file_registered_is_found_again_and_none_is_kept(width):
 def test_files_not_registered_yet_are_expected_where_the_rule_has_them():
     files = registry()
     assert files.file_of(PlaneKey()) is None
-    files.register(0, 0, 0, 0, squid_path(0, 0, 0, 0))
+    files.register((0, 0, 0, 0), squid_path(0, 0, 0, 0))
     assert files.file_of(PlaneKey(7, 2, 0, 11)) == (squid_path(7, 2, 0, 11), 0)
     assert files.file_of(PlaneKey(0, 0, 1, 0)) is None, "how the other channel is called is not known yet"
 
 
 def test_what_follows_no_rule_is_kept_as_it_was_said():
     files = registry()
-    files.register(0, 0, 0, 0, "/data/exp/img_0001.tif", 4)
-    files.register(0, 0, 0, 1, "/data/exp/img_0001.tif", 5)
-    files.register(0, 1, 0, 0, "/data/exp/img_0002.tif")
+    files.register((0, 0, 0, 0), "/data/exp/img_0001.tif", 4)
+    files.register((0, 0, 0, 1), "/data/exp/img_0001.tif", 5)
+    files.register((0, 1, 0, 0), "/data/exp/img_0002.tif")
     assert files.folder == "/data/exp"
     assert files.file_of(PlaneKey(0, 0, 0, 1)) == ("/data/exp/img_0001.tif", 5)
     assert files.file_of(PlaneKey(0, 1, 0, 0)) == ("/data/exp/img_0002.tif", 0)
@@ -63,20 +63,20 @@ def test_what_follows_no_rule_is_kept_as_it_was_said():
 
 def test_the_last_registration_of_a_plane_counts():
     files = registry()
-    files.register(0, 0, 0, 0, squid_path(0, 0, 0, 0))
-    files.register(0, 0, 0, 0, "/data/exp/0/another.tiff")
+    files.register((0, 0, 0, 0), squid_path(0, 0, 0, 0))
+    files.register((0, 0, 0, 0), "/data/exp/0/another.tiff")
     assert files.file_of(PlaneKey()) == ("/data/exp/0/another.tiff", 0)
-    files.register(0, 0, 0, 0, squid_path(0, 0, 0, 0), 2)
+    files.register((0, 0, 0, 0), squid_path(0, 0, 0, 0), 2)
     assert files.file_of(PlaneKey()) == (squid_path(0, 0, 0, 0), 2)
-    files.register(0, 0, 0, 0, squid_path(0, 0, 0, 0))
+    files.register((0, 0, 0, 0), squid_path(0, 0, 0, 0))
     assert files.file_of(PlaneKey()) == (squid_path(0, 0, 0, 0), 0)
 
 
 def test_a_first_file_of_another_name_does_not_spoil_the_rule():
     files = registry()
-    files.register(0, 0, 0, 0, "/data/exp/0/focus.tiff")
+    files.register((0, 0, 0, 0), "/data/exp/0/focus.tiff")
     for t, p, c, z in every_plane():
-        files.register(t, p, c, z, squid_path(t, p, c, z))
+        files.register((t, p, c, z), squid_path(t, p, c, z))
     assert all(files.file_of(PlaneKey(*plane)) == (squid_path(*plane), 0) for plane in every_plane())
     assert not files._exceptions
 
@@ -87,7 +87,7 @@ def test_registering_from_many_threads_loses_nothing():
 
     def register(first: int) -> None:
         for t, p, c, z in planes[first::8]:
-            files.register(t, p, c, z, squid_path(t, p, c, z))
+            files.register((t, p, c, z), squid_path(t, p, c, z))
 
     threads = [threading.Thread(target=register, args=(i,)) for i in range(8)]
     for thread in threads:

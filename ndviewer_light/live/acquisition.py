@@ -224,10 +224,10 @@ class Acquisition:
             return self._ignore(t, fov_idx, z, channel, filepath)
         if not (0 <= t < MAX_T and 0 <= p < self._n_positions and 0 <= z < self._n_z):
             return self._ignore(t, fov_idx, z, channel, filepath)
-        files = self._files
-        files.register(t, p, of, z, path, page)
+        files, key = self._files, (t, p, of, z)
+        files.register(key, path, page)
         for c in files.planes_of[of]:
-            self._stale((t, p, c, z))
+            self._stale(key if c == of else (t, p, c, z))
         return True
 
     def _ignore(self, *said: object) -> bool:

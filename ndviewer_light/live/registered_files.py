@@ -48,7 +48,7 @@ class RegisteredFiles:
         self._z_names: list[str] = []
         self._t_folders: dict[int, str] = {}
         self._ends: dict[int, str] = {}
-        self._exceptions: dict[tuple[int, int, int, int], File] = {}
+        self._exceptions: dict[tuple[int, int, int, int], str | File] = {}  # paths of page 0
         self._attempts = _ATTEMPTS
 
     def channels_are(self, channels: Sequence[Channel]) -> None:
@@ -62,8 +62,9 @@ class RegisteredFiles:
             tuple(c for c, part in enumerate(parts) if part.of == i) for i in range(len(self._run.channels))
         ]
 
-    def register(self, t: int, p: int, channel: int, z: int, path: str, page: int = 0) -> None:
-        """Register the file of a plane; `channel` is the host's channel index."""
+    def register(self, key: tuple[int, int, int, int], path: str, page: int = 0) -> None:
+        """Register the file of the plane at `key` (t, p, the host's channel index, z), a plane of the run."""
+        t, p, channel, z = key
         if t >= self.n_t:
             with self._lock:
                 self.n_t = max(self.n_t, t + 1)
@@ -75,11 +76,11 @@ class RegisteredFiles:
         elif self._attempts > 0:
             follows = self._learn(t, p, channel, z, path)
         if page or not follows:
-            self._exceptions[t, p, channel, z] = path, page
+            self._exceptions[key] = (path, page) if page else path
             if self.folder is None:
                 self.folder = _experiment_folder(path)
         elif self._exceptions:
-            self._exceptions.pop((t, p, channel, z), None)
+            self._exceptions.pop(key, None)
 
     def file_of(self, key: PlaneKey) -> File | None:
         """The registered or expected file of a plane; None if unknown."""
@@ -88,7 +89,7 @@ class RegisteredFiles:
         channel = self._parts[key.c].of
         exception = self._exceptions.get((key.t, key.p, channel, key.z))
         if exception is not None:
-            return exception
+            return (exception, 0) if isinstance(exception, str) else exception
         path = self._by_rule(key.t, key.p, channel, key.z)
         return None if path is None else (path, 0)
 
