@@ -131,3 +131,16 @@ def test_at_the_end_of_an_axis_and_of_a_run_of_a_host_nothing_is_read_ahead(sour
             frames.read(View(z=z), [0])
         wait_until(lambda: not dataset._cache._reading)
         assert {key.z for key in dataset._source.reads} == {N_Z - 3, N_Z - 2, N_Z - 1}
+
+
+@pytest.mark.parametrize("ps", [(3, 2, 1, 0), (0, 1, 2, 3)])
+def test_at_the_first_and_the_last_position_there_is_a_picture(ps):
+    source = MemorySource(memory_info(n_t=1, n_p=4, n_c=1, n_z=1))
+    for p in ps:
+        source.write((0, p, 0, 0), p + 1)
+    with Dataset(source) as dataset:
+        frames = ViewFrames(dataset)
+        for p in ps:
+            (plane,) = frames.read(View(p=p), [0]).planes.values()
+            wait_until(lambda p=p: dataset.planes([PlaneKey(p=p)], wait=None)[0].pixels is not None)
+            assert plane.state in (PlaneState.PRESENT, PlaneState.LOADING)

@@ -109,14 +109,14 @@ class DatasetContents:
         return self._images.image(self._indices.position(p))
 
     def known_image(self, p: int) -> ImageInfo | None:
-        """Return what a position contains, as far as can be said without blocking; else None.
+        """Return what a position contains, as far as can be said without blocking; else None, as of no position.
 
         As long as no positions are known to differ, and in a run that a host has announced, one that was not
         looked at yet counts as like the others.
         """
         info = self._current.adopt()
         may_be_said = self.has_looked_at(p) or not info.images or self._live
-        return info.image(p) if may_be_said and p < len(info.positions) else None
+        return info.image(p) if may_be_said and 0 <= p < len(info.positions) else None
 
     def has_looked_at(self, p: int) -> bool:
         """Whether it was looked up already what a position contains: `image` does not block then."""
