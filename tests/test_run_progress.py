@@ -50,6 +50,17 @@ def test_a_run_that_was_steady_is_said_to_have_stopped_sooner():
     assert looks(progress, [17.5], [24]).headline == "No new planes for 6 s"
 
 
+def test_of_a_run_of_which_all_planes_are_there_nothing_is_left_and_silence_is_no_trouble():
+    progress = RunProgress()
+    news = looks(progress, range(21), range(0, 168, 8))
+    assert (news.state, news.parts[0], news.seconds_left) == (RunState.RECORDING, "160/160 planes", None)
+    assert looks(progress, [24.0], [160]).parts[1] == "nothing new for 4 s"
+    news = looks(progress, [40.0], [160])
+    assert news.state is RunState.STALLED and not news.is_trouble
+    short = RunProgress()
+    assert looks(short, range(41), [8 * min(i, 19) for i in range(41)]).is_trouble
+
+
 def test_of_planes_that_are_counted_every_two_seconds_a_stop_is_said_within_eight():
     progress, info = RunProgress(), memory_info(n_t=100, positions=WELLS)
     said = {}

@@ -48,6 +48,8 @@ def test_each_time_point_is_acquired_or_not() -> None:
         wait_for(dataset, 0, [ACQUIRED, GONE, PARTLY, ACQUIRED])
         wait_for(dataset, 1, [ACQUIRED, ACQUIRED, ACQUIRED, GONE])
         assert dataset.time_states(99) is None
+        assert dataset.time_states(0) is not None, "whoever comes back sees what was known of it"
+        wait_for(dataset, 0, [ACQUIRED, GONE, PARTLY, ACQUIRED])
 
 
 def test_what_is_written_is_noticed_while_a_run_is_on() -> None:

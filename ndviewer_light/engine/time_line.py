@@ -23,6 +23,7 @@ _TIMES_EVERY_SECONDS = 0.3
 _BLOCK_AGAIN_SECONDS = 1.0
 _FULL_AGAIN_SECONDS = 5.0
 _NOTHING_MISSING_SECONDS = 30.0
+_KEPT_POSITIONS = 1024
 _PLANES_AT_FRONT = 256
 """How many are looked at again every time; all of them are less often."""
 
@@ -57,6 +58,7 @@ class TimeLine:
         self._looks: RepeatedLook[TimeStates] = RepeatedLook(
             "ndviewer-times", "looking at the time points", _TIMES_EVERY_SECONDS
         )
+        self._before: dict[int, TimeStates] = {}  # of positions that were in view before, the last ones last
         # made by the thread that looks:
         self._codes = (-1, 0, PlaneCodes(np.zeros((0, 0, 0), np.uint8)))  # position, epoch, (t, c, z)
         self._full_again = 0.0
@@ -64,15 +66,24 @@ class TimeLine:
     def of(self, p: int, now: float) -> TimeStates | None:
         """The states as of the last look at position `p`, None until there was one.
 
+        Whoever comes back to a position sees what was known of it until it has been looked at again.
+
         `now`: as `time.monotonic`. Starts a look if it is time; a few microseconds.
         """
         about = (p, self._info(), self._failures.version, self._stored.is_awaited())
         answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(p, epoch, is_news=is_news))
-        return answer if answer is not None and answer.p == p else None
+        if answer is None or answer.p != p:
+            return self._before.get(p)
+        if self._before.get(p) is not answer:
+            self._before[p] = answer
+            if len(self._before) > _KEPT_POSITIONS:
+                del self._before[next(iter(self._before))]
+        return answer
 
     def start_over(self) -> None:
         """Nothing looked up so far counts."""
         self._looks.start_over()
+        self._before = {}
 
     def were_read(self, keys: Collection[PlaneKey]) -> None:
         """The pixels of these planes were read, a moment ago: what is said of them is so from now on."""

@@ -95,7 +95,7 @@ class RunBar(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colors = colors_of(self)
         texts, widths, bar = self._placed()
-        is_trouble = self._news.state.is_trouble
+        is_trouble = self._news.is_trouble
         x = 8.0
         for i, (text, width) in enumerate(zip(texts, widths, strict=True)):
             painter.setPen(colors.warning if i == 0 and is_trouble else colors.text)
@@ -115,5 +115,5 @@ class RunBar(QWidget):
         painter.drawRoundedRect(place, 3, 3)
         filled = QRectF(place)
         filled.setWidth(place.width() * (self._news.share or 0.0))
-        painter.setBrush(colors.warning if self._news.state.is_trouble else colors.accent)
+        painter.setBrush(colors.warning if self._news.is_trouble else colors.accent)
         painter.drawRoundedRect(filled, 3, 3)

@@ -47,11 +47,6 @@ class RunState(Enum):
         """Whether planes may be coming: of what cannot be reached nobody can tell."""
         return self in (RunState.WAITING, RunState.RECORDING, RunState.UNREACHABLE)
 
-    @property
-    def is_trouble(self) -> bool:
-        """Whether somebody may want to do something about it."""
-        return self in (RunState.STALLED, RunState.UNREACHABLE)
-
 
 class RunNews(NamedTuple):
     """What is known of a run. `expected` is None while the number of time points may still grow.
@@ -84,6 +79,12 @@ class RunNews(NamedTuple):
     def share(self) -> float | None:
         """How much of it is written, 0 to 1; None if unknown."""
         return min(self.written / self.expected, 1.0) if self.expected else None
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether somebody may want to do something: not of silence after all that is known to come."""
+        is_whole = self.written > 0 and self.written == self.expected
+        return self.state is RunState.UNREACHABLE or (self.state is RunState.STALLED and not is_whole)
 
     @property
     def headline(self) -> str:
@@ -171,7 +172,8 @@ class RunProgress:
         silent = now - self._changed if self._changed is not None else 0.0
         rate = self._rate(now, _RATE_SECONDS)
         slow_rate = self._rate(now, _LEFT_SECONDS)
-        left = (expected - written) / slow_rate if expected is not None and slow_rate else None
+        to_come = expected - written if expected is not None else 0
+        left = to_come / slow_rate if to_come and slow_rate else None
         n_bytes = _plane_bytes(info)
         return RunNews(
             self._state(written, info, is_live=is_live),
