@@ -52,6 +52,19 @@ def test_images_are_described_as_in_the_file_itself(name: str, tmp_path: Path) -
             np.testing.assert_array_equal(dataset.plane(t), original.plane(t))
 
 
+def test_the_largest_series_is_shown_first_as_of_the_file_itself(tmp_path: Path) -> None:
+    """Here made the larger one: in the document, the smaller comes first."""
+    document = json.loads(WRITTEN.read_text())
+    array = document["refs"]["acquisition/timed/data/.zarray"]
+    array = json.loads(array) if isinstance(array, str) else array
+    array["shape"][0] += 1
+    document["refs"]["acquisition/timed/data/.zarray"] = array
+    (tmp_path / "a.lindi.json").write_text(json.dumps(document))
+    with open_dataset(tmp_path / "a.lindi.json") as dataset:
+        assert dataset.info.n_t == 5
+        assert "::/acquisition/images" in dataset.info.warnings[0]
+
+
 def write_tar(path: Path, members: dict[str, bytes], *, wrong: str = "") -> None:
     """A tar as LINDI lays it out: an entry of 1 kB, an index of 8 kB, then the members."""
     index_at, index_bytes = 512 + 1024 + 512, 8192

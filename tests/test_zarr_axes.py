@@ -189,7 +189,14 @@ def test_an_image_across_its_scene_lies_where_the_scene_puts_it(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("version", "known"),
-    [("0.6", True), ("0.6rc0", True), ("0.6.dev3", True), ("0.9.dev1", False), (7, False)],
+    [
+        ("0.6", True),
+        ("0.6rc0", True),
+        ("0.6.dev3", True),
+        ("0.6-dev-spatialdata", True),
+        ("0.9.dev1", False),
+        (7, False),
+    ],
 )
 def test_an_unknown_version_is_named(tmp_path: Path, version: object, known: bool) -> None:
     ome = {**version_6([between({"type": "scale", "scale": [1, 1]})], "yx"), "version": version}

@@ -216,7 +216,8 @@ def test_nwb_series_are_found_by_type_and_shown_upright(tmp_path: Path) -> None:
         photons, camera = dataset.image(dataset.info.position_index("two photon")), dataset.image(0)
         assert (photons.time_step_s, camera.time_step_s) == (pytest.approx(0.1), pytest.approx(1 / 30))
         assert (photons.pixel_size_x_um, photons.pixel_size_y_um) == (pytest.approx(0.5), pytest.approx(0.25))
-        assert [(each.name, each.excitation_nm) for each in photons.channels] == [("GCaMP6f", 920.0)]
+        (channel,) = photons.channels
+        assert (channel.name, channel.excitation_nm, channel.emission_nm) == ("GCaMP6f", 920.0, 520.0)
         assert camera.channels[0].name == "camera"
     with open_dataset(f"{path}::acquisition/camera") as dataset:
         np.testing.assert_array_equal(dataset.plane(t=1), stored["camera"][1].T)

@@ -190,7 +190,7 @@ def _unknown_version(attributes: JsonObject, multiscale: JsonObject, where: str)
     ]
 
 
-_RELEASE = re.compile(r"(?<=\d)[-.]?(?:rc|dev|a|b|alpha|beta)[.-]?\d*$")
+_RELEASE = re.compile(r"(?<=\d)[-.]?(?:rc|dev|a|b|alpha|beta)[.-]?\d*(?:-[a-z]{1,20})?$")
 
 
 def _own_system(multiscale: JsonObject, datasets: Sequence[JsonObject]) -> JsonObject | None:

@@ -7,8 +7,7 @@ storage specification: links are listed in the attribute ``zarr_link``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import UnsupportedError
 from .named_axes import SANE_STEP, Axis, clean, unit_of_length
@@ -17,7 +16,7 @@ from .nwb_types import IMAGE_SERIES, MASKS, NO_PICTURES, REGIONS, SINGLE_IMAGES,
 from .transformations import finite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
 
@@ -41,8 +40,14 @@ class SmallArray(NamedTuple):
     attributes: JsonObject
 
 
-Look = Callable[[str], SmallArray | None]
-"""A small array by its path: in the group of the series or, with a leading ``/``, in the file."""
+class Look(Protocol):
+    """What else is in a file: by paths in the group of the series or, with a leading ``/``, in the file."""
+
+    def array(self, path: str) -> SmallArray | None:
+        """A small array; None if there is none."""
+
+    def optical_channels(self, plane: str) -> Iterable[str]:
+        """The paths of the groups in an imaging plane that describe its light."""
 
 
 def is_file(attributes: JsonObject) -> bool:
@@ -54,6 +59,11 @@ def is_series(attributes: JsonObject) -> bool:
     """Whether the attributes of a group say that it is a series of images."""
     kind = attributes.get("neurodata_type")
     return isinstance(kind, str) and kind.endswith(IMAGE_SERIES) and kind not in NO_PICTURES
+
+
+def is_optical_channel(attributes: JsonObject) -> bool:
+    """Whether the attributes of a group say that it describes the light of an imaging plane."""
+    return attributes.get("neurodata_type") == "OpticalChannel"
 
 
 def is_regions(attributes: JsonObject) -> bool:
@@ -154,11 +164,11 @@ def _linked(attributes: JsonObject, name: str) -> str:
 
 
 def _frame_seconds(look: Look, n: int) -> float | None:
-    start = look("starting_time")
+    start = look.array("starting_time")
     rate = finite(start.attributes.get("rate")) if start is not None else None
     if rate is not None and rate > 0:
         return 1.0 / rate
-    times = look("timestamps")
+    times = look.array("timestamps")
     if times is None or len(times.numbers) != n or n < 2:
         return None
     return (times.numbers[-1] - times.numbers[0]) / (n - 1)
@@ -166,10 +176,10 @@ def _frame_seconds(look: Look, n: int) -> float | None:
 
 def _grid_um(look: Look, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
     """µm per pixel: of the imaging plane, else the field of view divided by its pixels."""
-    spacing = look(f"{plane}/grid_spacing") if plane else None
+    spacing = look.array(f"{plane}/grid_spacing") if plane else None
     if spacing is not None and spacing.numbers:
         return dict(zip("xyz", _in_um(spacing), strict=False))
-    view = look("field_of_view")
+    view = look.array("field_of_view")
     if view is None:
         return {}
     return {
@@ -189,8 +199,14 @@ def _sane(value: float | None) -> float | None:
 
 def _channel(name: str, plane: str, look: Look) -> NamedChannel:
     """The channel, named after the imaging plane's indicator if given, else after the series."""
-    indicator = look(f"{plane}/indicator") if plane else None
-    excitation = look(f"{plane}/excitation_lambda") if plane else None
+    indicator = look.array(f"{plane}/indicator") if plane else None
+    excitation = look.array(f"{plane}/excitation_lambda") if plane else None
     named = indicator.text if indicator is not None and indicator.text.lower() not in _UNNAMED else name
-    nm = excitation.numbers[0] if excitation is not None and len(excitation.numbers) == 1 else None
-    return NamedChannel(named, excitation_nm=nm if nm is not None and 1 <= nm <= 1e6 else None)
+    channel = next(iter(look.optical_channels(plane)), "") if plane else ""
+    emission = look.array(f"{channel}/emission_lambda") if channel else None
+    return NamedChannel(named, excitation_nm=_nanometres(excitation), emission_nm=_nanometres(emission))
+
+
+def _nanometres(array: SmallArray | None) -> float | None:
+    nm = array.numbers[0] if array is not None and len(array.numbers) == 1 else None
+    return nm if nm is not None and 1 <= nm <= 1e6 else None

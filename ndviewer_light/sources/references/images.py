@@ -6,6 +6,7 @@ Pure functions on `References`; nothing is fetched.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -183,6 +184,7 @@ def find(references: References, path: str) -> ImageChoice:
     arrays = references.arrays()
     images = _multiscales(references)
     series = [group for group in all_series(references) if f"{group}/data" in arrays]
+    series.sort(key=lambda group: -_n_numbers(references, f"{group}/data"))  # as of an HDF5 file
     pictures = single_images(references)
     shown = [*images, *series, *pictures] or _by_size(references, arrays)
     if not path and not shown:
@@ -236,6 +238,14 @@ def _by_size(references: References, arrays: list[str]) -> list[str]:
         if 2 <= len(shape) <= 5 and min(shape[-2:]) > 1 and kind in tuple("uifb"):
             sizes[path] = math.prod(shape)
     return sorted(sizes, key=lambda path: -sizes[path])
+
+
+def _n_numbers(references: References, array: str) -> int:
+    with contextlib.suppress(DatasetError):
+        shape = references.array(array).get("shape")
+        if isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape):
+            return math.prod(shape)
+    return 0
 
 
 def _link(references: References, path: str) -> Link | None:

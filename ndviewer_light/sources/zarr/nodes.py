@@ -30,12 +30,13 @@ from ...storage.decoding.fill_values import fill_value
 from ...storage.decoding.shard_decoder import object_decoder
 from ...storage.decoding.strict_metadata import strict_metadata
 from ...storage.decoding.zarr_guard import ArrayFacts, array_facts, dimension_names, is_native
-from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, MOST_LEVELS, is_plain_json, safe_node
+from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, MOST_LEVELS, is_plain_json
 from ...storage.printable import brief
 from ...storage.trees.consolidated import CONSOLIDATED
 from ...storage.trees.tree import LOCAL
+from .nwb_arrays import NwbArrays
 from .pixel_lists import MasksOfLists, PixelList, masks_of_lists
-from .small_arrays import numbers_of, text_of
+from .small_arrays import numbers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,7 +282,7 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     """The images of an NWB series, whose group has no OME metadata."""
     _check_level(level, 1, group.path)
     array, facts = _array_in(group, "data", tree)
-    name, look = tree.name(group.path), _looking(group, tree)
+    name, look = tree.name(group.path), NwbArrays(group, tree, read_node)
     meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
     return _image(array, meta, 0, 1, provisional=False)
 
@@ -297,7 +298,7 @@ def _image_of_picture(array: Node, tree: Tree) -> ZarrImage:
 def _image_of_masks(group: Node, level: int, tree: Tree) -> ZarrImage:
     """The masks of a table of regions of NWB, a position each."""
     _check_level(level, 1, group.path)
-    name, look = tree.name(group.path), _looking(group, tree)
+    name, look = tree.name(group.path), NwbArrays(group, tree, read_node)
     node = read_node(tree.join(group.path, MASKS), tree, group.version, "array")
     if node is None:
         learn_consolidated(tree, folder=tree.top)  # which names the series
@@ -349,21 +350,6 @@ def _facts_of(array: Node, tree: Tree) -> tuple[Node, ArrayFacts]:
     document = strict_metadata(array.document, array.version)
     facts = array_facts(document, array.version, array.file) if is_native(document, array.version) else None
     return array, facts or _decoded_facts(document, array)
-
-
-def _looking(group: Node, tree: Tree) -> nwb_series.Look:
-    """Small arrays in a group of an NWB file, and elsewhere in the file."""
-
-    def look(path: str) -> nwb_series.SmallArray | None:
-        names = safe_node(path, group.file)
-        folder = tree.inside((tree.top or tree.root) if path.startswith("/") else group.path, names)
-        found = read_node(folder, tree, group.version)  # with its attributes
-        if found is None or found.kind != "array":
-            return None
-        content = found.document, folder, tree
-        return nwb_series.SmallArray(numbers_of(*content), text_of(*content), found.attributes)
-
-    return look
 
 
 def inner_acquisition(field: str, tree: Tree = LOCAL) -> str | None:
