@@ -109,7 +109,7 @@ class DatasetContents:
         return self._images.image(self._indices.position(p))
 
     def known_image(self, p: int) -> ImageInfo | None:
-        """Return what a position contains, as far as can be said without blocking; else None, as of no position.
+        """Return what a position contains, as far as can be said without blocking; None, too, of no position.
 
         As long as no positions are known to differ, and in a run that a host has announced, one that was not
         looked at yet counts as like the others.

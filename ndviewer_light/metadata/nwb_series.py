@@ -40,7 +40,7 @@ class SmallArray(NamedTuple):
     attributes: JsonObject
 
 
-class Look(Protocol):
+class BesideSeries(Protocol):
     """What else is in a file: by paths in the group of the series or, with a leading ``/``, in the file."""
 
     def array(self, path: str) -> SmallArray | None:
@@ -71,7 +71,9 @@ def is_regions(attributes: JsonObject) -> bool:
     return attributes.get("neurodata_type") == REGIONS
 
 
-def masks_meta(name: str, attributes: JsonObject, shape: Sequence[int], look: Look, where: str) -> ImageMeta:
+def masks_meta(
+    name: str, attributes: JsonObject, shape: Sequence[int], look: BesideSeries, where: str
+) -> ImageMeta:
     """The metadata of the masks of a table of regions, an array ``image_mask`` of this shape: one per region.
 
     Raises `UnsupportedError` if it is not (region, x, y[, z]).
@@ -91,7 +93,12 @@ def masks_meta(name: str, attributes: JsonObject, shape: Sequence[int], look: Lo
 
 
 def series_meta(
-    name: str, attributes: JsonObject, shape: Sequence[int], dtype: np.dtype[Any], look: Look, where: str
+    name: str,
+    attributes: JsonObject,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    look: BesideSeries,
+    where: str,
 ) -> ImageMeta:
     """The metadata of a series called `name`, whose images are an array ``data`` of this shape.
 
@@ -163,7 +170,7 @@ def _linked(attributes: JsonObject, name: str) -> str:
     return ""
 
 
-def _frame_seconds(look: Look, n: int) -> float | None:
+def _frame_seconds(look: BesideSeries, n: int) -> float | None:
     start = look.array("starting_time")
     rate = finite(start.attributes.get("rate")) if start is not None else None
     if rate is not None and rate > 0:
@@ -174,7 +181,7 @@ def _frame_seconds(look: Look, n: int) -> float | None:
     return (times.numbers[-1] - times.numbers[0]) / (n - 1)
 
 
-def _grid_um(look: Look, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
+def _grid_um(look: BesideSeries, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
     """µm per pixel: of the imaging plane, else the field of view divided by its pixels."""
     spacing = look.array(f"{plane}/grid_spacing") if plane else None
     if spacing is not None and spacing.numbers:
@@ -197,7 +204,7 @@ def _sane(value: float | None) -> float | None:
     return value if value is not None and SANE_STEP[0] <= value <= SANE_STEP[1] else None
 
 
-def _channel(name: str, plane: str, look: Look) -> NamedChannel:
+def _channel(name: str, plane: str, look: BesideSeries) -> NamedChannel:
     """The channel, named after the imaging plane's indicator if given, else after the series."""
     indicator = look.array(f"{plane}/indicator") if plane else None
     excitation = look.array(f"{plane}/excitation_lambda") if plane else None
