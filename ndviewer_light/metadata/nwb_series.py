@@ -40,7 +40,7 @@ class SmallArray(NamedTuple):
     attributes: JsonObject
 
 
-class BesideSeries(Protocol):
+class NwbNeighbours(Protocol):
     """What else is in a file: by paths in the group of the series or, with a leading ``/``, in the file."""
 
     def array(self, path: str) -> SmallArray | None:
@@ -72,7 +72,7 @@ def is_regions(attributes: JsonObject) -> bool:
 
 
 def masks_meta(
-    name: str, attributes: JsonObject, shape: Sequence[int], look: BesideSeries, where: str
+    name: str, attributes: JsonObject, shape: Sequence[int], look: NwbNeighbours, where: str
 ) -> ImageMeta:
     """The metadata of the masks of a table of regions, an array ``image_mask`` of this shape: one per region.
 
@@ -97,7 +97,7 @@ def series_meta(
     attributes: JsonObject,
     shape: Sequence[int],
     dtype: np.dtype[Any],
-    look: BesideSeries,
+    look: NwbNeighbours,
     where: str,
 ) -> ImageMeta:
     """The metadata of a series called `name`, whose images are an array ``data`` of this shape.
@@ -170,7 +170,7 @@ def _linked(attributes: JsonObject, name: str) -> str:
     return ""
 
 
-def _frame_seconds(look: BesideSeries, n: int) -> float | None:
+def _frame_seconds(look: NwbNeighbours, n: int) -> float | None:
     start = look.array("starting_time")
     rate = finite(start.attributes.get("rate")) if start is not None else None
     if rate is not None and rate > 0:
@@ -181,7 +181,7 @@ def _frame_seconds(look: BesideSeries, n: int) -> float | None:
     return (times.numbers[-1] - times.numbers[0]) / (n - 1)
 
 
-def _grid_um(look: BesideSeries, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
+def _grid_um(look: NwbNeighbours, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:
     """µm per pixel: of the imaging plane, else the field of view divided by its pixels."""
     spacing = look.array(f"{plane}/grid_spacing") if plane else None
     if spacing is not None and spacing.numbers:
@@ -204,7 +204,7 @@ def _sane(value: float | None) -> float | None:
     return value if value is not None and SANE_STEP[0] <= value <= SANE_STEP[1] else None
 
 
-def _channel(name: str, plane: str, look: BesideSeries) -> NamedChannel:
+def _channel(name: str, plane: str, look: NwbNeighbours) -> NamedChannel:
     """The channel, named after the imaging plane's indicator if given, else after the series."""
     indicator = look.array(f"{plane}/indicator") if plane else None
     excitation = look.array(f"{plane}/excitation_lambda") if plane else None

@@ -18,7 +18,7 @@ _MAX_CHANNELS_LOOKED_AT = 16
 
 
 class NwbArrays:
-    """See `nwb_series.BesideSeries`. Blocks on disk or network; raises what reading metadata does."""
+    """See `nwb_series.NwbNeighbours`. Blocks on disk or network; raises what reading metadata does."""
 
     def __init__(self, group: Node, tree: Tree, read_node: Callable[..., Node | None]) -> None:
         self._group = group
@@ -26,7 +26,7 @@ class NwbArrays:
         self._read_node = read_node
 
     def array(self, path: str) -> nwb_series.SmallArray | None:
-        """See `nwb_series.BesideSeries.array`."""
+        """See `nwb_series.NwbNeighbours.array`."""
         folder = self._folder(path)
         found = self._read_node(folder, self._tree, self._group.version)  # with its attributes
         if found is None or found.kind != "array":
@@ -35,7 +35,7 @@ class NwbArrays:
         return nwb_series.SmallArray(numbers_of(*content), text_of(*content), found.attributes)
 
     def optical_channels(self, plane: str) -> Iterator[str]:
-        """See `nwb_series.BesideSeries.optical_channels`."""
+        """See `nwb_series.NwbNeighbours.optical_channels`."""
         folder = self._folder(plane)
         for name in self._tree.groups(folder)[:_MAX_CHANNELS_LOOKED_AT]:
             found = self._read_node(self._tree.join(folder, name), self._tree, self._group.version)
