@@ -48,6 +48,13 @@ MICRO_MANAGER_AND_SQUID = (
         channels=("DAPI", "GFP"),
     ),
     Case(
+        "Micro-Manager 1.4, folders of a grid",
+        names_of("1-Pos_{x:03d}_{y:03d}/img_{t:09d}_{c}_000", x=TWO, y=THREE, t=TWO, c=("DAPI", "GFP")),
+        {"p": 6, "t": 2, "c": 2},
+        channels=("DAPI", "GFP"),
+        positions=("000:0", "000:1"),
+    ),
+    Case(
         "Micro-Manager 1.4, channel without a name",
         names_of("img_{t:09d}__{z:03d}", t=THREE, z=TWO),
         {"t": 3, "z": 2},

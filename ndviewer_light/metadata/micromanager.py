@@ -6,6 +6,7 @@ the offset of each page; the summary names the channels. Pages are in the order 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,11 @@ MICROMANAGER_TAG = 51123
 _ROLES = ("c", "z", "t", "p")
 _COLUMNS = ("Channel", "Slice", "Frame", "Position", "Offset")
 _MOST_NAME_LETTERS = 200
+
+
+StageUm = tuple[float | None, float | None, float | None]
+"""x, y and z on the stage, in µm."""
+NOWHERE: StageUm = (None, None, None)
 
 
 class StackFile(NamedTuple):
@@ -118,6 +124,7 @@ def _image(
     outer = tuple((role, len(used[role])) for role in ("p", "t", "c", "z") if len(used[role]) > 1)
     summary = said.get("Summary")
     summary = summary if isinstance(summary, dict) else {}
+    listed = listed_positions(summary)
     image = TiffImage(
         outer,
         ("y", first.height),
@@ -127,9 +134,58 @@ def _image(
         MICROMANAGER,
         channels=tuple(_channel(summary, c) for c in used["c"]),
         steps=summary_steps(summary),
+        position_um=listed[used["p"][0]][1]
+        if len(used["p"]) == 1 and used["p"][0] < len(listed)
+        else NOWHERE,
         is_incomplete=len(numbers) < np.prod([n for _, n in outer], dtype=int),
     )
     return checked(with_samples(image, first), name)
+
+
+def listed_positions(summary: Mapping[str, Any]) -> list[tuple[str, StageUm]]:
+    """The positions that summary metadata of version 2 or 1.4 list: what each is called, and where it is."""
+    for key in ("StagePositions", "InitialPositionList"):
+        listed = summary.get(key)
+        if isinstance(listed, list) and listed:
+            return [_position(each if isinstance(each, dict) else {}) for each in listed]
+    return []
+
+
+def _position(said: Mapping[str, Any]) -> tuple[str, StageUm]:
+    label, devices, places = said.get("Label"), said.get("DevicePositions"), said.get("DeviceCoordinatesUm")
+    found: dict[str, object] = dict(places) if isinstance(places, dict) else {}
+    for each in devices if isinstance(devices, list) else ():
+        if isinstance(each, dict):
+            found[str(each.get("Device"))] = each.get("Position_um")
+    xy = _numbers(found, str(said.get("DefaultXYStage")), 2) or (None, None)
+    z = _numbers(found, str(said.get("DefaultZStage")), 1) or (None,)
+    return label if isinstance(label, str) else "", (xy[0], xy[1], z[0])
+
+
+def _numbers(devices: Mapping[str, object], wanted: str, n: int) -> tuple[float, ...] | None:
+    """The coordinates of the wanted device, else of the first one that has so many."""
+    for each in (devices.get(wanted), *devices.values()):
+        if isinstance(each, list) and len(each) == n and all(map(_is_length, each)):
+            return tuple(map(float, each))
+    return None
+
+
+def _is_length(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def plane_position(said: object) -> StageUm:
+    """Where a plane was acquired, by its own metadata, as far as these say so; else as intended."""
+    own = said if isinstance(said, dict) else {}
+
+    def along(axis: str) -> float | None:
+        for ending in ("PositionUm", "Position_um", "Position_um_Intended"):
+            value: Any = own.get(axis + ending)
+            if _is_length(value):
+                return float(value)
+        return None
+
+    return along("X"), along("Y"), along("Z")
 
 
 def summary_channels(summary: Mapping[str, Any]) -> tuple[Channel, ...]:

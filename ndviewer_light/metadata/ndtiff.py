@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import CorruptDataError, LimitExceededError, UnsupportedError
 from ..model import Channel, natural_key
 from ..storage.limits import MAX_METADATA_BYTES
+from .micromanager import NOWHERE
 from .ome_xml import MAX_PLANES
 from .tiff_layout import PageRun, TiffImage, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .micromanager import StageUm
 
 INDEX = "NDTiff.index"
 _RGB = 2
@@ -89,9 +92,15 @@ def _indices(text: str) -> Indices | None:
 
 
 def ndtiff_images(
-    entries: Sequence[IndexEntry], name: str, steps: Mapping[str, float | None]
+    entries: Sequence[IndexEntry],
+    name: str,
+    steps: Mapping[str, float | None],
+    position_of: Callable[[IndexEntry], StageUm] = lambda entry: NOWHERE,
 ) -> list[TiffImage]:
-    """An image for each position (and whatever other axes there are), with all of its planes."""
+    """An image for each position (and whatever other axes there are), with all of its planes.
+
+    `position_of`: where a plane was acquired; asked of the first of each image, where there are several.
+    """
     groups: dict[tuple[Any, ...], list[IndexEntry]] = {}
     for entry in entries:
         place = tuple((axis, entry.axes[axis]) for axis in sorted(entry.axes) if _ROLES.get(axis, "p") == "p")
@@ -122,6 +131,7 @@ def ndtiff_images(
             is_colour=samples > 1,
             channels=tuple(Channel(name if isinstance(name, str) else "", "") for name in channels),
             steps=dict(steps),
+            position_um=position_of(first) if n_places > 1 else NOWHERE,
             documents={n: (at.metadata_at, at.metadata_length) for n, at in numbers.items()},
             is_incomplete=len(runs) < sizes["t"] * sizes["c"] * sizes["z"],
         )

@@ -7,12 +7,13 @@ servers also where fields are on the stage, as Squid writes it; folders on disk 
 from __future__ import annotations
 
 import os
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
 from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, cellvoyager_index, settings_file
-from ...metadata.micromanager import summary_channels, summary_steps
+from ...metadata.micromanager import listed_positions, summary_channels, summary_steps
 from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
 from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
@@ -28,6 +29,7 @@ from .indexed_sets import index_text, is_own_index
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from ...metadata.micromanager import StageUm
     from ...metadata.set_index import SetIndex
     from ...model import Channel
     from ...storage.local_files import LinkGuard
@@ -53,6 +55,9 @@ class SaidBeside(NamedTuple):
     steps: Mapping[str, float | None] = MappingProxyType({})
 
 
+_NUMBERED_POSITION = re.compile(r"Pos[ _-]?([0-9]{1,6})")
+_SITE = re.compile(r"(?:(?=.*-Site)|[0-9]+-Pos_?)([A-Za-z]{1,2}[0-9]{1,2}|[0-9]{3})(?:-Site_|_)([0-9]{1,6})")
+"""Fields of wells, and those of a grid by row and column."""
 _MOST_FOLDERS = 64  # whose times are kept
 
 
@@ -136,6 +141,22 @@ class Beside:
         except DatasetError:
             text = None
         return coordinates_in(text, presentable(url))
+
+    def listed(self, path: str) -> Coordinates:
+        """Where Micro-Manager's positions are, by what is in the folder of an image, if anything is."""
+        summary = (self.said(path) or {}).get("Summary")
+        listed = listed_positions(summary) if isinstance(summary, dict) else []
+        found: dict[tuple[str, int], StageUm] = {}
+        is_old = isinstance(summary, dict) and "StagePositions" not in summary
+        for i, (label, place) in enumerate(listed):
+            if place[0] is None:
+                continue
+            numbered, site = _NUMBERED_POSITION.fullmatch(label), _SITE.fullmatch(label)
+            # older versions name folders by the label alone, newer ones number images as in the list
+            found["", int(numbered[1]) if is_old and numbered else i] = place
+            if site is not None:
+                found[site[1], int(site[2]) if is_old else i] = place
+        return Coordinates(found)
 
     def _on_server(self, url: str) -> dict[str, Any]:
         if (known := self._fetched.get(url)) is not None:

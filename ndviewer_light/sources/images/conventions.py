@@ -39,7 +39,14 @@ SQUIDS = "Squid (images alone)"
 
 CONVENTIONS = (
     Convention("Micro-Manager 2", ("img_channel{c:d}_position{fov:d}_time{t:d}_z{z:d}",)),
-    Convention("Micro-Manager 1.4", ("img_{t:d}_{c}_{z:d}", "img_{t:9d}__{z:3d}")),
+    Convention(
+        "Micro-Manager 1.4",
+        (
+            "{:d}-Pos<_>{region:3d}_{fov:3d}/img_{t:9d}_{c}_{z:3d}",
+            "img_{t:d}_{c}_{z:d}",
+            "img_{t:9d}__{z:3d}",
+        ),
+    ),
     Convention("Opera Phenix, Operetta", ("r{row:2d}c{col:2d}f{fov:d}p{z:d}*-ch{c:d}sk{t:d}fk{:d}fl{:d}",)),
     Convention("Operetta, Columbus (old)", ("{row:3d}{col:3d}-{fov:d}-{z:3d}{t:3d}{c:3d}",)),
     Convention(

@@ -85,7 +85,10 @@ class ImagesSource(Source, TakesRemark):
         stage = files.beside.coordinates()
         if stage.warning:
             listing = self._listing = listing._replace(warnings=(*listing.warnings, stage.warning))
-        index = files.beside.index(listing.root + listing.files[0][1])
+        first = listing.root + listing.files[0][1]
+        if not stage.by_fov:
+            stage = files.beside.listed(first)
+        index = files.beside.index(first)
         self._catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said, index)
         self._catalogue.plan(listing.planned)
         self._catalogue.add(listing.files)

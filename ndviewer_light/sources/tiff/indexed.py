@@ -7,15 +7,17 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
-from ...metadata.micromanager import summary_steps
+from ...metadata.micromanager import NOWHERE, plane_position, summary_steps
 from ...metadata.ndtiff import INDEX, index_entries, ndtiff_images, summary_range
 from ...storage.bytes import is_url
 from ...storage.limits import MAX_METADATA_BYTES
 from .set_files import beside
 
 if TYPE_CHECKING:
+    from ...metadata.micromanager import StageUm
     from ...metadata.ndtiff import IndexEntry
     from ...metadata.tiff_layout import TiffImage
+    from ...storage.bytes import Bytes
     from ..tiff_files import TiffFiles
 
 BELOW = "Full resolution"
@@ -48,7 +50,18 @@ def indexed_images(folder: str, files: TiffFiles) -> list[TiffImage]:
     path = in_folder(folder, INDEX)
     with files.bytes_of(path) as file:
         entries = index_entries(file.read(0, min(file.size, _MAX_INDEX_BYTES)), path)
-    return ndtiff_images(entries, path, _steps(folder, entries[0], files))
+
+    def position_of(entry: IndexEntry) -> StageUm:
+        """By the JSON of a plane; from servers it would be a request for each position."""
+        if is_url(folder):
+            return NOWHERE
+        try:
+            with files.bytes_of(in_folder(folder, entry.file)) as file:
+                return plane_position(_of_plane(entry, file))
+        except DatasetError:
+            return NOWHERE
+
+    return ndtiff_images(entries, path, _steps(folder, entries[0], files), position_of)
 
 
 def _steps(folder: str, first: IndexEntry, files: TiffFiles) -> dict[str, float | None]:
@@ -57,12 +70,17 @@ def _steps(folder: str, first: IndexEntry, files: TiffFiles) -> dict[str, float 
         with files.bytes_of(in_folder(folder, first.file)) as file:
             place = summary_range(file.read(0, min(28, file.size)))
             summary = _json(file.read(*place)) if place is not None and sum(place) <= file.size else None
-            n = first.metadata_length
-            is_there = 0 < n <= MAX_METADATA_BYTES and first.metadata_at + n <= file.size
-            plane = _json(file.read(first.metadata_at, n)) if is_there else None
+            plane = _of_plane(first, file)
     except DatasetError:
         return {}
     return summary_steps(summary, plane)
+
+
+def _of_plane(entry: IndexEntry, file: Bytes) -> Any:
+    """What is said of a plane in its file; None if nothing is."""
+    n = entry.metadata_length
+    is_there = 0 < n <= MAX_METADATA_BYTES and entry.metadata_at + n <= file.size
+    return _json(file.read(entry.metadata_at, n)) if is_there else None
 
 
 def _json(data: bytes) -> Any:
