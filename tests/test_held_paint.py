@@ -55,7 +55,8 @@ def test_what_was_held_is_painted_before_it_is_held_again(qtbot):
     with qtbot.waitExposed(widget):
         widget.show()
     held.hold()
-    assert held.hold()
+    assert not held.hold(), "the first change is still to be painted, and would be erased meanwhile"
+    qtbot.waitUntil(lambda: held.hold(), timeout=20_000)
     held.release()
     assert not held.hold(), "busy all the time, Qt has not painted it yet"
     assert widget.updatesEnabled()

@@ -50,7 +50,18 @@ class HeldPaint(QObject):
         if is_paced and is_free and not self._widget.underMouse():
             self._widget.setUpdatesEnabled(False)
             self._timer.start(_LONGEST_MS)
+        elif not self.is_held:
+            self._await_paint()
         return self.is_held
+
+    def _await_paint(self) -> None:
+        """Hold nothing before what has changed was painted.
+
+        Qt paints when nothing else is to be done. What is held by then is erased with what is around it, or, if
+        held over and over, is never painted.
+        """
+        self._awaits_paint = self._widget.isVisible()
+        self._widget.update()
 
     def release(self) -> None:
         """Paint what has changed."""
@@ -66,7 +77,6 @@ class HeldPaint(QObject):
 
     @safe_slot
     def _on_timeout(self) -> None:
-        # Qt paints when nothing else is to be done: held again before that, it would never be painted
-        self._awaits_paint = self._widget.isVisible()
         self._widget.setUpdatesEnabled(True)
+        self._await_paint()
         self.released.emit()
