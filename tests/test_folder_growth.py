@@ -99,6 +99,18 @@ def test_the_next_files_are_found_by_name_whatever_the_order_they_are_written_in
         assert listed.count("") == 0, "the folder was listed again"
 
 
+def test_the_only_channel_is_white_until_there_is_another(tmp_path):
+    save(tmp_path / "img_t0_c0.png", 1)
+    with opened(tmp_path) as source:
+        assert [channel.color for channel in source.info.channels] == ["#FFFFFF"]
+        for t, c in ((0, 1), (1, 0), (1, 1)):
+            save(tmp_path / f"img_t{t}_c{c}.png", 1)
+            source.refresh()
+        found = [channel.color for channel in source.info.channels]
+    with opened(tmp_path) as again:
+        assert [channel.color for channel in again.info.channels] == found
+
+
 @pytest.mark.parametrize(
     "first", [[(0, "DAPI")], [(3, "DAPI"), (4, "DAPI")]], ids=["in order", "late ones first"]
 )

@@ -57,8 +57,8 @@ class HeldPaint(QObject):
     def _await_paint(self) -> None:
         """Hold nothing before what has changed was painted.
 
-        Qt paints when nothing else is to be done. What is held by then is erased with what is around it, or, if
-        held over and over, is never painted.
+        Qt paints when nothing else is to be done. What is held by then is erased with what is around it,
+        or, if held over and over, is never painted.
         """
         self._awaits_paint = self._widget.isVisible()
         self._widget.update()

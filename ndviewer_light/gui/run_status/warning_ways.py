@@ -58,7 +58,10 @@ class WarningWays(QObject):
         self._row.warnings.list_all()
 
     def take_frame(self, dataset: Dataset, frame: Frame) -> None:
-        """Note which planes of a frame could not be read, and which can be again."""
+        """Note which planes of a frame could not be read, and which can be again.
+
+        Of what cannot be reached at all one warning is enough.
+        """
         if self._of != (dataset, dataset.info.generation):
             self._of = dataset, dataset.info.generation
             self._unreadable.clear()
@@ -70,7 +73,9 @@ class WarningWays(QObject):
             if plane.state is not PlaneState.UNREADABLE:
                 if plane.state is not PlaneState.LOADING:
                     self._unreadable.pop(place, None)
-            elif len(self._unreadable) < _MOST_PLANES or place in self._unreadable:
+            elif dataset.unreachable is None and (
+                len(self._unreadable) < _MOST_PLANES or place in self._unreadable
+            ):
                 said = f"{self._way.name_of(*place[:4])}: {explain_plane(plane.reason).sentence}"
                 self._unreadable[place] = PlacedWarning(said, place)
         if self._unreadable != before:

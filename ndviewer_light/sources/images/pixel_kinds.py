@@ -70,10 +70,13 @@ def channels_of(
 ) -> tuple[Channel, ...]:
     """The channels for `parts`; those of the same name in `known` look as they do there.
 
+    One that was the only one was white for that alone, and gets a colour with the next.
     `is_inverted`: those in grey are bright where the values are low.
     """
-    of_name = {channel.name: channel for channel in known}
     shown = channels_shown(parts, None, described)
+    of_name = {channel.name: channel for channel in known}
+    if len(known) == 1 < len(shown):
+        of_name = {each.name: replace(known[0], color=each.color) for each in shown if each.name in of_name}
     return tuple(
         of_name.get(channel.name)
         or replace(
