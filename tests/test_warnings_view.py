@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from follow_disk import GrowingZarr
 from memory_source import MemorySource, memory_info
 from PIL import Image, ImageColor
 from qtpy.QtCore import QObject, Qt, QUrl
@@ -17,6 +18,7 @@ from test_report import every_key
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.warning_ways import folder_of
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.model import PlacedWarning, PlaneKey, WarningPlace
@@ -169,6 +171,34 @@ def test_the_last_warning_in_the_status_line_opens_the_list(qtbot: QtBot, viewer
     line.say("message", "Something else")
     QTest.mouseClick(line, LEFT)
     assert button_of(viewer).panel is None
+
+
+def test_that_a_run_cannot_be_reached_is_said_once(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    growing = GrowingZarr(tmp_path / "run.zarr")
+    for value in range(1, 5):
+        growing.add(value)
+    viewer.load_dataset(str(growing.path))
+    row = viewer._screen._row
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)
+    settle(qtbot, viewer)
+    growing.add(5)
+    qtbot.waitUntil(lambda: row.run.news is not None, timeout=20_000)
+    growing.path.rename(tmp_path / "away")
+    qtbot.waitUntil(lambda: row.run.news.state is RunState.UNREACHABLE, timeout=20_000)
+    qtbot.waitUntil(lambda: "move it back" in row.line.said("message"), timeout=20_000)
+    assert not row.line.said("message").startswith("Not reachable"), "the row says since when"
+    for t in (1, 2, 3):  # none was read before
+        viewer.set_current_index("t", t)
+        settle(qtbot, viewer)
+        assert row.warnings.text() == "2 warnings", "how axes are understood, and that"
+    QTest.mouseClick(row.line, LEFT)
+    panel_of(qtbot, viewer).close()
+    (tmp_path / "away").rename(growing.path)
+    qtbot.waitUntil(lambda: row.run.news.state is not RunState.UNREACHABLE, timeout=20_000)
+    qtbot.waitUntil(lambda: row.warnings.text() == "1 warning", timeout=20_000)
+    assert not row.run.news.paused
 
 
 def test_a_plane_that_cannot_be_read_is_a_warning_until_it_can_be(

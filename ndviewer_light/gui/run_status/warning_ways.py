@@ -101,7 +101,8 @@ class WarningWays(QObject):
 
     @safe_slot
     def _on_line_clicked(self) -> None:
-        if self._row.line.text() in self._row.warnings.noted:
+        text = self._row.line.text()
+        if text and any(warning.endswith(text) for warning in self._row.warnings.noted):
             self._row.warnings.list_all()
 
 
