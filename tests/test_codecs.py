@@ -273,6 +273,8 @@ def test_whole_pictures_are_chunks(end: str, codec: str, shape: tuple[int, ...])
     }
     found = chunks_of(document, "a").decode(picture_bytes(pixels, end), "0.0")
     np.testing.assert_array_equal(found, pixels)
+    with pytest.raises(UnsupportedError, match=r"it is a picture, but .* name no codec"):
+        chunks_of({**document, "compressor": None}, "a").decode(picture_bytes(pixels[:9], end), "0.0")
 
 
 _LOSSLESS: dict[str, dict[str, Any]] = {

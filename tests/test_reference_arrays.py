@@ -19,6 +19,7 @@ from ndviewer_light.errors import (
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import Reopening
 from ndviewer_light.sources.references.format import ReferencesFormat
+from ndviewer_light.storage.decoding.pictures import PNG_SIGNATURE
 from tests.reference_files import ZLIB, ReferenceWriter, pixels
 from tests.references_opened import VOLUME, ngff_attributes, opening_references, volume
 
@@ -221,6 +222,24 @@ def test_json_files_are_recognised_by_name(tmp_path: Path) -> None:
     assert ReferencesFormat().recognises("s3://bucket/a.json::/data")
     (tmp_path / "folder.json").mkdir()
     assert not ReferencesFormat().recognises(str(tmp_path / "folder.json"))
+
+
+def test_axes_of_one_chunk_may_be_left_out_of_names(tmp_path: Path, opened: Any) -> None:
+    """As people write references to pictures by hand; the file is named where that is wrong."""
+    pixels = np.arange(2 * 4 * 5, dtype="u1").reshape(2, 4, 5)
+    array = {
+        **{"zarr_format": 2, "shape": [2, 4, 5], "chunks": [1, 4, 5], "dtype": "|u1", "order": "C"},
+        **{"compressor": None, "filters": None, "fill_value": None},
+    }
+    for i in (0, 1):
+        (tmp_path / f"{i}.raw").write_bytes(pixels[i].tobytes())
+    refs: dict[str, Any] = {".zarray": json.dumps(array), "0": ["0.raw"], "1": ["1.raw"]}
+    (tmp_path / "refs.json").write_text(json.dumps({"version": 1, "refs": refs}))
+    source = opened(str(tmp_path / "refs.json"))
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(z=1)), pixels[1])
+    (tmp_path / "1.raw").write_bytes(PNG_SIGNATURE + bytes(40))
+    with pytest.raises(UnsupportedError, match=r"refs\.json: chunk 1\.0\.0 of /: it is a picture"):
+        opened(str(tmp_path / "refs.json")).read_plane(PlaneKey(z=1))
 
 
 @pytest.mark.parametrize("chunks", [(1, 12, 20), (5, 24, 40)])

@@ -42,6 +42,8 @@ class ReferencedArray:
     location: np.ndarray
     offset: np.ndarray
     length: np.ndarray
+    where: str = ""
+    """How messages call the file that describes it."""
 
     def find(self, cells: np.ndarray) -> np.ndarray:
         """The rows of grid places, -1 for chunks not stored."""
@@ -72,7 +74,7 @@ def referenced_array(references: References, path: str, document: JsonObject) ->
         raise MetadataError(f"{where}: a chunk is referenced twice")
     columns = (references.location, references.offset, references.length)
     location, offset, length = (np.asarray(column)[rows] for column in columns)
-    return ReferencedArray(path, chunks, flat, location, offset, length)
+    return ReferencedArray(path, chunks, flat, location, offset, length, references.where)
 
 
 def _key_form(document: JsonObject, where: str) -> tuple[str, str]:
@@ -103,8 +105,11 @@ def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str
         raise LimitExceededError(f"{where}: too many chunks ({grid})")
     if not suffixes:
         return np.empty(0, np.int64)
-    text = "\n".join(suffixes)
     between, other = len(grid) - 1, "/" if separator == "." else "."
+    said = suffixes[0].count(separator)
+    if said < between and set(grid[said + 1 :]) == {1}:  # people leave out axes of one chunk
+        suffixes = [suffix + f"{separator}0" * (between - said) for suffix in suffixes]
+    text = "\n".join(suffixes)
 
     def is_chunk(suffix: str) -> bool:
         return _are_numbers(suffix) and suffix.count(separator) == between and other not in suffix

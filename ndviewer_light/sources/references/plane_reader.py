@@ -209,7 +209,8 @@ def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None =
 def _name(array: ReferencedArray, row: int) -> str:
     """The name of a chunk in messages: the array and its grid index."""
     at = np.unravel_index(int(array.flat[row]), array.chunks.grid)
-    return f"chunk {'.'.join(map(str, map(int, at)))} of /{array.path}"
+    where = f"{array.where}: " if array.where else ""
+    return f"{where}chunk {'.'.join(map(str, map(int, at)))} of /{array.path}"
 
 
 def _put_together(array: ReferencedArray, wanted: PlaneParts, pieces: Mapping[int, np.ndarray]) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, LimitExceededError, UnsupportedError
 from ..limits import MAX_CHUNK_BYTES
+from .pictures import begins_like_a_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +79,11 @@ def decoded_bytes(
                 raw = view(codec.undo(raw.data, size))
             if (exact and len(raw) != size) or len(raw) > size:
                 raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {size}")
+        if not codecs and is_exact and len(raw) != n and begins_like_a_picture(bytes(raw[:16])):
+            raise UnsupportedError(
+                "it is a picture, but the metadata of its array name no codec: there, give the compressor "
+                '{"id": "imagecodecs_png"}, "imagecodecs_jpeg" or "imagecodecs_bmp"'
+            )
         if len(raw) > n or (is_exact and len(raw) != n):
             raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
     except DatasetError as error:
