@@ -157,8 +157,11 @@ class PlaneReader:
         if not wanted.parts:
             return None
         is_shared = any(array.chunks.chunk[axis] > 1 < array.chunks.shape[axis] for axis in index)
-        whole = [part for part in wanted.parts if part.stop is None]
-        partial = [part for part in wanted.parts if part.stop is not None]
+        whole: list[ChunkPiece] = []
+        partial: list[ChunkPiece] = []
+        for part in wanted.parts:
+            is_whole = part.stop is None or _is_all_of_file(array, part)
+            (whole if is_whole else partial).append(part)
         pieces = self._partial(array, partial)
         chunks = (self._shared if is_shared else self._decoded)(array, [part.row for part in whole])
         pieces.update((part.row, chunks[part.row][part.inner]) for part in whole)
@@ -204,6 +207,11 @@ def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None =
             f"{_name(array, row)} is referenced with {length} bytes, but a chunk has {array.chunks.nbytes}"
         )
     return ReferencedBytes(location, offset, length, start, stop)
+
+
+def _is_all_of_file(array: ReferencedArray, part: ChunkPiece) -> bool:
+    """Whether a part is all of a chunk that is a file by itself, whose size may be another one."""
+    return int(array.length[part.row]) < 0 and (part.start, part.stop) == (0, array.chunks.nbytes)
 
 
 def _name(array: ReferencedArray, row: int) -> str:
