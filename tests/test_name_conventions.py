@@ -105,6 +105,19 @@ def test_an_axis_that_tells_nothing_apart_is_none() -> None:
     assert not layout.left_out
 
 
+@pytest.mark.parametrize(
+    "clock", ["2024-03-1{d}_14h{m:02}m", "2024-03-1{d} 14h{m:02}m05s", "2024031{d}_9h{m:02}m"]
+)
+def test_a_date_before_a_clock_is_of_the_time(clock: str) -> None:
+    """Days and minutes were z and time."""
+    stamps = [clock.format(d=d, m=m) for d in (1, 2) for m in (0, 30)]
+    layout = understood([f"{stamp}_pos{p}" for stamp in stamps for p in (1, 2)]).layout
+    assert layout is not None and layout.sizes == {"t": 4, "p": 2, "c": 1, "z": 1}
+    catalogue = FileCatalogue()
+    catalogue.add((fields, name) for name, fields in layout.fields.items())
+    assert catalogue.times == stamps
+
+
 def test_a_run_that_was_stopped_early_is_still_understood() -> None:
     names = names_of(
         "r{r:02d}c01f{f:02d}p{z:02d}-ch{c}sk{t}fk1fl1", t=(1, 2, 3), r=(1, 2), f=(1, 2), z=(1, 2), c=(1, 2)

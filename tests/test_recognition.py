@@ -209,7 +209,7 @@ def test_what_is_nothing_known_is_said(tmp_path: Path, server: RangeServer) -> N
             open_dataset(server.url(name))
 
 
-def test_names_are_found_in_addresses() -> None:
+def test_names_are_found_in_addresses(tmp_path: Path, server: RangeServer) -> None:
     assert name_of("https://h/a%20b.nd2?x=/c.png#d") == "a b.nd2"
     assert name_of("https://h/assets/1/download/") == "download"
     assert name_of("s3://bucket/run#1/a%20b?.nd2") == "a%20b?.nd2"
@@ -217,6 +217,11 @@ def test_names_are_found_in_addresses() -> None:
     assert split_inner("http://[::1]:80/a.nwb::/x") == ("http://[::1]:80/a.nwb", "/x")
     assert split_inner("http://[::1]/a.nwb") == ("http://[::1]/a.nwb", "")
     assert absolute("file:///tmp/a%20b.nwb::/x") == "/tmp/a b.nwb::/x"
+    odd = tmp_path / "a #1?.nwb"
+    odd.touch()
+    assert absolute(f"file://{odd}::/x") == absolute(f"{odd.as_uri()}::/x") == f"{odd}::/x"
+    with pytest.raises(DatasetNotFoundError, match="write %23"):
+        open_source(server.url("") + "a #1.nwb")
     with pytest.raises(DatasetNotFoundError, match="on the computer nas"):
         absolute("file://nas/a.nwb")
 

@@ -92,7 +92,16 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     also if its name makes it one of a set. Blocks on disk or network. Raises a
     `DatasetError` that names the path and what was expected there.
     """
-    path = absolute(path)
+    try:
+        return _opened(absolute(path), options)
+    except DatasetNotFoundError as error:
+        if path[:4].lower() != "http" or "#" not in split_inner(path)[0]:
+            raise
+        said = 'what follows "#" is no part of an address: if it is of the name, write %23'
+        raise type(error)(f"{error}; {said}") from error
+
+
+def _opened(path: str, options: StorageOptions) -> Source:
     if is_url(path):
         check_address(path)
     else:

@@ -129,7 +129,7 @@ def absolute(path: str) -> str:
 
 
 def _path_of_file_url(url: str) -> str:
-    """The path of ``file:///a%20b``. Raises `DatasetNotFoundError` for a file of another computer."""
+    """The path of ``file:///a%20b``; a "#" or "?" may be of a name that was not quoted. Raises `DatasetNotFoundError` for a file of another computer."""
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise DatasetNotFoundError(
@@ -137,7 +137,9 @@ def _path_of_file_url(url: str) -> str:
         )
     from urllib.request import url2pathname  # imports http, ssl and email: 15 ms
 
-    return url2pathname(parts.path)
+    path: str = url2pathname(parts.path)
+    as_written = url2pathname(url.partition("//")[2].removeprefix(parts.netloc))
+    return as_written if not os.path.exists(path) and os.path.exists(as_written) else path
 
 
 class Bytes(ABC):
