@@ -291,9 +291,15 @@ def test_a_run_of_which_all_channels_were_hidden_in_another_is_not_a_black_pictu
 def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer, tmp_path):
     planes = {(0, c): RAMP + 10 * c for c in range(2)}
     stage = show(qtbot, viewer, planes)
+    files, status = viewer._screen.tools.choice_files, viewer.status_label
+    files.export_to(str(tmp_path / "shown.json"))  # how they are shown, though nothing was chosen
+    qtbot.waitUntil(lambda: status.said("message") == "Exported 2 channels to shown.json")
+    said = json.loads((tmp_path / "shown.json").read_text())["channels"]
+    assert [(each["visible"], each["contrast"], "limits" in each) for each in said] == [
+        (True, "run", False)
+    ] * 2
     choose_limits(viewer, 1, 3.0, 777.0)
     stage.strips.strip(0).on.click()
-    files, status = viewer._screen.tools.choice_files, viewer.status_label
     files.export_to(str(tmp_path / "c.json"))
     qtbot.waitUntil(lambda: status.said("message") == "Exported 2 channels to c.json")
     stage.strips.contrast.reset_chosen.emit()

@@ -110,3 +110,7 @@ def test_nothing_of_a_run_moves_while_its_numbers_grow(qtbot):
     assert places(4246, "B2") == before  # shorter texts
     assert places(999, "B2", 8.8e6) == before
     assert places(4245, "B11", is_quiet=True) != before  # something else is said
+    headline, least = bar._said[0], bar.minimumSizeHint().width()
+    assert least > bar.fontMetrics().horizontalAdvance(headline)  # a narrow window leaves room for it
+    bar.show_news(None)
+    assert bar.minimumSizeHint().width() < least

@@ -215,6 +215,9 @@ def test_a_plane_that_cannot_be_read_is_a_warning_until_it_can_be(
     button.click()
     panel = panel_of(qtbot, viewer)
     assert panel.list.item(0, 2).text() == "A1:0 · t 2 · z 1 · c1"
+    said = panel.list.item(0, 1)
+    assert "half a chunk" in said.text() and "t 2" not in said.text(), "the place is said beside it"
+    assert "A1:0 · t 2 · z 1 · c1" in said.toolTip() and "A1:0 · t 2 · z 1 · c1" in panel.text
     qtbot.keyClick(panel.list, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: place(viewer) == (1, 0, 0), timeout=20_000)
     source.errors.clear()

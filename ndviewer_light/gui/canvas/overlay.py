@@ -295,7 +295,9 @@ class CanvasOverlay(QWidget):
 
     def _badge_room(self) -> float:
         widest = max(self.fontMetrics().horizontalAdvance(line) for line in self._badge_lines())
-        return min(self.width() * 0.5, widest + 34.0)
+        beside = max((self.fontMetrics().horizontalAdvance(line) for line in self._top_lines()), default=0)
+        left_over = self.width() - 3 * _TEXT_MARGIN - (beside + _PLATE_SIDES + 1)
+        return min(max(self.width() * 0.5, left_over), widest + 34.0)
 
     def _plate(
         self,
@@ -309,8 +311,9 @@ class CanvasOverlay(QWidget):
         """`lines`, each shortened to `room` px, on a dark rounded plate in a top corner."""
         metrics = painter.fontMetrics()
         indent = 14.0 if dot is not None else 0.0
-        elide, most = Qt.TextElideMode.ElideRight, int(max(24.0, room - _PLATE_SIDES - indent))
-        lines = [metrics.elidedText(line, elide, most) for line in lines]
+        most = int(max(24.0, room - _PLATE_SIDES - indent))
+        elide = Qt.TextElideMode.ElideLeft if dot is not None else Qt.TextElideMode.ElideRight
+        lines = [metrics.elidedText(line, elide, most) for line in lines]  # of channels, what is wrong counts
         width = max(metrics.horizontalAdvance(line) for line in lines) + 17.0 + indent
         left = _TEXT_MARGIN if left_side else self.width() - _TEXT_MARGIN - width
         rect = QRectF(left, _TEXT_MARGIN, width, len(lines) * metrics.height() + 6.0)

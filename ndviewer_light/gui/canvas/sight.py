@@ -118,9 +118,11 @@ class Sight:
         self.is_turned = False
 
     def show_area(self, area: VisibleArea) -> None:
-        """Show this part of the picture."""
-        camera = self._drawn.camera
-        if camera is not None:
+        """Show this part of the picture; if that is all of it, also after the window has another size."""
+        camera, scene = self._drawn.camera, self.scene()
+        if scene is not None and scene.is_fitting(area):
+            self.reset_view()
+        elif camera is not None:
             camera.set_range(x=area.x, y=area.y, margin=_NO_MARGIN)
             camera.refresh()
 

@@ -71,8 +71,8 @@ class ChoiceFiles(QObject):
         return dialog
 
     def export_to(self, path: str) -> None:
-        """Write all choices to a file."""
-        document = self._channels.choices.as_json()
+        """Write all choices, and how the channels on screen are shown, to a file."""
+        document = self._channels.as_exported()
         self._background.run("ndviewer-export", lambda: self._export(path, document))
 
     def import_from(self, path: str) -> None:
@@ -90,9 +90,8 @@ class ChoiceFiles(QObject):
             reason = error.strerror or str(error)
             self._done.append(partial(self._say, f"{name} could not be written: {reason}", path))
         else:
-            self._done.append(
-                partial(self._say, f"Exported {len(document['channels'])} channels to {name}", path)
-            )
+            said = f"Exported {_channels(len(document['channels']))} to {name}"
+            self._done.append(partial(self._say, said, path))
 
     def _import(self, path: str) -> None:
         name = os.path.basename(path)
@@ -114,4 +113,8 @@ class ChoiceFiles(QObject):
         except MetadataError:
             self._say(f"{name} has no channel settings of the viewer", path)
         else:
-            self._say(f"Imported {n} channel{'s' if n != 1 else ''} from {name}", path)
+            self._say(f"Imported {_channels(n)} from {name}", path)
+
+
+def _channels(n: int) -> str:
+    return f"{n} channel{'s' if n != 1 else ''}"

@@ -143,7 +143,8 @@ class _KeyRow(QWidget):
         for text in _caps(named):
             label = QLabel(text)
             label.setTextFormat(Qt.TextFormat.PlainText)
-            set_role(label, "dim" if text in _BETWEEN_KEYS else "key")
+            if text not in _BETWEEN_KEYS:
+                set_role(label, "key")
             row.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
 
 

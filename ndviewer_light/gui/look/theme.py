@@ -190,6 +190,7 @@ QListView, QTableView {{
     background: {card}; color: {text}; border: 1px solid {border}; border-radius: 4px;
     selection-background-color: {accent}; selection-color: {window}; outline: none;
 }}
+QTableView::item {{ padding: 3px 4px; }}
 """
 
 

@@ -154,6 +154,8 @@ class ShapeHand(QObject):
     def _release(self, at: QPointF) -> bool:
         if self._new is None and self._taken is None:
             return False
+        if at != self._pressed:
+            self._drag(at)  # there may have been no move before it
         number, self._new, self._taken = self._new, None, None
         if number is None:
             self.changed.emit()

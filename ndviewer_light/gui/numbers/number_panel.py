@@ -17,6 +17,7 @@ from ...rendering.field_numbers import SHOWN_NUMBERS, color_table
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
 from ..look.push_button import PushButton
+from ..look.short_names import without_beginning
 from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 from .number_plot import NumberPlot
@@ -88,6 +89,7 @@ class NumberPanel(Panel):
             self.number.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
         self.channel = new_choice("Of which channel the maps show it", self._on_chosen)
         self.channel.setMaximumWidth(180)
+        self._offered: list[tuple[int, str]] = []
         for box in (self.number, self.channel):
             box.setMinimumWidth(_LEAST_CHOICE_PX)
         self.along = new_choice("What it is plotted over", self._on_chosen)
@@ -173,15 +175,16 @@ class NumberPanel(Panel):
 
     def offer_channels(self, channels: Sequence[tuple[int, str]], chosen: int | None) -> None:
         """Offer these channels, by index and name; `chosen` if none of them was chosen before."""
-        if [
-            (self.channel.itemData(i), self.channel.itemText(i)) for i in range(self.channel.count())
-        ] == list(channels):
+        if self._offered == list(channels):
             return
-        before = self.channel.currentText()
+        before = dict(self._offered).get(self.c if self.c is not None else -1)
+        self._offered = list(channels)
         self.channel.clear()
-        for c, name in channels:
-            self.channel.addItem(name, c)
-        at = self.channel.findText(before) if before else -1
+        names = [name for _, name in channels]
+        for (c, name), short in zip(channels, without_beginning(names), strict=True):
+            self.channel.addItem(short, c)
+            self.channel.setItemData(self.channel.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
+        at = names.index(before) if before in names else -1
         self.channel.setCurrentIndex(at if at >= 0 else max(self.channel.findData(chosen), 0))
         self.channel.setVisible(len(channels) > 1)
 

@@ -19,6 +19,7 @@ _RUN_BAR_PX = 150
 _LEAST_BAR_PX = 60
 _BAR_HEIGHT_PX = 12
 _MOST_HEADLINE_PX = 210
+_AT_ENDS_PX = 16
 
 
 class RunBar(QWidget):
@@ -28,6 +29,7 @@ class RunBar(QWidget):
         super().__init__(parent)
         self._news: RunNews | None = None
         self._said: tuple[str, ...] = ()
+        self._least = 0  # for the headline, as wide as it has been: what is beside it must not move
         self._steady = SteadyWidths()
         self.setFont(digits_font(self))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -48,14 +50,23 @@ class RunBar(QWidget):
             text = "\n".join(said)
             self.setToolTip(plain_tooltip(text))
             self.setAccessibleDescription(text)
+            self._keep_room()
             self.update()
         self._news = news
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(60, self.fontMetrics().height())
+        return QSize(max(self._least, _LEAST_BAR_PX), self.fontMetrics().height())
 
     def sizeHint(self) -> QSize:
         return QSize(560, self.fontMetrics().height())
+
+    def _keep_room(self) -> None:
+        """Have room for the headline, also in a narrow window; it is the most important of the row."""
+        wide = self.fontMetrics().horizontalAdvance(self._said[0]) if self._said else 0
+        least = max(self._least, min(wide, _MOST_HEADLINE_PX) + _AT_ENDS_PX) if wide else 0
+        if least != self._least:
+            self._least = least
+            self.updateGeometry()
 
     def shown(self) -> tuple[list[str], int]:
         """What fits: the headline and the parts, and how wide the bar is (0: none)."""

@@ -133,8 +133,8 @@ class WarningsPanel(QDialog):
         for i, (when, said, _) in enumerate(rows):
             place = self._place(i)
             named = "" if place is None else self._name(place)
-            for column, shown in ((_WHEN, when), (_TEXT, said)):
-                self.list.setItem(i, column, _item(shown))
+            self.list.setItem(i, _WHEN, _item(when))
+            self.list.setItem(i, _TEXT, self._text_item(said, named))
             self.list.setItem(i, _WHERE, _link(named) if named else self._no_place())
         if rows:
             self.list.setCurrentCell(selected if 0 <= selected < len(rows) else len(rows) - 1, _TEXT)
@@ -145,6 +145,16 @@ class WarningsPanel(QDialog):
     def text(self) -> str:
         """All lines, as they are copied."""
         return "\n".join(self._lines)
+
+    def _text_item(self, said: str, named: str) -> QTableWidgetItem:
+        """What a warning says beside its place, of files within the dataset; all of it on hover."""
+        short = said.replace(f"{named}: ", "", 1) if named else said
+        if self.dataset_file:
+            short = short.replace(os.path.join(self.dataset_file, ""), "")
+        item = _item(short)
+        if short != said:
+            item.setToolTip(plain_tooltip(said))
+        return item
 
     def _no_place(self) -> QTableWidgetItem:
         item = _item(_NO_PLACE)
