@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 
+from ndviewer_light.engine.area_averages import shrunk, step_for
 from ndviewer_light.engine.scene import FieldScene
 from ndviewer_light.gui.scene.field_pictures import FieldPictures, SceneEdges
 from ndviewer_light.model import Plane, PlaneState, StackKey
@@ -164,7 +165,8 @@ def test_what_is_judged_is_as_large_whatever_the_window():
     sizes = judged_edges(FieldScene(edges), 16, 256)
     assert sizes == [32] * 16  # of 512 pixels for all of them
     plane = np.arange(128 * 128, dtype="u2").reshape(128, 128)
-    assert judged(plane, 32).shape == (32, 32) and judged(plane[:20, :20], 32).shape == (20, 20)
+    small = judged({0: plane, 1: plane[:20, :20]}, lambda p: 32)
+    assert small[0].shape == (32, 32) and small[1].shape == (20, 20)
 
 
 class Loader:
@@ -218,3 +220,15 @@ def test_fields_that_turn_out_to_be_of_another_type_are_judged_apart():
         f(pixels[p].min() if f is min else pixels[p].max() for p in range(2, 6)) for f in (min, max)
     )
     assert found[0, "uint8"][0].range[0] >= 10_000
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "f4"])
+def test_planes_made_small_together_are_as_each_by_itself(dtype):
+    rng = np.random.default_rng(0)
+    shapes = [(64, 64), (64, 64), (48, 64), (50, 64), (64, 30), (16, 16), (64, 64)]
+    planes = {p: (rng.random(shape) * 200).astype(dtype) for p, shape in enumerate(shapes)}
+    planes[6] = np.asfortranarray(planes[6])
+    found = judged(planes, lambda p: 16)
+    assert found.keys() == planes.keys()
+    for p, pixels in planes.items():
+        np.testing.assert_array_equal(found[p], shrunk(pixels, step_for(max(pixels.shape), 16)))

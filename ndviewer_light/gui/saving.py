@@ -43,6 +43,8 @@ class Snapshots(QObject):
         self._say = say
         self._done: deque[tuple[str, str]] = deque()  # appended in threads
         self._dialog: QFileDialog | None = None
+        self.shows_overview: Callable[[], bool] = lambda: False
+        """Whether all fields are shown: then there are no planes in view to be saved."""
 
     def step(self) -> None:
         """Tell what has been saved, or why not; called by the poll."""
@@ -63,19 +65,21 @@ class Snapshots(QObject):
         seen = self._seen()  # before the dialog covers it
         dialog = self._dialog = QFileDialog(self._stage.window(), "Save what is shown")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(list(_ENDINGS))
+        dialog.setNameFilters([_PICTURE] if self.shows_overview() else list(_ENDINGS))
         dialog.selectFile(f"{self.name()}.png")
         dialog.fileSelected.connect(safe_slot(lambda path: self._chosen(path, dialog, dataset, seen)))
         dialog.open()
 
     def name(self) -> str:
-        """A name for a file of what is shown: "run A1-0 t3 z2"."""
+        """A name for a file of what is shown: "run A1-0 t3 z2", "run overview t3"."""
         dataset, view = self._stage.dataset, self._stage.view
         if dataset is None:
             return ""
         info = dataset.info
         parts = [os.path.splitext(short_name(dataset.path))[0] or "run"]
-        if view.p < len(info.positions):
+        if self.shows_overview():
+            parts.append("overview")
+        elif view.p < len(info.positions):
             parts.append(info.positions[view.p].label)
         parts += [f"t{view.t + 1}"] if info.n_t > 1 else []
         z = f"z{view.z + 1}" if view.projection is None else f"z {view.projection.how}"
@@ -96,7 +100,8 @@ class Snapshots(QObject):
     @safe_slot
     def _chosen(self, path: str, dialog: QFileDialog, dataset: Dataset, seen: QImage) -> None:
         ending = _ENDINGS.get(dialog.selectedNameFilter(), ".png")
-        if not path.lower().endswith((".png", ".tif", ".tiff")):
+        endings = (".png",) if self.shows_overview() else (".png", ".tif", ".tiff")
+        if not path.lower().endswith(endings):
             path += ending
         elif ending != ".png" and path.lower().endswith(".png"):
             path = path[: -len(".png")] + ending

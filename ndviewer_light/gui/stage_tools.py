@@ -57,6 +57,7 @@ class StageTools:
         self.snapshots = Snapshots(stage, background, say)
         self.films = Films(stage, background, poll, say)
         self.films.overview_area = lambda: self.scene.area
+        self.snapshots.shows_overview = lambda: self.scene.is_shown
         self.measuring = Measuring(stage, background, poll, say)
         self.split = SplitView(stage, background, poll, say)
         self.orthogonal = OrthogonalView(stage, background, poll, lambda z: move_along(z=z), say)

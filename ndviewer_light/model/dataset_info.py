@@ -159,7 +159,7 @@ class DatasetInfo:
             return dict.fromkeys(longest, self.n_t)
         return longest
 
-    @property
+    @cached_property
     def groups(self) -> tuple[ImageInfo, ...]:
         """The different contents of positions: of those that are alike first, then as they became known."""
         return tuple({id(image): image for image in (self._alike, *self.images.values())}.values())

@@ -36,9 +36,23 @@ def judged_edges(scene: FieldScene, least: int, most: int) -> list[int]:
     return [int(edge) for edge in np.clip(2.0**powers, least, most)]
 
 
-def judged(pixels: np.ndarray, edge: int) -> np.ndarray:
-    """A small plane at the size of which contrast is judged: as it is, if it is not larger than that."""
-    return shrunk(pixels, step_for(max(pixels.shape), edge))
+def judged(planes: Mapping[int, np.ndarray], edge_of: Callable[[int], int]) -> dict[int, np.ndarray]:
+    """Small planes at the size at which contrast is judged (those that are not larger, as they are).
+
+    Those that are alike at once, one below the other, as numpy is slow for one alone.
+    """
+    found: dict[int, np.ndarray] = {}
+    alike: dict[tuple[tuple[int, ...], np.dtype, int], list[int]] = {}
+    for p, pixels in planes.items():
+        step = step_for(max(pixels.shape), edge_of(p))
+        if step > 1 and pixels.shape[0] % step == 0 and pixels.flags.c_contiguous:
+            alike.setdefault((pixels.shape, pixels.dtype, step), []).append(p)
+        else:
+            found[p] = shrunk(pixels, step)
+    for (_, _, step), which in alike.items():
+        together = shrunk(np.concatenate([planes[p] for p in which]), step)
+        found |= dict(zip(which, np.split(together, len(which)), strict=True))
+    return found
 
 
 def most_judged(edge: int) -> int:
@@ -236,7 +250,7 @@ class FieldValues:
 
     def put(self, c: Hashable, planes: Mapping[int, np.ndarray], edge_of: Callable[[int], int]) -> None:
         """Planes of fields by position, `judged` as small as `edge_of` (see `judged_edges`) has them."""
-        small = {p: judged(pixels, edge_of(p)) for p, pixels in planes.items()}
+        small = judged(planes, edge_of)
         self._shown.setdefault(c, PooledValues()).put(small, lambda p: most_judged(edge_of(p)))
 
     def drop(self, c: Hashable, positions: Iterable[int]) -> None:

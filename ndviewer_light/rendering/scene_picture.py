@@ -81,7 +81,9 @@ def colored_fields(
         height, width = np.max([fields[which[0]][c].shape for c in channels], axis=0).tolist()
         layers = []
         for c in channels:
-            own = [np.broadcast_to(_as_high(fields[i][c], height, width), (height, width)) for i in which]
+            own = [fields[i][c] for i in which]
+            if own[0].shape != (height, width):  # of one shape, all of them
+                own = [np.broadcast_to(_as_high(each, height, width), (height, width)) for each in own]
             layers.append(looks[c].layer(np.concatenate(own), others[which[0]] if others else ""))
         together = draw(layers, height * len(which), width)
         for i, picture in zip(which, together.reshape(len(which), height, width, -1), strict=True):

@@ -70,7 +70,7 @@ class FilmDialog(QDialog):
 
         `is_part`: only a part of it is seen, `wants_part`: and the film is of that at first. `channels`: the
         names of those that may be in it, of which the indices `shown` are on screen, side by side if
-        `is_split`.
+        `is_split`; not `can_split`: all fields are in it, and no field's name at the corner.
         """
         super().__init__(parent)
         self._bar = written.bar if written.bar.share else written.bar._replace(size="small")
@@ -115,13 +115,14 @@ class FilmDialog(QDialog):
                 self.part: is_part,
                 self.channels: len(channels) > 1,
                 self.side_by_side: len(channels) > 1 and can_split,
+                self.label: can_split,
             }
             widget.setVisible(is_offered.get(widget, True))
             if is_offered.get(widget, True):
                 form.addRow(name, widget)
         self.scale_bar.setChecked(written.bar.share > 0)
         self.time.setChecked(any(axis == "t" for axis, *_ in sizes))
-        self.label.setChecked(written.position)
+        self.label.setChecked(written.position and can_split)
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
         form.addRow("As", QLabel(kind))
         self.save_button, self.cancel_button = QPushButton("Save…"), QPushButton("Cancel")

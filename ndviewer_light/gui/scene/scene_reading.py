@@ -237,7 +237,9 @@ class SceneReading:
 
     def _other_dtype(self, p: int) -> str:
         info = self.info
-        return info.other_dtype(info.image(p)) if info is not None and p < len(info.positions) else ""
+        if info is None or not info.other_dtypes or p >= len(info.positions):
+            return ""
+        return info.other_dtype(info.image(p))
 
     def _ask(self, now: float) -> None:
         """Ask for what is in view and not there yet, the middle of the view first."""

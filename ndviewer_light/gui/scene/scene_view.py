@@ -463,6 +463,7 @@ class SceneView(QObject):
         if reading is None or reading.info is None or not 0 <= p < len(reading.info.positions):
             return
         self._go_to(p)
+        self.canvas.mark_current(p, keep_in_view=False)  # so that Esc leads back to the same place
         self.leave()
         self._came_from_here = True
 
@@ -478,8 +479,7 @@ class SceneView(QObject):
         if p is None or p >= len(info.positions):
             well = scene.empty_well_at(*place)
             state = self._state_of_empty_wells(reading.dataset)
-            empty = said_of_empty_well(well, state) if well else ""
-            self.said.emit(empty or summary(info, reading.states, state))
+            self.said.emit(said_of_empty_well(well, state) if well else summary(info, reading.states, state))
             return
         image = scene.image(p)
         share = (place[0] - image.left) / image.width, (place[1] - image.top) / image.height
