@@ -15,6 +15,7 @@ import numpy as np
 import ome_tiff_dialects
 import program_tiff_dialects
 import pytest
+import stores
 import tifffile
 import zarr
 from hdf5_dialects import write_bigdataviewer
@@ -326,3 +327,10 @@ def test_what_does_not_open_says_why(tmp_path: Path, case: str) -> None:
     except DatasetError as error:
         said.append(str(error))
     assert re.search(refused.said, " ".join(said)), said
+
+
+@needs_zarr_3
+def test_a_plate_without_any_image_is_called_one(tmp_path: Path) -> None:
+    stores.write_plate(tmp_path / "p.ome.zarr", {}, planned=["A/1", "A/2", "B/1"])
+    with pytest.raises(DatasetError, match="a plate that lists 3 wells, of which none has an image"):
+        open_dataset(tmp_path / "p.ome.zarr")

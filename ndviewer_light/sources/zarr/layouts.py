@@ -28,7 +28,7 @@ from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
-from ...errors import DatasetError, LimitExceededError, PlaneNotStoredError
+from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import ome_series
@@ -110,6 +110,11 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
         finder = _ImageFinder(tree)
         layout = finder.find(path)
     if layout is None or not layout.places:
+        if finder.n_empty_wells and not len(finder.warnings):
+            raise DatasetNotFoundError(
+                f"{path} is a plate that lists {finder.n_empty_wells:,} wells, of which none has an image: "
+                "if a run has just started, try again"
+            )
         raise tree.nothing_at(path, finder.warnings)
     if len(layout.places) > MAX_POSITIONS:
         raise LimitExceededError(
@@ -126,6 +131,11 @@ class _ImageFinder:
         self.warnings = LayoutWarnings()
         self._empty_wells: list[str] = []
         self._images_of_well: dict[bytes, plates.WellImages | None] = {}
+
+    @property
+    def n_empty_wells(self) -> int:
+        """How many wells a plate lists that have no image."""
+        return len(self._empty_wells)
 
     def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
