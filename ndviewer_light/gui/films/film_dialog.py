@@ -93,7 +93,7 @@ class FilmDialog(QDialog):
         self.scale_bar, self.time, self.label = (
             QCheckBox("Scale bar"),
             QCheckBox("Time"),
-            QCheckBox("Position"),
+            QCheckBox("Position", self),
         )
         page = Panel(self)
         form = QFormLayout(page)
