@@ -72,7 +72,7 @@ class LinkedLook:
         # limits of sums are of no use for planes, nor the other way round
         was_sum = view.projection is not None and view.projection.how == _SUM
         self._has_limits = was_sum == (z or "").startswith(_SUM)
-        usual = dataset.info.groups[0].dtype
+        usual = dataset.info.usual_dtype
         dtype = None if usual is None else str(usual)
         seen: dict[str, int] = {}
         for c, channel in enumerate(dataset.info.channels):

@@ -226,12 +226,17 @@ class DatasetInfo:
             images=images,
         )
 
+    @property
+    def usual_dtype(self) -> np.dtype[Any] | None:
+        """The type of the pixels of those that are alike; None if it is not known."""
+        return self._alike.dtype
+
     def other_dtype(self, image: ImageInfo) -> str:
         """The type of the pixels of an image, if it is not that of those that are alike; else "".
 
         Limits of contrast for pixels of one type say nothing of those of another.
         """
-        usual = self._alike.dtype
+        usual = self.usual_dtype
         if image.dtype is None or usual is None:
             return ""
         kind = image.dtype.kind, image.dtype.itemsize

@@ -129,7 +129,10 @@ def absolute(path: str) -> str:
 
 
 def _path_of_file_url(url: str) -> str:
-    """The path of ``file:///a%20b``; a "#" or "?" may be of a name that was not quoted. Raises `DatasetNotFoundError` for a file of another computer."""
+    """The path of ``file:///a%20b``; a "#" or "?" may be of a name that was not quoted.
+
+    Raises `DatasetNotFoundError` for a file of another computer.
+    """
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise DatasetNotFoundError(

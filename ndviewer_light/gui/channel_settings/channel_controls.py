@@ -197,7 +197,7 @@ class ChannelControls(QObject):
     def _take_type(self) -> bool:
         """Have the strips say of which type of pixels their limits are; whether it is another one now."""
         other, info = self.contrasts.other_type, self._info
-        usual = info.groups[0].dtype if info is not None else None
+        usual = info.usual_dtype if info is not None else None
         if info is not None and usual is not None and info.other_dtypes:
             shown, every = other or usual.name, (usual.name, *info.other_dtypes)
             self.strips.say_type(shown, [name for name in every if name != shown])
@@ -273,7 +273,7 @@ class ChannelControls(QObject):
         strips.say_left_out(len(self._info.channels) - len(channels))
         strips.set_3d(is_volume)
         self._on_strip.clear()
-        self.choices.hold_for(map(self._name, range(len(channels))), _dtype_of(self._info))
+        self.choices.hold_for(map(self._name, range(len(channels))), self._dtype())
         for c, channel in enumerate(channels):
             self._begin(c, channel)
         if not any(map(strips.is_channel_visible, range(len(channels)))):
@@ -502,10 +502,5 @@ class ChannelControls(QObject):
             self.take_frame(self._canvas.frame)
 
     def _dtype(self) -> str | None:
-        return _dtype_of(self._info) if self._info is not None else None
-
-
-def _dtype_of(info: DatasetInfo) -> str | None:
-    """The dtype of the pixels of most positions, of which limits are remembered; None if it is not known."""
-    dtype = info.groups[0].dtype
-    return None if dtype is None else str(dtype)
+        usual = self._info.usual_dtype if self._info is not None else None
+        return None if usual is None else str(usual)
