@@ -227,7 +227,7 @@ class DatasetInfo:
         )
 
     @property
-    def usual_dtype(self) -> np.dtype[Any] | None:
+    def usual_dtype(self) -> np.dtype | None:
         """The type of the pixels of those that are alike; None if it is not known."""
         return self._alike.dtype
 

@@ -5,8 +5,7 @@ GUI thread only; nothing is read here.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
@@ -130,16 +129,6 @@ class ChannelControls(QObject):
                 color=self._shown_color(c) or None,
             )
         return found
-
-    def as_exported(self) -> dict[str, Any]:
-        """All choices as JSON, and of the channels on screen how they are shown, whoever chose it."""
-        all_choices = ChannelChoices()
-        all_choices.take_json(self.choices.as_json())
-        for c, (name, look) in enumerate(self.looks().items()):
-            mode = self.contrasts.mode(c)
-            by_hand = mode is ContrastMode.MANUAL
-            all_choices.add(name, look if by_hand else replace(look, mode=mode, limits=None, dtype=None))
-        return all_choices.as_json()
 
     def add_others(self, contrasts: Mapping[int, Contrast]) -> None:
         """Planes are shown beside the one in view: they count for the contrast of the run."""

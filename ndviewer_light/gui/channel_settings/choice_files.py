@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from ...errors import MetadataError
+from ...rendering.contrast import ContrastMode
+from ...views.channel_choices import ChannelChoices
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ class ChoiceFiles(QObject):
 
     def export_to(self, path: str) -> None:
         """Write all choices, and how the channels on screen are shown, to a file."""
-        document = self._channels.as_exported()
+        document = _document_of(self._channels)
         self._background.run("ndviewer-export", lambda: self._export(path, document))
 
     def import_from(self, path: str) -> None:
@@ -114,6 +117,17 @@ class ChoiceFiles(QObject):
             self._say(f"{name} has no channel settings of the viewer", path)
         else:
             self._say(f"Imported {_channels(n)} from {name}", path)
+
+
+def _document_of(channels: ChannelControls) -> dict[str, Any]:
+    """All choices as JSON, and of the channels on screen how they are shown, whoever chose it."""
+    all_choices = ChannelChoices()
+    all_choices.take_json(channels.choices.as_json())
+    for c, (name, look) in enumerate(channels.looks().items()):
+        mode = channels.contrasts.mode(c, "")
+        by_hand = mode is ContrastMode.MANUAL
+        all_choices.add(name, look if by_hand else replace(look, mode=mode, limits=None, dtype=None))
+    return all_choices.as_json()
 
 
 def _channels(n: int) -> str:
