@@ -187,10 +187,9 @@ def test_keys_work_after_a_click_in_the_picture(qtbot, shown):
         assert said.count(f"{named}: {does}") == 1
     for width, beside in ((1250, 3), (800, 2), (400, 1)):
         sheet.resize(width, 500)
-        qtbot.wait(1)
+        qtbot.waitUntil(lambda: not any(map(_is_cut, sheet.findChildren(QLabel))), timeout=20_000)
         cards = [each for each in sheet.findChildren(QFrame) if each.property("role") == "card"]
-        lefts = {card.mapTo(sheet, QPoint()).x() for card in cards}
-        assert len(lefts) == beside and not any(_is_cut(label) for label in sheet.findChildren(QLabel))
+        assert len({card.mapTo(sheet, QPoint()).x() for card in cards}) == beside
     qtbot.keyClick(sheet, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: viewer.findChild(KeySheet) is None, timeout=20_000)
     after(Qt.Key.Key_F1)
