@@ -95,7 +95,7 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="a dask cluster (tcp://host:8786) makes the small pictures of the overview, of finished data "
+        help="a dask cluster (tcp://host:8786) makes the thumbnails of the overview, of finished data "
         "that its workers reach under the same path",
     )
     parser.add_argument(

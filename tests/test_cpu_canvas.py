@@ -329,7 +329,7 @@ def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
     assert "3-D needs OpenGL" in button.toolTip()
     assert row.drawing.isVisible()
     qtbot.mouseClick(row.drawing, LEFT)
-    assert row.line.text().startswith("3-D needs OpenGL, and here the picture is drawn without it")
+    assert row.line.text().startswith("3-D needs OpenGL, which is not used here")
     qtbot.keyClick(cpu_viewer.stage.canvas.surface, Qt.Key.Key_Z)  # what there is instead
     frame = settle(qtbot, cpu_viewer)
     assert frame.view.projection.how == "max"
@@ -340,7 +340,7 @@ def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
     assert not frame.view.is_volume and not cpu_viewer.stage.strips.is_3d()
     assert_shows(cpu_viewer, stacks[2])
     said = row.line.said("message")
-    assert said.startswith("A plane is shown instead of the volume: 3-D needs OpenGL, and here")
+    assert said.startswith("A plane is shown instead of the volume: 3-D needs OpenGL, which is")
     load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3")
     settle(qtbot, cpu_viewer)
     assert row.line.said("message").startswith("Loaded: ")

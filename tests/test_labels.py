@@ -290,7 +290,7 @@ def test_a_store_of_several_fields_has_labels_of_each(tmp_path: Path, how: str) 
             drawn = over.laid_over(blank, ShownPlace(0, 2 + fov, 0)).any(axis=-1)
             np.testing.assert_array_equal(drawn, of_fields[fov, 0, 0, 0] != 0)
         assert one.laid_over(blank, ShownPlace(0, 2, 0)).any()
-        with pytest.raises(DatasetNotFoundError, match="at position 3: they are of others"):
+        with pytest.raises(DatasetNotFoundError, match="at position 3, only at others"):
             one.laid_over(blank, ShownPlace(0, 3, 0))
         over.close()
         one.close()

@@ -119,10 +119,10 @@ def test_a_tar_that_does_not_hold_what_it_says_is_refused(tmp_path: Path) -> Non
     for name, said in (
         *(
             ("missing", "which it does not contain"),
-            ("short", "more than there is"),
+            ("short", "refers beyond the end"),
             ("none", "no lindi.json"),
         ),
-        *(("index", "index is damaged"), ("outside", "not inside the file")),
+        *(("index", "index is damaged"), ("outside", "lies outside the file")),
     ):
         with pytest.raises(MetadataError, match=said):
             open_dataset(tmp_path / f"{name}.lindi.tar")

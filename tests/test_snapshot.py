@@ -150,7 +150,7 @@ def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, t
     with qtbot.waitSignal(films.ended, timeout=20_000):
         qtbot.keyClick(shown, Qt.Key.Key_Escape)
         held.set()
-    assert shown.status_label.said("message") == "other.gif was not saved: ended"
+    assert shown.status_label.said("message") == "other.gif was not saved: cancelled"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.zarr", "film.gif", "written on.gif"]
 
 

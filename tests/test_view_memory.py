@@ -372,7 +372,7 @@ def test_what_a_link_names_and_the_dataset_lacks_is_said(qtbot, viewer, tmp_path
     link = link_to(str(path), LINKED._replace(position="D7:3", t=8, z=0, channels=lost))
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
         viewer.load_dataset(link)
-    said = "The link names what is not in this dataset: position D7:3; channels Cy5, RFP; time point 9"
+    said = "The link names what this dataset does not have: position D7:3; channels Cy5, RFP; time point 9"
     assert viewer.status_label.said("message") == said
     settle(qtbot, viewer)
     load(qtbot, viewer, path)

@@ -417,7 +417,7 @@ def test_windows_too_narrow_for_the_button_are_linked_by_a_key_that_says_so(qtbo
             window.show()
             settle(qtbot, window.viewer)
             assert not window.bar.link.isVisible()
-        for window, said in zip(windows, ("Shift L", "goes together with 1 other window"), strict=True):
+        for window, said in zip(windows, ("Shift L", "moves together with 1 other window"), strict=True):
             activate(qtbot, window)
             press(qtbot, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
             assert window.bar.link.isChecked() and said in window.viewer.status_label.said("message")

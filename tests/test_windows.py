@@ -399,7 +399,7 @@ def test_the_button_of_panels_shows_them_or_says_why_it_cannot(qtbot):
     show(qtbot, window, (Position("A1", 0), Position("B2", 0)))
     side, button, line = window.viewer._screen.side, window.bar.showing["panels"], window.viewer.status_label
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert line.text() == "There is no room for panels: they come once the window is 760 pixels wide"
+    assert line.text() == "There is no room for panels: they appear once the window is 760 pixels wide"
     assert not button.isChecked() and side.wanted
     window.resize(1200, 700)
     qtbot.waitUntil(lambda: side.is_shown, timeout=20_000)

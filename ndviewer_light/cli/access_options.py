@@ -23,7 +23,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         metavar="NAME",
-        help="format of the dataset, where its name and first bytes mislead: ome-zarr, tiff, nd2, hdf5, "
+        help="format of the dataset, if its name and first bytes mislead: ome-zarr, tiff, nd2, hdf5, "
         "references, mrc, images",
     )
     group.add_argument(

@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds",
         type=float,
         metavar="N",
-        help=f"with --planes: end after so long ({REPORT_SECONDS:g}; with --read as long as it takes)",
+        help=f"with --planes: stop after N seconds (default: {REPORT_SECONDS:g}; with --read, no limit)",
     )
     add_storage_options(parser)
     return parser

@@ -277,7 +277,7 @@ def _say_missing(missing: Sequence[str]) -> None:
     for each in missing[:3]:
         complain("render", printable(each))
     if len(missing) > 3:
-        complain("render", f"… {len(missing)} planes or stacks of which nothing is stored")
+        complain("render", f"… {len(missing)} planes or stacks are not stored")
 
 
 def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> Iterator[ShownPlace]:

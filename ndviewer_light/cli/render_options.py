@@ -165,8 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="with --overview: a dask cluster (tcp://host:8786) makes the small pictures, of data that its "
-        "workers reach under the same path",
+        help="with --overview: a dask cluster (tcp://host:8786) makes the thumbnails; its workers must reach "
+        "the data under the same path",
     )
     parser.add_argument(
         "--numbers",
@@ -179,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scale-bar-size",
         choices=tuple(BAR_SIZES),
-        help=f"draw one of this size (default: {DEFAULT_BAR.size}); none: none after all",
+        help=f"draw one of this size (default: {DEFAULT_BAR.size}); none: no scale bar",
     )
     parser.add_argument(
         "--scale-bar-color",

@@ -103,7 +103,7 @@ class LabelParts:
         labels, image = opened.source, self._source.image(part.p)
         p = 0 if is_of_masks(labels) else label_position(self._source, part.p, labels)
         if p is None:
-            raise DatasetNotFoundError("there are no labels of this field")
+            raise DatasetNotFoundError("there are no labels for this field")
         own = labels.image(p)
         key = label_key(image, own, part.t, part.z if isinstance(part.z, int) else 0, p)
         if key is None:

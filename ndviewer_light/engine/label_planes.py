@@ -184,8 +184,8 @@ def mask_stack_as_labels(
     if len(positions) > MOST_MASKS or len(positions) * len(zs) > _MOST_MASK_PLANES:
         of_planes = f" of {len(zs)} planes" if len(zs) > 1 else ""
         raise LimitExceededError(
-            f"{where} has {len(positions)} masks{of_planes}; at most {MOST_MASKS} are drawn, and "
-            f"{_MOST_MASK_PLANES} planes of them"
+            f"{where} has {len(positions)} masks{of_planes}; at most {MOST_MASKS} can be drawn, with "
+            f"{_MOST_MASK_PLANES} planes in all"
         )
     labels = np.zeros((len(zs), -(-image.height // step), -(-image.width // step)), np.uint16)
     keys = [PlaneKey(p=p, z=min(z, image.n_z - 1)) for p in range(len(positions)) for z in zs]

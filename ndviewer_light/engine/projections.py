@@ -51,7 +51,7 @@ class StackProjection(NamedTuple):
         found = _TEXT.fullmatch(text)
         if found is None:
             raise ValueError(
-                f"z must be an index, or one of {', '.join(PROJECTIONS)}, with the planes to take if not all"
+                f"z must be an index, or one of {', '.join(PROJECTIONS)}, optionally with a range of planes"
                 f" (max:2-11), not {text!r}"
             )
         how, first, last = found.groups()

@@ -160,7 +160,7 @@ def _show_anew(window: QWidget | None, why: str) -> None:
 
 def _say_how_to_go_on(window: QWidget | None, why: str) -> None:
     """In a window of its own, since the other one stays empty."""
-    what = f"This window can show nothing any more: {why}."
+    what = f"This window can no longer show anything: {why}."
     how = "Start again with ndviewer-light --canvas cpu, or with NDVIEWER_CANVAS=cpu in the environment."
     logger.error("%s %s", what, how)
     icon, button = QMessageBox.Icon.Warning, QMessageBox.StandardButton.Ok

@@ -118,7 +118,7 @@ class SidePanels(QObject):
             return "There is no dataset to show in panels"
         if self._has_room:
             return ""
-        return f"There is no room for panels: they come once the window is {_LEAST_WIDTH} pixels wide"
+        return f"There is no room for panels: they appear once the window is {_LEAST_WIDTH} pixels wide"
 
     def _show(self, is_shown: bool) -> None:
         """Show or hide them; when they come back, they are as wide as they were."""

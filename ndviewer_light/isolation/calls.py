@@ -99,7 +99,7 @@ def what_was_asked(op: str, key: PlaneKey, level: int, name: str) -> str:
     at_level = f" level={level}" if level else ""
     of = {
         "read": "",
-        "thumbnails": "small pictures from ",
+        "thumbnails": "thumbnails from ",
         "label parts": "the labels of ",
         "measure": "",
         "versions": "the age of ",

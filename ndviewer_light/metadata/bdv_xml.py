@@ -168,7 +168,7 @@ def _times(root: Element, where: str) -> Iterator[int]:
     n = 0
     for part in pattern.split(",") if pattern else ():
         if (match := _RANGE.fullmatch(part.strip())) is None:
-            raise MetadataError(f"{where}: {part[:40]!a} is no range of time points")
+            raise MetadataError(f"{where}: {part[:40]!a} is not a range of time points")
         low, high, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         span = range(low, high + 1, step or 1)
         n += len(span)

@@ -157,7 +157,7 @@ class LabelsOver:
         """The position of the labels that belongs to position `p`."""
         own = 0 if is_of_masks(labels) else label_position(self._dataset, p, labels)
         if own is None:
-            raise DatasetNotFoundError(f"no labels {self._name!r} at position {p}: they are of others")
+            raise DatasetNotFoundError(f"no labels {self._name!r} at position {p}, only at others")
         return own
 
     def _drawn(

@@ -16,7 +16,7 @@ _VOLUME_TEXT = re.compile(r"([a-z_]{1,20})(?::([0-9]{1,9})-([0-9]{1,9})?)?")
 
 VOLUMES = (
     ("mip", "Max", "the brightest value along the line of sight"),
-    ("attenuated_mip", "Attenuated", "the brightest value, darker the more lies before it"),
+    ("attenuated_mip", "Attenuated", "the brightest value, dimmed by what lies in front of it"),
     ("iso", "Surface", "a surface where values are in the middle of the limits"),
 )
 """How a volume is drawn, its name in the menu, and what that is."""

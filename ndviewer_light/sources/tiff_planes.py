@@ -118,7 +118,7 @@ def _check_size(image: TiffImage, pages: TiffPages, at: Any, level: int) -> None
     if (picture.height, picture.width) != expected or picture.samples != image.samples[1]:
         raise UnsupportedError(
             f"{pages.name}: page {at.page} has {picture.width} × {picture.height} pixels of "
-            f"{picture.samples} samples, but its image {expected[1]} × {expected[0]} of {image.samples[1]}"
+            f"{picture.samples} samples, its image has {expected[1]} × {expected[0]} of {image.samples[1]}"
         )
 
 

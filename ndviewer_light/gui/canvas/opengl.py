@@ -59,8 +59,8 @@ def _found() -> _OpenGLFound:
     form = context.format()
     version = form.majorVersion(), form.minorVersion()
     if version < _LEAST and not context.isOpenGLES():
-        said = f"{version[0]}.{version[1]} here, and {_LEAST[0]}.{_LEAST[1]} is needed"
-        return _OpenGLFound(f"OpenGL is of version {said}", renderer)
+        said = f"OpenGL {version[0]}.{version[1]} is too old: {_LEAST[0]}.{_LEAST[1]} or later is needed"
+        return _OpenGLFound(said, renderer)
     return _OpenGLFound("", renderer)
 
 

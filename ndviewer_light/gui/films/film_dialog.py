@@ -80,7 +80,7 @@ class FilmDialog(QDialog):
         self.axis = QComboBox()
         for axis, name, n in sizes:
             self.axis.addItem(f"{name} ({min(n, MOST_FRAMES):,} frames)", axis)
-        self.part = QCheckBox("Only what is seen", self)
+        self.part = QCheckBox("Visible part only", self)
         self.part.setChecked(wants_part)
         self.part.setVisible(is_part)
         self.channels = _channel_list(channels, shown, self)
@@ -100,11 +100,11 @@ class FilmDialog(QDialog):
         form.setContentsMargins(14, 14, 14, 12)
         form.setVerticalSpacing(8)
         for name, widget, tip in (
-            ("Over", self.axis, "What changes from frame to frame; all else is as shown"),
-            ("Channels", self.channels, "The channels that are in it; at first those that are shown"),
+            ("Over", self.axis, "What changes from frame to frame; everything else stays as shown"),
+            ("Channels", self.channels, "Channels in the film; initially those shown"),
             ("", self.side_by_side, "Each channel in a pane of its own, and all together"),
-            ("Part", self.part, "The part of the picture that is seen now, rather than all of the field"),
-            ("Frames per second", self.fps, "How fast it is played"),
+            ("Part", self.part, "The part of the picture that is visible now, not the whole field"),
+            ("Frames per second", self.fps, "Playback speed"),
             ("Written on it", self.scale_bar, "A scale bar at the lower right"),
             ("", self.time, "The time, or the number of the time point, at the upper left"),
             ("", self.label, "The name of the field at the upper left"),
@@ -129,7 +129,7 @@ class FilmDialog(QDialog):
         row = QHBoxLayout()
         row.addStretch(1)
         for button, tip, slot in (
-            (self.cancel_button, "Save no film", self.reject),
+            (self.cancel_button, "Close without saving a film", self.reject),
             (self.save_button, "Choose where it is saved", self.accept),
         ):
             button.setAutoDefault(False)

@@ -126,10 +126,10 @@ class Films(QObject):
         if is_overview:
             sizes = [each for each in sizes if each[0] == "t"]
             if not sizes:
-                self._say("There is only one time point: nothing to make a film of the overview of", "")
+                self._say("There is only one time point: a film of the overview needs several", "")
                 return
         if dataset is None or not sizes:
-            self._say("There is only one plane: nothing to make a film of", "")
+            self._say("There is only one plane: a film needs several", "")
             return
         if self._cancelled is not None:
             self._say("A film is being saved: Esc cancels it", "")
@@ -333,13 +333,13 @@ class Films(QObject):
         try:
             write_movie(path, made(missing, progress.frame), plan.fps)
         except _FilmEndedError:
-            words = f"{name} was not saved: ended"
+            words = f"{name} was not saved: cancelled"
         except (NDViewerError, OSError, ValueError, IndexError) as error:
             words = f"{name} could not be saved: {reason_of(error)}"
         except Exception as error:  # noqa: BLE001  of encoders, which have exceptions of their own
             words = f"{name} could not be saved: {type(error).__name__}: {error}"
         else:
-            left_out = f"; of {len(missing):,} planes nothing is stored" if missing else ""
+            left_out = f"; {len(missing):,} planes are not stored" if missing else ""
             words = f"Saved {name}, {n:,} frames{left_out}"
         self._poll.post(lambda: self._on_written(words, path, progress.cancelled))
 

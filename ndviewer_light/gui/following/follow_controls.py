@@ -83,8 +83,8 @@ class _DiskState(Enum):
     """What the switch shows, by the names in `Following`."""
 
     FOLLOWING = ("Following", "eye", "New data in this dataset appears automatically. Click to pause")
-    PAUSED = ("Paused", "pause", "New data in this dataset is not looked for. Click to resume")
-    FINISHED = ("Finished", "check", "This dataset no longer seems to be written. Click to look again")
+    PAUSED = ("Paused", "pause", "Not looking for new data in this dataset. Click to resume")
+    FINISHED = ("Finished", "check", "This dataset no longer seems to be written to. Click to look again")
 
 
 class FollowingSwitch(QPushButton):

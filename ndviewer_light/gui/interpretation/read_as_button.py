@@ -34,7 +34,7 @@ class ReadAsButton(QPushButton):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Read as…", parent)
         self.setFlat(True)
-        self.setToolTip("What its axes or its file names mean is not certain: choose what is right")
+        self.setToolTip("It is uncertain what its axes or file names mean: choose the right reading")
         self.setAccessibleName("Read as: choose what the axes or the file names mean")
         set_role(self, "bar")
         self._menu = menu_of(self)

@@ -48,7 +48,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(
                 "pan",
                 ("Alt+Left", "Alt+Right", "Alt+Up", "Alt+Down"),
-                "move over the picture, or turn a volume",
+                "pan the picture, or turn a volume",
                 "picture",
             ),
             Key("saturated", ("Shift+S",), "mark saturated pixels, or stop marking them"),
@@ -109,7 +109,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Measures",
         (
-            Key("measures", ("M",), "what can be measured, in a menu"),
+            Key("measures", ("M",), "menu of what can be measured"),
             Key(
                 "measure_line",
                 ("I",),
@@ -169,10 +169,10 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(
                 "link",
                 ("Shift+L",),
-                "link this window: it goes where other linked ones go; again: no longer",
+                "link this window: it moves together with other linked ones; again: unlink it",
                 "window",
             ),
-            Key("panels", ("P",), "show the panels on the left, or not"),
+            Key("panels", ("P",), "show or hide the panels on the left"),
             Key(
                 "cancel",
                 ("Esc",),

@@ -202,7 +202,7 @@ class LabelReader(Owner):
         image, position = wanted.dataset.image(wanted.p), wanted.dataset.info.positions[wanted.p]
         p = self._position_in(dataset, path, wanted)
         if p is None:
-            return LabelsShown(wanted, self._names(), problem="no labels of this field")
+            return LabelsShown(wanted, self._names(), problem="no labels for this field")
         own, of_labels = dataset.image(p), dataset.info.positions[p]
         key = label_key(image, own, wanted.t, wanted.z, p)
         if key is None:

@@ -119,9 +119,9 @@ class NumberPanel(Panel):
 
     def _lay_out(self) -> None:
         tips = {
-            self.measure: "Read planes and work out their numbers, in the background",
-            self.stop: "Measure no more; what was measured stays",
-            self.close_button: "Close the numbers; what was measured stays",
+            self.measure: "Read planes and measure them, in the background",
+            self.stop: "Stop measuring; what was measured is kept",
+            self.close_button: "Close; what was measured is kept",
         }
         for button, tip in tips.items():
             button.setAutoDefault(False)

@@ -200,8 +200,8 @@ class ChannelStrip(QFrame):
         self.slider.setToolTip(
             "Limits: drag an end, or what is between them; arrow keys move an end, with Ctrl ↑ ↓ change gamma"
         )
-        self.low = self._number_field(f"Low of {name}", "Lower limit: values up to it are black")
-        self.high = self._number_field(f"High of {name}", "Upper limit: values from it on are brightest")
+        self.low = self._number_field(f"Low of {name}", "Lower limit: values below it are black")
+        self.high = self._number_field(f"High of {name}", "Upper limit: values above it are fully bright")
         self.high.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.saturated = QLabel(self)
         self.saturated.setTextFormat(Qt.TextFormat.PlainText)

@@ -35,7 +35,7 @@ _WHEN, _TEXT, _WHERE = range(3)
 _WIDEST_PLACE = 0.3  # of the list
 _NO_PLACE = "whole dataset"
 _WHY_NO_PLACE = (
-    "This is about the dataset as a whole, which is not on this computer: there is no place to show"
+    "This is about the dataset as a whole, which is not on this computer: there is no folder to show"
 )
 
 

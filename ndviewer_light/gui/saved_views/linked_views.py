@@ -92,4 +92,4 @@ def lacking(view: SavedView, info: DatasetInfo) -> str:
         missing.append(f"channel{'s' * (len(channels) > 1)} {', '.join(channels[:_MOST])}{more}")
     indices = (("time point", view.t, info.n_t), ("z plane", view.z, info.n_z))
     missing += [f"{what} {index + 1}" for what, index, n in indices if index >= n]
-    return f"The link names what is not in this dataset: {'; '.join(missing)}" if missing else ""
+    return f"The link names what this dataset does not have: {'; '.join(missing)}" if missing else ""

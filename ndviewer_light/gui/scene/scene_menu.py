@@ -24,7 +24,7 @@ class SceneMenu(QObject):
         self.menu = menu_of(canvas)
         self.blend = self._switch("Blend fields where they overlap", on=False)
         self.names = self._switch("Names of rows, columns and wells", on=True)
-        self.dim = self._switch("Keep pictures of the time point before, dimmed", on=True)
+        self.dim = self._switch("Keep pictures of the previous time point, dimmed", on=True)
         self.values = self._switch("Colours of numbers over the fields", on=True)
         self.values.toggled.connect(safe_slot(canvas.set_values_shown))
         self.blend.toggled.connect(safe_slot(canvas.set_blending))

@@ -166,9 +166,9 @@ class SceneView(QObject):
         "" where that is what the main view shows.
         """
         if self._is_looking and self.is_shown and self.canvas.scene is None:
-            return "Overview: looking where all fields are"
+            return "Overview: locating all fields"
         if self.is_shown and self._n_said:
-            return f"Overview: {self._n_said:,} small pictures to read"
+            return f"Overview: {self._n_said:,} thumbnails to read"
         view = self._stage.view
         if self.is_shown and view.is_volume:
             return f"Overview: plane {view.z + 1} of each stack, not the volume"
@@ -414,7 +414,7 @@ class SceneView(QObject):
         if scene is None or reading.info is None:
             return
         self._said_trouble = trouble
-        of_cluster = (f"small pictures are made here: {trouble}",) if trouble else ()
+        of_cluster = (f"thumbnails are made on this computer: {trouble}",) if trouble else ()
         self.noted.emit("; ".join((*scene.notes, *notes_on_types(reading.info), *of_cluster)))
 
     def _follow_looks(self, reading: SceneReading, now: float) -> None:

@@ -157,7 +157,7 @@ class MessagePage(Panel):
         self.allow_button = self._button("Allow for this dataset", ALLOW_TIP)
         self._permission = ""
         self.cancel_button = self._button("Cancel", "Return to what was shown before (Esc)")
-        self.details_button = self._button("Details", "Show technical details, for whoever has to fix it")
+        self.details_button = self._button("Details", "Show technical details, for support or a bug report")
         self.details_button.setCheckable(True)
         self.copy_button = self._button("Copy", "Copy this text")
         self.retry_button.clicked.connect(self._on_retry_clicked)

@@ -47,7 +47,7 @@ class TopBar(Panel):
         self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
             "Link windows",
-            f"Go where other linked windows go: position, time, z, projection and zoom ({keys_of('link')})",
+            f"Move with the other linked windows: position, time, z, projection and zoom ({keys_of('link')})",
         )
         self.link.setCheckable(True)
         self._giving_way.append(self.link)
@@ -75,8 +75,8 @@ class TopBar(Panel):
             ("Ortho", "Show or hide sections along z (XZ, YZ) beside the picture", "orthogonal"),
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),
-            ("Panels", "Show the panels on the left, or not", "panels"),
-            ("Keys", "What keys and mouse do", "keys"),
+            ("Panels", "Show or hide the panels on the left", "panels"),
+            ("Keys", "Keyboard and mouse shortcuts", "keys"),
         ):
             button = self._acting(text, tip, action, actions)
             row.addWidget(button)

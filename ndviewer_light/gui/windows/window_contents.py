@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..side_panels import SidePanels
     from .window import LightweightMainWindow
 
-_NOBODY_ELSE = f"link another window too ({keys_of('link')}), and both go together"
+_NOBODY_ELSE = f"link another window too ({keys_of('link')}), and both move together"
 
 
 class WindowContents(QWidget):
@@ -146,7 +146,7 @@ class WindowContents(QWidget):
         if linked:
             linked_windows().link(self.viewer.contents)
             others = len(linked_windows()) - 1
-            those = f"goes together with {others} other window{'s' if others > 1 else ''}"
+            those = f"moves together with {others} other window{'s' if others > 1 else ''}"
             said = f"Linked: {those if others else _NOBODY_ELSE}"
         else:
             linked_windows().unlink(self.viewer.contents)

@@ -245,11 +245,11 @@ def _elsewhere(file: HDF5File, found: Elsewhere, path: str, hops: int = _MOST_FI
     """The dataset in another file that a link leads to."""
     where = f"{file.name}: {path!a}"
     if not hops:
-        raise LimitExceededError(f"{where} leads from file to file without an end")
+        raise LimitExceededError(f"{where} leads from file to file in a loop")
     other = file.other(found.file, where)
     picked = _at(other, found.path, Choices((), ()), hops - 1)
     if isinstance(picked, nwb.Series):
-        raise UnsupportedError(f"{where} is a series of pictures described in another file: open that file")
+        raise UnsupportedError(f"{where} is an image series that another file describes: open that file")
     return picked._replace(at=path)
 
 

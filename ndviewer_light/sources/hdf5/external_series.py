@@ -61,7 +61,7 @@ class ExternalSeriesSnapshot(Snapshot):
             info = source.info
             if (info.height, info.width, info.dtype, len(info.channels)) != alike:
                 raise UnsupportedError(
-                    f"{where}: {info.name} has images of another size or kind than {first.name}"
+                    f"{where}: {info.name} has images of a different size or type than {first.name}"
                 )
         self._ends = list(itertools.accumulate(self._counts))
         starts = [end - n for end, n in zip(self._ends, self._counts, strict=True)]

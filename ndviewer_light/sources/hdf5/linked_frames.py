@@ -114,7 +114,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
         else:
             first = first or known
             if known.shape[1:] != first.shape[1:] or known.dtype != first.dtype:
-                raise MetadataError(f"{where}: {name} has other frames than {names[0]}")
+                raise MetadataError(f"{where}: {name} has frames of a different size or type than {names[0]}")
             n = known.shape[0]
         pieces.append(Piece(address, n))
     if first is None:

@@ -188,7 +188,7 @@ class HDF5Source(Source):
         said = f"{shot.file.name}: of this plane nothing but the fill value is stored"
         if self._followed and found.is_fresh:  # a later one proves nothing: they may come in any order
             error: PlaneNotStoredError = PlaneNotWrittenError(
-                f"{said}: others in its chunk are being written"
+                f"{said}: other planes in its chunk are still being written"
             )
             error.plane_shape, error.is_expected = (pixels.shape[0], pixels.shape[1]), True
         elif found.is_blank:

@@ -72,7 +72,7 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
     try:
         dtype = np.dtype(utils.data_dtype_from_header(header)).newbyteorder(order)
     except ValueError as error:
-        raise UnsupportedError(f"{where} has numbers of mode {int(header.mode)}: not supported") from error
+        raise UnsupportedError(f"{where} has pixels of mode {int(header.mode)}: not supported") from error
     if dtype == np.int8 and _has_unsigned_bytes(raw, order):
         dtype = np.dtype(np.uint8)
     if dtype.kind not in "iuf":

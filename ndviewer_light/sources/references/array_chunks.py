@@ -223,7 +223,7 @@ def _bytes_of(chunks: ChunkDecoder, inner: tuple[int | slice, ...]) -> tuple[int
         return 0, None
     if stop - start > MAX_CHUNK_BYTES:
         raise LimitExceededError(
-            f"{stop - start} bytes cannot be read at once, only {MAX_CHUNK_BYTES}: read a region of the plane"
+            f"{stop - start} bytes cannot be read at once, at most {MAX_CHUNK_BYTES}: read a region"
         )
     return start, stop
 

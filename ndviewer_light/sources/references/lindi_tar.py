@@ -64,7 +64,7 @@ def content_of(source: Bytes, members: dict[str, Member]) -> Member:
 def _member(said: dict[str, object], source: Bytes, where: str) -> Member:
     offset, size = said["d"], said["s"]
     if type(offset) is not int or type(size) is not int or not 0 <= offset <= offset + size <= source.size:
-        raise MetadataError(f"{where} is damaged: a member is not inside the file")
+        raise MetadataError(f"{where} is damaged: a member lies outside the file")
     return Member(offset, size)
 
 
@@ -84,7 +84,7 @@ def refer_to_members(references: References, members: dict[str, Member], file: s
         rows = location == i
         length[rows] = np.where(length[rows] < 0, member.size, length[rows])
         if (offset[rows] + length[rows] > member.size).any():
-            raise MetadataError(f"{references.where} refers to more than there is of {name[:80]!r}")
+            raise MetadataError(f"{references.where} refers beyond the end of {name[:80]!r}")
         offset[rows] += member.offset
         references.locations[i] = file
     references.offset, references.length = array("q", offset.tolist()), array("q", length.tolist())

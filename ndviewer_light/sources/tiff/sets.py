@@ -154,7 +154,7 @@ def _alone(
 def _of_companion(path: str, text: str, files: TiffFiles) -> TiffSet:
     document = ome_document(text, name_said(path))
     if document is None or not document.images:
-        raise DatasetNotFoundError(f"{presentable(path)} is no OME-XML that describes images")
+        raise DatasetNotFoundError(f"{presentable(path)} is not OME-XML that describes images")
     return _by_document(SetFiles(path, document, files, is_tiff=False), files, None, path)
 
 

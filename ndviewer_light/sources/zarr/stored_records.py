@@ -197,7 +197,7 @@ def _dtype(fields: Sequence[Any], where: str) -> np.dtype[Any]:
             raise ValueError("fields of records")
         dtype = np.dtype(list(fields))
         if any(dtype[i].kind not in "iuf" for i in range(len(fields))):
-            raise ValueError("fields that are no numbers")
+            raise ValueError("fields that are not numbers")
     except (TypeError, ValueError) as error:
         raise UnsupportedError(f"{where}: records of a dtype that is not supported") from error
     return dtype

@@ -160,7 +160,7 @@ def _stored_dtype(name: object, where: str) -> np.dtype[Any]:
 
 def _codecs(configs: list[Any], dtype: np.dtype[Any], where: str) -> tuple[Codec, ...]:
     if len(configs) > _MAX_CODECS:
-        raise LimitExceededError(f"{where}: {len(configs)} codecs one after the other")
+        raise LimitExceededError(f"{where}: {len(configs)} codecs in a row: too many")
     try:
         return tuple(codec_from(config, dtype) for config in configs)
     except DatasetError as error:
@@ -174,7 +174,7 @@ def _of_v3(document: JsonObject, where: str, is_whole: bool) -> ChunkDecoder:
     codecs = document.get("codecs")
     chain = [named_codec(codec, where) for codec in codecs] if isinstance(codecs, list) else []
     if [name for name, _ in chain].count("bytes") != 1:
-        raise UnsupportedError(f"{where}: shards here, or codecs without 'bytes', are not decoded")
+        raise UnsupportedError(f"{where}: shards here, or codecs without 'bytes', are not supported")
     at = [name for name, _ in chain].index("bytes")
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
     judged = {**document, "codecs": [plain]}
@@ -188,7 +188,7 @@ def _of_v3(document: JsonObject, where: str, is_whole: bool) -> ChunkDecoder:
         raise MetadataError(f"{where}: endian is {brief(order)}, expected 'little' or 'big'")
     dtype = _stored_dtype(document["data_type"], where).newbyteorder(order)
     if len({name == "transpose" for name, _ in chain[:at]}) > 1:  # writers differ in what they do then
-        raise UnsupportedError(f"{where}: a transposition with a filter is not decoded")
+        raise UnsupportedError(f"{where}: a transposition with a filter is not supported")
     filters = [(name, _in_order(config, order)) for name, config in chain[:at] if name != "transpose"]
     return ChunkDecoder(
         facts.shape,

@@ -171,7 +171,7 @@ def _decoder(document: JsonObject, where: str, depth: int) -> ChunkDecoder | Sha
     if at is None:
         return chunks_of(document, where)
     if depth >= MAX_RANK:
-        raise LimitExceededError(f"{where}: shards in shards, more than {MAX_RANK} times")
+        raise LimitExceededError(f"{where}: shards nested more than {MAX_RANK} deep")
     # judges type, sizes and rank, but not the length of a shard, of which only chunks are in memory
     outer = chunks_of({**document, "codecs": [_PLAIN]}, where, is_whole=False)
     before = names[:at]

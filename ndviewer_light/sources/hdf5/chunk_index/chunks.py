@@ -69,7 +69,7 @@ def places_cut(selection: Sequence[tuple[int, int]], chunk: tuple[int, ...]) -> 
     ]
     if (n := math.prod(map(len, ranges))) > MAX_CHUNKS_AT_ONCE:
         raise LimitExceededError(
-            f"{n} chunks of {chunk} cannot be read at once, only {MAX_CHUNKS_AT_ONCE}: read a smaller region"
+            f"{n} chunks of {chunk} cannot be read at once, at most {MAX_CHUNKS_AT_ONCE}: read a region"
         )
     return list(itertools.product(*ranges))
 
