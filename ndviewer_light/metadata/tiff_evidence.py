@@ -138,7 +138,8 @@ def read_documents(tiff: TiffDocuments) -> Reading:
         raise reason
     kept = [_without_grey_palette(image, tiff) for image in in_order(found)]
     kinds = list(dict.fromkeys(image.kind for image in kept))
-    evidence = [f"{len(kept)} images by {' and '.join(kinds)}"] if kept else []
+    plural = "s" if len(kept) != 1 else ""
+    evidence = [f"{len(kept)} image{plural}, told by {' and '.join(kinds)}"] if kept else []
     evidence += [_sizes_said(image) for image in kept[:5]]
     if any(image.kind == PAGES and image.outer for image in kept):
         evidence.append("its pages are not described: shown as z; the option axes=T makes them time points")

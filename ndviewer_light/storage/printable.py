@@ -59,6 +59,6 @@ def tame_logger(name: str) -> None:
 
 
 def brief(value: object, most: int = 80) -> str:
-    """A metadata value quoted for a message: in ASCII, and no longer than a line."""
-    text = ascii(value)
+    """A metadata value quoted for a message, in ASCII and of a line at most; "missing" if there is none."""
+    text = "missing" if value is None else ascii(value)
     return text if len(text) <= most else text[: most - 3] + "..."
