@@ -200,6 +200,9 @@ def test_an_nd_on_a_server_is_opened_by_its_url(tmp_path: Path) -> None:
             assert (dataset.info.n_t, len(dataset.info.positions), dataset.info.n_z) == (2, 3, 3)
             assert dataset.info.name == "run #1.nd"
             assert int(dataset.plane(t=1, p=2, c=0, z=2).max()) == value(1, 3, 2, 2)
+    write_nd(tmp_path / "bucket" / "called.nd")
+    with listing_server(tmp_path, "pages") as (url, _), open_dataset(f"{url}/called.nd/") as dataset:
+        assert (dataset.info.n_t, len(dataset.info.positions), dataset.info.z_step_um) == (2, 3, 0.25)
     for path in folder.glob("*.TIF"):
         path.unlink()
     missing = pytest.raises(DatasetNotFoundError, match="does not list the folder")

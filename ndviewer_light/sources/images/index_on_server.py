@@ -37,7 +37,8 @@ _MOST_OF_NAMES = 256 * 1024**2
 _ENDINGS = (".TIF", ".tif", ".STK", ".stk", ".tiff")
 _RECORDED = re.compile(r">([^<>]{1,260})</bts:MeasurementRecord>")
 _LISTED = re.compile(r"<URL>([^<>]{1,260})</URL>")
-_BEGINS = (b'"NDInfoFile"', b'"HTSInfoFile"', b"<")
+_BEGINS = (b'"NDInfoFile"', b'"HTSInfoFile"', b"<?xml", b"<bts:", b"<EvaluationInputData")
+"""Not a page, as of a folder that is called so."""
 
 
 def is_index_at(url: str, head: bytes) -> bool:
