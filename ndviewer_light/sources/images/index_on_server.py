@@ -17,7 +17,7 @@ from ...errors import DatasetError, DatasetNotFoundError
 from ...metadata.cellvoyager import DETAILS, RECORDS, settings_file
 from ...metadata.metamorph import ND_END, nd_index
 from ...metadata.opera_index import OPERA_INDEXES
-from ...storage.bytes import WEB_SCHEMES, is_url, name_of, scheme_of
+from ...storage.bytes import WEB_SCHEMES, is_url, name_of, scheme_of, split_inner
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
@@ -43,7 +43,8 @@ _BEGINS = (b'"NDInfoFile"', b'"HTSInfoFile"', b"<?xml", b"<bts:", b"<EvaluationI
 
 def is_index_at(url: str, head: bytes) -> bool:
     """Whether a file at a URL is the index of images beside it, by its name and its beginning."""
-    return is_url(url) and is_index_name(name_of(url)) and head.lstrip().startswith(_BEGINS)
+    is_named = is_url(url) and not split_inner(url)[1] and is_index_name(name_of(url))
+    return is_named and head.lstrip().startswith(_BEGINS)
 
 
 def listed_by_index(url: str, options: StorageOptions = None) -> tuple[Listing, FolderOnServer | None]:
@@ -62,7 +63,7 @@ def listed_by_index(url: str, options: StorageOptions = None) -> tuple[Listing, 
         raise DatasetNotFoundError(
             f"{presentable(url)} is an index of images, of which none were found: their server does not list "
             f"the folder. Give the address of one, or of all as a pattern, for example {presentable(around)}"
-            "img_t{t:0-9}.tif"
+            "img_t{t:0..9}.tif"
         )
     return found, None
 
