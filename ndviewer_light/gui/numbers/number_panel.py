@@ -96,6 +96,7 @@ class NumberPanel(Panel):
         for text in (OVER_TIME, IN_ORDER):
             self.along.addItem(text, text)
         self.along.setMinimumWidth(_LEAST_CHOICE_PX)
+        self.along.setMinimumContentsLength(len(IN_ORDER))  # its own hint leaves the last letter out
         self.legend = ColorLegend()
         self.words = OneLineLabel()
         set_role(self.words, "dim")
