@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from ndviewer_light.engine.plate_grid import grid_layout, plate_layout, plate_with_listed
+from ndviewer_light.engine.scene import scene_of
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.gui.panels.plate_layout import (
     map_height,
@@ -207,3 +210,24 @@ def test_wells_without_images_have_places_on_the_plate_with_the_others():
     assert layout.wells == {(0, 0): 0, (2, 3): 1}
     assert listed == {(1, 1): "B2", (7, 11): "H12"}
     assert (len(layout.rows), len(layout.columns)) == (8, 12)
+
+
+_ABSURD = (None, 0.0, 100.0, -1e9, 1e12, 1e300, 1.7e308, -1.7e308, float("nan"), float("inf"), 1e-300)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_stage_is_said_to_be_at_fields_lie_at_numbers(seed):
+    rng = random.Random(seed)
+    for _ in range(400):
+        n = rng.randint(1, 7)
+        positions = tuple(Position("r", i, rng.choice(_ABSURD), rng.choice(_ABSURD)) for i in range(n))
+        side = rng.choice([None, 100.0, 1e-3])
+        places = stage_places(positions, range(n), side and (side, side))
+        geometry = None if places is None else stage_geometry(places, 200, 100)
+        assert geometry is None or np.isfinite([at[1:] for at in geometry.places]).all()
+        um = side and side / 100
+        info = DatasetInfo("a", positions, (Channel("c"),), 1, 1, 100, 100, None, um, um)
+        scene = scene_of(info)
+        assert np.isfinite(scene.bounds).all()
+        assert len(scene.boxes(scene.fitting(800, 600))) == n

@@ -26,6 +26,7 @@ _UNITS = ((1.0, ""), (1e3, "mm"), (1e6, "m"), (1e-3, "nm"))
 _FIELDS_SAMPLED = 96
 _FAR_OUT = 20.0
 """A field so many times farther from the middle than nine in ten of the others is not there."""
+_NO_COORDINATE = 1e13
 _LARGEST_STAGE_UM = 1e6
 """Nor is one that is a metre away, where most others are not: of a few fields the above says nothing."""
 
@@ -48,7 +49,7 @@ def place_fields(
     """
     if not sizes:
         return PlacedFields(np.zeros((0, 2)))
-    places = np.array([(math.nan if x is None else x, math.nan if y is None else y) for x, y in stage], float)
+    places = stage_array(stage)
     extent = np.array([(width, height) for height, width in sizes], float)
     known = np.isfinite(places).all(axis=1)
     side = float(np.median(extent))
@@ -78,6 +79,14 @@ def place_fields(
         notes[-1] += ": placed in a row below the others"
         _place_below(places, extent, known)
     return PlacedFields(places, tuple(notes), by_stage=True)
+
+
+def stage_array(stage: Sequence[tuple[float | None, float | None]]) -> np.ndarray:
+    """The coordinates (n, 2: x, y), NaN where there are none, or none that a stage can have in any unit."""
+    places = np.array([(math.nan if x is None else x, math.nan if y is None else y) for x, y in stage], float)
+    places = places.reshape(-1, 2)
+    places[~(np.abs(places) < _NO_COORDINATE)] = math.nan
+    return places
 
 
 def _counted(n: int) -> str:

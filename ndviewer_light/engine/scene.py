@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .placing import GAP, place_fields
+from .placing import GAP, place_fields, stage_array
 from .plate_grid import plate_layout
 
 if TYPE_CHECKING:
@@ -324,7 +324,8 @@ def _edge_to_edge(
     stage: Sequence[tuple[float | None, float | None]], sizes: list[tuple[float, float]], is_in_um: bool
 ) -> list[tuple[float, float]]:
     """The sizes; in pixels of fields with stage coordinates: such that nearest neighbours touch."""
-    known = np.array([(x, y) for x, y in stage if x is not None and y is not None], float)
+    known = stage_array(stage)
+    known = known[np.isfinite(known).all(axis=1)]
     if is_in_um or len(known) < 2:
         return sizes
     sides = []

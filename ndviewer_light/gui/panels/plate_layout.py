@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...engine.placing import place_fields, typical_step
+from ...engine.placing import place_fields, stage_array, typical_step
 from ...engine.state_codes import TimeState
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ _MOST_HALF_PX = 40.0
 MAP_MARGIN_PX = 4.0
 _SHARE_DRAWN = 0.8
 """Of the way to the next field, what is drawn of one whose size is not known."""
+_LEAST_STEP_UM = 1e-6
 
 
 class StagePlaces(NamedTuple):
@@ -127,8 +128,9 @@ def stage_places(
     if not stage or any(each is None or not math.isfinite(each) for place in stage for each in place):
         return None
     if field_um is None:
-        side = _SHARE_DRAWN * typical_step(np.array(stage, float))
-        field_um = (side, side) if math.isfinite(side) else (0.0, 0.0)
+        known = stage_array(stage)
+        side = _SHARE_DRAWN * typical_step(known[np.isfinite(known).all(axis=1)])
+        field_um = (side, side) if side > _LEAST_STEP_UM else (1.0, 1.0)
     placed = place_fields(stage, [field_um] * len(stage), row=False)
     if len(stage) > 1 and not placed.by_stage:
         return None
