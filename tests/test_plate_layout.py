@@ -231,3 +231,9 @@ def test_whatever_a_stage_is_said_to_be_at_fields_lie_at_numbers(seed):
         scene = scene_of(info)
         assert np.isfinite(scene.bounds).all()
         assert len(scene.boxes(scene.fitting(800, 600))) == n
+
+
+def test_a_field_of_which_nobody_knows_where_it_is_is_below_the_others_on_the_map():
+    places = stage_places([*grid_of(2, 90.0), Position("r", 4, None, None)], range(5), (100.0, 100.0))
+    at = {p: (x, y) for p, x, y in places.fields}
+    assert at[4][1] > at[2][1] > at[0][1]

@@ -120,16 +120,17 @@ def stage_places(
 ) -> StagePlaces | None:
     """The fields `among` the positions, placed as the overview places them.
 
-    None if the place of one is not stated, or where stage coordinates cannot be believed. `field_um` is the
-    height and width of a field.
+    None if the places of most are not known, or where stage coordinates cannot be believed. `field_um` is
+    the height and width of a field.
     """
     among = tuple(among)
     stage = [(positions[p].x_um, positions[p].y_um) for p in among]
-    if not stage or any(each is None or not math.isfinite(each) for place in stage for each in place):
+    known = stage_array(stage)
+    known = known[np.isfinite(known).all(axis=1)]
+    if 2 * len(known) <= len(stage):
         return None
     if field_um is None:
-        known = stage_array(stage)
-        side = _SHARE_DRAWN * typical_step(known[np.isfinite(known).all(axis=1)])
+        side = _SHARE_DRAWN * typical_step(known)
         field_um = (side, side) if side > _LEAST_STEP_UM else (1.0, 1.0)
     placed = place_fields(stage, [field_um] * len(stage), row=False)
     if len(stage) > 1 and not placed.by_stage:
