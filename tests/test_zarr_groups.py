@@ -95,6 +95,16 @@ def test_images_are_found_below_a_group_and_levels_are_not_fields(tmp_path: Path
         assert dataset.info.warnings == ()
 
 
+def test_an_image_whose_metadata_are_damaged_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    _by_hand(tmp_path / "x.zarr")
+    (tmp_path / "x.zarr" / "day 1" / "beta" / "zarr.json").write_text("{")
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert [position.name for position in dataset.info.positions] == ["alpha", "beta"]
+        np.testing.assert_array_equal(dataset.plane(p=0), PIXELS)
+        with pytest.raises(DatasetError, match="beta.*not valid JSON"):
+            dataset.plane(p=1)
+
+
 def test_setups_of_bigstitcher_are_positions_and_time_points_are_times(tmp_path: Path) -> None:
     _bigstitcher(tmp_path / "x.ome.zarr", times=(0, 2))
     with open_dataset(tmp_path / "x.ome.zarr") as dataset:

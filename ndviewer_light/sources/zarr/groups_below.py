@@ -42,7 +42,8 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     others.
 
     Folders that lead nowhere further are left out of the names: "blobs" of ``images/blobs``, if all are in
-    ``images``. Blocks on disk or network. Groups that cannot be read are passed over.
+    ``images``. Blocks on disk or network. Of groups that cannot be read, those with an array "0"
+    count as images.
     """
     if not tree.folders(path):
         learn_consolidated(tree)
@@ -213,6 +214,9 @@ class _GroupSearch:
             try:
                 node = read_node(folder, self._tree, kind="group")
             except DatasetError:
+                with contextlib.suppress(DatasetError):
+                    if _has_array(folder, self._tree):  # an image: reading it says what is wrong
+                        self.found.append((*names, name))
                 continue
             if node is None:
                 continue
@@ -228,7 +232,12 @@ def is_image_group(node: Node, tree: Tree) -> bool:
         return False
     if ngff.is_image(node.attributes):
         return True
-    if "0" not in tree.groups(node.path):
+    return _has_array(node.path, tree, node.version)
+
+
+def _has_array(path: str, tree: Tree, version: int | None = None) -> bool:
+    """Whether there is an array "0" in a folder. Raises a `DatasetError` if that cannot be read."""
+    if "0" not in tree.groups(path):
         return False
-    level = read_node(tree.join(node.path, "0"), tree, node.version)
+    level = read_node(tree.join(path, "0"), tree, version)
     return level is not None and level.kind == "array"
