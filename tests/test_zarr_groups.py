@@ -101,7 +101,7 @@ def test_an_image_whose_metadata_are_damaged_is_one_that_cannot_be_read(tmp_path
     with open_dataset(tmp_path / "x.zarr") as dataset:
         assert [position.name for position in dataset.info.positions] == ["alpha", "beta"]
         np.testing.assert_array_equal(dataset.plane(p=0), PIXELS)
-        with pytest.raises(DatasetError, match="beta.*not valid JSON"):
+        with pytest.raises(DatasetError, match=r"beta.*not valid JSON"):
             dataset.plane(p=1)
 
 
