@@ -198,6 +198,29 @@ def test_a_read_for_which_several_views_waited_fails_once(make, source, clock):
     assert shown(dataset) == [PlaneState.FILLED]
 
 
+@pytest.mark.parametrize("until", [0.05, 0.2, 0.5, 1.0, 1.5, 4.0])
+def test_what_becomes_the_fill_value_once_later_planes_are_stored_is_shown_as_such(
+    make, source, clock, until
+):
+    """Until then it has been tried again several times, which does not count."""
+    dataset = make()
+    dataset.notify(*K)
+    dataset.take_changes()
+    source.errors[K] = PlaneNotStoredError("not written yet")
+    assert shown(dataset) == [PlaneState.PENDING]
+    redraws(dataset, clock, source, until)
+    error = PlaneNotStoredError("later ones are stored")
+    error.is_fill_value, error.fill_value, error.plane_shape = True, np.uint16(0), SHAPE
+    source.errors[K] = error
+    drawn = []
+    for _ in range(20 * 32):
+        clock.now += 1 / 32
+        if dataset.take_changes().in_view:
+            drawn += shown(dataset)
+    assert drawn[-1] is PlaneState.FILLED, "without being asked for again"
+    assert len(drawn) <= 8, "and then it is final"
+
+
 TIMED_OUT = ReadTimeoutError("reading the plane timed out after 60 s")
 
 

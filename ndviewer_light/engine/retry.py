@@ -73,12 +73,15 @@ class RetryPolicy:
             before = self._failures.get(key)
             if before is not None and before.error is error and not before.is_due:
                 return False  # the same read, told by another view that waited for it
-            attempts = before.attempts + 1 if before is not None else 0
+            if before is None or _is_fill_value(error) != _is_fill_value(before.error):
+                attempts = 0  # what has become the fill value is looked at again as often as any
+            else:
+                attempts = before.attempts + before.is_due  # another read of it meanwhile is no retry
             due = now + _wait_after(error, attempts) if again else float("inf")
             if key in self._in_view:
                 error.__traceback__ = None  # its frames reference arrays
                 self._failures[key] = _FailedPlane(error, attempts, due)
-        return attempts == 0
+        return before is None
 
     def succeeded(self, key: PlaneKey) -> bool:
         """The plane was read: its next failure counts as the first. Returns whether it had failed before."""
@@ -122,9 +125,13 @@ def _release_due(failures: Iterable[_FailedPlane], now: float) -> bool:
     return bool(due)
 
 
+def _is_fill_value(error: Exception) -> bool:
+    return isinstance(error, PlaneNotStoredError) and error.is_fill_value
+
+
 def _wait_after(error: Exception, attempts: int) -> float:
     """Seconds until the next attempt; infinite if there is none."""
-    if isinstance(error, PlaneNotStoredError) and error.is_fill_value:
+    if _is_fill_value(error):
         return RETRY_SECONDS_OF_FILL[attempts] if attempts < len(RETRY_SECONDS_OF_FILL) else float("inf")
     steps = RETRY_SECONDS_AFTER_TIMEOUT if isinstance(error, ReadTimeoutError) else RETRY_SECONDS
     return steps[min(attempts, len(steps) - 1)]
