@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _WORDS = {
     PlaneState.FILLED: "nothing stored, shown as the fill value",
-    PlaneState.PENDING: "not written yet",
-    PlaneState.ABSENT: "nothing stored",
+    PlaneState.PENDING: PlaneState.PENDING.value,
+    PlaneState.ABSENT: PlaneState.ABSENT.value,
     PlaneState.LOADING: "loading…",
-    PlaneState.UNREADABLE: "could not be read",
+    PlaneState.UNREADABLE: PlaneState.UNREADABLE.value,
 }
 _TILES: tuple[tuple[PlaneState, StateKind], ...] = (
     (PlaneState.UNREADABLE, "error"),

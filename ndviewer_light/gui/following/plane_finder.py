@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 
 _NOT_THERE = (TimeState.MISSING, TimeState.PARTLY, TimeState.UNREADABLE)
 _SAID_EVERY_SECONDS = 0.2
-_WORDS_OF = {
-    PlaneState.ABSENT: "nothing stored",
-    PlaneState.PENDING: "not written yet",
-    PlaneState.UNREADABLE: "could not be read",
-}
 
 
 class PlaneFinder(QObject):
@@ -148,7 +143,7 @@ class PlaneFinder(QObject):
         key, state = search.found
         self._found = key
         self._way.go(*key)
-        self._row.line.say("message", f"{self._way.name_of(*key)}: {_WORDS_OF[state]}")
+        self._row.line.say("message", f"{self._way.name_of(*key)}: {state.value}")
 
     # ---- slots -----------------------------------------------------------------------------
 

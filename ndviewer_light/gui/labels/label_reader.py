@@ -262,7 +262,7 @@ class LabelReader(Owner):
             if part.shape == labels.shape[1:]:
                 labels[i] = part
         if labels is None:
-            problem = "not written yet" if n_expected else "nothing is stored of these planes"
+            problem = "not written yet" if n_expected else "these planes are not stored"
             return shown._replace(problem=problem, is_expected=bool(n_expected))
         block = LabelBlock(labels, where.corner, where.step)
         return shown._replace(facts=facts, surface=surface_of(block, facts.colours, wanted.style.opacity))
@@ -340,7 +340,7 @@ def _read(
     (plane,) = dataset.planes([at], level.level)
     is_expected = plane.state in (PlaneState.LOADING, PlaneState.PENDING)
     problem = {
-        PlaneState.ABSENT: "nothing is stored of this plane",
+        PlaneState.ABSENT: "this plane is not stored",
         PlaneState.PENDING: "not written yet",
         PlaneState.UNREADABLE: plane.reason or "could not be read",
     }.get(plane.state, "")

@@ -57,7 +57,7 @@ _NUMBERS_EVERY_SECONDS = 0.5
 
 _WORDS = {
     PlaneState.ABSENT: "missing",
-    PlaneState.PENDING: "not written yet",
+    PlaneState.PENDING: PlaneState.PENDING.value,
     PlaneState.UNREADABLE: "unreadable",
 }
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _WORDS = {
     PlaneState.UNREADABLE: "unreadable",
     PlaneState.LOADING: "loading",
-    PlaneState.PENDING: "not written yet",
-    PlaneState.ABSENT: "nothing stored",
+    PlaneState.PENDING: PlaneState.PENDING.value,
+    PlaneState.ABSENT: PlaneState.ABSENT.value,
     PlaneState.FILLED: "fill value",
 }
 _READOUT_MARGIN = 8

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from .scene_painting import Marks
 
 _STATES = {
-    PlaneState.PENDING: "not written yet",
-    PlaneState.ABSENT: "nothing stored",
+    PlaneState.PENDING: PlaneState.PENDING.value,
+    PlaneState.ABSENT: PlaneState.ABSENT.value,
     PlaneState.FILLED: "nothing stored, shown as the fill value",
-    PlaneState.UNREADABLE: "could not be read",
+    PlaneState.UNREADABLE: PlaneState.UNREADABLE.value,
     PlaneState.LOADING: "being read",
 }
 
