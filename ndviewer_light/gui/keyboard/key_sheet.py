@@ -48,7 +48,12 @@ class KeySheet(QDialog):
             _card("Mouse", [_MouseRow(what, does) for what, does in MOUSE]),
         ]
         self._beside = QHBoxLayout()
-        self._beside.setSpacing(_CARD_GAP_PX)
+        self._beside.setSpacing(0)
+        self._columns = [QVBoxLayout() for _ in range(_MOST_COLUMNS)]
+        for column in self._columns:
+            column.setSpacing(_CARD_GAP_PX)
+            column.addStretch(1)
+            self._beside.addLayout(column)
         self._n_columns = 0
         rows = QVBoxLayout(page)
         rows.setContentsMargins(_SHEET_EDGE_PX, 12, _SHEET_EDGE_PX, _SHEET_EDGE_PX)
@@ -92,16 +97,18 @@ class KeySheet(QDialog):
         if n == self._n_columns:
             return
         self._n_columns = n
-        while (item := self._beside.takeAt(0)) is not None:
-            item.layout().deleteLater()
         width = room // n - _CARD_GAP_PX
-        for cards in in_columns([card.heightForWidth(width) + _CARD_GAP_PX for card in self._cards], n):
-            column = QVBoxLayout()
-            column.setSpacing(_CARD_GAP_PX)
+        heights = [card.heightForWidth(width) + _CARD_GAP_PX for card in self._cards]
+        filled = in_columns(heights, n)
+        for column in self._columns:
+            for card in self._cards:
+                column.removeWidget(card)
+        for nth, column in enumerate(self._columns):
+            cards = filled[nth] if nth < len(filled) else []
             for i in cards:
-                column.addWidget(self._cards[i])
-            column.addStretch(1)
-            self._beside.addLayout(column, 1)
+                column.insertWidget(column.count() - 1, self._cards[i])
+            column.setContentsMargins(_CARD_GAP_PX if nth and cards else 0, 0, 0, 0)
+            self._beside.setStretch(nth, 1 if cards else 0)
 
 
 def in_columns(heights: Sequence[int], n: int) -> list[list[int]]:
