@@ -345,7 +345,7 @@ def test_bigdataviewer_without_its_xml(tmp_path: Path, opened: Open) -> None:
         (("<SpimData", "<!DOCTYPE a [<!ENTITY b 'c'>]><SpimData"), MetadataError, "document type"),
         ((">a.h5<", ">../b.h5<"), UntrustedReferenceError, "allow_outside=yes"),
         (('format="bdv.hdf5"', 'format="bdv.n5"'), UnsupportedError, r"bdv\.n5"),
-        (("3, 7", "0-99999999"), MetadataError, "no range"),
+        (("3, 7", "0-99999999"), MetadataError, "not a range"),
         (("<SequenceDescription>", "<a>" * 80), MetadataError, "nested"),
         (("<SpimData", "<?xml version='1.0' encoding='UTF-V'?><SpimData"), MetadataError, "unknown encoding"),
     ],
