@@ -70,6 +70,7 @@ class KeySheet(QDialog):
             column.addWidget(inner)
         self.setMinimumSize(320, 240)
         self._fit(parent)
+        self._scroll.setFocus()  # where there is too little room, arrow keys scroll at once
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
