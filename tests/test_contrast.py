@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,6 +157,19 @@ def test_choices_go_to_a_file_and_come_back():
     assert again.take_json(json.loads(json.dumps(choices.as_json()))) == 2
     assert again.of(("GFP", 0)) == choices.of(("GFP", 0))
     assert (again.of(("GFP", 1)).gamma, again.of(("GFP", 1)).visible) == (0.5, True)
+
+
+def test_what_somebody_else_chose_is_shown_and_not_kept():
+    choices, gfp = ChannelChoices(), ("GFP", 0)
+    choices.choose(gfp, mode=ContrastMode.MANUAL, limits=(1.0, 2.0), dtype="uint16", gamma=0.5)
+    before, own = choices.as_json(), choices.of(gfp)
+    choices.lend(gfp, replace(own, limits=(7.0, 9.0), gamma=None, visible=False))
+    assert choices.of(gfp) == replace(own, limits=(7.0, 9.0), visible=False)
+    assert choices.as_json() == before
+    choices.choose(gfp, visible=True)
+    assert choices.of(gfp) == replace(own, limits=(7.0, 9.0), visible=True)
+    choices.start_over()
+    assert choices.of(gfp) == replace(own, visible=True)
 
 
 @pytest.mark.parametrize(

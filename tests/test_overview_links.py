@@ -68,6 +68,9 @@ def test_a_link_opens_the_overview_at_the_same_place(qtbot, viewer, tmp_path):
     complete(qtbot, other)
     assert other.canvas.viewport[:2] == pytest.approx(before[:2], rel=1e-4)
     assert not other.canvas.is_fitting
+    channels = window.viewer._screen.stage.channels
+    assert channels.contrasts.limits(0) == (0, 200)
+    assert channels.choices.as_json() == {"channels": []}, "somebody else chose it: not for the next"
     window.close()
 
 

@@ -56,17 +56,21 @@ class ChannelChoices:
 
     def __init__(self) -> None:
         self._of: OrderedDict[Name, ChannelChoice] = OrderedDict()
+        self._lent: dict[Name, ChannelChoice] = {}  # for this dataset only
         self.is_remembering = True
         """Whether the next dataset begins with them."""
 
     def of(self, name: Name) -> ChannelChoice:
-        """What was chosen for a channel."""
-        return self._of.get(name, _NOTHING)
+        """What was chosen for a channel, by somebody else (`lend`) or here."""
+        own, lent = self._of.get(name, _NOTHING), self._lent.get(name)
+        return own if lent is None else replace(own, **_said(lent))
 
     def choose(self, name: Name, **what: Any) -> None:
         """Add to what was chosen for a channel; the fields of `ChannelChoice`."""
-        self._of[name] = replace(self.of(name), **what)
+        self._of[name] = replace(self._of.get(name, _NOTHING), **what)
         self._of.move_to_end(name)
+        if name in self._lent:
+            self._lent[name] = replace(self._lent[name], **dict.fromkeys(what))
         while len(self._of) > MOST_CHOICES:
             self._of.popitem(last=False)
 
@@ -74,26 +78,32 @@ class ChannelChoices:
         """Another dataset: a channel that is only numbered ("0", "Channel 1") is another one in each."""
         if not self.is_remembering:
             self._of.clear()
+        self._lent.clear()
         for name in [each for each in self._of if _UNNAMED.match(each[0])]:
             del self._of[name]
 
     def hold_for(self, names: Iterable[Name], dtype: str | None) -> None:
         """The channels of these names have pixels of this dtype (None: not known): drop limits of others."""
         for name in names:
-            if name in self._of:
-                self._of[name] = self._of[name].for_another(dtype)
+            for choices in (self._of, self._lent):
+                if name in choices:
+                    choices[name] = choices[name].for_another(dtype)
 
     def add(self, name: Name, choice: ChannelChoice) -> None:
         """Add all that `choice` says to what was chosen for a channel."""
-        said = {field.name: getattr(choice, field.name) for field in fields(choice)}
-        self.choose(name, **{key: value for key, value in said.items() if value is not None})
+        self.choose(name, **_said(choice))
+
+    def lend(self, name: Name, choice: ChannelChoice) -> None:
+        """What somebody else chose, as a link says it: for this dataset, until something is chosen here."""
+        self._lent[name] = choice
 
     def clear(self) -> None:
         """Leave everything to the datasets."""
         self._of.clear()
+        self._lent.clear()
 
     def as_json(self) -> dict[str, Any]:
-        """All choices, to be read again with `take_json`."""
+        """All choices that were made here, to be read again with `take_json`."""
         return {"channels": [choice_as_json(*each) for each in self._of.items()]}
 
     def take_json(self, document: object) -> int:
@@ -106,6 +116,12 @@ class ChannelChoices:
         for each in found:
             self.add(*each)
         return len(found)
+
+
+def _said(choice: ChannelChoice) -> dict[str, Any]:
+    """The fields of it that say something."""
+    said = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def choice_as_json(name: Name, choice: ChannelChoice) -> dict[str, Any]:

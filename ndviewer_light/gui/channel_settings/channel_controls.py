@@ -91,10 +91,13 @@ class ChannelControls(QObject):
             if self._name(c) in others:
                 self.strips.set_visible_channel(c, others[self._name(c)])
 
-    def restore(self, choices: Mapping[Name, ChannelChoice]) -> None:
-        """Show channels as they were left; before the canvas is built."""
+    def restore(self, choices: Mapping[Name, ChannelChoice], *, is_lent: bool = False) -> None:
+        """Show channels as they were left; before the canvas is built.
+
+        `is_lent`: by somebody else, so that the next dataset does not begin with it.
+        """
         for name, choice in choices.items():
-            self.choices.add(name, choice)
+            (self.choices.lend if is_lent else self.choices.add)(name, choice)
         if choices:
             self._begin_again()
 

@@ -96,7 +96,7 @@ class ViewMemory:
         """Show a dataset that has just come on screen as a link says."""
         self._saved = None
         self._take_choices(stage)
-        show_saved(linked, stage, follower, session.dataset.info)
+        show_saved(linked, stage, follower, session.dataset.info, is_linked=True)
         if self.others is not None:
             self.others.show(linked)
 
@@ -156,9 +156,11 @@ class ViewMemory:
         return {_CHOICES: choices}
 
 
-def show_saved(saved: SavedView, stage: Stage, follower: ViewFollower, info: DatasetInfo) -> None:
+def show_saved(
+    saved: SavedView, stage: Stage, follower: ViewFollower, info: DatasetInfo, *, is_linked: bool = False
+) -> None:
     """Show what has just come on screen as it was; indices that it does not have are left out."""
-    stage.channels.restore(saved.channels)
+    stage.channels.restore(saved.channels, is_lent=is_linked)
     stage.picture.restore(saved.area, saved.sight)
     stage.go_to(**_indices(saved, info))
     stage.show_projection(saved.projection)
