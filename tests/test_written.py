@@ -9,6 +9,7 @@ from PIL import Image
 from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLineEdit
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
@@ -143,8 +144,9 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
     widths = [sum(1 for each, _ in black if each == y) for y in rows]
     assert max(widths) >= round(overlay.scale_bar()[0]) - 1
 
-    dialog = FilmDialog(None, [("t", "Time", 3)], overlay.written)
-    qtbot.addWidget(dialog)
+    dialog = FilmDialog(window, [("t", "Time", 3)], overlay.written)
+    line = dialog.fps.findChild(QLineEdit)
+    assert line.palette().base().color() == window.palette().base().color(), "not the application's"
     assert dialog.plan.inscription.bar == BarLook("black", "large")
     assert dialog.scale_bar.isChecked()
 

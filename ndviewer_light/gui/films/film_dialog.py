@@ -143,7 +143,8 @@ class FilmDialog(QDialog):
         self._on_channels()
         form.addRow(row)
         for field in (self.axis, self.fps, self.channels):
-            field.setPalette(self.palette())  # below a stylesheet it would have the application's
+            for each in (field, *field.findChildren(QWidget)):
+                each.setPalette(self.palette())  # below a stylesheet it would have the application's
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(page)
