@@ -129,6 +129,10 @@ def test_saturation_is_judged_at_the_depth_of_the_detector():
     one[0, 0] = 4095
     assert seen(one).saturated == 0, "one pixel is chance"
     assert seen(np.full((1, 1), 255, "u1")).saturated == 1
+    mask = np.where(RAMP > 1300, 255, 0).astype("u1")
+    assert seen(mask).saturated == 0, "a mask is of no detector"
+    mask[0, 0] = 1
+    assert seen(mask).saturated > 0.3
 
 
 def test_manual_limits_are_those_on_screen_until_others_are_chosen():

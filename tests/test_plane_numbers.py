@@ -107,6 +107,26 @@ def test_saturation_is_counted_at_the_depth_of_the_detector() -> None:
     assert np.isnan(numbers_of(pixels.astype(np.int32)).saturated(4095))
 
 
+@pytest.mark.parametrize(
+    ("rows", "is_saturated"),
+    [
+        ([0, 255], False),
+        ([255, 0, 255], False),
+        ([255], True),
+        ([0, 7, 255], True),
+        ([7, 0, 255], True),
+        ([255, 7], True),
+    ],
+)
+def test_a_mask_is_not_saturated_whatever_parts_it_is_read_in(rows: list[int], is_saturated: bool) -> None:
+    pixels = np.repeat(np.array(rows, np.uint8), 8).reshape(len(rows), 8)
+    parts = NumbersOfParts(pixels.size)
+    for row in pixels:
+        parts.add(row[None])
+    for found in (numbers_of(pixels), parts.numbers()):
+        assert (found.saturated(255) > 0) is is_saturated
+
+
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
 def test_large_planes_count_in_full_but_for_percentiles_and_focus(dtype: str) -> None:
     rng = np.random.default_rng(1)

@@ -20,8 +20,8 @@ class PlaneNumbers(NamedTuple):
     `n` pixels, of which `n_finite` are neither NaN nor infinite: everything else is of those. `low` and
     `high` are the lowest and highest value, `p1`, `p50` and `p99_9` percentiles (between two pixels,
     interpolated), `focus` the normalised variance; see `sources.plane_statistics`. `n_high`: how many pixels
-    have the highest value, if that may be the highest of a detector. `is_unsigned`: whether the values are
-    those of a detector, from 0 on.
+    have the highest value, if that may be the highest of a detector; 0 of a mask, which has no values but 0
+    and that one. `is_unsigned`: whether the values are those of a detector, from 0 on.
     """
 
     n: int

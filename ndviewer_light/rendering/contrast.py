@@ -49,8 +49,8 @@ class Contrast(NamedTuple):
 
     `windows`: limits by the percentage left out at each end (`CLIPS`). `range`: lowest and highest value.
     `counts`: a histogram of a sample, over `span`. `n_top`: how many of the `n` pixels have the highest
-    value, if that may be the highest of a detector. `is_unsigned`: whether the values are those of a
-    detector, from 0 on.
+    value, if that may be the highest of a detector; 0 of a mask. `is_unsigned`: whether the values are those
+    of a detector, from 0 on.
     """
 
     windows: Mapping[float, Limits]
@@ -86,6 +86,8 @@ def contrast_of(pixels: np.ndarray) -> Contrast:
         most = float(pixels.max())  # of all: saturation is rare
         if most == detector_top(most):
             n_top = int(np.count_nonzero(pixels == pixels.dtype.type(most)))
+            if not least and n_top == np.count_nonzero(pixels):
+                n_top = 0  # 0 and one other value: a mask
     found = contrast_of_values(values, n_each, (least, most), is_unsigned=is_unsigned)
     return found._replace(n_top=n_top, n=pixels.size)
 

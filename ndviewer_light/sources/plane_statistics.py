@@ -54,7 +54,7 @@ class NumbersOfParts:
     def __init__(self, n: int) -> None:
         self._step = max(1, round(math.sqrt(n / _SAMPLE_PIXELS)))
         self._n = self._n_finite = self._n_high = 0
-        self._is_unsigned = True
+        self._is_unsigned = self._is_mask = True
         self._sums: list[float] = []
         self._low, self._high = math.inf, -math.inf
         self._samples: list[np.ndarray] = []
@@ -80,7 +80,10 @@ class NumbersOfParts:
 
     def _note_high(self, values: np.ndarray, high: float) -> None:
         if high > self._high:
+            self._is_mask &= self._high <= 0
             self._high, self._n_high = high, 0
+        if self._is_mask and self._is_unsigned:  # 0 and one other value
+            self._is_mask = np.count_nonzero(values) in (0, np.count_nonzero(values == self._high))
         if high == self._high and self._is_unsigned and high == detector_top(high):
             self._n_high += int(np.count_nonzero(values == values.dtype.type(high)))
 
@@ -104,7 +107,7 @@ class NumbersOfParts:
             p99_9,
             float(self._high),
             focus,
-            self._n_high,
+            0 if self._is_mask and not self._low else self._n_high,
             self._is_unsigned,
         )
 
