@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
 """Actions whose buttons there is no room for in a narrow window."""
-_OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "numbers")
+_OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "overview", "numbers")
 """Actions that do nothing while no dataset is on screen."""
 
 
