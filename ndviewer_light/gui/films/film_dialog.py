@@ -127,6 +127,7 @@ class FilmDialog(QDialog):
         form.addRow("As", QLabel(kind))
         self.save_button, self.cancel_button = QPushButton("Save…"), QPushButton("Cancel")
         row = QHBoxLayout()
+        row.setSpacing(6)
         row.addStretch(1)
         for button, tip, slot in (
             (self.cancel_button, "Close without saving a film", self.reject),
