@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -154,6 +155,22 @@ def test_what_is_counted_without_reading_is_what_reading_says(tmp_path, monkeypa
         assert [report.state(key) for key in keys] == [PlaneState.PRESENT] * 3 + [state], later_s
         assert report.counts == dataset.report(read=True).counts
         assert shown(dataset, keys[1]) == 0, "a later one was written"
+
+
+def test_the_clock_of_another_share_does_not_say_since_when_a_file_is_followed(
+    tmp_path, monkeypatch, followed
+):
+    ahead_ns = 300 * 10**9
+    for later_ns in (0, 1):  # of a dataset on a share whose clock is ahead
+        FILE_CLOCK.note("elsewhere", time.time_ns() + ahead_ns + later_ns)
+    assert FILE_CLOCK.now_ns() > time.time_ns() + ahead_ns // 2
+    file = FilledTiff(tmp_path)
+    dataset = followed(file.path)
+    file.write(0, 1)
+    now_ns = FILE_CLOCK.now_ns
+    monkeypatch.setattr(FILE_CLOCK, "now_ns", lambda: now_ns() + 10 * 10**9)
+    key = PlaneKey(t=1)
+    wait_until(lambda: dataset.report().state(key) is shown(dataset, key) is PlaneState.PENDING)
 
 
 def test_planes_of_another_fill_value_without_a_later_one_are_missing_for_all_that_tell(tmp_path):

@@ -80,7 +80,7 @@ class ReplaceableSource(Source):
             None  # when to see what lies on a server, if that may be another dataset
         )
         self._followed = False
-        self._since_ns = FILE_CLOCK.now_ns()
+        self._since_ns = time.time_ns()
         self._opened = self._open_now()
         self._of_source = self._info = self._opened.at_first
 
@@ -127,7 +127,7 @@ class ReplaceableSource(Source):
 
     @property
     def _seen_since(self) -> int | None:
-        return self._since_ns if self._followed else None
+        return FILE_CLOCK.at_ns(self._since_ns) if self._followed else None
 
     def _read_region(self, source: Source, key: PlaneKey, region: Region, level: int) -> np.ndarray:
         pixels = self._of_type(source.read_region(key, region, level), key.p)
@@ -212,7 +212,8 @@ class ReplaceableSource(Source):
         """See `Source.was_just_written`: by the newest file, as far as the times of folders lead to it."""
         if self._file is None or self._info.complete:
             return False
-        return FILE_CLOCK.age_at_s(newest_in(self._file), self._since_ns) < JUST_WRITTEN_SECONDS
+        since_ns = FILE_CLOCK.at_ns(self._since_ns)
+        return FILE_CLOCK.age_at_s(newest_in(self._file), since_ns) < JUST_WRITTEN_SECONDS
 
     def look(self) -> DatasetInfo:
         """See `Source.look`; the same as `refresh` otherwise."""

@@ -69,7 +69,14 @@ class FileClock:
 
     def now_ns(self) -> int:
         """The time by that clock, as far as it is known; else ours."""
-        return time.time_ns() - self._behind_ns
+        return self.at_ns(time.time_ns())
+
+    def at_ns(self, ours_ns: int) -> int:
+        """What a moment of ours (`time.time_ns`) is by that clock, as far as it is known now.
+
+        Moments are to be kept by ours: what is known of that clock changes, and may be of another dataset.
+        """
+        return ours_ns - self._behind_ns
 
 
 FILE_CLOCK = FileClock()
