@@ -22,6 +22,8 @@ from ndviewer_light.sources.images.patterns import Pattern
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ndviewer_light import Dataset
+
 METASERIES = (
     '<MetaData>\r\n<prop id="spatial-calibration-state" type="bool" value="on"/>\r\n'
     '<prop id="spatial-calibration-x" type="float" value="0.3375"/>\r\n'
@@ -42,6 +44,18 @@ def plane(path: Path, *values: int, described: str | None = None) -> None:
         resolution=(72, 72),
         resolutionunit="INCH",
     )
+
+
+def make_old(folder: Path) -> None:
+    """Nothing has been written for long."""
+    long_ago = time.time() - 1e6
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (long_ago, long_ago))
+
+
+def states(dataset: Dataset, keys: list[tuple[int, int, int, int]]) -> str:
+    """The first letters of the states: P(RESENT), A(BSENT)."""
+    return "".join(plane.state.name[0] for plane in dataset.planes([PlaneKey(*k) for k in keys], wait=30))
 
 
 # ---- MetaMorph ---------------------------------------------------------------------------------
@@ -145,16 +159,13 @@ def test_what_an_nd_plans_is_said_to_be_missing(tmp_path: Path) -> None:
         path.unlink()
     for path in tmp_path.glob("*_w2*_t2.TIF"):
         path.unlink()
-    long_ago = time.time() - 1e6
-    for path in (tmp_path, *tmp_path.iterdir()):
-        os.utime(path, (long_ago, long_ago))
+    make_old(tmp_path)
     for opened in ("", "run 1.nd"):
         with open_dataset(tmp_path / opened) as dataset:
             assert [position.label for position in dataset.info.positions] == ["A1:1", "A2:1", "B1:2"]
             assert (dataset.info.n_t, dataset.info.n_z, len(dataset.info.channels)) == (2, 3, 2)
-            keys = [PlaneKey(0, 0, 0, 2), PlaneKey(1, 0, 1, 0), PlaneKey(0, 2, 0, 0), PlaneKey(0, 0, 1, 2)]
-            states = [plane.state for plane in dataset.planes(keys, wait=30)]
-            assert states == [PlaneState.PRESENT] + [PlaneState.ABSENT] * 3
+            keys = [(0, 0, 0, 2), (1, 0, 1, 0), (0, 2, 0, 0), (0, 0, 1, 2)]
+            assert states(dataset, keys) == "PAAA"
 
 
 @pytest.mark.parametrize("single", [0, 1])
@@ -223,18 +234,25 @@ def test_an_nd_that_leads_out_is_not_read(tmp_path: Path) -> None:
 # ---- MetaXpress --------------------------------------------------------------------------------
 
 
-def htd(n_waves: int = 2) -> str:
+def htd(n_waves: int = 2, *, wells: tuple[tuple[int, ...], ...] = (), n_t: int = 1, n_z: int = 1) -> str:
+    """`wells` are the columns that are on in each row of the plate."""
     names = ("DAPI", "FITC: 1")[:n_waves]
+    rows = [", ".join(str(column in row).upper() for column in range(1, 25)) for row in wells]
     return "\r\n".join(
         [
             '"HTSInfoFile", Version 1.0',
             '"Description", "plate"',
-            '"TimePoints", 1',
+            f'"TimePoints", {n_t}',
+            f'"ZSeries", {str(n_z > 1).upper()}',
+            f'"ZSteps", {n_z}',
             '"XWells", 24',
-            f'"WellsSelection2", {", ".join(["TRUE"] * 3 + ["FALSE"] * 21)}',
+            f'"YWells", {len(wells)}',
+            *(f'"WellsSelection{n}", {row}' for n, row in enumerate(rows, 1)),
             '"Sites", TRUE',
             '"XSites", 2',
-            '"YSites", 1',
+            '"YSites", 2',
+            '"SiteSelection1", TRUE, FALSE',
+            '"SiteSelection2", FALSE, TRUE',
             f'"NWavelengths", {n_waves}',
             *(f'"WaveName{n}", "{name}"\r\n"WaveCollect{n}", 1' for n, name in enumerate(names, 1)),
             '"EndFile"',
@@ -290,6 +308,41 @@ def test_plates_in_folders_are_named_from_above(tmp_path: Path) -> None:
             with open_dataset(opened) as dataset:
                 assert [channel.name for channel in dataset.info.channels] == ["Ch1", "Ch2"]
                 assert any("P1/P1.HTD" in warning for warning in dataset.info.warnings)
+
+
+@pytest.mark.parametrize("opened", ["", "P.HTD", "TimePoint_1"])
+def test_what_an_htd_plans_is_said_to_be_missing(tmp_path: Path, opened: str) -> None:
+    """Stopped at the first of two time points, before the second wave of the last site of the third well."""
+    there = [(w, s, c) for w in ("A02", "B01") for s in (1, 2) for c in (1, 2)][:-1]
+    for i, (well, site, wave) in enumerate(there):
+        plane(tmp_path / "TimePoint_1" / f"P_{well}_s{site}_w{wave}.TIF", i)
+    (tmp_path / "P.HTD").write_text(htd(wells=((1, 2), (1, 3)), n_t=2))
+    make_old(tmp_path)
+    with open_dataset(tmp_path / opened) as dataset:
+        labels = [f"{well}:{n}" for well in ("A01", "A02", "B01", "B03") for n in (1, 2)]
+        assert [position.label for position in dataset.info.positions] == labels
+        assert (dataset.info.n_t, dataset.info.first_position) == (1 if opened == "TimePoint_1" else 2, 2)
+        keys = [(0, p, c, 0) for p in range(8) for c in (0, 1)]
+        assert states(dataset, keys) == "AAAA" + "PPPPPPPA" + "AAAA"
+        assert opened == "TimePoint_1" or states(dataset, [(1, 2, 0, 0)]) == "A"
+        plane(tmp_path / "TimePoint_2" / "P_A02_s1_w1.TIF", 77)
+        dataset.refresh()
+        assert opened == "TimePoint_1" or int(dataset.plane(t=1, p=2).max()) == 77
+
+
+def test_a_plan_that_the_files_do_not_fit_is_not_believed(tmp_path: Path) -> None:
+    """The index is of a plate with other wells, with fewer sites, and of stacks that are not in the names."""
+    for i, (well, site) in enumerate((w, s) for w in ("B02", "B03") for s in (1, 2, 3)):
+        plane(tmp_path / f"P_{well}_s{site}_w1.TIF", i)
+    (tmp_path / "P.HTD").write_text(htd(wells=((), (2, 4)), n_z=3, n_t=2))
+    with open_dataset(tmp_path) as dataset:
+        assert (len(dataset.info.positions), dataset.info.n_z, dataset.info.n_t) == (6, 1, 1)
+        assert [channel.name for channel in dataset.info.channels] == ["DAPI", "FITC: 1"]
+    n_one = htd(1, wells=((), (2, 3))).replace('"Sites", TRUE', '"Sites", FALSE')
+    assert [each for each in htd_index(n_one).planned if "c" not in each and "t" not in each] == [
+        {"region": "B02", "fov": "1"},
+        {"region": "B03", "fov": "1"},
+    ]
 
 
 # ---- CellVoyager -------------------------------------------------------------------------------
@@ -350,6 +403,22 @@ def test_cellvoyager_tells_channels_sizes_and_steps(tmp_path: Path, opened: str)
         assert (info.n_t, len(info.positions), info.n_z) == (2, 2, 3)
         assert [(each.x_um, each.y_um) for each in info.positions] == [(-100, -50), (-101, -51)]
         assert int(dataset.plane(t=1, p=1, c="BF", z=2).max()) == 1233
+
+
+def test_what_cellvoyager_records_without_an_image_is_said_to_be_missing(tmp_path: Path) -> None:
+    root = tmp_path / "bucket" / "run"
+    write_cellvoyager(root)
+    for gone in ("P1_A01_*", "*Z02C03.tif", "*_T0002*Z03C01.tif"):
+        for path in root.glob(gone):
+            path.unlink()
+    make_old(root)
+    with listing_server(tmp_path, "pages") as (url, _):
+        for opened in (root, root / "MeasurementData.mlf", f"{url}/run/"):
+            with open_dataset(opened) as dataset:
+                info = dataset.info
+                assert (info.n_t, len(info.positions), info.n_z, info.first_position) == (2, 2, 3, 1)
+                keys = [(0, 0, 0, 0), (0, 1, 0, 0), (0, 1, 1, 1), (1, 1, 0, 2), (1, 1, 1, 2)]
+                assert states(dataset, keys) == "APAAP"
 
 
 @pytest.mark.parametrize("how", ["pages", "nothing"])

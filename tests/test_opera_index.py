@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from time import time as now
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,7 @@ from listing_server import listing_server
 
 from ndviewer_light import open_dataset
 from ndviewer_light.metadata.opera_index import opera_index
+from ndviewer_light.model import PlaneKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +84,31 @@ def test_the_index_names_channels_and_tells_sizes(tmp_path: Path, opened: str, b
         places = [(position.x_um, position.y_um) for position in info.positions]
         assert places == [pytest.approx((100, 200)), pytest.approx((200, 200))]  # y downwards
         assert int(dataset.plane(t=1, p=1, c="Alexa 488", z=2).max()) == NAMES.index((2, 3, 1, 2))
+
+
+def test_images_that_the_index_lists_and_that_are_not_there_are_missing(tmp_path: Path) -> None:
+    """Of one of two measurements the second field, of both the last time of a channel is not there."""
+    for name in ("m1", "m2"):
+        write(tmp_path / name / "Images")
+        for path in (tmp_path / name / "Images").glob("*ch4sk2*"):
+            path.unlink()
+    for path in (tmp_path / "m1" / "Images").glob("*f02*"):
+        path.unlink()
+    long_ago = now() - 1e6
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (long_ago, long_ago))
+    for opened, fields in (("m1", 2), ("m1/Images/Index.idx.xml", 2), ("", 4)):
+        with open_dataset(tmp_path / opened) as dataset:
+            info = dataset.info
+            assert (info.n_t, len(info.positions), info.n_z, len(info.channels)) == (2, fields, 3, 3)
+            keys = [
+                PlaneKey(0, 0, 0, 2),
+                PlaneKey(0, 1, 0, 0),
+                PlaneKey(1, 0, 2, 0),
+                PlaneKey(0, fields - 1, 2, 1),
+            ]
+            states = [plane.state.name for plane in dataset.planes(keys, wait=30)]
+            assert states == ["PRESENT", "ABSENT", "ABSENT", "ABSENT" if fields == 2 else "PRESENT"]
 
 
 @pytest.mark.parametrize(

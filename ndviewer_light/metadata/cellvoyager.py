@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 RECORDS, DETAILS, SETTINGS_END = "MeasurementData.mlf", "MeasurementDetail.mrf", ".mes"
 
 _RECORD = re.compile(r"<bts:MeasurementRecord\s([^<>]{1,2000})>")
+_RECORDED = re.compile(r">([^<>]{1,260})</bts:MeasurementRecord>")
 _CHANNEL = re.compile(r"<bts:MeasurementChannel\s([^<>]{1,4000})>")
 _SETTING = re.compile(
     r"<bts:Channel\s([^<>]{1,4000})>(.*?)(?=<bts:Channel\s|</bts:ChannelList>|\Z)", re.DOTALL
@@ -60,6 +61,11 @@ def cellvoyager_index(records: str, details: str = "", settings: str = "") -> Se
     }
     places = stage_places(map(_place, images))
     return SetIndex(told_apart(_channels(settings)), sane_steps(found), stage=places)
+
+
+def names_in_records(records: str) -> list[str]:
+    """The names of the images that the records, or a part of them, list."""
+    return [html.unescape(name).strip() for name in _RECORDED.findall(records)]
 
 
 def settings_file(details: str) -> str:

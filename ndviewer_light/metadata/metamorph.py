@@ -2,7 +2,8 @@
 
 Both are lines of a quoted key and a value: ``"NWavelengths", 3``, ``"WaveName1", "DAPI"``. The files of an
 ``.nd`` are called like it, then ``_w1DAPI`` (or ``_w1``), ``_s1``, ``_t1``, as far as there are several.
-Those of an ``.HTD`` have the names that ImageXpress gives, which are understood without it.
+Those of an ``.HTD`` have the names that ImageXpress gives, which are understood without it; it tells which
+wells, sites, waves, time points and planes there are to be.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Channel
 from .named_axes import clean
-from .set_index import IndexedPlace, SetIndex, number_in, sane_steps
+from .set_index import IndexedPlace, SetIndex, letters_of_row, number_in, sane_steps
 from .written_units import UM_PER_UNIT
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ ND_END, HTD_END = ".nd", ".htd"
 
 _LINE = re.compile(r'^[ \t]{0,8}"([^"\n]{1,80})"[ \t]{0,8},(.*)$', re.MULTILINE)
 _MOST_WAVES, _MOST_STAGES, _MOST_TIMES, _MOST_PLANES = 64, 100_000, 100_000, 10_000
+_MOST_ROWS, _MOST_COLUMNS, _MOST_SITES = 48, 72, 100
 _NOT_IN_NAMES = re.compile(r"[_/\\()]")
 """What MetaMorph writes as "-" in names of files."""
 _SIGNS_OF_PATTERNS = re.compile(r"[{}|*<>/\\]")
@@ -87,7 +89,18 @@ def htd_index(text: str) -> SetIndex:
     if len(channels) == 1:  # which names of files may not have
         channels[""] = next(iter(channels.values()))
     distinct = {channel.name for channel in channels.values()}
-    return SetIndex(channels if len(distinct) >= len(names) else {}, {})
+    waves = [
+        str(n)
+        for n in range(1, _count(said, "nwavelengths", _MOST_WAVES) + 1)
+        if said.get(f"wavecollect{n}", "1") != "0"
+    ]
+    planned = [{"c": number} for number in waves]
+    planned += [{"t": str(n)} for n in range(1, _count(said, "timepoints", _MOST_TIMES) + 1)]
+    if said.get("zseries", "").lower() == "true":
+        planned += [{"z": str(n)} for n in range(1, _count(said, "zsteps", _MOST_PLANES) + 1)]
+    sites = range(1, _sites(said) + 1)
+    planned += [{"region": well, "fov": str(n)} for well in _wells(said) for n in sites]
+    return SetIndex(channels if len(distinct) >= len(names) else {}, {}, planned=tuple(planned))
 
 
 def metaseries_steps(description: str) -> dict[str, float | None] | None:
@@ -103,6 +116,32 @@ def metaseries_steps(description: str) -> dict[str, float | None] | None:
 def _said(text: str) -> Mapping[str, str]:
     """The values by key, in small letters, without quotation marks."""
     return {key.strip().lower(): value.strip().strip('"').strip() for key, value in _LINE.findall(text)}
+
+
+def _are_selected(said: Mapping[str, str], key: str) -> list[bool]:
+    """Which of the wells, or sites, of a row are on."""
+    return [each.strip().strip('"').lower() == "true" for each in said.get(key, "").split(",")]
+
+
+def _wells(said: Mapping[str, str]) -> list[str]:
+    """The wells that are on, as names of files have them: "B02"."""
+    rows = range(1, _count(said, "ywells", _MOST_ROWS) + 1)
+    n_columns = _count(said, "xwells", _MOST_COLUMNS)
+    return [
+        f"{letters_of_row(row - 1)}{column:02}"
+        for row in rows
+        for column, is_on in enumerate(_are_selected(said, f"wellsselection{row}")[:n_columns], 1)
+        if is_on
+    ]
+
+
+def _sites(said: Mapping[str, str]) -> int:
+    """How many sites there are in each well."""
+    if said.get("sites", "").lower() != "true":
+        return 1
+    n_x, n_y = (_count(said, f"{axis}sites", _MOST_SITES) for axis in "xy")
+    rows = [_are_selected(said, f"siteselection{row}")[:n_x] for row in range(1, n_y + 1)]
+    return sum(map(sum, rows)) or n_x * n_y
 
 
 def _count(said: Mapping[str, str], key: str, most: int) -> int:

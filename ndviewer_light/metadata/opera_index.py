@@ -22,6 +22,7 @@ OPERA_INDEXES = ("Index.idx.xml", "Index.xml")
 
 _ENTRY = re.compile(r"<Entry ChannelID=\"([0-9]{1,6})\"[^>]*>(.*?)</Entry>", re.DOTALL)
 _IMAGE = re.compile(r"<Image\b[^>]*>(.*?)</Image>", re.DOTALL)
+_LISTED = re.compile(r"<URL>([^<>]{1,260})</URL>")
 _FACT = re.compile(r"<(\w{1,40})(?:\s+Unit=\"([^\"]{0,20})\")?\s*>([^<]{0,200})</\1>")
 _COUNTED = ("Row", "Col", "FieldID", "ChannelID", "PlaneID", "TimepointID")
 
@@ -46,6 +47,11 @@ def opera_index(text: str) -> SetIndex:
         "t": _step(images, "TimepointID", lambda facts: _number(facts, "MeasurementTimeOffset")),
     }
     return SetIndex(told_apart(channels), sane_steps(found), stage=stage_places(map(_place, images)))
+
+
+def names_in_opera_index(text: str) -> list[str]:
+    """The names of the images that an index, or a part of it, lists."""
+    return [html.unescape(name).strip() for name in _LISTED.findall(text)]
 
 
 def _facts(inside: str) -> _Facts:

@@ -24,7 +24,7 @@ from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
-from .indexed_sets import index_text, is_own_index
+from .indexed_sets import index_text, is_own_index, names_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -58,7 +58,8 @@ class SaidBeside(NamedTuple):
 _NUMBERED_POSITION = re.compile(r"Pos[ _-]?([0-9]{1,6})")
 _SITE = re.compile(r"(?:(?=.*-Site)|[0-9]+-Pos_?)([A-Za-z]{1,2}[0-9]{1,2}|[0-9]{3})(?:-Site_|_)([0-9]{1,6})")
 """Fields of wells, and those of a grid by row and column."""
-_MOST_FOLDERS = 64  # whose times are kept
+MOST_FOLDERS = 64
+"""Of so many folders the indexes are read, and kept."""
 
 
 class Beside:
@@ -101,7 +102,7 @@ class Beside:
             return self._given
         folder = path.rpartition("/" if is_url(path) else os.sep)[0]
         if folder not in self._indexes:
-            if len(self._indexes) >= _MOST_FOLDERS:
+            if len(self._indexes) >= MOST_FOLDERS:
                 self._indexes.clear()
             self._indexes[folder] = self._index_in(folder)
         return self._indexes[folder]
@@ -117,15 +118,28 @@ class Beside:
         said = settings and self._text(folder, settings)
         return cellvoyager_index(records or "", details or "", said or "")
 
+    def names_listed(self, path: str) -> list[str]:
+        """The names of all images that the index in the folder of one lists; none if none does."""
+        folder = path.rpartition("/" if is_url(path) else os.sep)[0]
+        for name in () if self._given is not None else (*OPERA_INDEXES, RECORDS):
+            if (index := self._path(folder, name)) is not None:
+                return names_in_file(index, self._options, self._links)
+        return []
+
     def _text(self, folder: str, name: str) -> str | None:
         """The beginning of a file in a folder; None if it is not there, or cannot be read."""
+        path = self._path(folder, name)
+        return None if path is None else index_text(path, self._options, self._links)
+
+    def _path(self, folder: str, name: str) -> str | None:
+        """The path or URL of a file in a folder; None if it is not there."""
         if is_url(folder):
             urls = (url for url in self._there if url.rpartition("/")[0] == folder and name_of(url) == name)
             path = next(urls, "")
         else:
             path = os.path.join(folder, name)
         is_there = path != "" and (is_url(path) or os.path.isfile(path))
-        return index_text(path, self._options, self._links) if is_there else None
+        return path if is_there else None
 
     def coordinates(self) -> Coordinates:
         """Where Squid's fields are on the stage, by a file that the server lists; never raises.
@@ -162,7 +176,7 @@ class Beside:
         if (known := self._fetched.get(url)) is not None:
             return known
         said = parse_json(*self._fetched_from(url))
-        if len(self._fetched) < _MOST_FOLDERS:
+        if len(self._fetched) < MOST_FOLDERS:
             self._fetched[url] = said
         return said
 
@@ -208,6 +222,6 @@ class TimesBeside:
         known = self._read.get(folder)
         if known is None or known[0] != version:
             known = self._read[folder] = version, elapsed_of_files(self._beside.said(path) or {})
-            while len(self._read) > _MOST_FOLDERS:
+            while len(self._read) > MOST_FOLDERS:
                 self._read.pop(next(iter(self._read)), None)
         return known[1].get(name)

@@ -179,18 +179,25 @@ class FileCatalogue:
         return keys
 
     def plan(self, planned: Iterable[Mapping[str, str]]) -> None:
-        """Make room for files that are to come: each of `planned` is a part of their names along one axis.
+        """Make room for files that are to come: each of `planned` has the fields of a name, or some of them.
 
-        Before files are added, so that all are in order.
+        Before files are added, so that all are in order. Nothing is made room for where it is too much.
         """
         fields = [dict(each) for each in planned]
-        if sum("fov" in each for each in fields) > MAX_POSITIONS:
+        at = [(place, each) for each in fields if (place := self._planned_place(each)) is not None]
+        if len({place for place, _ in at}) > MAX_POSITIONS:
             return
-        self._times.extend((_time(_numbered(each)), each) for each in fields if "t" in each)
-        self._channels.extend((_numbered(each)["c"], each) for each in fields if "c" in each)
-        self._places.extend(
-            (self._said_of(_place(_numbered(each))), each) for each in fields if "fov" in each
+        self._places.extend(at)
+        numbered = [(_numbered(each), each) for each in fields]
+        self._times.extend(
+            (_time(each), spelt) for each, spelt in numbered if not each.keys().isdisjoint(_TIME_ROLES)
         )
+        self._channels.extend((each["c"], spelt) for each, spelt in numbered if "c" in each)
+        self._z.extend((each["z"], spelt) for each, spelt in numbered if "z" in each)
+
+    def _planned_place(self, fields: Fields) -> _FieldKey | None:
+        is_told = not fields.keys().isdisjoint(_PLACE_ROLES)
+        return self._said_of(_place(_numbered(fields))) if is_told else None
 
     @property
     def positions(self) -> tuple[Position, ...]:

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...model import DatasetInfo
+from ...model import DatasetInfo, PlaneKey
 from ...storage.presentable import presentable
 from .first_files import warnings_of
 from .pixel_kinds import channels_of, common_dtype
@@ -36,7 +36,9 @@ def opened_info(
 ) -> DatasetInfo:
     """What is known once the first files are opened: `sample` is the very first, `inner` are its pages."""
     path = images.path
-    first = (key.p for key, name in found.files.items() if name == images.first) if images.first else ()
+    named = (key.p for key, name in found.files.items() if name == images.first) if images.first else ()
+    # an index may plan others before those that are there
+    first = 0 if PlaneKey() in found.files else min((key.p for key in found.files), default=0)
     said = sample.described if "c" in inner.roles else _beside(sample, parts, found)
     return DatasetInfo(
         format="images",
@@ -56,7 +58,7 @@ def opened_info(
         warnings=warnings_of(listing, found, sample),
         times=found.numbers,
         interpretations=listing.others,
-        first_position=next(iter(first), 0),
+        first_position=next(iter(named), first),
     )
 
 

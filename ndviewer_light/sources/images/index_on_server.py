@@ -7,9 +7,7 @@ images: those of CellVoyager and Opera list them, and from an ``.nd`` their name
 from __future__ import annotations
 
 import itertools
-import re
 from concurrent.futures import ThreadPoolExecutor
-from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,8 +20,8 @@ from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from ...storage.trees.folder_on_server import folder_on_server
-from .indexed_sets import is_index_name, listed_by_nd
-from .listing import MAX_BELOW, Listing, is_image, listing_of, stem_of
+from .indexed_sets import is_index_name, listed_by_nd, names_listed
+from .listing import MAX_BELOW, Listing, listing_of, stem_of
 from .on_server import listed_on_server
 
 if TYPE_CHECKING:
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 _MOST_OF_NAMES = 256 * 1024**2
 """An index that names its images is read to its end."""
 _ENDINGS = (".TIF", ".tif", ".STK", ".stk", ".tiff")
-_RECORDED = re.compile(r">([^<>]{1,260})</bts:MeasurementRecord>")
-_LISTED = re.compile(r"<URL>([^<>]{1,260})</URL>")
 _BEGINS = (b'"NDInfoFile"', b'"HTSInfoFile"', b"<?xml", b"<bts:", b"<EvaluationInputData")
 """Not a page, as of a folder that is called so."""
 
@@ -87,8 +83,7 @@ def _named_by_index(url: str, around: str, end: str, options: Mapping[str, str])
     if name.lower().endswith(ND_END):
         found = _named_by_nd(text, name, around, address_end=end, options=options)
     else:
-        listed = (_RECORDED if name == RECORDS else _LISTED).findall(text)
-        names = [each for each in dict.fromkeys(map(unescape, listed)) if is_image(each) and "/" not in each]
+        names = names_listed(name, text)
         shown = presentable(around)
         found = listing_of(shown, shown.rstrip("/"), names[:MAX_BELOW], []) if names else None
     if found is None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END
+from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, names_in_records
 from ...metadata.metamorph import HTD_END, ND_END, htd_index, nd_index
-from ...metadata.opera_index import OPERA_INDEXES
+from ...metadata.opera_index import OPERA_INDEXES, names_in_opera_index
 from ...model import natural_sorted
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ...storage.local_files import LinkGuard
 from ...storage.open_bytes import open_bytes
 from ...storage.printable import brief
@@ -25,14 +26,17 @@ from .listing import Listing, is_image, is_thumbnail, listed, listing_of, names_
 from .patterns import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ...metadata.set_index import SetIndex
     from ..source import StorageOptions
 
 _CALLED_ALIKE = (*OPERA_INDEXES, RECORDS, DETAILS)
 _ENDS = (ND_END, HTD_END, SETTINGS_END, ".wpi")
 MOST_OF_INDEX = 4 * 1024**2
 """Of a long index the beginning tells what all images have in common."""
+_MOST_OF_LOCAL_INDEX, _LONGEST_ENTRY = 64 * 1024**2, 512
+"""So much of an index is read for the names of its images, and none of them is longer."""
 _MAX_NAMED = 5
 _FOLDERS_AROUND = 2
 _MOST_ENTRIES, _MOST_FOLDERS, _MOST_PLATES = 4096, 64, 64
@@ -66,6 +70,36 @@ def index_text(path: str, options: StorageOptions = None, links: LinkGuard | Non
             file.close()
     except DatasetError:
         return None
+
+
+def names_listed(index: str, text: str) -> list[str]:
+    """The names of the images that an index lists, each once; `index` is what it is called."""
+    names = (names_in_records if index == RECORDS else names_in_opera_index)(text)
+    return [each for each in dict.fromkeys(names) if is_image(each) and "/" not in each and "\\" not in each]
+
+
+def names_in_file(path: str, options: StorageOptions = None, links: LinkGuard | None = None) -> list[str]:
+    """The names of the images that an index lists, a path or URL; none if it cannot be read.
+
+    `links` checks local files. Of one on a server the beginning is read.
+    """
+    name = name_of(path) if is_url(path) else os.path.basename(path)
+    if is_url(path):
+        return names_listed(name, index_text(path, options) or "")
+    names: dict[str, None] = {}
+    with contextlib.suppress(DatasetError):
+        if links is not None:
+            links.check([path])
+        file = open_bytes(path, options)
+        try:
+            rest, end = b"", min(file.size, _MOST_OF_LOCAL_INDEX)
+            for at in range(0, end, MOST_OF_INDEX):
+                part = rest + file.read(at, min(MOST_OF_INDEX, end - at))
+                names.update(dict.fromkeys(names_listed(name, part.decode("utf-8", "replace"))))
+                rest = part[-_LONGEST_ENTRY:]
+        finally:
+            file.close()
+    return list(names)
 
 
 def listed_with_index(path: str, options: StorageOptions = None) -> Listing:
@@ -110,7 +144,7 @@ def with_index(
     text = index_text(index, None, links) or ""
     if index.lower().endswith(HTD_END):
         own = _of_plate(folder, stem_of(os.path.basename(index))) if is_named else None
-        return (own or by_names())._replace(said=htd_index(text))
+        return with_htd(own or by_names(), text)
     root = os.path.abspath(folder) + os.sep
     found = listed_by_nd(root, os.listdir(folder), index, text, is_named=is_named)
     return found or by_names()
@@ -208,9 +242,43 @@ def with_indexes_below(found: Listing, indexes: Sequence[str], text_of: Callable
     """The images of several folders with what the indexes in these say, if all say the same of channels."""
     plates = [index for index in indexes if index.lower().endswith(HTD_END)]
     said = [htd_index(text_of(index)) for index in plates[:_MOST_PLATES]]
-    if said and len(plates) == len(indexes) and all(each == said[0] for each in said):
-        return found._replace(said=said[0])
+    if said and len(plates) == len(indexes) and all(each.channels == said[0].channels for each in said):
+        return found._replace(said=said[0]._replace(planned=_planned_in_all(found, plates, said)))
     return with_choice(found, indexes)
+
+
+def with_htd(found: Listing, text: str) -> Listing:
+    """The images of a plate with what its ``.HTD`` says.
+
+    Where all are in the first of several folders of time points, or of z, there are to be others.
+    """
+    said = htd_index(text)
+    pattern, fields = found.pattern, {}
+    for role, folder in (("t", "TimePoint_"), ("z", "ZStep_")):
+        begins = re.search(rf"(?:^|/)({folder})([0-9]{{1,6}})/", pattern, re.IGNORECASE)
+        if begins is None or any(role in each for each, _ in found.files):
+            continue
+        if sum(role in each for each in said.planned) > 1:
+            pattern = f"{pattern[: begins.end(1)]}{{{role}:d}}{pattern[begins.end() - 1 :]}"
+            fields[role] = begins[2]
+    files = tuple((each | fields, name) for each, name in found.files) if fields else found.files
+    return found._replace(said=said, pattern=pattern, files=files)
+
+
+def _planned_in_all(
+    found: Listing, indexes: Sequence[str], said: Sequence[SetIndex]
+) -> tuple[Mapping[str, str], ...]:
+    """What the indexes of several plates plan: the wells of each, and what is the same in all."""
+    planned = [each for each in said[0].planned if all(each in other.planned for other in said)]
+    planned = [each for each in planned if "region" not in each]
+    for index, own in zip(indexes, said, strict=False):
+        inside = index.rpartition("/")[0] + "/"
+        plates = {fields.get("plate") for fields, name in found.files if name.startswith(inside)}
+        plate = plates.pop() if len(plates) == 1 else None
+        if plate is None:
+            return tuple(each for each in planned if "region" not in each)
+        planned += [{**each, "plate": plate} for each in own.planned if "region" in each]
+    return tuple(planned)
 
 
 def _plates_around(folder: str) -> list[str]:

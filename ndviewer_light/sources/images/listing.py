@@ -65,14 +65,6 @@ class Listing(NamedTuple):
     said: SetIndex | None = None
     title: str = ""
 
-    @property
-    def planned(self) -> tuple[Mapping[str, str], ...]:
-        """What names are to be by the index, along the axes that the names of all files have."""
-        if self.said is None or not self.said.planned or not self.files:
-            return ()
-        named = set.intersection(*(set(fields) for fields, _ in self.files))
-        return tuple(each for each in self.said.planned if each.keys() <= named)
-
 
 def is_image(path: str) -> bool:
     """Whether a path or URL is an image file, judging by its extension."""

@@ -40,6 +40,8 @@ _MARKED = re.compile(
     r"[cfmp][1-9][0-9]?"
 )  # "c1": of one letter, which marks another number, no row of a plate
 _MAY_BE_CHANNELS = "wells that may be channels"
+_WELLS_IN_PARTS = ("row", "row0", "wellnumber")
+"""Roles that tell the well: what is in front of them is no other one."""
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -188,6 +190,8 @@ def _with_head(core: str, heads: list[str], given: list[tuple[str, tuple[object,
         for role in re.findall(r"\{(\w+)", draft.text):
             # what is the same everywhere gives way to what stands in front of it
             text = text.replace(f"{{{role}}}", "*").replace(f"{{{role}:", "{:")
+        if any(f"{{{role}:" in core for role in _WELLS_IN_PARTS):
+            draft = draft._replace(text=draft.text.replace("{region", "{plate"))
         yield draft._replace(text=draft.text + text, other=draft.other and draft.other + text)
 
 

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...errors import LimitExceededError
-from ...metadata.metamorph import HTD_END, htd_index
+from ...metadata.metamorph import HTD_END
 from ...model import natural_sorted
 from ...storage.offered import access_options
 from ...storage.trees.folder_on_server import folder_on_server
@@ -21,6 +21,7 @@ from .indexed_sets import (
     listed_by_nd,
     names_of_plate,
     with_choice,
+    with_htd,
     with_indexes_below,
 )
 from .listing import (
@@ -138,7 +139,7 @@ def _by_index(
     elif named:
         names = names_of_plate(names, stem_of(named)) or names
     found = found or listing_of(folder.shown, folder.shown.rstrip("/"), names, warnings)
-    return found._replace(said=htd_index(text)) if is_htd else found
+    return with_htd(found, text) if is_htd else found
 
 
 def grown_on_server(folder: FolderOnServer, listing: Listing, catalogue: FileCatalogue) -> Grown | None:

@@ -41,6 +41,7 @@ from .on_server import grown_on_server
 from .page_axes import PageAxes, page_axes_of
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
+from .planned_images import planned_fields
 from .server_growth import ServerGrowth
 
 if TYPE_CHECKING:
@@ -86,11 +87,10 @@ class ImagesSource(Source, TakesRemark):
         if stage.warning:
             listing = self._listing = listing._replace(warnings=(*listing.warnings, stage.warning))
         first = listing.root + listing.files[0][1]
-        if not stage.by_fov:
-            stage = files.beside.listed(first)
+        stage = stage if stage.by_fov else files.beside.listed(first)
         index = files.beside.index(first)
         self._catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said, index)
-        self._catalogue.plan(listing.planned)
+        self._catalogue.plan(planned_fields(listing, files.beside))
         self._catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._there = FilesThere(listing.root, lambda: list(self._catalogue.files.values()))
