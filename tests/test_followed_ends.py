@@ -28,7 +28,7 @@ from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
-from ndviewer_light.sources import replacement
+from ndviewer_light.sources import lost_metadata
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 from ndviewer_light.storage.file_versions import settled
 
@@ -161,7 +161,7 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
 
 
 def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_path, followed, monkeypatch):
-    monkeypatch.setattr(replacement, "_BARE_SECONDS", 0.2)
+    monkeypatch.setattr(lost_metadata, "_BARE_SECONDS", 0.2)
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)
     dataset = followed(growing.path)

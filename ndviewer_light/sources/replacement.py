@@ -1,16 +1,7 @@
-"""Whatever lies at a path: when another dataset has taken the place of the opened one, that one is opened.
-
-A dataset that grows stays itself. It is another one if its planes have another size or dtype, if it has fewer
-planes or other channels than at first, or if its file or folder is another one and it has not grown.
-"""
+"""Whatever lies at a path, as one source: each question is handed on to the dataset that lies there now."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import stat
-import threading
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import (
@@ -21,22 +12,12 @@ from ..errors import (
     PlaneNotStoredError,
 )
 from ..storage.activity import JUST_WRITTEN_SECONDS, newest_in
-from ..storage.bytes import check_still_there, is_url, metadata_gone, split_inner
+from ..storage.bytes import is_url, split_inner
 from ..storage.file_clock import FILE_CLOCK
-from .differing_datasets import has_other_planes, is_smaller
+from .current_dataset import CurrentDataset
 from .filled_in_advance import RoomAhead
-from .opened_at_path import (
-    OpenedAtPath,
-    counts_otherwise,
-    grows_by_itself,
-    is_another_dataset,
-    is_cut_by_itself,
-    is_half_written,
-    is_more_of,
-    place_of,
-)
-from .path_stamp import FoldersAbove, PathStamp, lacks_metadata, stamp_of, was_moved
-from .planes_in_room import PlanesInRoom
+from .lost_metadata import LostMetadata
+from .read_check import ReadCheck
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
 if TYPE_CHECKING:
@@ -46,15 +27,13 @@ if TYPE_CHECKING:
 
     from ..model import DatasetInfo, ImageInfo, LabelFacts, Level, PlaneKey, Region
     from .missing import Found
+    from .opened_at_path import OpenedAtPath
+    from .read_check import SeenAtPath
     from .source import SmallPlane
 
 _Answer = TypeVar("_Answer")
 
 _MAX_REPLACED = 4  # times that a dataset may be replaced during one call
-_BARE_SECONDS = 2.0
-"""For so long a folder may be without its metadata, as while they are written anew."""
-_TRIED_AGAIN_SECONDS = 5.0
-"""When what is on a server could not be opened to see whether it is another dataset."""
 
 
 class ReplaceableSource(Source):
@@ -64,52 +43,28 @@ class ReplaceableSource(Source):
     that was read from one dataset after another has become known.
     """
 
-    def __init__(self, path: str, opened: Callable[[], Source]) -> None:
-        """`opened` opens the dataset at `path`; called now, and whenever another one may lie there."""
+    def __init__(self, path: str, open_source: Callable[[], Source]) -> None:
+        """`open_source` opens the dataset at `path`; called now, and whenever another one may lie there."""
         self._path = path
         self._file = None if is_url(path) else split_inner(path)[0]
-        self._above = FoldersAbove(path)
-        self._unopened: PathStamp | None = None  # of what cannot be opened there
-        self._open_source = opened
-        self._looking = threading.Lock()  # one look at a time; held while the disk is touched
-        self._lock = threading.Lock()  # guards the following; never held while accessing the disk
-        self._closed = False
-        self._is_bare = False  # whether the folder lacks its metadata
-        self._bare_since: float | None = None
-        self._doubted: float | None = (
-            None  # when to see what lies on a server, if that may be another dataset
-        )
-        self._followed = False
-        self._since_ns = time.time_ns()
-        self._opened = self._open_now()
-        self._of_source = self._info = self._opened.at_first
+        self._check = ReadCheck(path)
+        self._metadata = LostMetadata(path, self._check)
+        self._current = CurrentDataset(path, open_source)
 
     @property
     def info(self) -> DatasetInfo:
         """As the source has it, with the number of the dataset that lies at the path."""
-        with self._lock:
-            info = self._opened.source.info  # known, not looked up
-            if info is not self._of_source:
-                # a file of which more is there may turn out to have other axes than its first pages
-                is_shrunk = is_smaller(self._of_source, info)
-                is_another = has_other_planes(self._of_source, info)
-                self._learn(info, is_another=is_another or is_shrunk, is_completed=not is_another)
-                if is_shrunk and not is_another:  # as long as it was it is not the one that was opened
-                    self._opened = self._opened._replace(at_first=info)
-            return self._info
+        return self._current.info
+
+    @property
+    def _opened(self) -> OpenedAtPath:
+        return self._current.opened
 
     @property
     def reads_at_once(self) -> int:
         """See `Source.reads_at_once`."""
         least = AT_ONCE_REMOTE if is_url(self._path) else AT_ONCE
         return max(least, self._opened.source.reads_at_once)
-
-    def _learn(self, info: DatasetInfo, *, is_another: bool, is_completed: bool = False) -> None:
-        generation = self._info.generation + is_another
-        is_completed = is_completed if is_another else self._info.is_completed
-        self._of_source = info
-        numbered = {"generation": generation, "is_completed": is_completed}
-        self._info = dataclasses.replace(info, **numbered) if generation else info  # type: ignore[arg-type]
 
     @property
     def identity(self) -> str | None:
@@ -122,16 +77,12 @@ class ReplaceableSource(Source):
 
     def _read_plane(self, source: Source, key: PlaneKey, level: int) -> np.ndarray:
         pixels = self._fitting(source.read_plane(key, level), key.p, level)
-        RoomAhead(source, self._seen_since).check_written(key, level, pixels)
+        RoomAhead(source, self._current.followed_since_ns).check_written(key, level, pixels)
         return pixels
-
-    @property
-    def _seen_since(self) -> int | None:
-        return FILE_CLOCK.at_ns(self._since_ns) if self._followed else None
 
     def _read_region(self, source: Source, key: PlaneKey, region: Region, level: int) -> np.ndarray:
         pixels = self._of_type(source.read_region(key, region, level), key.p)
-        RoomAhead(source, self._seen_since).check_part(key, level, pixels)
+        RoomAhead(source, self._current.followed_since_ns).check_part(key, level, pixels)
         return pixels
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
@@ -197,46 +148,32 @@ class ReplaceableSource(Source):
 
     def refresh(self) -> DatasetInfo:
         """Look whether another dataset lies at the path; if not, as the source has it."""
-        self._look()
+        self._current.look()
         self._of_one_dataset(lambda source: source.refresh())
-        self._look_if_doubted()
+        self._current.look_if_doubted()
         return self.info
 
     def follow(self) -> None:
         """See `Source.follow`; whatever lies at the path from now on."""
-        self._followed = True
-        FILE_CLOCK.start_over()
-        self._opened.source.follow()
+        self._current.follow()
 
     def was_just_written(self) -> bool:
         """See `Source.was_just_written`: by the newest file, as far as the times of folders lead to it."""
-        if self._file is None or self._info.complete:
+        if self._file is None or self.info.complete:
             return False
-        since_ns = FILE_CLOCK.at_ns(self._since_ns)
-        return FILE_CLOCK.age_at_s(newest_in(self._file), since_ns) < JUST_WRITTEN_SECONDS
+        return FILE_CLOCK.age_at_s(newest_in(self._file), self._current.since_ns) < JUST_WRITTEN_SECONDS
 
     def look(self) -> DatasetInfo:
         """See `Source.look`; the same as `refresh` otherwise."""
-        self._look()
+        self._current.look()
         try:
             self._of_one_dataset(lambda source: source.look())
         except DatasetNotFoundError:
-            self._check_metadata(are_away=True)
+            self._metadata.look(are_away=True)
             raise
-        self._look_if_doubted()
-        self._check_metadata(are_away=self._is_bare)
+        self._current.look_if_doubted()
+        self._metadata.look(are_away=self._current.is_bare)
         return self.info
-
-    def _check_metadata(self, *, are_away: bool) -> None:
-        """Raise `DatasetGoneError` if the metadata of the dataset are away, and have been at looks before.
-
-        Who writes on into a folder that was moved or deleted makes it anew, without them; for a moment they
-        are away while they are written anew.
-        """
-        now = time.monotonic()
-        self._bare_since = (self._bare_since or now) if are_away else None
-        if self._bare_since is not None and now - self._bare_since > _BARE_SECONDS and self._seen_at_path():
-            raise metadata_gone(self._path)
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """Same as the source's."""
@@ -260,7 +197,7 @@ class ReplaceableSource(Source):
 
         def asked(opened: OpenedAtPath) -> list[bool | None]:
             stored = opened.source.are_stored(keys)
-            if False in stored and self._is_gone(opened):
+            if False in stored and self._check.is_gone(opened.stamp):
                 stored = [each or None for each in stored]
             return self._room(opened).are_stored(keys, stored)
 
@@ -271,14 +208,10 @@ class ReplaceableSource(Source):
         opened = self._opened
         is_stored = opened.source.look_up_stored(key)
         (is_stored,) = self._room(opened).are_stored([key], [is_stored])
-        return None if is_stored is False and self._is_gone(opened) else is_stored
+        return None if is_stored is False and self._check.is_gone(opened.stamp) else is_stored
 
     def _room(self, opened: OpenedAtPath) -> RoomAhead:
-        return RoomAhead(opened.source, self._seen_since, opened.blank)
-
-    def _is_gone(self, opened: OpenedAtPath) -> bool:
-        """Whether the dataset itself cannot be reached any more, so that nothing in it can be missing."""
-        return self._file is not None and opened.stamp is not None and not os.path.exists(self._file)
+        return RoomAhead(opened.source, self._current.followed_since_ns, opened.blank)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """Same as the source's."""
@@ -300,12 +233,7 @@ class ReplaceableSource(Source):
 
     def close(self) -> None:
         """Close the source. Idempotent."""
-        with self._lock:
-            self._closed = True
-            opened = self._opened
-        if self._followed:
-            FILE_CLOCK.start_over()
-        opened.source.close()
+        self._current.close()
 
     def _of_open_one(self, asked: Callable[[OpenedAtPath], _Answer]) -> _Answer:
         """What `asked` returns of a source that was not closed meanwhile, as its file was written."""
@@ -316,8 +244,6 @@ class ReplaceableSource(Source):
                 break
         return answer
 
-    # ---- another dataset -----------------------------------------------------------------------
-
     def _of_one_dataset(self, asked: Callable[[Source], _Answer], *, is_read: bool = False) -> _Answer:
         """What `asked` returns or raises of a dataset that lies at the path still when it is done.
 
@@ -325,66 +251,38 @@ class ReplaceableSource(Source):
         """
         for _ in range(_MAX_REPLACED):
             opened = self._opened
-            before = self._seen_at_path() if is_read else None
-            exchanges = self._above.exchanges
+            before = self._check.before_read() if is_read else None
             try:
                 answer = asked(opened.source)
             except DatasetReplacedError as error:
-                self._look(replaced=opened, is_reordered=isinstance(error, DatasetReorderedError))
+                self._current.look(replaced=opened, is_reordered=isinstance(error, DatasetReorderedError))
                 if self._opened is opened:
                     raise
             except Exception as error:
                 if isinstance(error, DatasetError):
-                    self._look()  # invalid data may belong to another dataset
+                    self._current.look()  # invalid data may belong to another dataset
                 if self._opened is opened:
                     if isinstance(error, PlaneNotStoredError):
-                        if self._is_gone(opened):
-                            check_still_there(str(self._file))
-                        if is_read and not self._is_of(opened, before, exchanges):
+                        self._check.check_there(opened.stamp)
+                        if before is not None and not self._is_of(opened, before):
                             continue  # it may be stored in the one that was away
                     raise  # otherwise it failed because its source was closed, or read another dataset
             else:
-                if is_read and not self._is_of(opened, before, exchanges):
+                if before is not None and not self._is_of(opened, before):
                     continue
                 if self._opened is opened:
                     return answer
         raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
 
-    def _seen_at_path(self) -> os.stat_result | None:
-        """What lies at the path on this machine, None if there is nothing; takes a microsecond."""
-        if self._file is None:
-            return None
-        try:
-            return os.stat(self._file)
-        except (OSError, ValueError):
-            return None
+    def _is_of(self, opened: OpenedAtPath, before: SeenAtPath) -> bool:
+        """Whether pixels that were read since `before` are of this dataset; looks for another if need be.
 
-    def _is_of(self, opened: OpenedAtPath, before: os.stat_result | None, exchanges: int) -> bool:
-        """Whether pixels that were just read are of the dataset that was opened.
-
-        `before`, `exchanges`: what lay at the path then, and of the folders above how many had been seen.
-        Looks for another dataset if another file or folder lies there. A folder is read by the names of files
-        in it: pixels of one that was away for a moment, as its time of change tells, may be of another.
         Raises `DatasetGoneError` if it is away.
         """
-        if self._file is None or opened.stamp is None:
-            return True
-        found = self._seen_at_path()
-        has_same_way = self._above.look() == exchanges
-        if found is None:  # of a file that is open, what can still be read counts
-            if before is not None and stat.S_ISDIR(before.st_mode):
-                check_still_there(self._file)
-            return True
-        is_folder = stat.S_ISDIR(found.st_mode)
-        if (found.st_dev, found.st_ino) == opened.stamp.place[:2]:
-            was_away = is_folder and (before is None or was_moved(before, found))
-            return has_same_way and not was_away
-        stamp = stamp_of(self._path, opened.source.landmark)
-        if stamp is not None and stamp != self._unopened:
-            self._look()
-            if self._opened is opened and stamp == stamp_of(self._path, opened.source.landmark):
-                self._unopened = stamp  # not tried again with every read
-        return not is_folder
+        origin = self._check.origin(opened.stamp, before)
+        if origin.is_other_there:
+            self._current.look_at_other(opened)
+        return origin.is_opened
 
     def _fitting(self, pixels: np.ndarray, p: int, level: int) -> np.ndarray:
         """`pixels`, after a look at the disk if they are unlike what is known of their position."""
@@ -392,83 +290,11 @@ class ReplaceableSource(Source):
         if image.dtype not in (None, pixels.dtype) or (
             level == 0 and pixels.shape != (image.height, image.width)
         ):
-            self._look()
+            self._current.look()
         return pixels
 
     def _of_type(self, pixels: np.ndarray, p: int) -> np.ndarray:
         """The same for a part of a plane, which has a size of its own."""
         if self.info.image(p).dtype not in (None, pixels.dtype):
-            self._look()
+            self._current.look()
         return pixels
-
-    def _look(self, replaced: OpenedAtPath | None = None, *, is_reordered: bool = False) -> None:
-        """Open what lies at the path if it is another dataset, and close the one before.
-
-        `replaced`: one whose source has found that out by itself. `is_reordered`: it is the same, in another
-        order.
-        """
-        with self._looking:
-            opened = self._opened
-            if replaced is not None and opened is not replaced:
-                return  # somebody was faster
-            stamp = stamp_of(self._path, opened.source.landmark)
-            self._is_bare = opened.stamp is not None and lacks_metadata(opened.stamp, stamp)
-            if replaced is None and (stamp is None or stamp == opened.stamp):
-                return
-            is_same_place = replaced is None and stamp is not None and stamp.place == place_of(opened)
-            if is_same_place and not self._is_bare and opened.source.has_only_grown():
-                with self._lock:
-                    self._opened = opened._replace(stamp=stamp)
-                return
-            try:
-                fresh = self._open_now()
-            except DatasetError:  # none, or not all of it yet; what cannot be read says so itself
-                return
-            is_cut = replaced is None and is_cut_by_itself(opened, fresh)
-            is_another = replaced is not None or (not is_cut and is_another_dataset(opened, fresh))
-            keeps = is_cut or (not is_another and grows_by_itself(opened, fresh))
-            is_another |= not keeps and counts_otherwise(opened.source.info, fresh)
-            if replaced is None and not keeps and is_half_written(opened, fresh):
-                fresh.source.close()  # what can be found there without its metadata is not another dataset
-                return
-            with self._lock:
-                if self._closed:
-                    old = fresh
-                elif keeps:
-                    old, self._opened = fresh, opened._replace(stamp=fresh.stamp, at_first=fresh.at_first)
-                else:
-                    old, self._opened = opened, fresh
-                    is_more = replaced is None and is_more_of(opened, fresh, self._path)
-                    is_completed = is_reordered or is_more
-                    self._learn(fresh.at_first, is_another=is_another, is_completed=is_completed)
-            old.source.close()
-
-    def _look_if_doubted(self) -> None:
-        """Where only opening it tells, open what lies at the path; keep that if it is of another format."""
-        with self._looking:
-            opened, now = self._opened, time.monotonic()
-            if opened.source.may_be_another():
-                self._doubted = now
-            if self._doubted is None or self._doubted > now:
-                return
-            try:
-                fresh = self._open_now()
-            except DatasetError:  # not all of it is there yet, or the server does not answer
-                self._doubted = time.monotonic() + _TRIED_AGAIN_SECONDS
-                return
-            self._doubted = None
-            with self._lock:
-                is_another = not self._closed and fresh.at_first.format != opened.at_first.format
-                if is_another:
-                    self._opened = fresh
-                    self._learn(fresh.at_first, is_another=True)
-            (opened if is_another else fresh).source.close()
-
-    def _open_now(self) -> OpenedAtPath:
-        stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
-        source = self._open_source()
-        if source.landmark is not None:
-            stamp = stamp_of(self._path, source.landmark)
-        if self._followed:
-            source.follow()
-        return OpenedAtPath(source, stamp, source.info, PlanesInRoom(source))
