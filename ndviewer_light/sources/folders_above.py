@@ -20,6 +20,7 @@ class FoldersAbove:
         self._paths = [] if is_url(path) or os.name == "nt" else _leading_to(split_inner(path)[0])
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._found = [_lstat(each) for each in self._paths]
+        self._changed: list[tuple[int, int, int] | None] = []  # of what was found: equal if nothing is new
         self._exchanges = 0
 
     @property
@@ -28,12 +29,19 @@ class FoldersAbove:
         return self._exchanges
 
     def look(self) -> int:
-        """How many have been seen, after a look at each; of these the system knows the times already."""
+        """How many have been seen, after a look at each; of these the system knows the times already.
+
+        Each caller looks for itself: waiting for the look of another and then for one's own takes longer.
+        """
         found = [_lstat(each) for each in self._paths]
+        changed = [each and (each.st_dev, each.st_ino, each.st_ctime_ns) for each in found]
+        if changed == self._changed:  # every change sets that time
+            return self._exchanges
         with self._lock:
             pairs = list(zip(self._found, found, strict=True))
             self._found = [after or before for before, after in pairs]
             self._exchanges += any(before and after and _is_other(before, after) for before, after in pairs)
+            self._changed = changed  # last: who finds it unchanged takes the number without the lock
             return self._exchanges
 
 
