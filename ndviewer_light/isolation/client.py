@@ -7,7 +7,6 @@ reads it. This way it costs a message and a new reader process.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import os
@@ -18,7 +17,6 @@ from ..engine.read_workers import HUNG_SECONDS
 from ..errors import DatasetError, ReaderCrashedError, ReadTimeoutError
 from ..model import AnnouncedRun, PlaneKey
 from ..sources import Source
-from ..sources.differing_datasets import has_other_planes
 from ..sources.missing import Found
 from ..sources.source import MeasuredPlane, SeenLabels
 from ..storage.bytes import is_url
@@ -28,6 +26,7 @@ from .calls import DeadlineError, ReplacedError, what_was_asked
 from .packed_thumbnails import unpacked
 from .reader_process import HUNG_REMOTE_SECONDS, REMOTE_READS_IN_FLIGHT
 from .readers import Readers
+from .said_by_processes import SaidByProcesses
 from .second_reader import SecondReader
 from .spawned_process import READS_IN_FLIGHT
 
@@ -78,13 +77,10 @@ class IsolatedSource(Source):
     ) -> None:
         self._what = what
         self.options = dict(options or {})
-        self._known = announced
         self._files = files
-        self._said: DatasetInfo | None = None  # from the process, without our own notices
-        self._said_by: ReaderProcess | None = None
-        self._earlier: DatasetInfo | None = None  # the last of the process before
-        self._lock = threading.Lock()
-        self._notice: str | None = None
+        names_files = isinstance(what, AnnouncedRun) and what.names_files
+        self._said = SaidByProcesses(announced, files, counts_files=names_files)
+        self._lock = threading.Lock()  # guards the number of requests for small pictures
         self._leaves_out_empty = True
         self._read_seconds = timeout if timeout is not None else READ_SECONDS
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
@@ -92,18 +88,17 @@ class IsolatedSource(Source):
         self._followed = False
         self._order = "C"
         self._n_pictures = 0  # requests for small pictures that the first process works on
-        self._beside: DatasetInfo | None = None  # what the second process knows
         self._computed_s = 0.0  # looks at the disk, in reader processes
         self._second: SecondReader | None = None
         if isinstance(what, str) and not is_url(what) and (os.cpu_count() or 1) > 1:
-            self._second = SecondReader(self._opening, protocol.info_from_json, self._adopt_beside)
+            self._second = SecondReader(self._opening, protocol.info_from_json, self._said.take_beside)
         self._readers = Readers(
             self._name,
             self._opening,
             self._open_seconds,
             min(patience, self._read_seconds),  # also of reads that are given up before their deadline
             self._adopt,
-            self._take_notice,
+            self._said.take_death,
         )
 
     def _opening(self) -> dict[str, Any]:
@@ -133,12 +128,9 @@ class IsolatedSource(Source):
     @property
     def info(self) -> DatasetInfo:
         """What is currently known; raises `DatasetError` before a path has been opened."""
-        known = self._known
+        known = self._said.info()
         if known is None:
             raise DatasetError(f"{self._name} is not open yet")
-        if self._registered_n_t() > known.n_t:
-            with self._lock:
-                known = self._known = dataclasses.replace(self._known or known, n_t=self._registered_n_t())
         return known
 
     @property
@@ -264,7 +256,7 @@ class IsolatedSource(Source):
             self._note_computed(reply)
             return list(reply["versions"])
 
-        which = [protocol.key_to_json(key, self._known) for key in keys]
+        which = [protocol.key_to_json(key, self._said.last) for key in keys]
         return self._ask("versions", keys[0], level, take, planes=which, in_view=in_view)
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
@@ -347,7 +339,7 @@ class IsolatedSource(Source):
 
     def _with_file(self, key: PlaneKey) -> dict[str, Any]:
         """The address of a plane, and the file that a host named for it if no rule tells which."""
-        which: dict[str, Any] = {**protocol.key_to_json(key, self._known)}
+        which: dict[str, Any] = {**protocol.key_to_json(key, self._said.last)}
         file = self._files.file_of(key) if self._files is not None else None
         return which if file is None else which | {"file": file}
 
@@ -366,7 +358,7 @@ class IsolatedSource(Source):
         """See `Source.stamps`: one request. Raises if the reader process does not answer."""
         if not keys:
             return []
-        which = [protocol.key_to_json(key, self._known) for key in keys]
+        which = [protocol.key_to_json(key, self._said.last) for key in keys]
         return self._ask("stamps", keys[0], 0, lambda _, reply: list(reply["stamps"]), planes=which)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
@@ -388,13 +380,8 @@ class IsolatedSource(Source):
         """See `Source.measure`: one request, after which no pixels are sent."""
         return self._ask("measure", key, 0, lambda _, reply: _measured(None, reply))
 
-    def _registered_n_t(self) -> int:
-        """Time points of a run with registered files, whose total number no store declares."""
-        what, files = self._what, self._files
-        return files.n_t if files is not None and isinstance(what, AnnouncedRun) and what.names_files else 0
-
     def _which(self, key: PlaneKey, level: int) -> dict[str, Any]:
-        which: dict[str, Any] = {**protocol.key_to_json(key, self._known), "level": level}
+        which: dict[str, Any] = {**protocol.key_to_json(key, self._said.last), "level": level}
         files = self._files
         if files is not None and files.folder is not None:
             which |= {"folder": files.folder, "file": files.file_of(key) or (None,)}
@@ -450,43 +437,7 @@ class IsolatedSource(Source):
         )
 
     def _adopt(self, message: protocol.Message) -> None:
-        info = protocol.info_from_json(message)
-        if info.dtype is None and self._said is not None and self._said.dtype is not None:
-            info = self._said  # a new process has not looked at the stores yet: keep what was seen
-        info = self._with_what_others_knew(info)
-        beside = self._beside
-        if beside is not None and not has_other_planes(beside, info):
-            info = info.with_known(beside)
-        self._said = info
-        if self._notice is not None:
-            info = dataclasses.replace(info, warnings=(*info.warnings, self._notice))
-        with self._lock:
-            self._known = info
-        if self._files is not None:
-            self._files.channels_are(info.channels)
-
-    def _adopt_beside(self, beside: DatasetInfo) -> None:
-        """The second process has seen more of what positions contain."""
-        known = self._known
-        if known is None or not beside.images or has_other_planes(beside, known):
-            return
-        self._beside = beside
-        with self._lock:
-            if known is self._known:  # else what comes after it takes this into account
-                self._known = known.with_known(beside)
-
-    def _with_what_others_knew(self, info: DatasetInfo) -> DatasetInfo:
-        """Add what an earlier process has seen of positions; channels keep their index."""
-        process = self._readers.process
-        if process is not self._said_by:
-            self._said_by, self._earlier = process, self._said
-        earlier = self._earlier
-        if earlier is None or has_other_planes(earlier, info):
-            return info
-        return info.with_known(earlier)
-
-    def _take_notice(self, error: ReaderCrashedError) -> None:
-        self._notice = f"{error}; a new one was started"
+        self._said.take(protocol.info_from_json(message), self._readers.process)
 
     @property
     def _name(self) -> str:
