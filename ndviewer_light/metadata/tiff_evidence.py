@@ -6,10 +6,8 @@ number, their size, their samples. One that they refute is refused, and said to 
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CorruptDataError, DatasetError
@@ -18,6 +16,7 @@ from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
 from .ome_images import as_far_as_written, image_cut_off, ome_image_of, with_unlisted_pages
+from .page_groups import by_pages, n_alike_from, sub_levels_of
 from .page_notes import by_notes
 from .qptiff import dye_names
 from .tiff_layout import (
@@ -28,10 +27,10 @@ from .tiff_layout import (
     checked,
     in_order,
     page_kind,
-    plain_image,
     with_samples,
     with_sub_levels,
 )
+from .tifffile_shapes import by_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 
     from ..storage.decoding.ifd_chain import PageFacts
     from ..storage.decoding.library_series import LibrarySeries
-
-_MAX_JSON = 1024**2
-_MAX_SERIES = 100_000
 
 
 class TiffDocuments(Protocol):
@@ -126,7 +122,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     except DatasetError as error:
         reason = error
         refused.append(str(error))
-    for make in (_by_micromanager, by_notes, _by_shape, _by_imagej, _by_series, _by_pages):
+    for make in (_by_micromanager, by_notes, by_shape, _by_imagej, _by_series, by_pages):
         if found or (document is not None and document.images and not refused):
             break
         try:
@@ -172,7 +168,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
     document = ome_document(text, tiff.name) if text.rstrip()[-4:] == "OME>" else None
     if document is None:
         image = image_cut_off(text, tiff.name, tiff.facts, refused)
-        return None, [with_sub_levels(image, _sub_levels(tiff, image.runs[0].page))] if image else []
+        return None, [with_sub_levels(image, sub_levels_of(tiff, image.runs[0].page))] if image else []
     facts, own_name = tiff.facts, tiff.name.replace("\\", "/").rpartition("/")[2]
 
     def file_of(file: FileId) -> str:
@@ -186,7 +182,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
         if image is not None and image.files == ("",):
             if len(document.images) == 1:
                 image = with_unlisted_pages(image, pixels, facts, refused)
-            image = with_sub_levels(image, _sub_levels(tiff, image.runs[0].page))
+            image = with_sub_levels(image, sub_levels_of(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
             found.append(as_far_as_written(image, pixels, tiff.images_unclosed()) if is_only else image)
     if found and len(found) == len(document.images) and not refused:
@@ -206,126 +202,6 @@ def _n_unlisted(images: Sequence[TiffImage], facts: Sequence[PageFacts]) -> int:
     return sum(page not in listed and page_kind(each) in kinds for page, each in enumerate(facts))
 
 
-def _sub_levels(tiff: TiffDocuments, page: int) -> tuple[int, ...]:
-    return tiff.sub_levels(page) if page < len(tiff.facts) else ()
-
-
-# ---- tifffile's own -------------------------------------------------------------------------------
-
-
-def _by_shape(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
-    """Arrays as tifffile writes them: their shape and axes as JSON in the first page of each."""
-    facts, at = tiff.facts, 0
-    said = _shape_said(tiff, 0)
-    if said is not None and len(facts) == 1:
-        said = _as_far_as_stored(said, facts[0], tiff)
-    found: list[TiffImage] = []
-    while at < len(facts) and said is not None and len(found) < _MAX_SERIES:
-        image, n = _shaped_image(tiff, at, said, refused)
-        if image is None:
-            return
-        n_alike = tiff.n_alike(at, n) if image.runs == (PageRun(0, n, at),) else 1
-        if not at and n * n_alike == len(facts) and _may_be_in_time(image):
-            found = [_in_time(image, n_alike, tiff.name)] if n_alike > 1 else [image]
-        else:
-            found += [replace(image, runs=(run,)) for run in _runs_from(image.runs[0], n_alike)]
-        at += n * n_alike
-        said = _shape_said(tiff, at) if at < len(facts) else None
-    if found and at < len(facts):  # what another program appended
-        found += _grouped(tiff, at)
-    yield from _as_pyramids(found, tiff)
-
-
-def _as_far_as_stored(said: dict[str, Any], page: PageFacts, tiff: TiffDocuments) -> dict[str, Any]:
-    """The shape with what a writer has added since that goes on (``write(…, contiguous=True)``).
-
-    Until it closes the file, that has one page, which says the shape of the first array only.
-    """
-    each, rest = divmod(math.prod(said["shape"]), page.height * page.width * page.samples)
-    n = tiff.images_unclosed() // each if each and not rest else 1
-    return {**said, "shape": [n, *said["shape"]]} if n > 1 else said
-
-
-def _may_be_in_time(image: TiffImage) -> bool:
-    """Whether arrays like this one, appended one by one, are time points: they have no names."""
-    return not (image.levels or image.name or image.size("t") > 1 or image.is_incomplete)
-
-
-def _in_time(image: TiffImage, n: int, name: str) -> TiffImage:
-    """The image of which `n` arrays that are alike are the time points, the first of them given."""
-    run = image.runs[0]
-    outer = (("t", n), *image.outer)
-    return checked(replace(image, outer=outer, runs=(PageRun(0, n * run.n, run.page),)), name)
-
-
-def _runs_from(run: PageRun, n: int) -> Iterator[PageRun]:
-    """As many runs of the same length, one after the other."""
-    return (run._replace(page=run.page + i * run.n) for i in range(min(n, _MAX_SERIES)))
-
-
-def _shape_said(tiff: TiffDocuments, page: int) -> dict[str, Any] | None:
-    text = tiff.shaped(page)
-    if text.startswith("shape=("):  # before 2016
-        return {"shape": [int(n) for n in text[7:].strip(" )").split(",") if n.strip().isdecimal()]}
-    try:
-        value = json.loads(text) if text.startswith("{") and len(text) <= _MAX_JSON else None
-    except (ValueError, RecursionError):
-        return None
-    shape = value.get("shape") if isinstance(value, dict) else None
-    if not isinstance(shape, list) or not 0 < len(shape) <= 16:
-        return None
-    return value if all(type(n) is int and 0 < n < 2**40 for n in shape) else None
-
-
-def _shaped_image(
-    tiff: TiffDocuments, at: int, said: dict[str, Any], refused: list[str]
-) -> tuple[TiffImage | None, int]:
-    """The array that begins at a page, and how many pages it takes."""
-    page, shape = tiff.facts[at], tuple(said["shape"])
-    letters = said.get("axes")
-    if not isinstance(letters, str) or len(letters) != len(shape):
-        letters = _axes_of_shape(shape, page)
-    n, rest = divmod(math.prod(shape), page.height * page.width * page.samples)
-    if rest or n < 1:
-        refused.append(f"page {at} is said to be an array of shape {shape}, but the page does not fit")
-        return None, 1
-    follow = _alike(tiff.facts, at, n)
-    runs, taken = (PageRun(0, n, at),), n
-    if follow < n:
-        there = tiff.images_after(at)
-        if there >= n:
-            runs, taken = (PageRun(0, n, at, contiguous=True),), 1
-        else:
-            runs, taken = (PageRun(0, follow, at),), follow
-    image = array_image(letters, shape, page, runs, tiff.name, "tifffile's shape")
-    if image is None:
-        refused.append(f"page {at} is said to be an array {letters} of shape {shape}, but it does not fit")
-        return None, 1
-    name = said.get("name")
-    image = replace(image, name=name[:200] if isinstance(name, str) else "", is_incomplete=runs[0].n < n)
-    return with_sub_levels(image, tiff.sub_levels(at)), taken
-
-
-def _axes_of_shape(shape: tuple[int, ...], page: PageFacts) -> str:
-    letters = "YX"
-    if page.samples > 1 and page.planar == 1 and shape[-1] == page.samples:
-        letters = "YXS"
-    elif page.samples > 1 and page.planar == 2 and shape[-3:-2] == (page.samples,):
-        letters = "SYX"
-    return "Q" * (len(shape) - len(letters)) + letters
-
-
-def _alike(facts: Sequence[PageFacts], at: int, most: int) -> int:
-    """How many pages from `at` on are of the same kind."""
-    n = 1
-    first = facts[at]
-    for page in islice(facts, at + 1, min(at + most, len(facts))):
-        if page is not first and page_kind(page) != page_kind(first):
-            break
-        n += 1
-    return n
-
-
 def _by_micromanager(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     said = tiff.micromanager()
     image = micromanager_image(said, tiff.offsets, tiff.facts, tiff.name) if said else None
@@ -342,7 +218,7 @@ def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
         return
     facts = tiff.facts
     page = facts[0]
-    n_pages = _alike(facts, 0, len(facts))
+    n_pages = n_alike_from(facts, 0, len(facts))
     if n_pages < len(facts):
         refused.append("ImageJ writes pages of one size, but these differ")
         return
@@ -423,76 +299,3 @@ def _runs(pages: Sequence[tuple[int, ...]]) -> tuple[PageRun, ...]:
         else:
             runs.append(PageRun(i, 1, page, sub=tuple(sub)))
     return tuple(runs)
-
-
-# ---- pages that nothing is said about -----------------------------------------------------------
-
-
-def _by_pages(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
-    n = tiff.images_unclosed() if len(tiff.facts) == 1 else 1
-    if n > 1:
-        yield checked(plain_image([PageRun(0, n, 0, contiguous=True)], tiff.facts[0]), tiff.name)
-        return
-    yield from _as_pyramids(_grouped(tiff, 0), tiff)
-
-
-def _grouped(tiff: TiffDocuments, begin: int) -> list[TiffImage]:
-    """An image for each size of pages from `begin` on, in the order in which these appear."""
-    facts = tiff.facts
-    groups: dict[tuple[Any, ...], list[PageRun]] = {}
-    # page after page of the same kind: their facts are one object, and comparing those takes no time
-    for _, same in groupby(range(begin, len(facts)), lambda number: id(facts[number])):
-        numbers = list(same)
-        page = facts[numbers[0]]
-        group = groups.setdefault((*page_kind(page), page.is_reduced), [])
-        first = group[-1].first + group[-1].n if group else 0
-        group.append(PageRun(first, len(numbers), numbers[0]))
-    images = [checked(plain_image(group, facts[group[0].page]), tiff.name) for group in groups.values()]
-    return [
-        with_sub_levels(image, _sub_levels(tiff, image.runs[0].page)) if image.runs[0].n else image
-        for image in images
-    ]
-
-
-def _as_pyramids(images: list[TiffImage], tiff: TiffDocuments) -> Iterator[TiffImage]:
-    """Images that say they are smaller versions become levels of the one that they are a version of.
-
-    TIFF 6.0 (NewSubfileType) recommends that the full one comes before them; it may come after them.
-    """
-    full: list[TiffImage] = []
-    for image in images:
-        if not _is_reduced(image, tiff):
-            early = [each for each in full if _is_reduced(each, tiff) and _is_level(image, each)]
-            full = [each for each in full if not any(each is level for level in early)]
-            full.append(_with_levels(image, early, tiff))
-        elif full and _is_level(full[-1], image):
-            full[-1] = _with_levels(full[-1], [image], tiff)
-        else:
-            full.append(image)
-    yield from full
-
-
-def _is_reduced(image: TiffImage, tiff: TiffDocuments) -> bool:
-    return tiff.facts[image.runs[0].page].is_reduced
-
-
-def _with_levels(whole: TiffImage, parts: list[TiffImage], tiff: TiffDocuments) -> TiffImage:
-    """An image with others, and their levels, as its levels: largest first."""
-
-    def n_pixels(runs: tuple[PageRun, ...]) -> int:
-        page = tiff.facts[runs[0].page]
-        return page.height * page.width
-
-    levels = [*whole.levels, *(runs for part in parts for runs in (part.runs, *part.levels) if runs)]
-    return replace(whole, levels=tuple(sorted(levels, key=n_pixels, reverse=True))) if parts else whole
-
-
-def _is_level(whole: TiffImage, part: TiffImage) -> bool:
-    """Whether an image is the other one at a lower resolution, by its sizes."""
-    if (whole.outer, whole.samples, whole.is_colour) != (part.outer, part.samples, part.is_colour):
-        return False
-    if not whole.is_upright or () in whole.levels:
-        return False
-    down, across = whole.size("y") / part.size("y"), whole.size("x") / part.size("x")
-    near = abs(part.size("x") - whole.size("x") / down) <= 1.5
-    return down > 1 and across > 1 and near
