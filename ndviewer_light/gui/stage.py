@@ -446,7 +446,7 @@ class Stage(QWidget):
             self._waits.take_frame(frame, self.dataset)
         if self._under_mouse is not None:
             self.say_under_mouse()
-        self.channels.take_frame(frame)
+        self.channels.shown.take_frame(frame)
 
     def _say_states(self, frame: Frame) -> None:
         assert self._position.info is not None

@@ -16,16 +16,15 @@ from ...views.channel_choices import ChannelChoice, ChannelChoices
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..panels.channels import ChannelStrips
 from ..slots import safe_slot
+from .strip_contrasts import StripContrasts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ...model import Channel, DatasetInfo, ImageInfo
-    from ...rendering.contrast import Contrast
     from ...rendering.scene_picture import ChannelLook
     from ...views.channel_choices import Name
     from ..canvas.display import Canvas
-    from ..canvas.view_frames import Frame
 
 FEW_CHANNELS = 8
 """Of more than these, only the first `FIRST_ON` are on at first: together they would be white."""
@@ -40,16 +39,11 @@ class ChannelControls(QObject):
         super().__init__(parent)
         self.strips = ChannelStrips()
         self.contrasts = ChannelContrasts()
+        self.shown = StripContrasts(self.strips, self.contrasts)
         self.choices = ChannelChoices()
         self._canvas: Canvas | None = None
         self._info: DatasetInfo | None = None
-        self._spans: dict[int, tuple[float, float]] = {}
-        self._on_strip: dict[int, Contrast | None] = {}
-        self._shows_fields = False  # all at once
         self._in_view: ImageInfo | None = None
-        self._shown_as = ""  # how stacks are projected
-        self._type_asked: tuple[object, ...] = ()
-        self._shown_type = ""  # of pixels, where it is not the usual one
         self._in_gray: int | None = None  # the channel that is shown alone, if that is shown in gray
         self.strips.visible_changed.connect(self._on_visible_changed)
         self.strips.shown_for_now.connect(self._on_shown_for_now)
@@ -66,15 +60,17 @@ class ChannelControls(QObject):
     def set_canvas(self, canvas: Canvas) -> None:
         """Control the channels of this canvas from now on."""
         self._canvas = canvas
+        self.shown.set_canvas(canvas)
 
     # ---- what is shown ---------------------------------------------------------------------
 
     def show_dataset(self, info: DatasetInfo) -> None:
         """Begin with another dataset: what was chosen for channels of these names holds for it."""
         self._info, self._in_view = info, None
+        self.shown.take_info(info)
         self.choices.start_over()
         self.contrasts.start_over()
-        self._spans.clear()
+        self.shown.forget_spans()
         self._make_strips()
 
     def take_info(self, info: DatasetInfo) -> None:
@@ -82,10 +78,11 @@ class ChannelControls(QObject):
         assert self._info is not None
         if info.generation != self._info.generation:
             self.contrasts.forget_seen()
-            self._spans.clear()
+            self.shown.forget_spans()
         visible = {self._name(c): self.strips.is_channel_visible(c) for c in range(len(self.strips))}
         others = {name: on for c, (name, on) in enumerate(visible.items()) if on != self._is_on_at_first(c)}
         self._info = info
+        self.shown.take_info(info)
         self._make_strips()
         for c in range(len(self.strips)):
             if self._name(c) in others:
@@ -133,89 +130,11 @@ class ChannelControls(QObject):
             )
         return found
 
-    def add_others(self, contrasts: Mapping[int, Contrast]) -> None:
-        """Planes are shown beside the one in view: they count for the contrast of the run."""
-        for c, contrast in contrasts.items():
-            if c < len(self.strips):
-                self.contrasts.of(c).add_others(contrast)
-                self._apply_limits(c)
-
     def show_fields(self, shows: bool) -> None:
         """All fields are shown at once, or planes one by one again: strips speak of what is shown."""
-        if shows == self._shows_fields:
-            return
-        self._shows_fields = shows
-        self.show_only_those_of(self._in_view)
-        self.contrasts.show_fields(shows)
-        self._say_contrasts()
-        self._on_strip.clear()
-        if shows:
-            self.say_fields()
-        elif self._canvas is not None:
-            if self._canvas.frame is not None:
-                self.show_type_of(self._canvas.frame.view.p)
-            self._apply_all_limits()
-            if self._canvas.frame is not None:
-                self.take_frame(self._canvas.frame)
-
-    def take_fields(self, contrasts: Mapping[tuple[int, str], Sequence[Contrast]]) -> None:
-        """What all fields suggest for channels and types by now; `say_fields` shows it on the strips."""
-        for (c, other), of_channel in contrasts.items():
-            if c < len(self.strips):
-                self.contrasts.of(c, other).set_fields(of_channel)
-
-    def show_type_of(self, p: int) -> None:
-        """Speak of pixels of the type that position `p` has: limits of another type are of no use for it."""
-        info = self._info
-        other = info.other_dtype(info.image(p)) if info is not None and p < len(info.positions) else ""
-        asked = info, other, self._shows_fields
-        self.contrasts.show_type(other, self._elsewhere(other) if asked != self._type_asked else None)
-        self._type_asked = asked
-        if self._take_type() and self._shows_fields:
-            self._on_strip.clear()
-            self.say_fields()
-
-    def _elsewhere(self, other: str) -> dict[int, str]:
-        """The types of channels that no image of this type has: of these, all fields are shown alone."""
-        info = self._info
-        if info is None or not info.other_dtypes or not self._shows_fields:
-            return {}
-        of_channel: dict[int, list[str]] = {}
-        for image in info.groups:
-            for c in info.channels_of(image):
-                of_channel.setdefault(c, []).append(info.other_dtype(image))
-        return {c: types[0] for c, types in of_channel.items() if other not in types}
-
-    def _take_type(self) -> bool:
-        """Have the strips say of which type of pixels their limits are; whether it is another one now."""
-        other, info = self.contrasts.other_type, self._info
-        usual = info.usual_dtype if info is not None else None
-        if info is not None and usual is not None and info.other_dtypes:
-            shown, every = other or usual.name, (usual.name, *info.other_dtypes)
-            self.strips.say_type(shown, [name for name in every if name != shown])
-        else:
-            self.strips.say_type("", ())
-        if other == self._shown_type:
-            return False
-        self._shown_type = other
-        self._spans.clear()
-        self._say_contrasts()
-        return True
-
-    def say_fields(self) -> None:
-        """Show on the strips what all fields suggest: 2 ms for each channel."""
-        for c in range(len(self.strips)) if self._shows_fields else ():
-            contrast = self.contrasts.of(c).of_fields
-            if contrast is not None and self._on_strip.get(c) is not contrast:
-                self._on_strip[c] = contrast
-                self._show_on_strip(c, contrast)
-
-    def _show_on_strip(self, c: int, contrast: Contrast) -> None:
-        low, high = contrast.range
-        edges = self.contrasts.limits(c) or self.strips.window_of(c)
-        self._span(c, min(0.0, low, *edges), max(high, *edges))
-        self.strips.set_histogram(c, contrast.counts, *contrast.span)
-        self._say_limits(c)
+        if shows != self.shown.shows_fields:
+            self.shown.show_fields(shows)
+            self.show_only_those_of(self._in_view)
 
     def drawn_looks(self) -> dict[int, ChannelLook]:
         """How the channels that are on are drawn: limits, colours, gamma."""
@@ -254,7 +173,7 @@ class ChannelControls(QObject):
         self._in_view = image
         if image is not None and self._info is not None:
             of_all = range(len(self._info.channels))
-            self.strips.show_only(of_all if self._shows_fields else self._info.channels_of(image))
+            self.strips.show_only(of_all if self.shown.shows_fields else self._info.channels_of(image))
             self._update_gray()
 
     def _make_strips(self) -> None:
@@ -264,7 +183,7 @@ class ChannelControls(QObject):
         strips.set_channels(channels)
         strips.say_left_out(len(self._info.channels) - len(channels))
         strips.set_3d(is_volume)
-        self._on_strip.clear()
+        self.shown.forget_strips()
         self.choices.hold_for(map(self._name, range(len(channels))), self._dtype())
         for c, channel in enumerate(channels):
             self._begin(c, channel)
@@ -309,54 +228,6 @@ class ChannelControls(QObject):
             if not self.strips.is_channel_visible(c):
                 self._canvas.set_visible(c, False)
 
-    def take_frame(self, frame: Frame) -> None:
-        """Show what the planes on the canvas suggest; of channels without pixels nothing."""
-        projection = frame.view.projection
-        how = "" if projection is None else projection.how
-        if how != self._shown_as:
-            self._shown_as = how
-            self._spans.clear()
-            self._say_contrasts()
-        self._take_type()
-        if self._shows_fields:
-            return
-        for c in range(len(self.strips)):
-            contrast = frame.contrasts.get(c)
-            if c in self._on_strip and self._on_strip[c] is contrast:
-                continue  # unchanged plane: repainting its histogram would cost 2 ms
-            self._on_strip[c] = contrast
-            if contrast is None:
-                self.strips.set_histogram(c, (), 0.0, 1.0)
-                self.strips.set_saturated(c, 0.0)
-                continue
-            self._show_on_strip(c, contrast)
-            self.strips.set_saturated(c, self.contrasts.of(c).saturated)
-
-    def _say_contrasts(self) -> None:
-        """Planes, or what is made from stacks of them, are drawn with limits of their own."""
-        for c in range(len(self.strips)):
-            self.strips.set_contrast_mode(c, self.contrasts.mode(c))
-            limits = self.contrasts.limits(c)
-            if limits is not None:
-                self.strips.set_window(c, *limits)
-
-    def _span(self, c: int, low: float, high: float) -> None:
-        """The range of a channel's slider: all values seen so far."""
-        seen_low, seen_high = self._spans.get(c, (low, high))
-        low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
-        info, other = self._info, self.contrasts.type_of(c)
-        groups = info.groups if info is not None else ()
-        dtypes = [each.dtype for each in groups if info is not None and info.other_dtype(each) == other]
-        whole = (
-            all(dtype is not None and dtype.kind in "iub" for dtype in dtypes) and self._shown_as != "mean"
-        )
-        self.strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
-
-    def _say_limits(self, c: int) -> None:
-        limits = self.contrasts.limits(c)
-        if limits is not None and self.contrasts.mode(c).is_automatic:
-            self.strips.set_window(c, *limits)
-
     def show(self, c: int) -> None:
         """Make a channel visible for now, without remembering it as a choice."""
         if not self.strips.is_channel_visible(c):
@@ -365,19 +236,9 @@ class ChannelControls(QObject):
 
     # ---- what the user does ----------------------------------------------------------------
 
-    def _is_apart(self, c: int) -> bool:
-        """Whether sums or pixels of another type than usual are shown: limits hold for these alone."""
-        return self.contrasts.is_of_sums or bool(self.contrasts.type_of(c))
-
     def _name(self, c: int) -> Name:
         assert self._info is not None
         return channel_name(self._info.channels, c)
-
-    def _apply_limits(self, c: int) -> None:
-        self._on_strip.pop(c, None)
-        if self._canvas is not None:
-            self._canvas.apply_contrast(c)
-        self._say_limits(c)
 
     @safe_slot
     def _on_visible_changed(self, c: int, visible: bool) -> None:
@@ -417,17 +278,17 @@ class ChannelControls(QObject):
     def _on_mode_chosen(self, c: int, mode: ContrastMode) -> None:
         self.contrasts.set_mode(c, mode)
         limits = self.contrasts.limits(c) if mode is ContrastMode.MANUAL else None
-        if limits is None or not self._is_apart(c):  # those of sums are of no use for planes
+        if limits is None or not self.shown.is_apart(c):  # those of sums are of no use for planes
             self.choices.choose(self._name(c), mode=mode, limits=limits, dtype=self._dtype())
-        self._apply_limits(c)
+        self.shown.apply(c)
 
     @safe_slot
     def _on_window_changed(self, c: int, low: float, high: float) -> None:
         self.contrasts.set_limits(c, low, high)
-        if not self._is_apart(c):
+        if not self.shown.is_apart(c):
             limits = low, high
             self.choices.choose(self._name(c), mode=ContrastMode.MANUAL, limits=limits, dtype=self._dtype())
-        self._apply_limits(c)
+        self.shown.apply(c)
 
     @safe_slot
     def _on_gamma_changed(self, c: int, gamma: float) -> None:
@@ -443,17 +304,13 @@ class ChannelControls(QObject):
     @safe_slot
     def _on_clip_chosen(self, clip: float) -> None:
         self.contrasts.clip = clip
-        self._apply_all_limits()
+        self.shown.apply_all()
 
     @safe_slot
     def _on_restart_chosen(self) -> None:
         self.contrasts.start_with_last()
-        self._spans.clear()
-        self._apply_all_limits()
-
-    def _apply_all_limits(self) -> None:
-        for c in range(len(self.strips)):
-            self._apply_limits(c)
+        self.shown.forget_spans()
+        self.shown.apply_all()
 
     @safe_slot
     def _on_remember_chosen(self, remembers: bool) -> None:
@@ -489,9 +346,9 @@ class ChannelControls(QObject):
             self._canvas.set_gamma(c, self.strips.gamma_of(c))
             if self.strips.is_channel_visible(c) != before[c]:
                 self._canvas.set_visible(c, not before[c])
-        self._apply_all_limits()
+        self.shown.apply_all()
         if self._canvas is not None and self._canvas.frame is not None:
-            self.take_frame(self._canvas.frame)
+            self.shown.take_frame(self._canvas.frame)
 
     def _dtype(self) -> str | None:
         usual = self._info.usual_dtype if self._info is not None else None

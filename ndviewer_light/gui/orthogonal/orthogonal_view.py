@@ -296,7 +296,7 @@ class OrthogonalView(QObject):
 
     def _on_all_read(self, reading: StackReading, contrasts: dict[int, Contrast]) -> None:
         if reading is self._reading and not reading.cancelled.is_set() and self.is_on:
-            self._stage.channels.add_others(contrasts)
+            self._stage.channels.shown.add_others(contrasts)
             self._update()
 
     def _on_ended(self, reading: StackReading, problem: str) -> None:

@@ -340,11 +340,11 @@ class SceneView(QObject):
         if self._is_look_due and not self.is_filling:
             self._begin_look(reading)
         if contrasts:
-            self._stage.channels.take_fields(contrasts)
+            self._stage.channels.shown.take_fields(contrasts)
             self._are_looks_stale = self._are_strips_stale = True
         if self._are_strips_stale and (now >= self._strips_due or not reading.is_filling):
             self._are_strips_stale, self._strips_due = False, now + _SAYING_SECONDS
-            self._stage.channels.say_fields()
+            self._stage.channels.shown.say_fields()
         if reading.trouble != self._said_trouble:
             self._say_notes(reading)
         if pictures:
@@ -362,7 +362,7 @@ class SceneView(QObject):
         projection = view.projection
         # the main view says so when it draws, which it does not while it is hidden
         self._stage.channels.contrasts.show_projection("" if projection is None else projection.how)
-        self._stage.channels.show_type_of(view.p)
+        self._stage.channels.shown.show_type_of(view.p)
         return view.t, view.z if projection is None else str(projection)
 
     def _take_info(self, reading: SceneReading, info: DatasetInfo) -> None:
