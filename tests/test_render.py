@@ -235,7 +235,8 @@ def test_a_film_has_a_frame_for_each_time_point_and_says_what_is_missing(capsys,
             assert film.streams.video[0].average_rate == 5
         return
     with Image.open(path) as film:
-        assert (film.n_frames, film.size, film.info["duration"]) == (3, (stores.WIDTH, stores.HEIGHT), 200)
+        size = 11 * stores.WIDTH, 11 * stores.HEIGHT  # so that what is written does not cover it
+        assert (film.n_frames, film.size, film.info["duration"]) == (3, size, 200)
     assert [each.name for each in tmp_path.glob("*.part*")] == []
 
 
@@ -277,6 +278,21 @@ def test_a_size_is_the_longest_edge_and_the_scale_bar_goes_with_it(capsys, writt
     assert picture_in(tmp_path / "a.png").shape == (12, 20, 3)
 
 
+def test_a_tiny_picture_is_enlarged_for_what_is_written_on_it(capsys, written, tmp_path):
+    what = "--contrast", "0:90000", "-o", tmp_path / "a.png"
+    rendered(capsys, written, *what)
+    plain = picture_in(tmp_path / "a.png")
+    rendered(capsys, written, "--scale-bar", "--scale-bar-color", "white", *what)
+    seen, height = picture_in(tmp_path / "a.png"), stores.HEIGHT // 2
+    enlarged = plain.repeat(11, axis=0).repeat(11, axis=1)
+    assert seen.shape == enlarged.shape
+    np.testing.assert_array_equal(seen[: 11 * height], enlarged[: 11 * height])
+    bar = (seen == 255).all(axis=-1).sum(axis=1).max()
+    with open_dataset(written) as dataset:
+        um_per_px = dataset.info.pixel_size_um / 11
+    assert bar * um_per_px == pytest.approx(2, rel=0.02), "2 µm fit into a quarter"
+
+
 @pytest.mark.parametrize("more", [(), ("--overview",)], ids=["a field", "the overview"])
 def test_the_scale_bar_is_of_the_size_and_colour_that_are_wanted(capsys, written, tmp_path, more):
     def picture(*options: str, limits: str = "0:90000") -> np.ndarray:
@@ -286,6 +302,7 @@ def test_the_scale_bar_is_of_the_size_and_colour_that_are_wanted(capsys, written
         return picture_in(out)
 
     plain, usual = picture(), picture("--scale-bar")
+    plain = plain.repeat(usual.shape[0] // len(plain), axis=0).repeat(usual.shape[0] // len(plain), axis=1)
     assert (picture("--scale-bar-size", "none") == plain).all()
     assert (picture("--scale-bar-size", "small") == usual).all()
 
@@ -296,7 +313,10 @@ def test_the_scale_bar_is_of_the_size_and_colour_that_are_wanted(capsys, written
 
     white = "--scale-bar-color", "white"
     assert 0 < length("--scale-bar-size", "small", *white) < length("--scale-bar-size", "large", *white)
-    black, bright = picture("--scale-bar-color", "black", limits="0:1"), picture(limits="0:1")
+    black, bright = (
+        picture("--scale-bar-color", "black", *size, limits="0:1")
+        for size in ((), ("--scale-bar-size", "none"))
+    )
     assert (black <= bright).all() and (black < bright).any()
 
 

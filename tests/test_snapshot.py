@@ -139,8 +139,11 @@ def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, t
     films, files = plan_film(qtbot, shown, "Time", tmp_path, "written on.gif", is_inscribed=True)
     with qtbot.waitSignal(films.ended, timeout=20_000):
         files.accept()
-    with Image.open(tmp_path / "written on.gif") as film:
-        assert np.abs(np.asarray(film.convert("RGB")).astype(int) - seen).max() > 100
+    with Image.open(tmp_path / "written on.gif") as film:  # enlarged, for what is written not to cover it
+        written_on = np.asarray(film.convert("RGB")).astype(int)
+        times = film.width // stores.WIDTH
+    assert np.abs(written_on - seen.repeat(times, axis=0).repeat(times, axis=1)).max() > 100
+    assert times > 3
     # one that takes its time, and is ended with Escape
     held = threading.Event()
     shown.dataset.plane = lambda *where, **more: held.wait(20) and np.zeros((4, 4), "u2")

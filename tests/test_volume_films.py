@@ -162,9 +162,10 @@ def test_channels_stand_side_by_side_and_at_last_all_together(capsys, tmp_path):
     rendered(capsys, path, *what)
     with Image.open(picture) as found:
         pixels = np.asarray(found).astype(int)
-    height, width = stores.HEIGHT, stores.WIDTH
+    height, width = 11 * stores.HEIGHT, 11 * stores.WIDTH  # room for the names
     assert pixels.shape == (2 * height + 4, 2 * width + 4, 3)
-    panes = [pixels[:height, :width], pixels[:height, width + 4 :], pixels[height + 4 :, :width]]
+    whole = [pixels[:height, :width], pixels[:height, width + 4 :], pixels[height + 4 :, :width]]
+    panes = [pane[::11, ::11] for pane in whole]
     for pane, column in zip(panes[:2], (6, 11), strict=True):
         assert (pane[4:7, column : column + 4] == 255).all(), "white"
     assert panes[2][5, 7].max() > 200 and panes[2][5, 12].max() > 200
@@ -180,7 +181,7 @@ def test_the_scale_bar_of_channels_side_by_side_is_in_the_last_pane_not_in_an_em
         with Image.open(picture) as each:
             found.append(np.asarray(each).astype(int))
     rows, columns = np.nonzero((found[0] != found[1]).any(axis=-1))
-    height, width = stores.HEIGHT, stores.WIDTH
+    height, width = 11 * stores.HEIGHT, 11 * stores.WIDTH
     assert rows.min() >= height + 4 and columns.max() < width, "two panes above, one and nothing below"
 
 

@@ -128,6 +128,7 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
             labels=labels,
             looks=linked.looks,
             part=part,
+            legible=bool(options.side_by_side) or _inscription(options).is_any,
         )
     drawn = pictures if not options.side_by_side else _panes(dataset, options, pictures)
     if ending in TIFFS:

@@ -31,6 +31,11 @@ class Inscription(NamedTuple):
     bar: BarLook = BarLook()
     """How the scale bar looks."""
 
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is written."""
+        return self.label or self.timestamp or self.scale_bar
+
 
 def inscribed(
     dataset: Dataset, pictures: ViewPictures | PanePictures, place: ShownPlace, inscription: Inscription

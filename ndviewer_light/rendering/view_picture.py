@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _LARGEST_PIXEL = 40.0
 MOST_PIXELS = 64 * 1024**2
 """Of one picture; of larger planes a coarser level is drawn."""
+LEGIBLE_PX = 256
+"""The shorter edge of a picture on which something is written, if it may be enlarged so far."""
+_LONGEST_ENLARGED = 1024
 
 
 class ShownPlace(NamedTuple):
@@ -90,7 +93,8 @@ class ViewPictures:
     `channels` are indices in `Dataset.info.channels`; `limits` are fixed, of the others `mode` decides.
     `longest`: edge of the picture in pixels at most, None for that of the data. `labels` are drawn over it.
     `looks`: how channels are drawn that are not drawn as the dataset says. `part`: what of it is shown, as
-    large as `longest` allows, but for pixels of the data not larger than `_LARGEST_PIXEL`.
+    large as `longest` allows, but for pixels of the data not larger than `_LARGEST_PIXEL`. `legible`:
+    something is written on them, so that tiny ones are enlarged by a whole number, within `longest`.
     """
 
     def __init__(
@@ -104,8 +108,10 @@ class ViewPictures:
         labels: LabelsOver | None = None,
         looks: Mapping[int, LayerLook] | None = None,
         part: SeenPart | None = None,
+        legible: bool = False,
     ) -> None:
         self._dataset = dataset
+        self._is_legible = legible
         self._channels = tuple(channels)
         self._mode = mode
         self._fixed = limits
@@ -185,6 +191,8 @@ class ViewPictures:
         elif self._longest is not None and self._part is not None:
             larger = min(self._longest / longest, _LARGEST_PIXEL)
             picture = _resized(picture, view, larger, Image.Resampling.NEAREST)
+        if self._is_legible and (times := _times_larger(*picture.size, self._longest)) > 1:
+            picture = _resized(picture, view, times, Image.Resampling.NEAREST)
         if layers and self._part is None:
             picture = self._with_labels(picture, place)
         return picture
@@ -310,6 +318,16 @@ def _pixels(part: SeenPart, width: int, height: int) -> tuple[int, int, int, int
         max(left + 1, round(part.right * width)),
         max(top + 1, round(part.bottom * height)),
     )
+
+
+def _times_larger(width: int, height: int, longest: int | None) -> int:
+    """How many times larger a picture is to be, for what is written on it not to cover it; 1: as it is.
+
+    >>> _times_larger(38, 32, None), _times_larger(38, 32, 100), _times_larger(600, 400, None)
+    (8, 2, 1)
+    """
+    wanted = -(-LEGIBLE_PX // min(width, height))
+    return max(1, min(wanted, (longest or _LONGEST_ENLARGED) // max(width, height)))
 
 
 def _resized(picture: Image.Image, view: ViewPixels, factor: float, how: Image.Resampling) -> Image.Image:

@@ -267,7 +267,14 @@ class Films(QObject):
         else:
             part = self._part() if plan.of_part else None
             pictures = ViewPictures(
-                dataset, channels, limits=limits, longest=longest, looks=looks, labels=labels, part=part
+                dataset,
+                channels,
+                limits=limits,
+                longest=longest,
+                looks=looks,
+                labels=labels,
+                part=part,
+                legible=plan.side_by_side or plan.inscription.is_any,
             )
         if not plan.side_by_side:
             return pictures
