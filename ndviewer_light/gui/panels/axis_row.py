@@ -1,4 +1,4 @@
-"""One row of the sliders: the five widgets of an axis, and their interaction."""
+"""One row of the sliders: the widgets of an axis, and their interaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..look.one_line_label import OneLineLabel
-from ..look.theme import digits_font
+from ..look.theme import digits_font, set_role
 from ..slots import safe_slot
 from .follow_light import FollowLight
 from .jump_slider import JumpSlider
@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 _MEASURED_TEXTS = 64
 _ALIKE_DIGITS = str.maketrans("123456789", "000000000")
 """Digits are as wide as each other: of texts that differ in these only, one is measured."""
-NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 _WIDEST_VALUE = 200
 """px; a longer text is cut where the window is narrow."""
+_WIDEST_RATE = "0.0 fps"
 
 
 class AxisRow(QObject):
-    """The five widgets of one axis and their interaction.
+    """The widgets of one axis and their interaction.
 
     `name` takes the place of the name of the axis. `instead` is shown in the place of the slider, and nothing
     played, once it is `set_aside`.
@@ -58,9 +58,6 @@ class AxisRow(QObject):
         self._page_of: Callable[[int, int], int] | None = None
         self._group: Sequence[int] | None = None  # the indices the slider runs over, if not all
         self._text_of: Callable[[int], str] | None = None
-        self._rate = ""  # how fast it is played, in words
-        self._rate_room = 0
-        self._widest_rate = ""
         self.play = PlayButton(spoken, panel)
         self.slider = JumpSlider(panel)
         self.slider.setRange(0, 0)
@@ -68,6 +65,12 @@ class AxisRow(QObject):
         self.slider.setToolTip(f"Go through {spoken}: drag, wheel, or arrow keys")
         self.light = FollowLight(spoken, panel)
         self.has_light = False
+        self.has_rate = False
+        self.rate = OneLineLabel(parent=panel)
+        """How fast it is played: its room is kept, for nothing to move when that begins or ends."""
+        self.rate.setFont(digits_font(self.rate))
+        self.rate.setFixedWidth(self.rate.fontMetrics().horizontalAdvance(_WIDEST_RATE) + 2)
+        self.rate.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.value = OneLineLabel(parent=panel)
         self.value.setFont(digits_font(self.value))
         self.value.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
@@ -79,13 +82,14 @@ class AxisRow(QObject):
 
     @property
     def widgets(self) -> tuple[QWidget, ...]:
-        return (self.play, self.name, self.slider, self.light, self.value)
+        return (self.play, self.name, self.slider, self.light, self.rate, self.value)
 
     def show(self, visible: bool) -> None:
         if not visible:
             self.play.setChecked(False)
         for widget in self.widgets:
-            widget.setVisible(visible and (widget is not self.light or self.has_light))
+            is_there = {self.light: self.has_light, self.rate: self.has_rate}.get(widget, True)
+            widget.setVisible(visible and is_there)
         if self.instead is not None:
             self.slider.setVisible(visible and not self._is_aside)
             self.instead.setVisible(visible and self._is_aside)
@@ -153,21 +157,22 @@ class AxisRow(QObject):
             self.slider.setValue(index if self._group is None else self.slider.value())
         self.write_value()
 
-    def reserve_rate(self, widest: str, is_played: bool) -> None:
-        """Have room for saying how fast it is played, or none any more: values do not move meanwhile."""
-        room = self.value.fontMetrics().horizontalAdvance(f"   {widest}") if is_played else 0
-        self._widest_rate = widest if is_played else ""
-        if not is_played:
-            self._rate = ""
-        if room != self._rate_room:
-            self._rate_room = room
-            self.measure()
+    def leave_room_for_rate(self, is_there: bool) -> None:
+        """Have room for saying how fast it is played, or none, where the sliders are narrow."""
+        if is_there != self.has_rate:
+            self.has_rate = is_there
+            self.rate.setVisible(is_there and self.size > 1)
 
-    def say_rate(self, text: str) -> None:
-        """Say how fast it is played."""
-        if text != self._rate:
-            self._rate = text
-            self.write_value()
+    def say_rate(self, text: str, tip: str = "", *, is_slow: bool = False) -> None:
+        """Say how fast it is played; `tip` also where there is no room for that."""
+        self.play.say_rate(tip)
+        self.rate.say(text, tip)
+        role = "warning" if is_slow else "dim"
+        if self.rate.property("role") != role:
+            set_role(self.rate, role)
+            style = self.rate.style()
+            style.unpolish(self.rate)  # for the property to be looked at again
+            style.polish(self.rate)
 
     def name_values(self, text_of: Callable[[int], str]) -> None:
         self._text_of = text_of
@@ -192,7 +197,7 @@ class AxisRow(QObject):
         metrics = self.value.fontMetrics()
         texts = {self.text(i).translate(_ALIKE_DIGITS) for i in samples}
         widest = max(map(metrics.horizontalAdvance, texts))
-        self._take_width(widest + self._rate_room + 2)
+        self._take_width(widest + 2)
         self.write_value()
 
     def _take_width(self, needed: int) -> None:
@@ -202,25 +207,11 @@ class AxisRow(QObject):
 
     def write_value(self) -> None:
         text = self.text(self.index)
-        self.value.say(self._with_rate(text) if self._widest_rate else text)
+        self.value.say(text)
         needed = self.value.fontMetrics().horizontalAdvance(self.value.text()) + 2
         if needed > self.value.room:
             self._take_width(needed)
         self.slider.setAccessibleDescription(text)
-
-    def _with_rate(self, text: str) -> str:
-        """A value and how fast it is played: what stands before the rate does not move when that changes.
-
-        Where there is little room, the rate is said rather than all of the value.
-        """
-        rate, metrics = self._rate, self.value.fontMetrics()
-        if not rate and metrics.horizontalAdvance(f"{text}   {self._widest_rate}") > self.value.width():
-            return text
-        steady = rate.rjust(len(self._widest_rate), NO_BREAK_SPACE)
-        first = text.partition("   ")[0]
-        tried = (f"{text}   {steady}", f"{text}   {rate}", f"{first}   {rate}")
-        fitting = (each for each in tried if metrics.horizontalAdvance(each) <= self.value.width())
-        return next(fitting, tried[-1])
 
     @safe_slot
     def _on_value_changed(self) -> None:

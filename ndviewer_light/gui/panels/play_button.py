@@ -26,10 +26,15 @@ class PlayButton(QToolButton):
         self.setIconSize(QSize(16, 16))
         self.setFixedSize(26 + _MENU_PX, 24)
         self.setAccessibleName(f"Play {spoken}")
-        self.setToolTip(f"Play {spoken}\nRight end, or ↓: how fast, and what happens at the end")
+        self._tip = f"Play {spoken}\nRight end, or ↓: how fast, and what happens at the end"
+        self.setToolTip(self._tip)
         MenuKey(self, self.menu_wanted.emit)
         self.setProperty("opens", "menu")  # room for the arrow
         set_role(self, "chip")
+
+    def say_rate(self, text: str) -> None:
+        """Say in the tooltip how fast it is played."""
+        self.setToolTip(f"{text}\n{self._tip}" if text else self._tip)
 
     @safe_slot
     def mousePressEvent(self, event: Any) -> None:

@@ -28,6 +28,7 @@ _BUSY_MS = 4
 _PLAYED_SECONDS = 2.0
 """Over how long the real rate is measured."""
 _SAY_SECONDS = 0.5
+_FRACTIONS_BELOW = 9.95
 _SLOW_SHARE = 0.93
 """What is played more slowly than this share of what was asked for is said to be slow."""
 
@@ -82,9 +83,6 @@ def next_step(at: int, n: int, mode: PlayMode, *, is_back: bool) -> tuple[int, b
     return None if mode is PlayMode.ONCE else (0, False)
 
 
-_WIDEST_RATE = f"{max(SPEEDS)}.0 of {max(SPEEDS)} fps"
-
-
 class Playback(QObject):
     """Steps the rows that are played, not while `busy()`: every frame is seen. GUI thread only."""
 
@@ -133,11 +131,19 @@ class Playback(QObject):
         return (n - 1) / (self._steps[-1] - self._steps[0])
 
     def rate_text(self) -> str:
-        """The real rate, in words: "10 fps", "4.1 of 10 fps"; "" while it is not known."""
-        rate, wanted = self.rate, self.speed.per_second
+        """The real rate, in words: "10 fps", "4.1 fps"; "" while it is not known."""
+        rate = self.rate
         if rate is None:
             return ""
-        return f"{wanted} fps" if rate >= _SLOW_SHARE * wanted else f"{rate:.1f} of {wanted} fps"
+        if not self.is_slow:
+            return f"{self.speed.per_second} fps"
+        return f"{rate:.1f} fps" if rate < _FRACTIONS_BELOW else f"{rate:.0f} fps"
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether fewer pictures are shown than were asked for."""
+        rate = self.rate
+        return rate is not None and rate < _SLOW_SHARE * self.speed.per_second
 
     # ---- parts -----------------------------------------------------------------------------
 
@@ -149,7 +155,8 @@ class Playback(QObject):
     def _on_playing_changed(self) -> None:
         playing = [row for row in self._rows if row.play.isChecked()]
         for row in self._rows:
-            row.reserve_rate(_WIDEST_RATE, row in playing)
+            if row not in playing:
+                row.say_rate("")
         if not playing:
             self._timer.stop()
             return
@@ -195,8 +202,15 @@ class Playback(QObject):
         row.slider.setValue(at)
 
     def _say_rate(self, text: str) -> None:
+        wanted, is_slow = self.speed.per_second, self.is_slow
+        tip = (
+            f"{text} of the {wanted} that were asked for: it takes longer to show a picture"
+            if is_slow
+            else text
+        )
         for row in self._rows:
-            row.say_rate(text if row.play.isChecked() else "")
+            if row.play.isChecked():
+                row.say_rate(text, tip and f"Playing: {tip}", is_slow=is_slow)
 
     def _show_menu(self, button: PlayButton) -> None:
         if self.menu is not None:

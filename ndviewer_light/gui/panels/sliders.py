@@ -19,6 +19,8 @@ from .time_strip import TimeStrip
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from qtpy.QtGui import QResizeEvent
+
     from ...engine.projections import StackProjection
     from ...engine.state_codes import TimeState
     from ..following.follow import FollowMode
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
+_ROOM_FOR_RATE_PX = 480
 
 
 class AxisSliders(Panel):
@@ -77,6 +80,13 @@ class AxisSliders(Panel):
         self.held_paint = HeldPaint(self)
         """What holds changes that come with each frame, for the frame to be painted with them."""
         self._draw_icons()
+
+    @safe_slot
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Where there is little room, sliders come before what is said of playing."""
+        super().resizeEvent(event)
+        for row in self._rows.values():
+            row.leave_room_for_rate(self.width() >= _ROOM_FOR_RATE_PX)
 
     def _name(self, name: str) -> QLabel:
         label = QLabel(name, self)
