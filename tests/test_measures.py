@@ -13,8 +13,8 @@ import screen
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_source import MemorySource, memory_info
-from qtpy.QtCore import QPointF, QRect, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QPointF, QRect, QRectF, Qt
+from qtpy.QtGui import QColor, QFont, QFontMetrics
 from qtpy.QtWidgets import QApplication, QComboBox, QMenu
 from screen import activate, choose_in_menu, press, settle
 
@@ -23,9 +23,12 @@ from ndviewer_light.engine.projections import StackProjection
 from ndviewer_light.engine.shape_values import box_series, line_profiles
 from ndviewer_light.engine.shapes import Line, Spot, box_of, line_values, mean_of
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.gui.measures.drawn_shapes import DrawnShapes, ShapeKind
+from ndviewer_light.gui.look.one_line_label import OneLineLabel
+from ndviewer_light.gui.measures.drawn_shapes import DrawnShape, DrawnShapes, ShapeKind
 from ndviewer_light.gui.measures.measure_panel import visible_color
 from ndviewer_light.gui.measures.measured import table_of
+from ndviewer_light.gui.measures.shape_layer import label_plate
+from ndviewer_light.gui.measures.shape_texts import size_texts
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, Position, Region
@@ -159,6 +162,25 @@ def test_curves_of_dark_colours_can_be_seen_on_black():
         r, g, b, _ = visible_color(color).getRgbF()
         assert 0.299 * r + 0.587 * g + 0.114 * b > 0.27
     assert visible_color("#00FF00") == QColor("#00FF00")
+
+
+def test_what_is_said_of_a_shape_is_not_on_the_scale_bar_and_shorter_where_there_is_little_room(qtbot):
+    metrics, image = QFontMetrics(QFont()), a_source().info.groups[0]
+    said = size_texts(DrawnShape(0, ShapeKind.DISTANCE, Spot(0, 0), Spot(0, 40)), image)
+    assert said == ["20.00 µm  (40.0 px)", "20.00 µm"]
+    for width, height in ((380, 180), (380, 50), (200, 180)):
+        bar = QRectF(width - 112, height - 42, 100, 30)
+        for x in range(0, width, 40):
+            for y in (0, height // 2, height):
+                plate = label_plate(metrics, said[1], QPointF(x, y), (width, height), bar)
+                assert not plate.intersects(bar) and QRectF(0, 0, width, height).contains(plate)
+    label = OneLineLabel()
+    qtbot.addWidget(label)
+    label.say(said[0], "", said[1:])
+    label.resize(metrics.horizontalAdvance(said[1]) + 4, 20)
+    assert label.shown() == said[1]
+    label.resize(metrics.horizontalAdvance(said[0]) + 4, 20)
+    assert label.shown() == said[0]
 
 
 # ---- in the window ---------------------------------------------------------------------------------

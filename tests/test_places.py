@@ -223,9 +223,9 @@ def test_long_names_of_fields_that_differ_at_their_ends_only_are_told_apart(qtbo
 @pytest.mark.parametrize(
     ("sizes", "hint"),
     [
-        ({"n_t": 3, "n_z": 7, "n_p": 2}, "A1:1  t3  z7, or a link to a view"),
-        ({"n_t": 1, "n_z": 4, "n_p": 1}, "z4, or a link to a view"),
-        ({"n_t": 1, "n_z": 1, "n_p": 1}, "A link to a view"),
+        ({"n_t": 3, "n_z": 7, "n_p": 2}, "A1:1  t3  z7  c2, or a link to a view"),
+        ({"n_t": 1, "n_z": 4, "n_p": 1, "n_c": 1}, "z4, or a link to a view"),
+        ({"n_t": 1, "n_z": 1, "n_p": 1, "n_c": 1}, "A link to a view"),
     ],
 )
 def test_where_one_can_go_is_said_of_what_there_is(qtbot, viewer, sizes, hint):
@@ -233,4 +233,11 @@ def test_where_one_can_go_is_said_of_what_there_is(qtbot, viewer, sizes, hint):
     qtbot.keyClick(viewer.stage.picture, Qt.Key.Key_Slash)
     box = viewer.stage.go_box
     assert box.isVisible() and box.words.text() == hint
+    if "c2" in hint:
+        qtbot.keyClicks(box.line, "c3")
+        qtbot.keyClick(box.line, Qt.Key.Key_Return)
+        assert box.words.text() == "There is no channel 3: there are 1 to 2"
+        qtbot.keyClicks(box.line, "c2 t2")
+        qtbot.keyClick(box.line, Qt.Key.Key_Return)
+        assert (viewer.stage.strips.alone, viewer.stage.view.t) == (1, 1), "as with key 2"
     qtbot.keyClick(box.line, Qt.Key.Key_Escape)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_source import memory_info
 
-from ndviewer_light.gui.places.places_typed import TypedPlace, typed_place
+from ndviewer_light.gui.places.places_typed import TypedPlace, hint_of, typed_place
 from ndviewer_light.model import Position
 
 WELLS = (
@@ -45,6 +45,26 @@ def test_a_place_is_found(text, t, p, z):
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("c3", TypedPlace(c=2)),
+        ("C10 t2", TypedPlace(t=1, c=9)),
+        ("D7:4 c2 z5", TypedPlace(p=4, z=4, c=1)),
+        ("c4", TypedPlace(p=8)),  # the well of that name
+        ("c4 t2", TypedPlace(t=1, p=8)),
+        ("c=4", TypedPlace(c=3)),
+        ("D7 c4", TypedPlace(p=0, c=3)),
+        ("c11", TypedPlace(problem="There is no channel 11: there are 1 to 10")),
+    ],
+)
+def test_a_channel_is_found_unless_a_well_is_called_so(text, found):
+    info = memory_info(n_t=12, n_z=5, positions=(*WELLS, Position("C4", 0)))
+    assert typed_place(text, info, None, 0, n_c=10) == found
+    assert hint_of(info, 12, 5, 4).split(",")[0] == "C4:0  t12  z5  c=4"
+    assert hint_of(INFO, 1, 1, 4).split(",")[0] == "t2:0  c4"
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("D9", "There is no D9 in this dataset"),
@@ -62,8 +82,8 @@ def test_what_does_not_exist_is_said_and_nothing_moves(text, problem):
 
 @given(st.text(max_size=40))
 def test_whatever_is_typed_leads_to_a_plane_or_to_a_problem(text):
-    place = typed_place(text, INFO, None, 3)
-    for index, n in ((place.t, INFO.n_t), (place.p, len(WELLS)), (place.z, INFO.n_z)):
+    place = typed_place(text, INFO, None, 3, n_c=2)
+    for index, n in ((place.t, INFO.n_t), (place.p, len(WELLS)), (place.z, INFO.n_z), (place.c, 2)):
         assert index is None or 0 <= index < n
 
 

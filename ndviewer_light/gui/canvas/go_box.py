@@ -40,7 +40,9 @@ class GoBox(QFrame):
         self.setStyleSheet(_STYLE.format_map({name: color.name() for name, color in vars(colors).items()}))
         self.line = QLineEdit(self)
         self.line.setAccessibleName("Go to")
-        self.line.setToolTip("A well, field, time point or plane: D7:4, t12, z5; or a link to a view")
+        self.line.setToolTip(
+            "A well, field, time point, plane or channel: D7:4, t12, z5, c3; or a link to a view"
+        )
         self.line.setPlaceholderText("Go to")
         self._faintest = colors.dim
         self.words = QLabel(self)

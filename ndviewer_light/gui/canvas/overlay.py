@@ -143,7 +143,10 @@ class CanvasOverlay(QWidget):
 
     def scale_bar(self) -> tuple[float, str] | None:
         """Length (px) and label of the current scale bar."""
-        longest = min(_LONGEST_BAR_PX, self.width() * _LONGEST_BAR_SHARE)
+        return self._bar_in(self.width())
+
+    def _bar_in(self, width: int) -> tuple[float, str] | None:
+        longest = min(_LONGEST_BAR_PX, width * _LONGEST_BAR_SHARE)
         return scale_bar(self._um_per_px, longest * self._written.bar.share)
 
     @property
@@ -248,18 +251,19 @@ class CanvasOverlay(QWidget):
             self._draw_position(painter)
         bar = self.scale_bar()
         if bar is not None and self._kind not in _TILES:
-            paint_scale_bar(painter, self._bar_corner(), *bar, self._written.bar)
+            paint_scale_bar(painter, _bar_corner(self.width(), self.height()), *bar, self._written.bar)
         painter.end()
 
     def bar_plate(self) -> QRectF | None:
         """Where the scale bar is painted; None where there is none."""
-        bar = self.scale_bar()
+        return self.bar_plate_in(self.width(), self.height())
+
+    def bar_plate_in(self, width: int, height: int) -> QRectF | None:
+        """The same in a picture of this size, at the same zoom."""
+        bar = self._bar_in(width)
         if bar is None or self._kind in _TILES:
             return None
-        return scale_bar_plate(self.fontMetrics(), self._bar_corner(), *bar)
-
-    def _bar_corner(self) -> QPointF:
-        return QPointF(self.width() - _TEXT_MARGIN, self.height() - _TEXT_MARGIN)
+        return scale_bar_plate(self.fontMetrics(), _bar_corner(width, height), *bar)
 
     def _draw_position(self, painter: QPainter) -> None:
         room = self.width() - 2 * _TEXT_MARGIN
@@ -357,6 +361,10 @@ class CanvasOverlay(QWidget):
     def _text_size(self, painter: QPainter, text: str, width: float) -> QRectF:
         room = QRectF(0, 0, max(60.0, width), max(40.0, self.height() * 0.8))
         return painter.boundingRect(room, text, wrapped_text())
+
+
+def _bar_corner(width: int, height: int) -> QPointF:
+    return QPointF(width - _TEXT_MARGIN, height - _TEXT_MARGIN)
 
 
 def wrapped_text() -> QTextOption:

@@ -126,7 +126,8 @@ class Actions:
     def _ask_where(self) -> None:
         session, sliders = self._screen.sessions.shown, self._screen.stage.sliders
         if session is not None:
-            hint = hint_of(session.dataset.info, sliders.size("t"), sliders.size("z"))
+            n_channels = len(self._screen.stage.strips.shown())
+            hint = hint_of(session.dataset.info, sliders.size("t"), sliders.size("z"), n_channels)
             self._screen.stage.go_box.ask(hint)
 
     @safe_slot
@@ -139,13 +140,16 @@ class Actions:
             stage.go_box.leave()
             self._screen.open_link(text)
             return
-        place = typed_place(text, session.dataset.info, stage.image, stage.view.p)
+        n_channels = len(stage.strips.shown())
+        place = typed_place(text, session.dataset.info, stage.image, stage.view.p, n_channels)
         if place.problem:
             stage.go_box.refuse(place.problem)
             return
         wanted = {axis: index for axis, index in zip("tpz", place[:3], strict=True) if index is not None}
         if wanted:
             self._screen.move_along(**wanted)
+        if place.c is not None and place.c < len(shown := stage.strips.shown()):
+            stage.strips.show_alone(shown[place.c])
         stage.go_box.leave()
 
     def _zoom(self, factor: float) -> None:

@@ -75,7 +75,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(
                 "go_to",
                 ("Ctrl+G", "/"),
-                "go to what is typed: D7:4, t12, z5, or several of these; or a link to a view",
+                "go to what is typed: D7:4, t12, z5, c3, or several of these; or a link to a view",
             ),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QPainter
@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from ..slots import safe_slot
 from .theme import plain_tooltip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _TELLS_NOTHING = 3
 """Letters of a cut text, with the dots: "l…r"."""
@@ -24,14 +27,18 @@ class OneLineLabel(QLabel):
         super().__init__(parent)
         self._mode = mode
         self._tip = ""
+        self._shorter: tuple[str, ...] = ()
         self._room = 0
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
-    def say(self, text: str, tip: str = "") -> None:
-        """Show `text`; `tip` (default: the text) on hover."""
-        if (text, tip) != (self.text(), self._tip):
-            self._tip = tip
+    def say(self, text: str, tip: str = "", shorter: Sequence[str] = ()) -> None:
+        """Show `text`; `tip` (default: the text) on hover.
+
+        `shorter`: the same in fewer words, of which the first that fits is shown where the text does not.
+        """
+        if (text, tip, tuple(shorter)) != (self.text(), self._tip, self._shorter):
+            self._tip, self._shorter = tip, tuple(shorter)
             self.setText(text)
             self.setToolTip(plain_tooltip(tip or text))
 
@@ -51,8 +58,10 @@ class OneLineLabel(QLabel):
 
     def shown(self) -> str:
         """The text as cut; nothing where hardly a letter of it fits."""
-        text = self.text().replace("\n", " ")
-        cut = str(self.fontMetrics().elidedText(text, self._mode, self.contentsRect().width()))
+        metrics, width = self.fontMetrics(), self.contentsRect().width()
+        texts = [text.replace("\n", " ") for text in (self.text(), *self._shorter)]
+        text = next((each for each in texts if metrics.horizontalAdvance(each) <= width), texts[-1])
+        cut = str(metrics.elidedText(text, self._mode, width))
         return "" if cut != text and len(cut) <= _TELLS_NOTHING else cut
 
     def minimumSizeHint(self) -> QSize:

@@ -15,7 +15,7 @@ from ..look.theme import Panel, plain_tooltip, set_role
 from ..slots import safe_slot
 from .channel_values import ChannelValues
 from .drawn_shapes import ShapeKind
-from .shape_texts import size_text
+from .shape_texts import size_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +82,13 @@ class MeasurePanel(Panel):
         self._measured, self._hues = measured, colors
         if self.plot is None:
             self._make_plot()
-        size = size_text(measured.shape, measured.image)
-        of = f"   {measured.stack_text}" if measured.stack_text else ""
-        self.title.say(f"{measured.shape.kind.value}   {size}{of}", f"{measured.position}: {size}{of}")
+        size, *shorter = size_texts(measured.shape, measured.image)
+        kind, of = measured.shape.kind.value, f"   {measured.stack_text}" if measured.stack_text else ""
+        self.title.say(
+            f"{kind}   {size}{of}",
+            f"{kind}, {measured.position}: {size}{of}",
+            [f"{kind}   {each}{of}" for each in shorter] + [f"{each}{of}" for each in (size, *shorter)],
+        )
         self._say_gaps()
         self._offer_along(measured.along, has_both=has_both)
         self._draw()

@@ -99,7 +99,7 @@ class Measuring(QObject):
         self._poll = poll
         self._say = say
         self.shapes = DrawnShapes()
-        self.layer = ShapeLayer(stage.picture, self.shapes)
+        self.layer = ShapeLayer(stage.picture, self.shapes, stage.overlay.bar_plate_in)
         self.hand = ShapeHand(self.shapes, lambda: stage.plane_shown_by, self)
         self.panel = MeasurePanel()
         stage.splitter.add_below(self.panel)

@@ -13,6 +13,9 @@ from .drawn_shapes import ShapeKind
 from .shape_texts import size_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtGui import QFontMetrics
     from qtpy.QtWidgets import QWidget
 
     from ...engine.shapes import Spot
@@ -27,10 +30,16 @@ _CROSS_PX = 7.0
 
 
 class ShapeLayer(PictureLayer):
-    """The shapes, where they are in the view. GUI thread only."""
+    """The shapes, where they are in the view. GUI thread only.
 
-    def __init__(self, picture: QWidget, shapes: DrawnShapes) -> None:
+    `bar_in(width, height)`: where the scale bar is in a picture of this size, which no text covers.
+    """
+
+    def __init__(
+        self, picture: QWidget, shapes: DrawnShapes, bar_in: Callable[[int, int], QRectF | None]
+    ) -> None:
         super().__init__(picture)
+        self._bar_in = bar_in
         self._shapes = shapes
         self._projection: Projection | None = None
         self._image: ImageInfo | None = None
@@ -76,7 +85,14 @@ class ShapeLayer(PictureLayer):
         text = size_text(shape, self._image)
         if text:
             low = max(ends, key=lambda point: point.y())
-            _label(painter, text, low, width, height)
+            plate = label_plate(
+                painter.fontMetrics(), text, low, (width, height), self._bar_in(width, height)
+            )
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(PLATE)
+            painter.drawRoundedRect(plate, 4, 4)
+            painter.setPen(INK)
+            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
     def _outline(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
         if shape.kind.is_line:
@@ -89,14 +105,20 @@ class ShapeLayer(PictureLayer):
             painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
 
 
-def _label(painter: QPainter, text: str, low: QPointF, width: int, height: int) -> None:
-    """What is to be said of a shape, beside its lowest end, within the picture."""
-    metrics = painter.fontMetrics()
+def label_plate(
+    metrics: QFontMetrics, text: str, low: QPointF, size: tuple[int, int], bar: QRectF | None
+) -> QRectF:
+    """Where is written what is to be said of a shape: beside its lowest end, within a picture of this size.
+
+    Above the scale bar, or left of it, rather than on it.
+    """
+    width, height = size
     plate = QRectF(low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + 13, metrics.height() + 4)
     plate.moveLeft(min(max(plate.left(), 2.0), max(width - plate.width() - 2, 2.0)))
     plate.moveTop(min(max(plate.top(), 2.0), max(height - plate.height() - 2, 2.0)))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(PLATE)
-    painter.drawRoundedRect(plate, 4, 4)
-    painter.setPen(INK)
-    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    if bar is not None and plate.intersects(bar):
+        if bar.top() - plate.height() - 2 >= 2.0:
+            plate.moveBottom(bar.top() - 2)
+        else:
+            plate.moveRight(max(bar.left() - 2, plate.width() + 2))
+    return plate

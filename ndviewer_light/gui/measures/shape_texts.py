@@ -21,19 +21,28 @@ def um_of(image: ImageInfo | None) -> tuple[float, float] | None:
 
 def size_text(shape: DrawnShape, image: ImageInfo | None) -> str:
     """How long or large a shape is: "12.4 µm  (38.2 px)", "40 × 30 px"; of a point, where it is."""
+    return size_texts(shape, image)[0]
+
+
+def size_texts(shape: DrawnShape, image: ImageInfo | None) -> list[str]:
+    """The same, and at last in as few words as can be."""
     if shape.kind is ShapeKind.POINT:
-        return f"x {int(shape.a.x)}  y {int(shape.a.y)}"
+        return [f"x {int(shape.a.x)}  y {int(shape.a.y)}"]
     um = um_of(image)
     if shape.kind.is_line:
         px = f"{shape.line.length_px:.1f} px"
-        return px if um is None else f"{_um(shape.line.length_um(*um))}  ({px})"
+        return _in_units(None if um is None else _um(shape.line.length_um(*um)), px)
     if image is None:
-        return ""
+        return [""]
     box = box_of(shape.a, shape.b, image.height, image.width)
     if box is None:
-        return "outside the picture"
+        return ["outside the picture"]
     px = f"{box.width} × {box.height} px"
-    return px if um is None else f"{_um(box.width * um[1], box.height * um[0])}  ({px})"
+    return _in_units(None if um is None else _um(box.width * um[1], box.height * um[0]), px)
+
+
+def _in_units(um: str | None, px: str) -> list[str]:
+    return [px] if um is None else [f"{um}  ({px})", um]
 
 
 def _um(*lengths: float) -> str:

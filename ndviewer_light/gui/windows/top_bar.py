@@ -61,7 +61,7 @@ class TopBar(Panel):
         for text, tip, action in (
             ("Reset view", "Fit the picture to the window", "fit"),
             ("1:1", "Show one pixel of the data on one pixel of the screen", "one_to_one"),
-            ("Go to…", "Go to what is typed: D7:4, t12, z5", "go_to"),
+            ("Go to…", "Go to what is typed: D7:4, t12, z5, c3", "go_to"),
             ("Save…", "Save picture, planes or a film; copy the picture, or a link", "save_menu"),
         ):
             row.addWidget(self._acting(text, tip, action, actions))
