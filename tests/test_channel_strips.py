@@ -122,6 +122,18 @@ def test_setters_are_silent_and_getters_agree(strips):
     assert (strips.color_of(1), strips.state_text(1)) == ("#123456", "not acquired")
 
 
+def test_a_channel_that_was_never_seen_has_no_limits_and_says_when_it_will(qtbot, strips):
+    strip = strips.strip(1)
+    assert (strip.low.text(), strip.high.text(), strip.histogram.said) == ("", "", "")
+    qtbot.mouseClick(strip.on, LEFT)
+    assert strip.histogram.said == "Limits once it is on"
+    strips.set_state(1, "not acquired")
+    assert not strip.histogram.said
+    strips.set_state(1, "")
+    strips.set_window(1, 12, 900)
+    assert (strip.low.text(), strip.high.text(), strip.histogram.said) == ("12", "900", "")
+
+
 def test_a_channel_with_a_window_starts_with_it_and_the_others_follow_the_run(strips):
     assert strips.window_of(0) == (100.0, 2500.0)
     modes = [strips.contrast_mode(i) for i in range(3)]

@@ -14,6 +14,7 @@ from screen import activate, settle
 
 from ndviewer_light.engine import news_rhythm
 from ndviewer_light.engine.state_codes import TimeState
+from ndviewer_light.gui.run_status import run_progress
 from ndviewer_light.model import PlaneState
 
 if TYPE_CHECKING:
@@ -247,9 +248,11 @@ def test_wells_that_a_plate_lists_are_pending_while_it_grows_and_missing_after_i
     assert TimeState.PENDING in panels.legend.states
     assert words_on_map(viewer, 1, 2) == ""  # the plate lists no B3
 
-    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    monkeypatch.setattr(run_progress, "STALLED_SECONDS", 0.0)
     qtbot.waitUntil(lambda: words_on_map(viewer, 1, 0) == "B1\nnothing stored", timeout=20_000)
-    assert TimeState.MISSING in panels.legend.states
+    assert viewer.dataset.is_being_written, "when the row says that nothing new comes, not some time after"
+    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    qtbot.waitUntil(lambda: TimeState.MISSING in panels.legend.states, timeout=20_000)
 
 
 def looks_of(canvas, well):
@@ -285,6 +288,7 @@ def test_they_are_so_in_the_overview(qtbot, window, tmp_path, monkeypatch):
     assert looks_of(canvas, "B2") == looks_of(canvas, "A1")  # the ground around the fields
     assert looks_of(canvas, "B2") != looks_of(canvas, "B1")
     pending = canvas.grab().toImage()
-    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    monkeypatch.setattr(run_progress, "STALLED_SECONDS", 0.0)
     qtbot.waitUntil(lambda: hover("B1") == "B1   listed by the plate, no image is there", timeout=20_000)
+    assert viewer.dataset.is_being_written, "when the row says that nothing new comes, not some time after"
     qtbot.waitUntil(lambda: canvas.grab().toImage() != pending, timeout=20_000)

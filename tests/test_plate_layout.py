@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
@@ -200,6 +201,9 @@ def test_the_card_says_what_is_known_and_leaves_out_the_rest():
     ]
     bare = DatasetInfo("x", (Position("a", 0),), (), 1, 1, 0, 0, None)
     assert [fact.name for fact in facts_of(bare, None, "", "")] == ["Store"]
+    many = dataclasses.replace(bare, channels=tuple(Channel(f"C{i}") for i in range(10)))
+    facts = [(fact.value, fact.more) for fact in facts_of(many, None, "", "")]
+    assert facts[-3:-1] == [("C6", "C6"), ("and 3 more", "C7\nC8\nC9")], "none is left out without a word"
 
 
 def test_wells_without_images_have_places_on_the_plate_with_the_others():

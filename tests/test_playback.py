@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
@@ -88,6 +90,8 @@ def test_nothing_moves_when_playing_begins_and_ends(qtbot, sliders):
         sliders.resize(width, 120)
         before, row = places(), sliders._rows["t"]
         assert row.rate.isVisible() == (width == 900), "the slider comes first"
+        shown = [each for each in row.widgets if each.isVisible()]
+        assert all(a.geometry().right() < b.geometry().left() for a, b in pairwise(shown)), "side by side"
         sliders.playback.choose(PlaySpeed(60, PlayMode.BOUNCE))
         qtbot.mouseClick(sliders.play_button("t"), LEFT)
         assert places() == before

@@ -123,6 +123,7 @@ class Screen(QWidget):
         self.tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
         self.warnings = WarningWays(self._row, way, self.tools.scene.leave, self._background, self.poll)
         self.tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
+        self.tools.scene.is_written = self._row.run.says_going_on
         self.tools.scene.said.connect(self._dataset_status.say_under_mouse)
         self.tools.scene.noted.connect(self._dataset_status.say_of_overview)
         self.links = LinkedViews(self.stage, self.tools.scene, self._say)

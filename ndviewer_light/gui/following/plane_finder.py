@@ -61,7 +61,7 @@ class PlaneFinder(QObject):
             self._row.missing.hide()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
-        is_written = self._is_written(dataset)
+        is_written = self._row.run.says_going_on(dataset)
         if (states, n_t, is_written) == self._shown:
             return
         self._shown = states, n_t, is_written
@@ -72,13 +72,6 @@ class PlaneFinder(QObject):
             self._row.missing.show()
         elif is_written:
             self._row.missing.hide()  # it was still to come
-
-    def _is_written(self, dataset: Dataset | None) -> bool:
-        """Whether planes are coming: as the row says, where it says how far a run is."""
-        news = self._row.run.news
-        if dataset is None or news is None:
-            return dataset is not None and dataset.is_being_written
-        return news.state.is_going_on
 
     # ---- the next one ----------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ class AxisRow(QObject):
         """How fast it is played: its room is kept, for nothing to move when that begins or ends."""
         self.rate.setFont(digits_font(self.rate))
         self.rate.setFixedWidth(self.rate.fontMetrics().horizontalAdvance(_WIDEST_RATE) + 2)
+        self.rate.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.rate.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.value = OneLineLabel(parent=panel)
         self.value.setFont(digits_font(self.value))

@@ -35,6 +35,8 @@ from .window_slider import ValueRange, WindowSlider
 if TYPE_CHECKING:
     from ...model import Channel
 
+_UNSEEN = "Limits once it is on"
+_WHERE_SET = "Limits and gamma are set with the slider below"
 _SOLO_KEYS = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ControlModifier
 
 
@@ -194,7 +196,6 @@ class ChannelStrip(QFrame):
         self.histogram = Histogram(self.values, self)
         self.histogram.setAccessibleName(f"Histogram of {name}")
         self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
-        self.histogram.setAccessibleDescription("Limits and gamma are set with the slider below")
         self.slider = WindowSlider(self.values, self)
         self.slider.setAccessibleName(f"Contrast window of {name}")
         self.slider.setToolTip(
@@ -220,6 +221,7 @@ class ChannelStrip(QFrame):
         field.setAccessibleName(spoken)
         field.setToolTip(tip)
         field.setMinimumWidth(40)
+        field.setPlaceholderText("–")
         set_role(field, "number")
         return field
 
@@ -308,12 +310,20 @@ class ChannelStrip(QFrame):
     def set_visible_channel(self, visible: bool) -> None:
         """Set whether On is shown as pressed."""
         self.on.setChecked(visible)
+        self._say_whether_seen()
 
     def set_state(self, text: str, details: str = "") -> None:
         """Say over the histogram what is wrong with the channel; empty if nothing is. See `StateNote`."""
         self.state.say(text, details)
+        self._say_whether_seen()
+
+    def _say_whether_seen(self) -> None:
+        is_unseen = not self.values.is_known and not self.on.isChecked() and not self.state.said
+        self.histogram.say(_UNSEEN if is_unseen else "")
+        self.histogram.setAccessibleDescription(_UNSEEN if is_unseen else _WHERE_SET)
 
     def _show_values(self) -> None:
+        self._say_whether_seen()
         self.slider.update()
         self.histogram.update()
         self._write_numbers()
@@ -321,7 +331,7 @@ class ChannelStrip(QFrame):
     def _write_numbers(self) -> None:
         for field, value in zip((self.low, self.high), self.values.window, strict=True):
             if not (field.hasFocus() and field.isModified()):  # not while the user is typing
-                field.setText(self.values.text(value))
+                field.setText(self.values.text(value) if self.values.is_known else "")
                 field.setCursorPosition(0)
 
     def _user_chose_window(self) -> None:
@@ -372,6 +382,7 @@ class ChannelStrip(QFrame):
 
     @safe_slot
     def _on_on_clicked(self, checked: bool) -> None:
+        self._say_whether_seen()
         self.visible_changed.emit(checked)
 
     @safe_slot

@@ -25,6 +25,7 @@ _GAMMA_STEP = 1.1
 _LOW, _HIGH, _GAMMA = 0, 1, 2
 _GRAB_PX = 7
 _FILL_ALPHA = 130
+_FAINT_INK = QColor(150, 155, 165)
 
 
 class Histogram(QWidget):
@@ -44,6 +45,8 @@ class Histogram(QWidget):
         self.values = values
         self.color = QColor("white")
         self.gamma = 1.0
+        self.said = ""
+        """Why nothing is drawn."""
         self._is_logarithmic = True
         self._counts: np.ndarray = np.zeros(0)
         self._span = (0.0, 1.0)
@@ -65,6 +68,12 @@ class Histogram(QWidget):
         """Whether a histogram is drawn."""
         return bool(self._counts.any())
 
+    def say(self, text: str) -> None:
+        """Say why nothing is drawn; empty: nothing."""
+        if text != self.said:
+            self.said = text
+            self.update()
+
     def set_logarithmic(self, is_logarithmic: bool) -> None:
         """Draw counts on a logarithmic scale, or a linear one."""
         self._is_logarithmic = is_logarithmic
@@ -82,7 +91,11 @@ class Histogram(QWidget):
         painter.fillRect(self.rect(), PLOT_BACKGROUND)
         painter.setClipRect(self.rect())
         self._draw_counts(painter)
-        self._draw_window(painter)
+        if self.values.is_known:
+            self._draw_window(painter)
+        if self.said:
+            painter.setPen(_FAINT_INK)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.said)
         painter.end()
 
     # ---- dragging --------------------------------------------------------------------------

@@ -43,6 +43,11 @@ class ValueRange:
         self._window_given = False
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is a window: until one is set, it is as wide as can be, and means nothing."""
+        return self._window_given
+
+    @property
     def step(self) -> float:
         """The smallest window width."""
         if self.integer:
@@ -169,7 +174,7 @@ class WindowSlider(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(colors.groove)
         painter.drawRoundedRect(QRectF(1, middle - 2, self.width() - 2, 4), 2, 2)
-        painter.setBrush(colors.accent if self.isEnabled() else colors.dim)
+        painter.setBrush(colors.accent if self.isEnabled() and self.values.is_known else colors.groove)
         painter.drawRect(QRectF(low, middle - 2, max(0.0, high - low), 4))
         for which, x in ((_LOW, low), (_HIGH, high)):
             focused = self.hasFocus() and which == self._active

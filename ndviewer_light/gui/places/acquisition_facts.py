@@ -36,7 +36,7 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) 
         Fact("Time", _times(info)),
         Fact("Size", f"{seen.height} × {seen.width}  {seen.dtype}" if seen.dtype is not None else ""),
         Fact("Fields", _fields(len(info.positions), wells)),
-        *_channels(_own(info, seen)),
+        *_channels(seen.channels or info.channels),
         Fact("Store", info.format, _levels(seen)),
         Fact("Path", presentable(path), presentable(path)),
     ]
@@ -47,10 +47,6 @@ def facts_of(info: DatasetInfo, image: ImageInfo | None, wells: str, path: str) 
 _MOST_CHANNELS = 8
 _LONG_NAME = 20
 """Letters; longer ones are cut in the card."""
-
-
-def _own(info: DatasetInfo, seen: ImageInfo) -> tuple[Channel, ...]:
-    return (seen.channels or info.channels)[:_MOST_CHANNELS]
 
 
 def _pixel(image: ImageInfo) -> str:
@@ -81,12 +77,15 @@ def _fields(n: int, wells: str) -> str:
 
 
 def _channels(channels: Sequence[Channel]) -> list[Fact]:
-    """A line for each channel; of long names without what all begin with."""
+    """A line for each channel, at most `_MOST_CHANNELS`; of long names without what all begin with."""
     names = [channel.name for channel in channels]
     if any(len(name) > _LONG_NAME for name in names):
         names = without_beginning(names)
-    each = zip(names, channels, strict=True)
-    return [Fact("" if i else "Channels", *_channel(name, channel)) for i, (name, channel) in enumerate(each)]
+    said = [_channel(name, channel) for name, channel in zip(names, channels, strict=True)]
+    if len(said) > _MOST_CHANNELS:
+        rest = [name for name, _ in said[_MOST_CHANNELS - 1 :]]
+        said[_MOST_CHANNELS - 1 :] = [(f"and {len(rest)} more", "\n".join(rest))]
+    return [Fact("" if i else "Channels", *each) for i, each in enumerate(said)]
 
 
 def _channel(name: str, channel: Channel) -> tuple[str, str]:

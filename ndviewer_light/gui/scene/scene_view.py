@@ -91,6 +91,8 @@ class SceneView(QObject):
         """Takes why none are drawn, "" if some are."""
         self.is_led_by_run: Callable[[], bool] = lambda: False
         """Whether it is a run that leads from field to field: what one looks at stays where it is then."""
+        self.is_written: Callable[[Dataset], bool] = lambda dataset: dataset.is_being_written
+        """Whether wells without images are still to come."""
         self.scheduler: object = None
         """The cluster of dask that makes small pictures of finished datasets: an address, or a client."""
         self.more_words: Callable[[int], str] = lambda p: ""
@@ -104,8 +106,7 @@ class SceneView(QObject):
         self._wanted_area: VisibleArea | None = None
         self._looks: dict[int, ChannelLook] = {}
         self._looks_due = self._limits_due = self._alike_due = self._saying_due = 0.0
-        self._is_building = False
-        self._is_looking = self._is_look_due = False
+        self._is_building = self._is_looking = self._is_look_due = False
         self._said_trouble = ""
         self._n_said = 0
         self._n_restarts = 0
@@ -352,9 +353,8 @@ class SceneView(QObject):
         self.say_of_labels(reading.labels.problem if self.labels_chosen().name else "")
         return self.is_busy
 
-    @staticmethod
-    def _state_of_empty_wells(dataset: Dataset) -> PlaneState:
-        return PlaneState.PENDING if dataset.is_being_written else PlaneState.ABSENT
+    def _state_of_empty_wells(self, dataset: Dataset) -> PlaneState:
+        return PlaneState.PENDING if self.is_written(dataset) else PlaneState.ABSENT
 
     def _place(self) -> tuple[int, int | str]:
         """The time point, and the plane or projection, that the main view shows or would show."""
