@@ -230,14 +230,14 @@ def _overview(folder: Path) -> Image:
         return _picture_of(window)
 
 
-def _numbers(folder: Path) -> Image:
+def _statistics(folder: Path) -> Image:
     with _window(_written(_plate_run(folder)), 1366, 740) as window:
-        numbers = window.viewer._screen.tools.numbers
-        numbers.toggle()
-        numbers.panel.measure_asked.emit("run")
-        _wait_until(numbers.job.finished.is_set, "all planes are measured")
-        numbers.panel.along.setCurrentIndex(1)
-        numbers.panel.chosen.emit()
+        statistics = window.viewer._screen.tools.statistics
+        statistics.toggle()
+        statistics.panel.measure_asked.emit("run")
+        _wait_until(statistics.job.finished.is_set, "all planes are measured")
+        statistics.panel.along.setCurrentIndex(1)
+        statistics.panel.chosen.emit()
         return _picture_of(window)
 
 
@@ -311,7 +311,7 @@ PICTURES: dict[str, Callable[[Path], Image]] = {
     "volume": _volume,
     "ortho": _ortho,
     "overview": _overview,
-    "numbers": _numbers,
+    "statistics": _statistics,
     "measures": _measures,
     "error": _error,
     "small": _small,

@@ -1,4 +1,4 @@
-"""The numbers of a run as a table: right, said where there are none, not worked out twice."""
+"""The statistics of a run as a table: right, said where there are none, not worked out twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import stores
 
 import ndviewer_light as nl
 from ndviewer_light.cli.measure import main
-from ndviewer_light.engine.measured_table import NUMBERS
+from ndviewer_light.engine.measured_table import STATISTICS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,13 +50,13 @@ def count_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, .
     from ndviewer_light.sources import source
 
     shapes: list[tuple[int, ...]] = []
-    numbers_of = source.numbers_of
+    statistics_of = source.statistics_of
 
     def counted(pixels: np.ndarray):  # type: ignore[no-untyped-def]
         shapes.append(pixels.shape)
-        return numbers_of(pixels)
+        return statistics_of(pixels)
 
-    monkeypatch.setattr(source, "numbers_of", counted)
+    monkeypatch.setattr(source, "statistics_of", counted)
     return shapes
 
 
@@ -95,7 +95,7 @@ def test_every_plane_has_the_numbers_that_numpy_gives(run: Path, isolate: bool) 
             with pytest.raises((KeyError, IndexError), match=r"there is no|no position is named"):
                 dataset.measure(**wrong)  # type: ignore[arg-type]
         frame = found.to_dataframe().reset_index()
-        assert len(frame) == 24 and set(NUMBERS) <= set(frame.columns)
+        assert len(frame) == 24 and set(STATISTICS) <= set(frame.columns)
     assert told[-1] == (24, 24) and told == sorted(told)
 
 
@@ -287,7 +287,7 @@ if __name__ == "__main__":
         [stores.plane(t=t, p=p, c=c, z=z).mean() for p, t, z, c in np.ndindex(3, 2, 2, 2)],
     )
     with nl.open_dataset(run) as dataset:  # kept here, whoever worked it out
-        assert dataset.numbers.recall(dataset._source) == 24
+        assert dataset.statistics.recall(dataset._source) == 24
 
 
 def test_parquet_has_the_same_table(run: Path, tmp_path: Path) -> None:
@@ -305,5 +305,5 @@ def test_parquet_has_the_same_table(run: Path, tmp_path: Path) -> None:
     assert str(found["written"].dtype).startswith("datetime64")
     for name in ("position", "channel", "state", "acquired_by", "t", "z", "pixels"):
         assert found[name].tolist() == frame[name].tolist(), name
-    for name in (*NUMBERS, "acquired_s", "x_um"):
+    for name in (*STATISTICS, "acquired_s", "x_um"):
         np.testing.assert_array_equal(found[name], frame[name], err_msg=name)

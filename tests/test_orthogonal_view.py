@@ -579,7 +579,7 @@ def test_the_button_looks_pressed_while_the_sections_are_shown(qtbot):
     assert viewer.contents.cancel_opening()
     qtbot.waitUntil(button.isChecked, timeout=20_000)
     QTest.mouseClick(button, LEFT)
-    for name in ("split", "overview", "numbers"):
+    for name in ("split", "overview", "statistics"):
         each = window.bar.showing[name]
         QTest.mouseClick(each, LEFT)
         assert each.isChecked(), name

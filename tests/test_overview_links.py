@@ -15,7 +15,7 @@ from screen import activate, choose_limits, settle
 from ndviewer_light.cli.render import main
 from ndviewer_light.gui.films.film_dialog import FilmPlan
 from ndviewer_light.gui.windows.window import LightweightMainWindow
-from ndviewer_light.rendering.field_numbers import color_table
+from ndviewer_light.rendering.field_statistics import color_table
 from ndviewer_light.rendering.film_frames import Inscription
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.views.view_link import view_in
@@ -118,7 +118,7 @@ def test_a_film_of_the_overview_has_the_colours_of_numbers_on_one_scale(qtbot, v
         choose_limits(viewer, c, 0, 200)
     overview = shown(qtbot, viewer)
     QTest.keyClick(overview.canvas, Qt.Key.Key_Q)
-    numbers = viewer._screen.tools.numbers
+    numbers = viewer._screen.tools.statistics
     numbers.panel.measure_asked.emit("run")
     qtbot.waitUntil(lambda: numbers.job is not None and numbers.job.finished.is_set(), timeout=TIMEOUT)
     overview.canvas.look_at_field(0)

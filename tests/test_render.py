@@ -29,7 +29,7 @@ from ndviewer_light.rendering.added_up import Layer, composite, drawn_composite
 from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
 from ndviewer_light.rendering.contrast import ContrastMode
-from ndviewer_light.rendering.field_numbers import color_table
+from ndviewer_light.rendering.field_statistics import color_table
 from ndviewer_light.rendering.movies import write_movie
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.rendering.scene_picture import render_scene
@@ -607,7 +607,7 @@ def test_fields_of_an_overview_have_the_colours_of_their_numbers(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "o.png"
-    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--numbers", number)
+    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--statistic", number)
     said = rendered(capsys, numbered, "--overview", *wanted, *more, status=3)
     assert "B2:0" in said.err  # nothing is stored of it
     assert ("not of the projection" in said.err) == ("max:1-1" in more)
@@ -619,7 +619,7 @@ def test_a_film_of_numbers_has_one_scale_and_the_legend_covers_no_field(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     out = tmp_path / "o.gif"
-    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--numbers", "mean")
+    wanted = ("--contrast", "60000:65000", "--size", "400", "-o", out, "--statistic", "mean")
     rendered(capsys, numbered, "--overview", *wanted, status=3)
     with Image.open(out) as film:
         for t, shares in enumerate(((0.0, 2 / 6, 1 / 6, None), (4 / 6, 1.0, 5 / 6, None))):
@@ -630,17 +630,17 @@ def test_a_film_of_numbers_has_one_scale_and_the_legend_covers_no_field(
             for color in (color_table()[0], color_table()[-1]):  # the ends of the legend
                 assert abs(below - color).max(axis=2).min() <= 14
     with open_dataset(numbered) as ds:  # they were kept
-        assert ds.recall_numbers() == 6
+        assert ds.recall_statistics() == 6
 
 
 def test_what_is_no_number_is_said_with_what_there_is(numbered, tmp_path, capsys):
     out = tmp_path / "o.png"
-    said = rendered(capsys, numbered, "--overview", "-o", out, "--numbers", "beauty", status=1)
+    said = rendered(capsys, numbered, "--overview", "-o", out, "--statistic", "beauty", status=1)
     assert "there is no number 'beauty'" in said.err and "p99_9" in said.err and not out.exists()
-    said = rendered(capsys, numbered, "--overview", "-o", out, "--numbers", "X=mean", status=1)
+    said = rendered(capsys, numbered, "--overview", "-o", out, "--statistic", "X=mean", status=1)
     assert "X" in said.err and not out.exists()
     with pytest.raises(SystemExit):
-        main([str(numbered), "--numbers", "mean", "-o", str(out)])
+        main([str(numbered), "--statistic", "mean", "-o", str(out)])
 
 
 def test_a_part_of_the_overview_is_drawn_as_large(tmp_path):

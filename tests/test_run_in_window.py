@@ -107,7 +107,7 @@ def test_keys_go_on_working_when_what_has_the_focus_is_closed(qtbot: QtBot, tmp_
         press(qtbot, Qt.Key.Key_V)
         qtbot.waitUntil(is_in_picture, timeout=20_000)
         press(qtbot, Qt.Key.Key_Q)
-        tools.numbers.panel.along.setFocus()
+        tools.statistics.panel.along.setFocus()
         press(qtbot, Qt.Key.Key_Q)
         qtbot.waitUntil(is_in_picture, timeout=20_000)
         stage.sliders.play_button("z").setFocus()

@@ -15,7 +15,7 @@ from ndviewer_light.engine.transpose import is_transposed
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.rendering.contrast import contrast_of
 from ndviewer_light.rendering.saturation_picture import saturated_pixels
-from ndviewer_light.sources.plane_statistics import numbers_of
+from ndviewer_light.sources.statistics_of_pixels import statistics_of
 from ndviewer_light.storage.freed_memory import are_same, array_of_its_own, has_memory_of_its_own
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_what_is_said_of_a_plane_does_not_depend_on_its_order(dtype: str) -> Non
         other.n,
     )
     np.testing.assert_array_equal(one.counts, other.counts)
-    assert numbers_of(pixels) == numbers_of(turned)
+    assert statistics_of(pixels) == statistics_of(turned)
     top = pixels.max().item()
     np.testing.assert_array_equal(saturated_pixels([(pixels, top)]), saturated_pixels([(turned, top)]))
 

@@ -444,7 +444,7 @@ def test_the_numbers_of_a_run_do_not_widen_a_small_window(qtbot):
     window.show()
     channels = Channel("Fluorescence 405 nm"), Channel("Fluorescence 488 nm")
     show(qtbot, window, (Position("A1", 0), Position("B2", 0)), channels=channels)
-    numbers = window.viewer._screen.tools.numbers
+    numbers = window.viewer._screen.tools.statistics
     numbers.toggle()
     qtbot.waitUntil(numbers.panel.isVisible, timeout=20_000)
     numbers.panel.legend.show_ends("455.4", "499.1")
@@ -498,7 +498,7 @@ def test_buttons_of_the_picture_are_on_while_there_is_one(qtbot, tmp_path):
         "Channels",
         "Ortho",
         "Overview",
-        "Numbers",
+        "Statistics",
     ]
 
     def are_on() -> set[bool]:

@@ -1,4 +1,4 @@
-"""``ndviewer-light measure PATH -o FILE``: the numbers of every plane as a table, CSV or Parquet.
+"""``ndviewer-light measure PATH -o FILE``: statistics of every plane as a table, CSV or Parquet.
 
 A row per expected plane: ``position``, ``region``, ``fov``, ``channel``, ``t``, ``z`` (indices from 0),
 ``time_s``, ``x_um``, ``y_um``, ``z_um`` (stage), then the columns of `engine.measured_table`.
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light measure",
         description="Measure every plane of a dataset: mean, percentiles (1, 50, 99.9), saturated fraction, "
-        "focus (normalised variance), when it was acquired and written. Numbers are kept: after an "
+        "focus (normalised variance), when it was acquired and written. Results are kept: after an "
         "interruption the same command goes on. Exit status 3: planes are missing or cannot be read.",
     )
     parser.add_argument("path", help="a folder, a file or a URL (https://, s3://, gs://, smb://)")

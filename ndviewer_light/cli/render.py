@@ -84,23 +84,23 @@ def _over(
     if options.labels:
         style = LabelStyle(options.label_style == "outline", options.label_opacity)
         labels = LabelsChosen(options.labels, style)
-    tints = _tints(dataset, options, channels, times, z) if options.numbers else None
+    tints = _tints(dataset, options, channels, times, z) if options.statistic else None
     return SceneOver(labels, tints)
 
 
 def _tints(
     dataset: Dataset, options: argparse.Namespace, channels: Sequence[int], times: Sequence[int], z: int | str
 ) -> FieldTints:
-    """The colours of fields by `--numbers`, which are measured as far as they are not known."""
+    """The colours of fields by `--statistic`, which are measured as far as they are not known."""
     from ..engine.projections import StackProjection
-    from ..rendering.field_numbers import FieldNumber, measure_fields, number_named, tints_of
+    from ..rendering.field_statistics import FieldStatistic, measure_fields, statistic_named, tints_of
 
-    named, _, number = options.numbers.rpartition("=")
+    named, _, number = options.statistic.rpartition("=")
     c = _channel(dataset, named) if named else channels[0]
     plane = z if isinstance(z, int) else StackProjection.of_text(z).first
     if plane != z:
-        complain("render", f"--numbers {options.numbers}: of plane {plane}, not of the projection")
-    wanted = FieldNumber(number_named(number).name, c, plane)
+        complain("render", f"--statistic {options.statistic}: of plane {plane}, not of the projection")
+    wanted = FieldStatistic(statistic_named(number).name, c, plane)
     with measuring_on(options.scheduler), shown_progress("measuring") as show:
         measure_fields(dataset, wanted, times, *([] if show is None else [show]))
     return tints_of(dataset, wanted, times)

@@ -45,7 +45,7 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, ar
         parser.error(f"-o {options.output}: an overview is a picture or a film, not planes")
     if options.overview and ending in FILMS and options.axis != "t":
         parser.error(f"--axis {options.axis}: a film of the overview is over t")
-    for name in ("scheduler", "numbers"):
+    for name in ("scheduler", "statistic"):
         if getattr(options, name) and not options.overview:
             parser.error(f"--{name}: only for --overview")
     folder = os.path.dirname(os.path.abspath(options.output))
@@ -169,11 +169,11 @@ def _parser() -> argparse.ArgumentParser:
         "the data under the same path",
     )
     parser.add_argument(
-        "--numbers",
-        metavar="[CHANNEL=]NUMBER",
-        help="with --overview: colour fields by a number of their planes (mean, p50, p1, p99_9, low, high, "
-        "saturated, focus, acquired_s), with a legend; what is not known yet is measured (default: of the "
-        "first channel drawn)",
+        "--statistic",
+        metavar="[CHANNEL=]NAME",
+        help="with --overview: colour fields by a statistic of their planes (mean, p50, p1, p99_9, low, "
+        "high, saturated, focus, acquired_s), with a legend; what is not known yet is measured (default: of "
+        "the first channel drawn)",
     )
     parser.add_argument("--scale-bar", action="store_true", help="draw a scale bar")
     parser.add_argument(

@@ -12,8 +12,8 @@ from ..storage.file_versions import changed_ns
 from ..storage.presentable import presentable
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
 from .current_info import is_another
-from .dataset_numbers import DatasetNumbers
-from .known_numbers import KnownNumbers, database_of
+from .dataset_statistics import DatasetStatistics
+from .known_statistics import KnownStatistics, database_of
 from .label_parts import LabelParts
 from .leases import StoredKey, SupersededRead
 from .measured_reads import MeasuredReads
@@ -61,7 +61,7 @@ class Changes(NamedTuple):
     replaced: bool = False
 
 
-class Dataset(DatasetNumbers):
+class Dataset(DatasetStatistics):
     """The planes of one source, cached, and invalidated when they are written.
 
     Any thread may call any method; `plane`, `refresh` and `planes` block, so do not call them on a GUI
@@ -87,8 +87,8 @@ class Dataset(DatasetNumbers):
         """
         self.storage_options = dict(storage_options or {})
         self.times = PlaneTimes()  # when planes were noticed, and read while there is a view
-        numbers = KnownNumbers(lambda: source.info, database_of(path, self.storage_options))
-        reads = MeasuredReads(source, numbers)
+        statistics = KnownStatistics(lambda: source.info, database_of(path, self.storage_options))
+        reads = MeasuredReads(source, statistics)
         at_once = workers or worth_reading_at_once(source)
         cache = PlaneCache(self._read, cache_bytes, at_once, self._read, self._on_stale)
         super().__init__(
@@ -97,7 +97,7 @@ class Dataset(DatasetNumbers):
             cache,
             reads,
             self._read,
-            numbers,
+            statistics,
             live=live,
             follow=follow,
             workers=workers,
@@ -131,7 +131,7 @@ class Dataset(DatasetNumbers):
         cache.on_clear = lambda: self._stacks.written(None)
 
     def _on_stale(self, keys: Collection[tuple[int, int, int, int]]) -> None:
-        self.numbers.forget(keys)
+        self.statistics.forget(keys)
         self._stacks.written(keys)
 
     # ---- planes ----------------------------------------------------------------------------
@@ -438,7 +438,7 @@ class Dataset(DatasetNumbers):
         """Reread the metadata and forget all planes; blocks on disk."""
         self._source.refresh()
         self._follower.reached()
-        self.numbers.clear(only_without_stamp=True)
+        self.statistics.clear(only_without_stamp=True)
         self._forget_all()
         return self.info
 
@@ -484,7 +484,7 @@ class Dataset(DatasetNumbers):
         self._scout.join(deadline)
         self._time_line.join(deadline)
         self._positions.join(deadline)
-        self.numbers.close()
+        self.statistics.close()
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ", live" if self._live else ""

@@ -1,7 +1,7 @@
 """Measures many planes, by dask: in threads, or by the workers of a cluster while a client of it is active.
 
-Numbers that are known, from a look at the planes or from an earlier call, are not worked out again as long as
-the planes are as they were.
+What is known, from a look at the planes or from an earlier call, is not worked out again as long as the
+planes are as they were.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..model import DatasetInfo
-    from .dataset_numbers import DatasetNumbers
-    from .known_numbers import StampedNumbers
+    from .dataset_statistics import DatasetStatistics
+    from .known_statistics import StampedNumbers
     from .selection import Selection
 
     Progress = Callable[[int, int], None]
@@ -35,8 +35,8 @@ _WAVE = 4  # tasks for each thread before progress is told
 class MeasuringTask:
     """What a dask task calls; unpickled elsewhere, it opens the dataset there."""
 
-    def __init__(self, dataset: DatasetNumbers) -> None:
-        self._dataset: DatasetNumbers | None = dataset
+    def __init__(self, dataset: DatasetStatistics) -> None:
+        self._dataset: DatasetStatistics | None = dataset
         self._reopen = dataset.reopen
 
     def __getstate__(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class MeasuringTask:
 
 
 def measure(
-    dataset: DatasetNumbers,
+    dataset: DatasetStatistics,
     channels: Selection,
     t: Selection,
     positions: Selection,
@@ -73,26 +73,26 @@ def measure(
         row = 0
         for first, found in _measured(dataset, info, batches, known, cancelled):
             for i, (key, each) in enumerate(zip(batches[first], found, strict=True)):
-                numbers = each.numbers
-                if numbers is None and each.state is PlaneState.PRESENT:
-                    numbers = known[key].numbers
-                    dataset.numbers.take(key, known[key])
-                elif dataset.numbers.get(key) is None:  # it was measured in another process
-                    dataset.numbers.take_measured(key, each.stamp, numbers)
-                table.fill(first * _TASK_BATCH + i, each, numbers)
+                statistics = each.statistics
+                if statistics is None and each.state is PlaneState.PRESENT:
+                    statistics = known[key].statistics
+                    dataset.statistics.take(key, known[key])
+                elif dataset.statistics.get(key) is None:  # it was measured in another process
+                    dataset.statistics.take_measured(key, each.stamp, statistics)
+                table.fill(first * _TASK_BATCH + i, each, statistics)
             row += len(found)
             progress(row, len(keys))
     finally:
-        dataset.numbers.flush()
+        dataset.statistics.flush()
     return table
 
 
-def _at_hand(dataset: DatasetNumbers, keys: Sequence[PlaneKey]) -> dict[PlaneKey, StampedNumbers]:
+def _at_hand(dataset: DatasetStatistics, keys: Sequence[PlaneKey]) -> dict[PlaneKey, StampedNumbers]:
     """What was measured before, with the stamps that must be compared."""
-    kept = dataset.numbers.kept()
+    kept = dataset.statistics.kept()
     known = {key: kept[key] for key in keys if key in kept}
     for key in keys:
-        found = dataset.numbers.stamped(key)
+        found = dataset.statistics.stamped(key)
         if found is not None and found.stamp is not None:
             known[key] = found
     return known
@@ -170,13 +170,13 @@ def _counted(what: str, index: int, n: int) -> int:
 
 
 def _measured(
-    dataset: DatasetNumbers,
+    dataset: DatasetStatistics,
     info: DatasetInfo,
     batches: Sequence[Sequence[PlaneKey]],
     known: dict[PlaneKey, StampedNumbers],
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, list[MeasuredState]]]:
-    """The numbers of each batch by its index, as they become known, in any order."""
+    """The statistics of each batch by its index, as they become known, in any order."""
     wanted = (
         [WantedPlane.of(key, info, known[key].stamp if key in known else None) for key in batch]
         for batch in batches

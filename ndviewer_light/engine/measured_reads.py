@@ -1,4 +1,4 @@
-"""Reads planes from a source, which measures them as it decodes them while somebody wants numbers."""
+"""Reads planes from a source, which measures them as it decodes them while somebody wants statistics."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from ..model import PlaneKey, Region
     from ..sources import Source
     from ..sources.source import MeasuredPlane
-    from .known_numbers import KnownNumbers
+    from .known_statistics import KnownStatistics
 
 
 class MeasuredReads:
     """Whole planes of level 0 that are read are measured while it is `on`. Any thread."""
 
-    def __init__(self, source: Source, numbers: KnownNumbers) -> None:
+    def __init__(self, source: Source, statistics: KnownStatistics) -> None:
         self._source = source
-        self._numbers = numbers
+        self._statistics = statistics
         self.on = False
 
     def read(self, key: PlaneKey, level: int = 0, tile: Region | None = None) -> np.ndarray:
@@ -38,7 +38,7 @@ class MeasuredReads:
         return self._source.read_versioned(key, level, tile)
 
     def _measured(self, key: PlaneKey) -> tuple[np.ndarray, str | None]:
-        known = self._numbers.stamped(key)
+        known = self._statistics.stamped(key)
         begun = self.begin(key)
         try:
             found = self._source.read_measured(key, known.stamp if known is not None else None)
@@ -50,11 +50,11 @@ class MeasuredReads:
 
     def note(self, key: PlaneKey, found: MeasuredPlane, begun: object) -> None:
         """Keep what was measured, if anything was."""
-        if found.numbers is not None:
-            self._numbers.note(key, found.stamp, found.numbers, begun)
+        if found.statistics is not None:
+            self._statistics.note(key, found.stamp, found.statistics, begun)
 
     def measure(self, key: PlaneKey) -> MeasuredPlane:
-        """Measure a plane of level 0 and keep its numbers, not its pixels; raises what the source raises."""
+        """Measure a plane of level 0, without keeping its pixels; raises what the source raises."""
         begun = self.begin(key)
         try:
             found = self._source.measure(key)
@@ -64,9 +64,9 @@ class MeasuredReads:
         return found
 
     def begin(self, key: PlaneKey) -> object:
-        """See `KnownNumbers.begin`."""
-        return self._numbers.begin(key)
+        """See `KnownStatistics.begin`."""
+        return self._statistics.begin(key)
 
     def end(self, begun: object) -> None:
-        """See `KnownNumbers.end`."""
-        self._numbers.end(begun)
+        """See `KnownStatistics.end`."""
+        self._statistics.end(begun)

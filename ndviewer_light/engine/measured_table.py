@@ -1,4 +1,4 @@
-"""The numbers of many planes as a table: a row per expected plane, for pandas and xarray.
+"""The statistics of many planes as a table: a row per expected plane, for pandas and xarray.
 
 Columns are described in `COLUMNS`.
 """
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ..model import DatasetInfo, PlaneKey, PlaneNumbers
+    from ..model import DatasetInfo, PlaneKey, PlaneStatistics
     from .plane_measuring import MeasuredState
 
-NUMBERS = ("mean", "p1", "p50", "p99_9", "low", "high", "saturated", "focus")
+STATISTICS = ("mean", "p1", "p50", "p99_9", "low", "high", "saturated", "focus")
 COLUMNS = {
     "mean": "mean pixel value",
     "p1": "1st percentile",
@@ -37,7 +37,7 @@ COLUMNS = {
     "acquired_by": "record, if the dataset records it for each plane; step, if only the time step is known",
     "written": "when the files of the plane were last changed, UTC",
     "state": "present, filled, missing, pending or unreadable; empty: no such plane is expected",
-    "reason": "why there are no numbers, or those of a fill value",
+    "reason": "why there are no statistics, or those of a fill value",
 }
 STATES = {
     PlaneState.PRESENT: "present",
@@ -47,7 +47,7 @@ STATES = {
     PlaneState.UNREADABLE: "unreadable",
 }
 TABLE_DIMS = ("time", "fov", "z", "channel")
-_TAKEN = tuple(name for name in NUMBERS if name != "saturated")
+_TAKEN = tuple(name for name in STATISTICS if name != "saturated")
 
 
 class MeasuredTable:
@@ -58,7 +58,7 @@ class MeasuredTable:
         self.info = info
         self._keys = np.array([tuple(key) for key in keys], np.int64).reshape(-1, 4)
         n = len(keys)
-        self._numbers = {name: np.full(n, np.nan) for name in NUMBERS}
+        self._statistics = {name: np.full(n, np.nan) for name in STATISTICS}
         self._counts = {name: np.zeros(n, np.int64) for name in ("pixels", "finite", "n_high")}
         self._is_unsigned = np.zeros(n, bool)
         self._acquired = np.full(n, np.nan)
@@ -69,20 +69,20 @@ class MeasuredTable:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def fill(self, row: int, found: MeasuredState, numbers: PlaneNumbers | None) -> None:
-        """What came of the plane of a row; `numbers` also if they were at hand before."""
+    def fill(self, row: int, found: MeasuredState, statistics: PlaneStatistics | None) -> None:
+        """What came of the plane of a row; `statistics` also if they were at hand before."""
         self._state[row] = STATES[found.state]
         self._reason[row] = found.reason
         if found.acquired_s is not None:
             self._acquired[row] = found.acquired_s
         if found.written_ns:
             self._written[row] = np.datetime64(found.written_ns, "ns")
-        if numbers is None:
+        if statistics is None:
             return
         for name in _TAKEN:
-            self._numbers[name][row] = getattr(numbers, name)
-        self._counts["pixels"][row], self._counts["finite"][row] = numbers.n, numbers.n_finite
-        self._counts["n_high"][row], self._is_unsigned[row] = numbers.n_high, numbers.is_unsigned
+            self._statistics[name][row] = getattr(statistics, name)
+        self._counts["pixels"][row], self._counts["finite"][row] = statistics.n, statistics.n_finite
+        self._counts["n_high"][row], self._is_unsigned[row] = statistics.n_high, statistics.is_unsigned
 
     def count(self, state: PlaneState) -> int:
         """How many planes are in a state."""
@@ -92,7 +92,7 @@ class MeasuredTable:
         by_step, is_recorded = self._seconds(), np.isfinite(self._acquired)
         by = np.where(is_recorded, "record", np.where(np.isfinite(by_step), "step", ""))
         return {
-            **self._numbers,
+            **self._statistics,
             "saturated": self._saturated(),
             "pixels": self._counts["pixels"],
             "finite": self._counts["finite"],
@@ -106,7 +106,7 @@ class MeasuredTable:
     def _saturated(self) -> np.ndarray:
         """By `saturated_fraction`, with the highest value of each channel in all rows."""
         result = np.full(len(self), np.nan)
-        high, n, n_high = self._numbers["high"], self._counts["pixels"], self._counts["n_high"]
+        high, n, n_high = self._statistics["high"], self._counts["pixels"], self._counts["n_high"]
         for c in np.unique(self._keys[:, 2]):
             rows = np.flatnonzero((self._keys[:, 2] == c) & self._is_unsigned & (n > 0))
             if rows.size:

@@ -1,4 +1,4 @@
-"""Measures planes one by one: what each is, and its numbers, without giving out pixels."""
+"""Measures planes one by one: what each is, and its statistics, without giving out pixels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, PlaneState, channel_name, find_channel
-from ..sources.plane_statistics import NumbersOfParts, numbers_of
 from ..sources.source import MeasuredPlane
+from ..sources.statistics_of_pixels import StatisticsOfParts, statistics_of
 from ..storage.file_versions import changed_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..model import DatasetInfo, PlaneNumbers
+    from ..model import DatasetInfo, PlaneStatistics
     from ..sources import Source
     from .image_lookup import ImageLookup
     from .measured_reads import MeasuredReads
@@ -25,7 +25,7 @@ class WantedPlane(NamedTuple):
     """A plane to be measured, as any process that has the dataset open finds it.
 
     Its channel goes by name and the number of those before it that have the same. `known` is the stamp of
-    numbers at hand.
+    statistics at hand.
     """
 
     t: int
@@ -42,15 +42,15 @@ class WantedPlane(NamedTuple):
 
 
 class MeasuredState(NamedTuple):
-    """What came of measuring a plane: its state, and why it has no numbers or those of a fill value.
+    """What came of measuring a plane: its state, and why it has no statistics or those of a fill value.
 
-    `numbers` of a PRESENT plane are None if those at hand still hold. `written_ns`: when the files that it
+    `statistics` of a PRESENT plane are None if those at hand still hold. `written_ns`: when the files that it
     lies in were last changed, in ns since 1970; 0 if unknown. `acquired_s`: when it was acquired, in s since
     the run began, as the dataset records it.
     """
 
     state: PlaneState
-    numbers: PlaneNumbers | None = None
+    statistics: PlaneStatistics | None = None
     stamp: str | None = None
     reason: str = ""
     written_ns: int = 0
@@ -127,7 +127,7 @@ class PlaneMeasuring:
         except (DatasetError, IndexError) as error:
             return MeasuredState(PlaneState.UNREADABLE, reason=str(error) or type(error).__name__)
         written_ns = changed_ns(found.version or "")
-        return MeasuredState(PlaneState.PRESENT, found.numbers, found.stamp, "", written_ns)
+        return MeasuredState(PlaneState.PRESENT, found.statistics, found.stamp, "", written_ns)
 
     def _not_stored(self, key: PlaneKey, error: PlaneNotStoredError) -> MeasuredState:
         if error.plane_shape is None:
@@ -136,9 +136,9 @@ class PlaneMeasuring:
         if plane.pixels is None:
             return MeasuredState(plane.state, reason=plane.reason)
         begun = self._reads.begin(key)
-        found = MeasuredPlane(None, None, None, numbers_of(plane.pixels))
+        found = MeasuredPlane(None, None, None, statistics_of(plane.pixels))
         self._reads.note(key, found, begun)
-        return MeasuredState(plane.state, found.numbers, reason=plane.reason)
+        return MeasuredState(plane.state, found.statistics, reason=plane.reason)
 
     def _is_whole(self, key: PlaneKey) -> bool:
         return self._tiled.is_small(key.p) or self._tiled.grid(key.p, 0).is_whole
@@ -150,10 +150,10 @@ class PlaneMeasuring:
         try:
             (stamp,) = self._source.stamps([key])
             (version,) = self._source.versions([key])
-            parts = NumbersOfParts(grid.height * grid.width)
+            parts = StatisticsOfParts(grid.height * grid.width)
             for tile in grid.tiles():
                 parts.add(self._tiled.region(key, 0, tile))
-            found = MeasuredPlane(None, version, stamp, parts.numbers())
+            found = MeasuredPlane(None, version, stamp, parts.statistics())
             self._reads.note(key, found, begun)
         finally:
             self._reads.end(begun)
@@ -168,8 +168,8 @@ def times_of(
     for key, seconds in zip(keys, recorded, strict=True):
         image = info.image(key.p)
         if seconds is None and image.time_step_s is not None:
-            numbers = image.times
-            seconds = (numbers[key.t] if key.t < len(numbers) else key.t) * image.time_step_s
+            statistics = image.times
+            seconds = (statistics[key.t] if key.t < len(statistics) else key.t) * image.time_step_s
         if seconds is not None:
             found[key] = seconds
     return found

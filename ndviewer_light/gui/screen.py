@@ -152,7 +152,7 @@ class Screen(QWidget):
             "split": lambda: tools.split.is_on,
             "orthogonal": lambda: tools.orthogonal.is_on,
             "overview": lambda: tools.scene.is_shown,
-            "numbers": lambda: tools.numbers.is_shown,
+            "statistics": lambda: tools.statistics.is_shown,
             "panels": lambda: self.side is not None and self.side.is_shown,
         }
         self.parts = ShownParts(shown, lambda: self.pages.is_stage, self)

@@ -1,4 +1,4 @@
-"""The tools for what is on the stage: other ways to see it, measuring, numbers, saving."""
+"""The tools for what is on the stage: other ways to see it, measuring, statistics, saving."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .channel_settings.choice_files import ChoiceFiles
 from .films.film_saving import Films
 from .labels.label_controls import LabelControls
 from .measures.measuring import Measuring
-from .numbers.numbers_view import NumbersView
 from .orthogonal.orthogonal_view import OrthogonalView
 from .saving import Snapshots
 from .scene.scene_view import SceneView
 from .slots import safe_slot
 from .split.split_view import SplitView
+from .statistics.statistics_view import StatisticsView
 from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class StageTools:
         self.split = SplitView(stage, background, poll, say)
         self.orthogonal = OrthogonalView(stage, background, poll, lambda z: move_along(z=z), say)
         self.saturation = SaturationMarks(stage, background, poll)
-        self.numbers = NumbersView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
-        self.numbers.show_over(self.scene)
+        self.statistics = StatisticsView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
+        self.statistics.show_over(self.scene)
         self.films.overview_over = self._over_fields
         self.films.name_of_view = self.snapshots.name
         self.films.labels_over = lambda: self.labels.chosen
@@ -84,11 +84,11 @@ class StageTools:
         """There are maps on the left from now on."""
         places.is_written = lambda dataset: self.scene.is_written(dataset)
         places.pictures_come_first = lambda: self.scene.pictures_come_first
-        self.numbers.show_on_maps(panels, places)
+        self.statistics.show_on_maps(panels, places)
 
     def _over_fields(self, times: Sequence[int]) -> SceneOver:
         """What lies over the fields of the overview, for a film of these time points."""
-        tints = self.numbers.tints_over(times) if self.scene.canvas.legend is not None else None
+        tints = self.statistics.tints_over(times) if self.scene.canvas.legend is not None else None
         return SceneOver(self.labels.chosen, tints)
 
     @property
@@ -105,8 +105,8 @@ class StageTools:
         return self.scene.step() or is_awaited
 
     def step_saving(self) -> bool:
-        """Go on with what outlives the dataset: numbers and files; whether more may happen soon."""
-        is_awaited = self.numbers.step()
+        """Go on with what outlives the dataset: statistics and files; whether more may happen soon."""
+        is_awaited = self.statistics.step()
         self.snapshots.step()
         self.choice_files.step()
         return is_awaited
@@ -130,4 +130,4 @@ class StageTools:
         """The widget ends."""
         self.labels.end()
         self.scene.end()
-        self.numbers.end()
+        self.statistics.end()

@@ -447,5 +447,5 @@ class IsolatedSource(Source):
 
 
 def _measured(pixels: np.ndarray | None, reply: protocol.Message) -> MeasuredPlane:
-    numbers = protocol.numbers_from_json(reply["numbers"])
-    return MeasuredPlane(pixels, reply["version"], reply["stamp"], numbers)
+    statistics = protocol.statistics_from_json(reply["statistics"])
+    return MeasuredPlane(pixels, reply["version"], reply["stamp"], statistics)

@@ -29,7 +29,7 @@ from ..model import (
     Offset,
     PlacedWarning,
     PlaneKey,
-    PlaneNumbers,
+    PlaneStatistics,
     Position,
     Scale,
     Sizes,
@@ -111,9 +111,9 @@ def what_from_json(message: Message) -> str | AnnouncedRun:
     )
 
 
-def numbers_from_json(message: Sequence[Any] | None) -> PlaneNumbers | None:
+def statistics_from_json(message: Sequence[Any] | None) -> PlaneStatistics | None:
     """What was measured of a plane, which is sent as a list; None if that was known already."""
-    return None if message is None else PlaneNumbers._make(message)
+    return None if message is None else PlaneStatistics._make(message)
 
 
 def info_to_json(info: DatasetInfo, before: DatasetInfo | None = None) -> Message:

@@ -149,7 +149,7 @@ class _Server:
             return {"seconds": self._source.acquired_s(self._planes(self._source, request))}
         if request["op"] == "measure":
             found = self._source.measure(_plane_key(request, self._source))
-            return {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}
+            return {"version": found.version, "stamp": found.stamp, "statistics": found.statistics}
         if request["op"] == "stored":
             stored = self._source.are_stored(self._planes(self._source, request))
             return {"stored": stored, "leaves_out_empty": self._source.leaves_out_empty}
@@ -246,7 +246,7 @@ def _pixels(source: Source, request: protocol.Message) -> tuple[np.ndarray, dict
     if request.get("measured"):
         found = source.read_measured(key, request["known"])
         assert found.pixels is not None
-        return found.pixels, {"version": found.version, "stamp": found.stamp, "numbers": found.numbers}
+        return found.pixels, {"version": found.version, "stamp": found.stamp, "statistics": found.statistics}
     if request.get("versioned"):
         pixels, version = source.read_versioned(key, level, region)
         return pixels, {"version": version}

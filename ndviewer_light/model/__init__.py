@@ -24,7 +24,7 @@ from .level import MANY_PLANES, Level, Offset, Scale, Sizes
 from .names import natural_key, natural_sorted, some_names
 from .placed_warning import PlacedWarning, WarningPlace, place_of
 from .plane import AXES, Plane, PlaneKey, PlaneState, Region, StackKey
-from .plane_numbers import PERCENTILES, PlaneNumbers, detector_top, saturated_fraction
+from .plane_statistics import PERCENTILES, PlaneStatistics, detector_top, saturated_fraction
 from .position import Position
 
 __all__ = [
@@ -44,8 +44,8 @@ __all__ = [
     "PlacedWarning",
     "Plane",
     "PlaneKey",
-    "PlaneNumbers",
     "PlaneState",
+    "PlaneStatistics",
     "Position",
     "Region",
     "Rgba",

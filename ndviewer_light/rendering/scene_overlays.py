@@ -1,4 +1,4 @@
-"""What lies over fields in a picture of all of them: labels, and the colours of numbers with their legend."""
+"""What lies over fields in a picture of all of them: labels, and colours of statistics with their legend."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     Rgb = tuple[int, int, int]
 
 TINT_ALPHA = 205
-"""Of numbers over fields: their colours are read off, what lies below is recognised."""
+"""Of statistics over fields: their colours are read off, what lies below is recognised."""
 UNKNOWN_TINT = (16, 17, 20, 150)
-"""Over fields of which the number is not known."""
+"""Over fields of which it is not known."""
 
 _FIELDS_AT_ONCE = 64
 _INK, _PLATE = (245, 246, 248), (0, 0, 0, 165)
 
 
 class FieldTints(NamedTuple):
-    """Colours of fields by a number, and the legend: a title, its ends in words, colours from low to high.
+    """Colours of fields by a statistic, and the legend: a title, its ends in words, colours from low to high.
 
-    `colors(t)` are those of all positions at a time point, None where the number is not known.
+    `colors(t)` are those of all positions at a time point, None where it is not known.
     """
 
     colors: Callable[[int], Sequence[Rgb | None]]
@@ -45,7 +45,7 @@ class FieldTints(NamedTuple):
 
 
 class SceneOver(NamedTuple):
-    """What is drawn over fields: labels, colours by number; None for none."""
+    """What is drawn over fields: labels, colours by a statistic; None for none."""
 
     labels: LabelsChosen | None = None
     tints: FieldTints | None = None
@@ -55,7 +55,7 @@ NOTHING_OVER = SceneOver()
 
 
 def tint(picture: Image.Image, box: Box, color: Rgb | None) -> None:
-    """Colour a field by a number; None: not known, so that its picture stays, dimmed."""
+    """Colour a field by a statistic; None: not known, so that its picture stays, dimmed."""
     from PIL import Image
 
     inner = _inside(picture, box)

@@ -14,13 +14,13 @@ from ..storage.file_versions import changed_ns, settled
 from ..storage.freed_memory import are_same
 from .filled_in_advance import Room
 from .missing import Found
-from .plane_statistics import numbers_of
+from .statistics_of_pixels import statistics_of
 from .stored import stored_by_versions
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneNumbers, Region, StackKey
+    from ..model import DatasetInfo, ImageInfo, Level, PlaneKey, PlaneStatistics, Region, StackKey
     from ..storage.file_holes import Stretch
 
 StorageOptions = Mapping[str, str] | None
@@ -98,16 +98,16 @@ class SeenLabels(NamedTuple):
 
 
 class MeasuredPlane(NamedTuple):
-    """A plane of level 0, read and measured; `pixels` are None where only its numbers were asked for.
+    """A plane of level 0, read and measured; `pixels` are None where only its statistics were asked for.
 
-    `version` as of `Source.read_versioned`. `stamp` is as of `Source.stamps`, before the read. `numbers` are
-    None if those that the caller has of it still hold.
+    `version` as of `Source.read_versioned`. `stamp` is as of `Source.stamps`, before the read. `statistics`
+    are None if those that the caller has of it still hold.
     """
 
     pixels: np.ndarray | None
     version: str | None
     stamp: str | None
-    numbers: PlaneNumbers | None
+    statistics: PlaneStatistics | None
 
 
 class Source(ABC):
@@ -393,7 +393,7 @@ class Source(ABC):
         return version
 
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
-        """For each plane of level 0, what its numbers are kept under; None if nothing tells that it changed.
+        """For each plane of level 0, what its statistics are kept under; None if nothing tells of changes.
 
         Its version, or the name of the whole content after "="; blocks on disk. Raises nothing.
         """
@@ -401,12 +401,12 @@ class Source(ABC):
         return [_stamp(version, identity) for version in self.versions(keys)]
 
     def read_measured(self, key: PlaneKey, known: str | None = None) -> MeasuredPlane:
-        """Read a plane of level 0 and measure it, unless its stamp is `known`, that of numbers at hand."""
+        """Read a plane of level 0 and measure it, unless its stamp is `known`, that of statistics at hand."""
         identity = self.identity
         pixels, version = self.read_versioned(key)
         stamp = _stamp(version, identity)
         is_known = stamp is not None and stamp == known
-        return MeasuredPlane(pixels, version, stamp, None if is_known else numbers_of(pixels))
+        return MeasuredPlane(pixels, version, stamp, None if is_known else statistics_of(pixels))
 
     def measure(self, key: PlaneKey) -> MeasuredPlane:
         """`read_measured` for whoever wants no pixels."""

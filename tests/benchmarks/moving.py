@@ -20,7 +20,7 @@ _LIMIT_MS = 50
 _ROUNDS = 3
 _PANELS = {
     "maps and acquisition": "P",
-    "numbers": "Q",
+    "statistics": "Q",
     "latency": "L",
     "list of warnings": "Shift+W",
     "keys": "F1",

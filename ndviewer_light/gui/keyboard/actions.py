@@ -97,7 +97,7 @@ class Actions:
             },
             "measure_next": lambda: tools.measuring.select_next(),
             "measure_remove": lambda: tools.measuring.remove_selected(),
-            "numbers": lambda: tools.numbers.toggle(),
+            "statistics": lambda: tools.statistics.toggle(),
             "save": lambda: tools.snapshots.save(),
             "copy": lambda: tools.snapshots.copy(),
             "film": lambda: tools.films.ask(),

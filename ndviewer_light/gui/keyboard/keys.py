@@ -103,7 +103,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
                 "project the stack along z (at first the maximum), or show one plane again",
             ),
             Key("labels", ("O",), "show or hide labels (masks) over the picture"),
-            Key("numbers", ("Q",), "numbers of the run: colours on the maps, and a plot"),
+            Key("statistics", ("Q",), "plane statistics (brightness, focus …): on the maps, and in a plot"),
         ),
     ),
     (

@@ -125,7 +125,7 @@ class LeftPanels(Panel):
         self.plate_map, self.legend = PlateMap(), Legend()
         self.field_map, self.field_list = FieldMap(), FieldList()
         self.card = AcquisitionCard()
-        self._has_map, self._has_list, self._with_numbers = True, False, False
+        self._has_map, self._has_list, self._with_statistics = True, False, False
         page = QWidget()
         column = QVBoxLayout(page)
         column.setContentsMargins(10, 8, 8, 8)
@@ -165,11 +165,11 @@ class LeftPanels(Panel):
         self.field_map.setVisible(fields == "map")
         self.field_list.setVisible(fields == "list")
         self._has_map, self._has_list = plate or fields == "map", fields == "list"
-        self.show_numbers(self._with_numbers)
+        self.show_statistics(self._with_statistics)
 
-    def show_numbers(self, shown: bool) -> None:
-        """Whether the maps show numbers, so that there only the list has marks of states, if there is one."""
-        self._with_numbers = shown
+    def show_statistics(self, shown: bool) -> None:
+        """Whether the maps show statistics, so that only the list, if there is one, has marks of states."""
+        self._with_statistics = shown
         self.legend.setVisible(self._has_list or (self._has_map and not shown))
 
     def palette_changed(self) -> None:

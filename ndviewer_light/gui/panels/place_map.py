@@ -59,7 +59,7 @@ class PlaceMap(QWidget):
         self.current = -1
         self.states: Sequence[TimeState] = ()
         self.values: Sequence[QColor | None] | None = None
-        """The colour of a number of each, by index, in place of the states; None: no number is chosen."""
+        """The colour of a statistic of each, by index, in place of the states; None: none is chosen."""
         self.text_of: Callable[[int], str] = lambda index: ""
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
@@ -84,7 +84,7 @@ class PlaceMap(QWidget):
             self.update()
 
     def show_values(self, values: Sequence[QColor | None] | None) -> None:
-        """Show numbers as these colours, or states again."""
+        """Show statistics as these colours, or states again."""
         if values is not self.values:
             self.values = values
             self.update()

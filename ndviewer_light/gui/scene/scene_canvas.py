@@ -175,7 +175,7 @@ class SceneCanvas(QWidget):
         self._drawing.draw_again(self.images.drop_labels(keep))
 
     def show_values(self, values: Sequence[QColor | None] | None, legend: ValueLegend | None = None) -> None:
-        """Colour fields by a number, None where it is not known; or show pictures alone again."""
+        """Colour fields by a statistic, None where it is not known; or show pictures alone again."""
         had_legend = self.legend is not None
         if legend != self._legend:
             self._legend = legend
@@ -185,7 +185,7 @@ class SceneCanvas(QWidget):
             self.fit()
 
     def set_values_shown(self, shows: bool) -> None:
-        """Show numbers over fields, or their pictures alone."""
+        """Show statistics over fields, or their pictures alone."""
         self._drawing.set_values_shown(shows)
         if self._is_fitting:
             self.fit()

@@ -121,7 +121,7 @@ class SceneDrawing(QObject):
             self._timer.start()
 
     def set_values(self, values: Sequence[QColor | None] | None) -> None:
-        """Colour fields by a number, None where it is not known; or show pictures alone again."""
+        """Colour fields by a statistic, None where it is not known; or show pictures alone again."""
         before, self._values = self._values, values
         if not self._shows_values or before == values:
             return
@@ -132,11 +132,11 @@ class SceneDrawing(QObject):
 
     @property
     def shows_values(self) -> bool:
-        """Whether numbers are shown over fields where there are any, or their pictures alone."""
+        """Whether statistics are shown over fields where there are any, or their pictures alone."""
         return self._shows_values
 
     def set_values_shown(self, shows: bool) -> None:
-        """Show numbers over fields, or their pictures alone."""
+        """Show statistics over fields, or their pictures alone."""
         self._shows_values = shows
         self.show_anew(self._scene, self._viewport)
 

@@ -1,4 +1,4 @@
-"""The menu of the overview (right click): how overlaps, names, numbers and older pictures are drawn."""
+"""The menu of the overview (right click): how overlaps, names, statistics and older pictures are drawn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SceneMenu(QObject):
         self.blend = self._switch("Blend fields where they overlap", on=False)
         self.names = self._switch("Names of rows, columns and wells", on=True)
         self.dim = self._switch("Keep pictures of the previous time point, dimmed", on=True)
-        self.values = self._switch("Colours of numbers over the fields", on=True)
+        self.values = self._switch("Colours of plane statistics over the fields", on=True)
         self.values.toggled.connect(safe_slot(canvas.set_values_shown))
         self.blend.toggled.connect(safe_slot(canvas.set_blending))
         self.names.toggled.connect(safe_slot(canvas.show_names))

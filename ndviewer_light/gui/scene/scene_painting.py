@@ -298,7 +298,7 @@ def _write(painter: QPainter, x: float, y: float, text: str) -> None:
 def draw_value(
     painter: QPainter, scene: FieldScene, viewport: Viewport, p: int, color: QColor | None
 ) -> None:
-    """Colour a field by a number; None: not known, so that its picture stays, dimmed."""
+    """Colour a field by a statistic; None: not known, so that its picture stays, dimmed."""
     tint = QColor(_DIM) if color is None else QColor(color.red(), color.green(), color.blue(), TINT_ALPHA)
     painter.fillRect(field_rect(scene, viewport, p), tint)
 

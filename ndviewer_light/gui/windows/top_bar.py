@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from ..shown_parts import ShownParts
 
-_GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "numbers")
+_GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "statistics")
 """Actions whose buttons there is no room for in a narrow window."""
-_OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "overview", "numbers")
+_OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "overview", "statistics")
 """Actions that do nothing while no dataset is on screen."""
 
 
@@ -74,7 +74,11 @@ class TopBar(Panel):
             ("Channels", "Show each channel in a pane of its own, or all together again", "split"),
             ("Ortho", "Show or hide sections along z (XZ, YZ) beside the picture", "orthogonal"),
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
-            ("Numbers", "Brightness, saturation, focus of the run, on the maps and in a plot", "numbers"),
+            (
+                "Statistics",
+                "Brightness, saturation, focus of all planes, on the maps and in a plot",
+                "statistics",
+            ),
             ("Panels", "Show or hide the panels on the left", "panels"),
             ("Keys", "Keyboard and mouse shortcuts", "keys"),
         ):

@@ -40,7 +40,7 @@ from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
 from .groups_below import arrays_below, images_below, series_below, setups_below
 from .image_locations import DatasetLayout, ImageLocation, PlaceInScene, new_location, new_position
 from .layout_warnings import LayoutWarnings
-from .listed_fields import Acquisitions, field_numbers
+from .listed_fields import Acquisitions, field_statistics
 from .nodes import (
     ACQUISITION,
     Node,
@@ -223,7 +223,7 @@ class _ImageFinder:
         if images is None:
             return _field_places(path, region, self._tree)
         base, none = path + self._tree.sep, repeat(None)
-        numbers, acquisitions = field_numbers(images.paths), names.of(images)
+        numbers, acquisitions = field_statistics(images.paths), names.of(images)
         self.warnings += [said for said in images.refused if said not in self.warnings]
         named = zip(repeat(region), numbers, none, none, none, images.paths, acquisitions, strict=False)
         positions = map(new_position, named)

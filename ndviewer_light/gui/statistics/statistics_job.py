@@ -25,7 +25,7 @@ _MORE_SECONDS = 1.0
 _LEFT = (PlaneState.PRESENT, PlaneState.FILLED)
 
 
-class NumberJob:
+class StatisticsJob:
     """Measures planes of a dataset in threads, then those that are written meanwhile, until `cancel`.
 
     `keys_of(info)`: which, asked again when the dataset has grown. What is known is not measured again.
@@ -92,8 +92,8 @@ class NumberJob:
             return next(self._batches, None)
 
     def _measure(self, batch: Sequence[PlaneKey]) -> None:
-        info, numbers = self.dataset.info, self.dataset.numbers
-        todo = [key for key in batch if numbers.get(key) is None]
+        info, statistics = self.dataset.info, self.dataset.statistics
+        todo = [key for key in batch if statistics.get(key) is None]
         found = self.dataset.measure_planes([WantedPlane.of(key, info) for key in todo])
         with self._lock:
             self.done = min(self.done + len(batch), self.expected)
@@ -106,7 +106,7 @@ class NumberJob:
 
     def _wait_for_more(self) -> None:
         """While the dataset is being written: measure what was missing once it is there."""
-        numbers, changes = self.dataset.numbers, -1
+        statistics, changes = self.dataset.statistics, -1
         while self.dataset.is_being_written and not self.dataset.closed:
             if self._cancelled.wait(_MORE_SECONDS):
                 return
@@ -114,10 +114,10 @@ class NumberJob:
             if info is not self._info:
                 self._info, self._keys = info, self._keys_of(info)
                 self.expected = self.done = len(self._keys)
-            elif changes == numbers.changes and not self._without:
+            elif changes == statistics.changes and not self._without:
                 continue
-            changes = numbers.changes
-            missing = [key for key in self._keys if numbers.get(key) is None]
+            changes = statistics.changes
+            missing = [key for key in self._keys if statistics.get(key) is None]
             there = self.dataset.may_be_measured(missing)
             for batch in _batched([key for key, is_there in zip(missing, there, strict=True) if is_there]):
                 if self._cancelled.is_set():

@@ -1,4 +1,4 @@
-"""The numbers of planes: their cost for a plane (M1), reads (M2), tables (M3), a thread (M4), views (O8)."""
+"""Plane statistics: their cost for a plane (M1), reads (M2), tables (M3), a thread (M4), views (O8)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIMIT_MS = 3.0
 
 def m1(_folder: Path) -> Iterator[Figure]:
     """Measure one 2048² plane that is in memory."""
-    from ndviewer_light.sources.plane_statistics import numbers_of
+    from ndviewer_light.sources.statistics_of_pixels import statistics_of
 
     noise = stores.camera_noise(2048)
     planes = {
@@ -34,7 +34,7 @@ def m1(_folder: Path) -> Iterator[Figure]:
         "float32": noise.astype(np.float32),
     }
     calls: dict[str, Callable[[], object]] = {
-        name: lambda pixels=pixels: numbers_of(pixels)  # type: ignore[misc]
+        name: lambda pixels=pixels: statistics_of(pixels)  # type: ignore[misc]
         for name, pixels in planes.items()
     }
     calls["histogram"] = lambda: np.bincount(noise.ravel())
@@ -47,7 +47,7 @@ def m1(_folder: Path) -> Iterator[Figure]:
 
 
 def m2(folder: Path) -> Iterator[Figure]:
-    """Read a plane through the reader process, with and without numbers."""
+    """Read a plane through the reader process, with and without statistics."""
     from ndviewer_light import open_dataset
 
     stores.write_image(folder / "image", _SHAPE, "fast")
@@ -61,7 +61,7 @@ def m2(folder: Path) -> Iterator[Figure]:
         ms = medians(calls, rounds=30)
     yield at_most(
         "M2",
-        "a 2048² plane from the reader process: with numbers − without",
+        "a 2048² plane from the reader process: with statistics − without",
         ms["with"],
         "ms",
         _LIMIT_MS,
@@ -75,7 +75,7 @@ def _each(dataset: Any) -> Callable[[], object]:
 
     def read() -> object:
         t, c, z = next(planes)
-        dataset.numbers.clear()  # what is known would not be measured again
+        dataset.statistics.clear()  # what is known would not be measured again
         return dataset.plane(t=t, c=c, z=z)
 
     return read
@@ -118,7 +118,7 @@ def m4(folder: Path) -> Iterator[Figure]:
     stores.write_image(folder / "image", (16, 4, 1, 2048, 2048), "fast")
     window = Window()
     window.open(str(folder / "image"))
-    numbers = window.viewer._screen.tools.numbers
+    numbers = window.viewer._screen.tools.statistics
     numbers.toggle()
     window.wait(lambda: numbers.panel.plot.plot is not None)
     window.run(1.0)
@@ -150,13 +150,15 @@ _STACK = (1, 1, 40, 2048, 2048)
 
 def o8(folder: Path) -> Iterator[Figure]:
     """Go through planes of 2048² in the window, each as soon as the one before is shown: with and without."""
-    run_child("tests.benchmarks.numbers", "write_stack", str(folder / "image"))
+    run_child("tests.benchmarks.plane_statistics", "write_stack", str(folder / "image"))
     found: dict[str, list[dict[str, float]]] = {"yes": [], "": []}
     for turn in range(8):  # each with a cache of its own: numbers that are known are not worked out again
         kept = {"XDG_CACHE_HOME": str(folder / f"cache {turn}")}
         measures = ("yes", "")[turn % 2]
         found[measures].append(
-            run_child("tests.benchmarks.numbers", "viewed", str(folder / "image"), measures, env=kept)
+            run_child(
+                "tests.benchmarks.plane_statistics", "viewed", str(folder / "image"), measures, env=kept
+            )
         )
 
     def of(measures: str, what: str) -> float:
@@ -190,13 +192,13 @@ def viewed(folder: str, measures: str) -> dict[str, float]:
     if not measures:
         Dataset.measure_what_is_read = lambda self: None  # type: ignore[method-assign]
     measured_here: list[int] = []
-    measure = source.numbers_of
+    measure = source.statistics_of
 
     def noted(pixels: np.ndarray) -> Any:
         measured_here.append(pixels.size)
         return measure(pixels)
 
-    source.numbers_of = plane_measuring.numbers_of = noted
+    source.statistics_of = plane_measuring.statistics_of = noted
     window = Window()
     window.open(folder)
     window.rest(1.0)
@@ -213,7 +215,7 @@ def viewed(folder: str, measures: str) -> dict[str, float]:
     n = _STACK[2] - 1
     ms, gui = (time.perf_counter() - began) * 1e3 / n, (time.thread_time() - computed) * 1e3 / n
     cpu = (_cpu_seconds() - cpu) * 1e3 / n
-    known = len(window.viewer.stage.dataset.numbers) if window.viewer.stage else 0
+    known = len(window.viewer.stage.dataset.statistics) if window.viewer.stage else 0
     window.close()
     here = float(len(measured_here))
     return {"ms": ms, "cpu": cpu, "gui": gui, "measured here": here, "known": float(known)}

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from ..sources import Source
     from .cache import PlaneCache
     from .dataset import Dataset
-    from .known_numbers import KnownNumbers
+    from .known_statistics import KnownStatistics
     from .measured_reads import MeasuredReads
     from .measured_table import MeasuredTable
     from .plane_measuring import MeasuredState, WantedPlane
     from .selection import Selection
 
 
-class DatasetNumbers(DatasetStates):
-    """The numbers of planes; `Dataset` adds the pixels. Any thread."""
+class DatasetStatistics(DatasetStates):
+    """The statistics of planes; `Dataset` adds the pixels. Any thread."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class DatasetNumbers(DatasetStates):
         cache: PlaneCache,
         reads: MeasuredReads,
         read: Callable[[PlaneKey, int], np.ndarray],
-        numbers: KnownNumbers,
+        statistics: KnownStatistics,
         *,
         live: bool,
         follow: bool,
         workers: int | None,
         reopen: Callable[[], Dataset] | None,
     ) -> None:
-        """`reads` takes down `numbers` of what it reads; see `Dataset` for the rest."""
+        """`reads` takes down `statistics` of what it reads; see `Dataset` for the rest."""
         super().__init__(source, path, cache, reads, read, live=live, follow=follow)
-        self.numbers = numbers
+        self.statistics = statistics
         self.reopen = reopen
         self._workers = workers
         self._keeps_order = False
@@ -71,7 +71,7 @@ class DatasetNumbers(DatasetStates):
         return pixels if self._keeps_order and is_transposed(pixels) else c_ordered(pixels)
 
     def measure_what_is_read(self) -> None:
-        """From now on, planes of level 0 are measured as they are read, where they are decoded: `numbers`."""
+        """From now on, planes of level 0 are measured where they are decoded when they are read."""
         self._reads.on = True
 
     def measure(
@@ -91,7 +91,7 @@ class DatasetNumbers(DatasetStates):
         that is missing or cannot be read has NaN, its state and the reason.
         Each axis takes an index or a name, several, or a slice; all by default. `progress(done, expected)`
         is called in this thread. Planes are measured by dask: in threads, or by the workers of a cluster
-        while a `dask.distributed.Client` is active. Numbers are kept on disk, and planes that are as they
+        while a `dask.distributed.Client` is active. Statistics are kept on disk, and planes that are as they
         were are not measured again, so that a call that was interrupted continues where it stopped. Ends
         early once `cancelled()`. Blocks; raises `KeyError` or `IndexError` for what the dataset does not
         have.
@@ -112,13 +112,13 @@ class DatasetNumbers(DatasetStates):
 
         return measure(self, channels, t, positions, z, progress, cancelled)
 
-    def recall_numbers(self, cancelled: Callable[[], bool] = lambda: False) -> int:
-        """Take numbers from disk that still hold, without reading a plane; returns how many. Blocks."""
-        return self.numbers.recall(self._source, cancelled)
+    def recall_statistics(self, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Take statistics from disk that still hold, without reading a plane; returns how many. Blocks."""
+        return self.statistics.recall(self._source, cancelled)
 
     def look_up_times(self, keys: Sequence[PlaneKey]) -> None:
-        """Let `numbers` know when planes were acquired: as recorded, else by the time step. Blocks."""
-        self.numbers.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
+        """Let `statistics` know when planes were acquired: as recorded, else by the time step. Blocks."""
+        self.statistics.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
 
     def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
         """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""
@@ -131,5 +131,5 @@ class DatasetNumbers(DatasetStates):
         return self._measuring.measure(wanted)
 
     def _start_over(self, info: DatasetInfo) -> None:
-        self.numbers.clear()
+        self.statistics.clear()
         super()._start_over(info)

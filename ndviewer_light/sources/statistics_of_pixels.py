@@ -1,4 +1,4 @@
-"""Works out `PlaneNumbers` where a plane was decoded: in 1 to 2 ms for 2048² pixels of uint16.
+"""Works out `PlaneStatistics` where a plane was decoded: in 1 to 2 ms for 2048² pixels of uint16.
 
 Mean, lowest and highest value and saturated pixels are those of all pixels. Percentiles and focus of a
 plane of more than 768² pixels are those of every n-th row and column, 150,000 pixels at least: a full
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..model import PERCENTILES, PlaneNumbers, detector_top
+from ..model import PERCENTILES, PlaneStatistics, detector_top
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,18 +34,18 @@ _BLOCK_PIXELS = 8 * _ROW_PIXELS
 """What is gone through together: as much as the processor's cache holds."""
 
 
-def numbers_of(pixels: np.ndarray) -> PlaneNumbers:
+def statistics_of(pixels: np.ndarray) -> PlaneStatistics:
     """Measure one plane: (Y, X) in any memory order, of any dtype; NaN and infinities are left out.
 
-    Of dtypes without an order (complex numbers) all numbers are NaN. Any thread; takes some 20 MB beside the
+    Of dtypes without an order (complex numbers) all are NaN. Any thread; takes some 20 MB beside the
     plane, and a copy of it if it has NaN.
     """
-    parts = NumbersOfParts(pixels.size)
+    parts = StatisticsOfParts(pixels.size)
     parts.add(pixels)
-    return parts.numbers()
+    return parts.statistics()
 
 
-class NumbersOfParts:
+class StatisticsOfParts:
     """Measures a plane of which there are only parts at a time: tiles that do not overlap. One thread.
 
     `n`: pixels of the whole plane.
@@ -87,17 +87,17 @@ class NumbersOfParts:
         if high == self._high and self._is_unsigned and high == detector_top(high):
             self._n_high += int(np.count_nonzero(values == values.dtype.type(high)))
 
-    def numbers(self) -> PlaneNumbers:
+    def statistics(self) -> PlaneStatistics:
         """What all parts together are."""
         if not self._n_finite:
-            return PlaneNumbers(self._n, 0)
+            return PlaneStatistics(self._n, 0)
         sample = self._samples[0] if len(self._samples) == 1 else np.concatenate(self._samples)
         if not sample.size:  # the few finite pixels are between those that are sampled
             percentiles, focus = [math.nan] * len(PERCENTILES), math.nan
         else:
             percentiles, focus = _of_small(sample) if _is_small(sample) else _of_any(sample)
         p1, p50, p99_9 = percentiles
-        return PlaneNumbers(
+        return PlaneStatistics(
             self._n,
             self._n_finite,
             sum(self._sums) / self._n_finite,

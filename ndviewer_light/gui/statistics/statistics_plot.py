@@ -1,4 +1,4 @@
-"""The plot of a number: a curve or points per channel, over time or in the order of acquisition."""
+"""The plot of a statistic: a curve or points per channel, over time or in the order of acquisition."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QColor
 
-    from .number_values import NumberSeries
+    from .plotted_statistics import StatisticSeries
 
 _WHOLE_TICKS = 12  # of more, pyqtgraph's own are whole numbers
 _LINES_UP_TO = 2000  # of more values only points are drawn
 
 
-class NumberPlot(QWidget):
+class StatisticsPlot(QWidget):
     """GUI thread only. `picked(t, p)`: the plane of the value nearest to a click."""
 
     picked = Signal(int, int)
@@ -33,21 +33,21 @@ class NumberPlot(QWidget):
         self.plot: Any = None
         """The pyqtgraph widget; None until there is something to plot."""
         self._curves: dict[int, Any] = {}
-        self._series: dict[int, NumberSeries] = {}
+        self._series: dict[int, StatisticSeries] = {}
         self._marker: Any = None
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
 
     def show_series(
         self,
-        series: Mapping[int, NumberSeries],
+        series: Mapping[int, StatisticSeries],
         colors: Mapping[int, str],
         *,
         x_name: str,
         y_name: str,
         now: int | None,
     ) -> None:
-        """Plot a number of several channels in their colours; `now`: the index of what is in view."""
+        """Plot a statistic of several channels in their colours; `now`: the index of what is in view."""
         if self.plot is None:
             self._make()
 
@@ -70,7 +70,7 @@ class NumberPlot(QWidget):
         """The values that are plotted, by channel, NaN where there is none."""
         return {c: each.values for c, each in self._series.items()}
 
-    def _draw(self, c: int, each: NumberSeries, color: QColor) -> None:
+    def _draw(self, c: int, each: StatisticSeries, color: QColor) -> None:
         import pyqtgraph as pg
 
         curve = self._curves.get(c)
@@ -91,7 +91,7 @@ class NumberPlot(QWidget):
         )
 
     def _make(self) -> None:
-        self.plot, self._marker = new_plot(self, "Plot of a number of the run")
+        self.plot, self._marker = new_plot(self, "Plot of a plane statistic")
         self.plot.setCursor(Qt.CursorShape.PointingHandCursor)
         self.plot.scene().sigMouseClicked.connect(self._on_clicked)
         self.layout().addWidget(self.plot)

@@ -1,4 +1,4 @@
-"""The numbers of a dataset's planes that were worked out so far: in memory, and on disk for the next time."""
+"""The statistics of a dataset's planes as far as they are known: in memory, and on disk for the next time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..model import PlaneKey, PlaneNumbers, channel_name, find_channel
+from ..model import PlaneKey, PlaneStatistics, channel_name, find_channel
 from ..storage.disk_cache import default_folder
-from ..storage.numbers_database import KeptRecord, NumbersDatabase
+from ..storage.statistics_database import KeptRecord, StatisticsDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,20 +31,20 @@ _UNSETTLED = "~"  # in a version: the file had just been written
 
 
 class StampedNumbers(NamedTuple):
-    """The numbers of one plane, and the stamp (`Source.stamps`) of what was measured."""
+    """The statistics of one plane, and the stamp (`Source.stamps`) of what was measured."""
 
     stamp: str | None
-    numbers: PlaneNumbers
+    statistics: PlaneStatistics
 
 
-class KnownNumbers:
-    """Numbers of planes of level 0, by key. Any thread.
+class KnownStatistics:
+    """Statistics of planes of level 0, by key. Any thread.
 
     `database`: where they are kept, None for memory only. What has no stamp, or one that may still change, is
     not kept.
     """
 
-    def __init__(self, known: Callable[[], DatasetInfo], database: NumbersDatabase | None = None) -> None:
+    def __init__(self, known: Callable[[], DatasetInfo], database: StatisticsDatabase | None = None) -> None:
         self._info = known
         self._database = database
         self._flushed = time.monotonic()
@@ -53,7 +53,7 @@ class KnownNumbers:
 
     def _begin_empty(self) -> None:
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
-        self._numbers: OrderedDict[PlaneKey, StampedNumbers] = OrderedDict()
+        self._statistics: OrderedDict[PlaneKey, StampedNumbers] = OrderedDict()
         self._unkept: dict[PlaneKey, StampedNumbers] = {}
         self._begun: dict[object, PlaneKey] = {}  # planes that are being measured
         self._changes = 0
@@ -66,20 +66,20 @@ class KnownNumbers:
 
     @property
     def changes(self) -> int:
-        """Counts what is noted or forgotten: as long as it is the same, so are all numbers. No lock."""
+        """Counts what is noted or forgotten: as long as it is the same, so are all statistics. No lock."""
         return self._changes
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._statistics)
 
-    def get(self, key: PlaneKey) -> PlaneNumbers | None:
-        """The numbers of a plane as it was read last; None if it was not, or was written since. No lock."""
-        found = self._numbers.get(key)
-        return None if found is None else found.numbers
+    def get(self, key: PlaneKey) -> PlaneStatistics | None:
+        """Those of a plane as it was read last; None if it was not, or was written since. No lock."""
+        found = self._statistics.get(key)
+        return None if found is None else found.statistics
 
     def stamped(self, key: PlaneKey) -> StampedNumbers | None:
         """The same with the stamp of what was measured. No lock."""
-        return self._numbers.get(key)
+        return self._statistics.get(key)
 
     def acquired_s(self, key: PlaneKey) -> float:
         """When a plane was acquired, in s since the run began; NaN if it is not known. No lock."""
@@ -97,7 +97,7 @@ class KnownNumbers:
                 self._changes += 1
 
     def begin(self, key: PlaneKey) -> object:
-        """A plane is about to be read and measured: if it is written meanwhile, its numbers are not noted.
+        """A plane is about to be read and measured: if it is written meanwhile, its statistics are not noted.
 
         Returns what `note` and `end` take.
         """
@@ -111,9 +111,9 @@ class KnownNumbers:
         with self._lock:
             self._begun.pop(begun, None)
 
-    def note(self, key: PlaneKey, stamp: str | None, numbers: PlaneNumbers, begun: object) -> None:
+    def note(self, key: PlaneKey, stamp: str | None, statistics: PlaneStatistics, begun: object) -> None:
         """A plane was measured. Writes to disk now and then, so not for a GUI thread."""
-        found = StampedNumbers(stamp, numbers)
+        found = StampedNumbers(stamp, statistics)
         now = time.monotonic()
         with self._lock:
             if self._begun.pop(begun, None) is None:
@@ -126,46 +126,46 @@ class KnownNumbers:
             self.flush()
 
     def take(self, key: PlaneKey, found: StampedNumbers) -> None:
-        """The numbers of a plane that were on disk, and still hold."""
+        """The statistics of a plane that were on disk, and still hold."""
         with self._lock:
-            if key not in self._numbers:
+            if key not in self._statistics:
                 self._put(key, found)
 
-    def take_measured(self, key: PlaneKey, stamp: str | None, numbers: PlaneNumbers | None) -> None:
-        """A plane was measured in another process; None if its numbers still hold. Like `note`."""
-        if numbers is not None and stamp is not None:
-            self.note(key, stamp, numbers, self.begin(key))
+    def take_measured(self, key: PlaneKey, stamp: str | None, statistics: PlaneStatistics | None) -> None:
+        """A plane was measured in another process; None if its statistics still hold. Like `note`."""
+        if statistics is not None and stamp is not None:
+            self.note(key, stamp, statistics, self.begin(key))
 
     def _put(self, key: PlaneKey, found: StampedNumbers) -> None:
-        self._numbers[key] = found
-        self._numbers.move_to_end(key)
-        if found.numbers.high > self._highest.get(key.c, 0.0):
-            self._highest[key.c] = found.numbers.high
-        while len(self._numbers) > MOST_IN_MEMORY:
-            self._numbers.popitem(last=False)
+        self._statistics[key] = found
+        self._statistics.move_to_end(key)
+        if found.statistics.high > self._highest.get(key.c, 0.0):
+            self._highest[key.c] = found.statistics.high
+        while len(self._statistics) > MOST_IN_MEMORY:
+            self._statistics.popitem(last=False)
         self._changes += 1
 
     def forget(self, keys: Collection[tuple[int, int, int, int]]) -> None:
-        """These planes were written: their numbers are those of what was there before. Calls nothing."""
-        if not self._numbers and not self._begun:
+        """These planes were written: their statistics are those of what was there before. Calls nothing."""
+        if not self._statistics and not self._begun:
             return
         with self._lock:
             for begun in [begun for begun, key in self._begun.items() if key in keys]:
                 del self._begun[begun]
-            gone = [key for key in map(PlaneKey._make, keys) if self._numbers.pop(key, None) is not None]
+            gone = [key for key in map(PlaneKey._make, keys) if self._statistics.pop(key, None) is not None]
             for key in gone:
                 self._unkept.pop(key, None)
             self._changes += bool(gone)
 
     def clear(self, *, only_without_stamp: bool = False) -> None:
-        """Forget all numbers in memory, or those of which nothing tells whether they still hold."""
+        """Forget all statistics in memory, or those of which nothing tells whether they still hold."""
         with self._lock:
             self._begun.clear()
             if only_without_stamp:
-                for key in [key for key, found in self._numbers.items() if found.stamp is None]:
-                    del self._numbers[key]
+                for key in [key for key, found in self._statistics.items() if found.stamp is None]:
+                    del self._statistics[key]
             else:
-                self._numbers.clear()
+                self._statistics.clear()
                 self._unkept.clear()
                 self._highest.clear()
                 self._acquired.clear()
@@ -181,7 +181,7 @@ class KnownNumbers:
         if self._database is not None and rows:
             info = self._info()
             self._database.put(
-                KeptRecord(_address(info, key), found.stamp or "", _packed(found.numbers))
+                KeptRecord(_address(info, key), found.stamp or "", _packed(found.statistics))
                 for key, found in rows.items()
             )
 
@@ -193,9 +193,9 @@ class KnownNumbers:
         info = self._info()
         found: dict[PlaneKey, StampedNumbers] = {}
         for record in self._database.get_all():
-            key, numbers = _key(info, record.address), _unpacked(record.data)
-            if key is not None and numbers is not None and info.contains(key):
-                found[key] = StampedNumbers(record.stamp, numbers)
+            key, statistics = _key(info, record.address), _unpacked(record.data)
+            if key is not None and statistics is not None and info.contains(key):
+                found[key] = StampedNumbers(record.stamp, statistics)
         return found
 
     def recall(self, source: Source, cancelled: Callable[[], bool] = lambda: False) -> int:
@@ -204,7 +204,7 @@ class KnownNumbers:
         Looks at the stamps of planes, reads none. Blocks on disk or network; raises what `source` raises.
         """
         kept = self.kept()
-        keys = [key for key in kept if key not in self._numbers][-MOST_IN_MEMORY:]
+        keys = [key for key in kept if key not in self._statistics][-MOST_IN_MEMORY:]
         n = 0
         for start in range(0, len(keys), _STORED_BATCH):
             if cancelled():
@@ -227,8 +227,8 @@ class KnownNumbers:
             self._database.close()
 
 
-def database_of(path: str, options: Mapping[str, str]) -> NumbersDatabase | None:
-    """Where the numbers of a dataset are kept: below ``cache_dir``, or the system's folder for caches.
+def database_of(path: str, options: Mapping[str, str]) -> StatisticsDatabase | None:
+    """Where the statistics of a dataset are kept: below ``cache_dir``, or the system's folder for caches.
 
     None for a dataset without a path, and with ``disk_cache`` "no".
     """
@@ -236,7 +236,7 @@ def database_of(path: str, options: Mapping[str, str]) -> NumbersDatabase | None
         return None
     understood = [f"{name}={options[name]}" for name in ("format", "pattern", "axes") if name in options]
     folder = os.path.join(options.get("cache_dir") or default_folder(), "numbers")
-    return NumbersDatabase(folder, "\n".join((path, *understood)))
+    return StatisticsDatabase(folder, "\n".join((path, *understood)))
 
 
 def _address(info: DatasetInfo, key: PlaneKey) -> str:
@@ -255,15 +255,15 @@ def _key(info: DatasetInfo, address: str) -> PlaneKey | None:
     return None if c is None else PlaneKey(t, p, c, z)
 
 
-def _packed(numbers: PlaneNumbers) -> bytes:
-    return _FORM.pack(*numbers)
+def _packed(statistics: PlaneStatistics) -> bytes:
+    return _FORM.pack(*statistics)
 
 
-def _unpacked(data: bytes) -> PlaneNumbers | None:
-    return PlaneNumbers(*_FORM.unpack(data)) if len(data) == _FORM.size else None
+def _unpacked(data: bytes) -> PlaneStatistics | None:
+    return PlaneStatistics(*_FORM.unpack(data)) if len(data) == _FORM.size else None
 
 
-_all_known: weakref.WeakSet[KnownNumbers] = weakref.WeakSet()
+_all_known: weakref.WeakSet[KnownStatistics] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

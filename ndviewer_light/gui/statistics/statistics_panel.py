@@ -1,4 +1,4 @@
-"""The panel of numbers below the picture: what is shown, its colours, measuring, and the plot."""
+"""The panel of statistics below the picture: what is shown, its colours, measuring, and the plot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...rendering.field_numbers import SHOWN_NUMBERS, color_table
+from ...rendering.field_statistics import SHOWN_STATISTICS, color_table
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
 from ..look.push_button import PushButton
 from ..look.short_names import without_beginning
 from ..look.theme import Panel, colors_of, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
-from .number_plot import NumberPlot
+from .statistics_plot import StatisticsPlot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
 
 class ColorLegend(QWidget):
-    """The colours of a number with the values at both ends. GUI thread only."""
+    """The colours of a statistic with the values at both ends. GUI thread only."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,8 +73,8 @@ class ColorLegend(QWidget):
         painter.end()
 
 
-class NumberPanel(Panel):
-    """GUI thread only. `chosen`: a number, channel or axis was; `measure_asked`: the "map" or the "run"."""
+class StatisticsPanel(Panel):
+    """GUI thread only. `chosen`: something else is to be shown; `measure_asked`: the "map" or the "run"."""
 
     chosen = Signal()
     measure_asked = Signal(str)
@@ -83,14 +83,14 @@ class NumberPanel(Panel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.number = new_choice("Which number is shown", self._on_chosen)
-        for i, each in enumerate(SHOWN_NUMBERS):
-            self.number.addItem(each.title, each.name)
-            self.number.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
+        self.statistic = new_choice("Which statistic is shown", self._on_chosen)
+        for i, each in enumerate(SHOWN_STATISTICS):
+            self.statistic.addItem(each.title, each.name)
+            self.statistic.setItemData(i, plain_tooltip(each.tip), Qt.ItemDataRole.ToolTipRole)
         self.channel = new_choice("Of which channel the maps show it", self._on_chosen)
         self.channel.setMaximumWidth(180)
         self._offered: list[tuple[int, str]] = []
-        for box in (self.number, self.channel):
+        for box in (self.statistic, self.channel):
             box.setMinimumWidth(_LEAST_CHOICE_PX)
         self.along = new_choice("What it is plotted over", self._on_chosen)
         for text in (OVER_TIME, IN_ORDER):
@@ -112,10 +112,10 @@ class NumberPanel(Panel):
         self.stop.hide()
         self.close_button = PushButton("Close")
         self.close_button.clicked.connect(lambda *_: self.close_clicked.emit())
-        self.plot = NumberPlot()
+        self.plot = StatisticsPlot()
         self._lay_out()
         self.setMinimumHeight(LEAST_PLOT_HEIGHT_PX)
-        self.setAccessibleName("Numbers of the run")
+        self.setAccessibleName("Plane statistics")
         self.hide()
 
     def _lay_out(self) -> None:
@@ -131,7 +131,7 @@ class NumberPanel(Panel):
         row = QHBoxLayout()
         row.setContentsMargins(8, 5, 6, 0)
         row.setSpacing(6)
-        row.addWidget(self.number)
+        row.addWidget(self.statistic)
         row.addWidget(self.channel)
         row.addWidget(self.legend)
         row.addStretch(1)
@@ -155,13 +155,13 @@ class NumberPanel(Panel):
 
     @property
     def name(self) -> str:
-        """The number that is chosen, as tables call it."""
-        return str(self.number.currentData())
+        """The statistic that is chosen, as tables call it."""
+        return str(self.statistic.currentData())
 
     @property
     def title(self) -> str:
         """The same in words."""
-        return self.number.currentText()
+        return self.statistic.currentText()
 
     @property
     def c(self) -> int | None:

@@ -40,7 +40,7 @@ class KeptRecord(NamedTuple):
     data: bytes
 
 
-class NumbersDatabase:
+class StatisticsDatabase:
     """The records of the dataset that `name` stands for, below `folder`. Any thread; blocks on disk.
 
     Names of files are hashes: what the dataset is called cannot be read from them.
@@ -106,7 +106,7 @@ class NumbersDatabase:
                 try:
                     return work(self._opened())
                 except sqlite3.OperationalError as error:  # locked for long, disk full, no permission
-                    logger.info("numbers of planes are not kept in %s: %s", self.folder, error)
+                    logger.info("statistics of planes are not kept in %s: %s", self.folder, error)
                     self._close()
                     break
                 except (sqlite3.Error, OSError, ValueError, UnicodeError) as error:
@@ -151,7 +151,7 @@ class NumbersDatabase:
                     taken -= status.st_size
 
 
-_databases: weakref.WeakSet[NumbersDatabase] = weakref.WeakSet()
+_databases: weakref.WeakSet[StatisticsDatabase] = weakref.WeakSet()
 
 
 def _after_fork() -> None:

@@ -1,4 +1,4 @@
-"""Which numbers are plotted, and those of wells; see `rendering.field_numbers`. Pure; no Qt."""
+"""Which statistics are plotted, and those of wells; see `rendering.field_statistics`. Pure; no Qt."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...model import PlaneKey
-from ...rendering.field_numbers import value_of
+from ...rendering.field_statistics import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...engine.known_numbers import KnownNumbers
+    from ...engine.known_statistics import KnownStatistics
     from ..places.wells import Wells
 
 MOST_PLOTTED = 5_000
@@ -21,8 +21,8 @@ MOST_PLOTTED = 5_000
 acquisition, those of the time point in view are."""
 
 
-class NumberSeries(NamedTuple):
-    """A number of one channel along an axis: `places` are (t, p) of each value, NaN where it is not known."""
+class StatisticSeries(NamedTuple):
+    """A statistic of one channel along an axis: `places` are (t, p) of each value, NaN if unknown."""
 
     values: np.ndarray
     places: Sequence[tuple[int, int]]
@@ -39,20 +39,22 @@ def median(values: Sequence[float]) -> float:
     return float(np.median(known)) if known else math.nan
 
 
-def over_time(numbers: KnownNumbers, name: str, n_t: int, p: int, c: int, z: int) -> NumberSeries:
-    """A number at every time point of one position; of many, at every n-th."""
+def over_time(statistics: KnownStatistics, name: str, n_t: int, p: int, c: int, z: int) -> StatisticSeries:
+    """A statistic at every time point of one position; of many, at every n-th."""
     places = [(t, p) for t in range(0, n_t, -(-n_t // MOST_PLOTTED) or 1)]
-    return NumberSeries(_values(numbers, name, places, c, z), places)
+    return StatisticSeries(_values(statistics, name, places, c, z), places)
 
 
-def in_order(numbers: KnownNumbers, name: str, n_t: int, n_p: int, t: int, c: int, z: int) -> NumberSeries:
-    """A number of every plane in the order of acquisition: by time point, then position."""
+def in_order(
+    statistics: KnownStatistics, name: str, n_t: int, n_p: int, t: int, c: int, z: int
+) -> StatisticSeries:
+    """A statistic of every plane in the order of acquisition: by time point, then position."""
     times = range(n_t) if n_t * n_p <= MOST_PLOTTED else (t,)
     places = [(each, p) for each in times for p in range(n_p)]
-    return NumberSeries(_values(numbers, name, places, c, z), places)
+    return StatisticSeries(_values(statistics, name, places, c, z), places)
 
 
 def _values(
-    numbers: KnownNumbers, name: str, places: Sequence[tuple[int, int]], c: int, z: int
+    statistics: KnownStatistics, name: str, places: Sequence[tuple[int, int]], c: int, z: int
 ) -> np.ndarray:
-    return np.array([value_of(numbers, PlaneKey(t, p, c, z), name) for t, p in places], np.float64)
+    return np.array([value_of(statistics, PlaneKey(t, p, c, z), name) for t, p in places], np.float64)

@@ -13,7 +13,7 @@ from screen import choose_limits, hover, settle
 
 from ndviewer_light.gui.scene.field_pictures import FieldPicture
 from ndviewer_light.model import PlaneState
-from ndviewer_light.rendering.field_numbers import color_table
+from ndviewer_light.rendering.field_statistics import color_table
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 
 pytestmark = pytest.mark.gl
@@ -65,7 +65,7 @@ def assert_colours(qtbot, viewer, overview, shares):
 
 @pytest.mark.each_binding
 def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, mosaic):
-    overview, canvas, numbers = mosaic, mosaic.canvas, viewer._screen.tools.numbers
+    overview, canvas, numbers = mosaic, mosaic.canvas, viewer._screen.tools.statistics
     assert canvas.legend is None
     QTest.keyClick(canvas, Qt.Key.Key_Q)
     numbers.panel.measure_asked.emit("map")
@@ -93,7 +93,7 @@ def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, m
 
 def test_fields_of_which_nothing_is_known_are_dimmed(qtbot, viewer, mosaic):
     QTest.keyClick(mosaic.canvas, Qt.Key.Key_Q)
-    numbers = viewer._screen.tools.numbers
+    numbers = viewer._screen.tools.statistics
     qtbot.waitUntil(lambda: numbers.values and numbers.values[0] == 50, timeout=TIMEOUT)  # it was in view
     assert_colours(qtbot, viewer, mosaic, {0: 0.5})
     picture = expected(viewer, (150,))

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 PERCENTILES = (1.0, 50.0, 99.9)
-"""Of `PlaneNumbers.p1`, `p50` and `p99_9`."""
+"""Of `PlaneStatistics.p1`, `p50` and `p99_9`."""
 
 FEWEST_SATURATED = 4
 """Pixels: one of them at 1023 is chance."""
@@ -14,14 +14,14 @@ FEWEST_SATURATED = 4
 _DETECTOR_BITS = (8, 10, 12, 14, 16, 32)
 
 
-class PlaneNumbers(NamedTuple):
+class PlaneStatistics(NamedTuple):
     """What was measured of one plane, in pixel values; NaN where there is no such number.
 
     `n` pixels, of which `n_finite` are neither NaN nor infinite: everything else is of those. `low` and
     `high` are the lowest and highest value, `p1`, `p50` and `p99_9` percentiles (between two pixels,
-    interpolated), `focus` the normalised variance; see `sources.plane_statistics`. `n_high`: how many pixels
-    have the highest value, if that may be the highest of a detector; 0 of a mask, which has no values but 0
-    and that one. `is_unsigned`: whether the values are those of a detector, from 0 on.
+    interpolated), `focus` the normalised variance; see `sources.statistics_of_pixels`. `n_high`: how many
+    pixels have the highest value, if that may be the highest of a detector; 0 of a mask, which has no values
+    but 0 and that one. `is_unsigned`: whether the values are those of a detector, from 0 on.
     """
 
     n: int

@@ -1,6 +1,6 @@
-"""Shows the numbers of a run: colours the maps on the left, fills the panel, measures when told to.
+"""Shows the statistics of a run: colours the maps on the left, fills the panel, measures when told to.
 
-GUI thread only; nothing is read or worked out here: numbers come from `KnownNumbers`, where reads leave them.
+GUI thread only; nothing is read or worked out here: they come from `KnownStatistics`, where reads leave them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from qtpy.QtGui import QColor
 
 from ...errors import DatasetError
 from ...model import PlaneState, channel_in
-from ...rendering.field_numbers import (
+from ...rendering.field_statistics import (
     ACQUIRED,
-    FieldNumber,
+    FieldStatistic,
     color_table,
     planes_of_fields,
     shares_of,
@@ -31,9 +31,9 @@ from ..look.plots import begin_import
 from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
 from ..view_texts import name_of
-from .number_job import NumberJob, keys_of_run
-from .number_panel import NumberPanel
-from .number_values import MOST_PLOTTED, in_order, median, over_time, values_of_wells
+from .plotted_statistics import MOST_PLOTTED, in_order, median, over_time, values_of_wells
+from .statistics_job import StatisticsJob, keys_of_run
+from .statistics_panel import StatisticsPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NUMBERS_EVERY_SECONDS = 0.5
-"""Between two drawings of numbers that keep arriving."""
+"""Between two drawings of statistics that keep arriving."""
 
 _WORDS = {
     PlaneState.ABSENT: "missing",
@@ -62,7 +62,7 @@ _WORDS = {
 }
 
 
-class NumbersView(QObject):
+class StatisticsView(QObject):
     """For one stage. `step` whenever the dataset is polled, `go_to(t, p)` moves the view."""
 
     def __init__(
@@ -76,9 +76,9 @@ class NumbersView(QObject):
         self._panels: LeftPanels | None = None
         self._places: PlacesView | None = None
         self._scene: SceneView | None = None
-        self.panel = NumberPanel()
+        self.panel = StatisticsPanel()
         stage.splitter.add_below(self.panel)
-        self.job: NumberJob | None = None
+        self.job: StatisticsJob | None = None
         self.values: list[float] = []
         """Of each position, as the maps show them."""
         self._dataset: Dataset | None = None
@@ -112,7 +112,7 @@ class NumbersView(QObject):
         return not self.panel.isHidden()
 
     def toggle(self) -> None:
-        """Show the numbers, or no longer; nothing without a dataset."""
+        """Show the statistics, or no longer; nothing without a dataset."""
         if not self.panel.isHidden():
             self.close()
         elif self._stage.dataset is not None:
@@ -191,7 +191,7 @@ class NumbersView(QObject):
             self._has_plots,
             self._state_of_job(),
         )
-        state = (*seen, dataset.numbers.changes)
+        state = (*seen, dataset.statistics.changes)
         is_due = seen != self._shown[:-1] or now - self._drawn_at >= _NUMBERS_EVERY_SECONDS
         if state != self._shown and is_due:
             self._shown, self._drawn_at = state, now
@@ -229,7 +229,7 @@ class NumbersView(QObject):
 
     def _show(self, dataset: Dataset, info: DatasetInfo, c: int) -> None:
         view, name = self._stage.view, self.panel.name
-        self.values = values_of_positions(dataset.numbers, info, name, view.t, c, view.z)
+        self.values = values_of_positions(dataset.statistics, info, name, view.t, c, view.z)
         span = span_of(self.values)
         if span is None or len(self.values) == 1:  # no map to explain
             self.panel.legend.show_ends("", "")
@@ -246,7 +246,7 @@ class NumbersView(QObject):
         if self._panels is None or self._places is None:
             return
         is_shown = not self.panel.isHidden()
-        self._panels.show_numbers(is_shown)
+        self._panels.show_statistics(is_shown)
         if not is_shown:
             self._panels.field_map.show_values(None)
             self._panels.plate_map.show_values(None)
@@ -272,12 +272,12 @@ class NumbersView(QObject):
     def tints_over(self, times: Sequence[int]) -> FieldTints | None:
         """The colours of fields at each of these time points, for a film: on one scale, of what is known now.
 
-        None where no numbers are shown. They are looked up when they are asked for, in any thread.
+        None where none are shown. They are looked up when they are asked for, in any thread.
         """
         dataset, c, name = self._dataset, self.panel.c, self.panel.name
         if dataset is None or c is None or self.panel.isHidden():
             return None
-        return tints_of(dataset, FieldNumber(name, c, self._stage.view.z), times)
+        return tints_of(dataset, FieldStatistic(name, c, self._stage.view.z), times)
 
     def _plot(self, dataset: Dataset, info: DatasetInfo) -> None:
         view, name, n_p = self._stage.view, self.panel.name, len(info.positions)
@@ -286,13 +286,13 @@ class NumbersView(QObject):
         shown = [c for c in self._stage.visible_channels() if c in own] or own
         if self.panel.is_over_time:
             n_t = info.n_t if image is None else max(image.n_t, 1)
-            series = {c: over_time(dataset.numbers, name, n_t, view.p, c, view.z) for c in shown}
+            series = {c: over_time(dataset.statistics, name, n_t, view.p, c, view.z) for c in shown}
             where = name_of(info.positions[view.p]) if view.p < n_p else ""
             step = -(-n_t // MOST_PLOTTED) or 1
             x_name = f"Time point at {where}" if step == 1 else f"Every {step}th time point at {where}"
             now = view.t // step
         else:
-            series = {c: in_order(dataset.numbers, name, info.n_t, n_p, view.t, c, view.z) for c in shown}
+            series = {c: in_order(dataset.statistics, name, info.n_t, n_p, view.t, c, view.z) for c in shown}
             x_name = (
                 "Position, in order of acquisition" if info.n_t == 1 else "Plane, in order of acquisition"
             )
@@ -344,7 +344,7 @@ class NumbersView(QObject):
         if self.job is not None:
             self.job.cancel()
         t, z = view.t, view.z
-        self.job = NumberJob(
+        self.job = StatisticsJob(
             dataset, keys_of_run if what == "run" else lambda info: planes_of_fields(info, t, c, z)
         )
         self.job.start(self._background)
@@ -367,9 +367,9 @@ class NumbersView(QObject):
 
 def _recall(dataset: Dataset, left: threading.Event) -> None:
     try:
-        dataset.recall_numbers(left.is_set)
+        dataset.recall_statistics(left.is_set)
     except DatasetError as error:  # the dataset says so itself
-        logger.debug("looking up numbers: %s", error)
+        logger.debug("looking up statistics: %s", error)
 
 
 def _has(info: DatasetInfo, p: int, c: int) -> bool:

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ...rendering.field_numbers import TIMES_AT_ONCE
-from .number_job import keys_of_run
+from ...rendering.field_statistics import TIMES_AT_ONCE
+from .statistics_job import keys_of_run
 
 if TYPE_CHECKING:
     from ...engine.dataset import Dataset
@@ -37,7 +37,7 @@ class AcquiredTimes:
 
     def keep_up(self, background: Background) -> None:
         """Look up what is not known yet, if the dataset has grown or planes were written since."""
-        seen = self._dataset.info, len(self._dataset.numbers)
+        seen = self._dataset.info, len(self._dataset.statistics)
         now = time.monotonic()
         if seen == self._seen or now < self._due or self._running.is_set():
             return
@@ -48,7 +48,7 @@ class AcquiredTimes:
     def _look(self) -> None:
         dataset = self._dataset
         try:
-            keys = [key for key in keys_of_run(dataset.info) if not dataset.numbers.is_time_known(key)]
+            keys = [key for key in keys_of_run(dataset.info) if not dataset.statistics.is_time_known(key)]
             for start in range(0, len(keys), TIMES_AT_ONCE):
                 if self._left.is_set() or dataset.closed:
                     return

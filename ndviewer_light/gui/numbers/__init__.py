@@ -1,1 +1,0 @@
-"""The numbers of a run in the window: colours on the maps of wells and fields, and a plot."""
