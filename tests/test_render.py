@@ -633,10 +633,10 @@ def test_a_film_of_numbers_has_one_scale_and_the_legend_covers_no_field(
         assert ds.recall_statistics() == 6
 
 
-def test_what_is_no_number_is_said_with_what_there_is(numbered, tmp_path, capsys):
+def test_what_is_no_statistic_is_said_with_what_there_is(numbered, tmp_path, capsys):
     out = tmp_path / "o.png"
     said = rendered(capsys, numbered, "--overview", "-o", out, "--statistic", "beauty", status=1)
-    assert "there is no number 'beauty'" in said.err and "p99_9" in said.err and not out.exists()
+    assert "there is no statistic 'beauty'" in said.err and "p99_9" in said.err and not out.exists()
     said = rendered(capsys, numbered, "--overview", "-o", out, "--statistic", "X=mean", status=1)
     assert "X" in said.err and not out.exists()
     with pytest.raises(SystemExit):
