@@ -33,6 +33,11 @@ PROGRAMS = (
     ),
 )
 
+OVER_MIDNIGHT = ("2024_03_11_23_58_07", "2024_03_11_23_59_07", "2024_03_12_00_00_07", "2024_03_12_00_01_09")
+DAY_FIRST = ("30.03.2024 14.05.00", "31.03.2024 13.10.00", "01.04.2024 09.15.00")
+MONTH_FIRST = ("3-31-2024 11-59-00 AM", "3-31-2024 1-10-30 PM", "4-1-2024 9-15-00 AM")
+CLOCK = ("09-58-03", "09-59-31", "10-01-02", "10-02-40")
+
 WORDS_AND_NUMBERS = (
     Case("time", names_of("img_t{t:03d}_c{c}_z{z}", t=TWO, c=TWO, z=THREE), {"t": 2, "c": 2, "z": 3}),
     Case(
@@ -262,6 +267,49 @@ WORDS_AND_NUMBERS = (
         tuple(f"IMG_202301{day}_12{minute:02d}00" for day in (15, 16) for minute in (0, 10, 20)),
         {"t": 6},
         times=tuple(f"202301{day}_12{minute:02d}00" for day in (15, 16) for minute in (0, 10, 20)),
+    ),
+    Case(
+        "a date and a time of day, by one mark only, over midnight",
+        tuple(f"{time}_pos{p}" for time in OVER_MIDNIGHT for p in (1, 2)),
+        {"t": 4, "p": 2},
+        times=OVER_MIDNIGHT,
+    ),
+    Case(
+        "the day first, over the end of a month",
+        tuple(f"{time}_{c}" for time in DAY_FIRST for c in ("DAPI", "GFP")),
+        {"t": 3, "c": 2},
+        channels=("DAPI", "GFP"),
+        times=DAY_FIRST,
+    ),
+    Case(
+        "the month first, twelve hours",
+        tuple(f"img {time}" for time in MONTH_FIRST),
+        {"t": 3},
+        times=MONTH_FIRST,
+    ),
+    Case(
+        "times of day alone",
+        tuple(f"exp_{time}_z{z}" for time in CLOCK for z in (0, 1)),
+        {"t": 4, "z": 2},
+        times=CLOCK,
+    ),
+    Case(
+        "a date and counted numbers",
+        names_of("2024_03_11_{t:02d}_{z:02d}", t=range(1, 6), z=range(3)),
+        {"t": 5, "z": 3},
+        is_doubtful=True,
+    ),
+    Case(
+        "a date and a number, over midnight",
+        names_of("2024-03-{day}_{z:04d}", day=(11, 12), z=range(5)),
+        {"t": 2, "z": 5},
+        is_doubtful=True,
+    ),
+    Case("numbers between other marks", names_of("img#{t:03d}#r", t=range(4)), {"t": 4}),
+    Case(
+        "marked numbers between other marks",
+        names_of("pos#{p}_t#{t:03d}_ch#{c}", p=(1, 2), t=THREE, c=(1, 2)),
+        {"p": 2, "t": 3, "c": 2},
     ),
     Case(
         "a date and a time of day for each well",

@@ -34,7 +34,7 @@ def test_names_mean_what_their_writers_mean(case: Case) -> None:
     assert layout.sizes == case.full_sizes
     assert sorted(layout.left_out) == sorted(case.left_out)
     assert bool(layout.doubts) == case.is_doubtful
-    catalogue = FileCatalogue()
+    catalogue = FileCatalogue(layout.pattern.text)
     catalogue.add((fields, name) for name, fields in layout.fields.items())
     assert not catalogue.doubles and len(catalogue.files) == len(names) - len(case.left_out)
     if case.channels:

@@ -14,6 +14,7 @@ from ...errors import LimitExceededError
 from ...metadata.set_index import letters_of_row
 from ...model import PlaneKey, Position, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
+from .dates import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,7 @@ Fields = dict[str, str]
 
 
 _FIELD_MARK = re.compile(r"(?<![A-Za-z])([A-Za-z]+[ _-]?)\{fov(?::[0-9]*d)?\}")
+_DATED = re.compile(r"\{[A-Za-z]\w*:(time|dmy|mdy)\}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPACED_WELL = re.compile(r"[A-Za-z]{1,2} ?- ?[0-9]{1,2}")
@@ -99,7 +101,9 @@ class FileCatalogue:
         self._mark = marked[1] if marked else ""
         self.files: dict[PlaneKey, str] = {}
         self.doubles = 0
-        self._times = _ValuesAlong[str](_TIME_ROLES, _order)
+        dated = _DATED.search(pattern)
+        self._dates = dated[1].lower() if dated else ""
+        self._times = _ValuesAlong[str](_TIME_ROLES, self._order_of_time)
         self._places = _ValuesAlong[_FieldKey](
             _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
         )
@@ -248,11 +252,19 @@ class FileCatalogue:
     @property
     def time_step_s(self) -> float | None:
         """The time step in seconds, if the names contain evenly spaced times."""
-        times = [_seconds(time) for time in self.times]
+        times = [self._seconds(time) for time in self.times]
         if len(times) < 2 or None in times:
             return None
-        steps = {b - a for a, b in pairwise(times) if a is not None and b is not None}
+        steps = {round(b - a, 3) for a, b in pairwise(times) if a is not None and b is not None}
         return float(steps.pop()) if len(steps) == 1 and min(steps) > 0 else None
+
+    def _seconds(self, text: str) -> float | None:
+        time = seconds_of(text, self._dates) if self._dates else None
+        return _seconds(text) if time is None else time
+
+    def _order_of_time(self, text: str) -> tuple[int, float, Any]:
+        time = seconds_of(text, self._dates) if self._dates else None
+        return _order(text) if time is None else (0, time, ())
 
     @property
     def numbers(self) -> tuple[int, ...]:

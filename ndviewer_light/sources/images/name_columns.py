@@ -7,37 +7,45 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from .dates import CLOCK, DATE_TIMES, DATES, are_dates_alone, kind_of_dates
 from .name_words import CONCENTRATIONS, MARKERS, SAMPLE_WORDS, UNITS, is_channel_word, is_place_word
-from .patterns import DATE_TIME, ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
+from .patterns import ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SIGNED_ATOM = r"(?<=[A-Za-z_ /])[+-][0-9]+(?:\.[0-9]+)?(?![0-9])|(?<![0-9.])[0-9]+\.[0-9]+(?![0-9.])"
 _ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{ELAPSED})(?![a-z0-9]))"
-_DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{TIME})(?![a-z0-9]))"
+_DATED = "|".join((*DATE_TIMES.values(), ELAPSED, *DATES.values()))
+_DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{_DATED})(?![a-z0-9]))"
+_CLOCK_ATOM = _DATED_ATOM.replace(_DATED, f"{_DATED}|{CLOCK}")
 _CUTS = (
+    rf"{_CLOCK_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
+    rf"{_DATED_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_ATOM}|(?P<cut>/|_+)",
     rf"{_ATOM}|(?P<cut>/|[_\-.()\[\]=,;]+)",
     rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
-    rf"{_DATED_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
+    rf"{_DATED_ATOM}|(?P<cut>/|[^/A-Za-z0-9µμ]+)",
 )
 SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
 _ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
-_MARKED = re.compile(rf"([A-Za-z]*?)({SIGNED})")
+_MARKED = re.compile(rf"([^\W\d_]*?)({SIGNED})")
 _PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
 _SEVERAL = re.compile(r"(?:[A-Za-z]+[0-9]+){2,}")
 WELL_NAME = re.compile(WELL_PATTERN, re.IGNORECASE)
 _TIME = re.compile(TIME, re.IGNORECASE)
+_DATED_ALONE = re.compile("|".join((*DATE_TIMES.values(), *DATES.values(), CLOCK)), re.IGNORECASE)
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
-_DATE_TIME = re.compile(DATE_TIME, re.IGNORECASE)
+TIME_KINDS = ("time", "dmy", "mdy")
+"""Kinds of parts that are times, as patterns call them; two with the day or the month first."""
 _MARKER_AT_END = re.compile(r"(?<=[a-zA-Z])(?:xy|z)$")
 """As NIS-Elements adds marks to the name of a file: "samplez01c1"."""
 _WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([A-Za-zµμ]{1,7})")
 _MARKED_WITH_UNIT = re.compile(rf"([A-Za-z]+)({_WITH_UNIT.pattern})")
+_BEFORE_TEXT = re.compile(r"([A-Za-z]*?)([0-9]{3,9})([A-Za-z]{1,8})")
 _MAX_WAVELENGTHS, _LEAST_NM_APART = 8, 20
 
 
@@ -80,7 +88,9 @@ class Part(NamedTuple):
             return self.dropped().text
         if self.kind == "words":
             return f"{self.text}{{{self.role}:{'|'.join(dict.fromkeys(map(str, self.values)))}}}"
-        kind = {"number": ":d", "signed": ":f", "time": ":time"}.get(self.kind, "")
+        kind = {"number": ":d", "signed": ":f", **{each: f":{each}" for each in TIME_KINDS}}.get(
+            self.kind, ""
+        )
         return f"{self.text}{{{self.role}{kind}}}"
 
     def dropped(self) -> Part:
@@ -213,9 +223,12 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
         map(_UUID.fullmatch, values)
     ):  # unique per file is not an axis; shared by several files it identifies an image
         return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
+    if kind := kind_of_dates(values):  # when a file was written need not be what tells it apart
+        return [Part("", kind, values=values, hint="date" if are_dates_alone(values) else "")]
+    if any(map(_DATED_ALONE.fullmatch, values)):  # numbers that look like dates
+        return [Part("", "word", values=values, hint="mixed")]
     if all(map(_TIME.fullmatch, values)):
-        # when a file was written need not be what tells it apart
-        return [Part("", "time", "" if all(map(_DATE_TIME.fullmatch, values)) else "t", values)]
+        return [Part("", "time", "t", values)]
     if all(map(_SEVERAL.fullmatch, values)) and (several := _several(values)):
         return several
     if all(map(WELL_NAME.fullmatch, values)) and _are_wells(values):
@@ -238,10 +251,24 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
     waves = [_NAMED_WAVE.fullmatch(value) for value in values]
     if all(waves):  # "w1DAPI": the name already contains the number
         return [Part("??", "word", "c", tuple(m[1] for m in waves if m), hint="channel")]
+    if counted := _counted_before_text(values, word):
+        return counted
     markers = Counter(m[1].lower() for m in marked if m and m[1].lower() in MARKERS)
     if markers and markers.most_common(1)[0][1] * 2 >= len(values):
         return [Part("", "word", values=values, hint="mixed")]
     return [Part("", "word", _role_of_words(values, word), values, hint=_hint(values))]
+
+
+def _counted_before_text(values: Sequence[str], word: str) -> list[Part]:
+    """``000r``, ``001r``: padded numbers that count from 0 or 1 on, the same letters behind; else nothing."""
+    found = [match for value in values if (match := _BEFORE_TEXT.fullmatch(value))]
+    numbers = {int(match[2]) for match in found}
+    is_count = min(numbers, default=2) <= 1 and max(numbers) - min(numbers) == len(numbers) - 1
+    if len(found) < len(values) or not is_count or len({(match[1].lower(), match[3]) for match in found}) > 1:
+        return []
+    if any(map(is_channel_word, values)):
+        return []
+    return [*_marked([(match[1], match[2]) for match in found], word), Part(found[0][3])]
 
 
 def _with_mark_and_unit(values: Sequence[str]) -> list[Part]:

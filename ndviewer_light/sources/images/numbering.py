@@ -13,7 +13,7 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from .name_columns import SPLITTERS, WELL_NAME, Part, forms_of, parts_of
+from .name_columns import SPLITTERS, TIME_KINDS, WELL_NAME, Part, forms_of, parts_of
 from .name_words import LONG_TIMES
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _hides_columns(part: Part) -> bool:
     if part.kind != "word" or not all(isinstance(value, str) for value in part.values):
         return False
     words = list(dict.fromkeys(map(str, part.values)))
-    columns = next(forms_of(words, least=1), [])
+    columns = next(forms_of(words, SPLITTERS[-1], least=1), [])
     return len({_codes_of(column.values) for column in columns if column.varies}) > 1
 
 
@@ -80,7 +80,8 @@ def _says_something(text: str) -> bool:
 
 # ---- unmarked columns --------------------------------------------------------------------------
 
-_RANK = {"given": 9, "time": 8, "well": 7, "word": 4, "words": 4, "signed": 3, "number": 3, "uuid": 0}
+_RANK = {"given": 9, **dict.fromkeys(TIME_KINDS, 8), "well": 7, **dict.fromkeys(("word", "words"), 4)}
+_RANK |= {"signed": 3, "number": 3, "uuid": 0}
 
 
 def assigned(parts: list[Part]) -> Iterator[Draft]:
@@ -305,8 +306,8 @@ def _roles_of_numbers(
     used = set(taken)
     for i in numbers:
         in_folder = parts[i].depth < last
-        if parts[i].kind == "time":
-            usual: tuple[str, ...] = ("t",)
+        if parts[i].kind in TIME_KINDS:
+            usual: tuple[str, ...] = ("t", "region") if parts[i].hint == "date" else ("t",)
         elif parts[i].hint == "sample" and len(labelled) + len(numbers) + len(roles) > 1:
             usual = ("fov", "t", "z")
         elif in_folder and "t" in used:

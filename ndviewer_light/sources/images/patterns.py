@@ -7,6 +7,7 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 ``{z:d}``         a number, zero-padded or not; ``{z:3d}`` one of at least three digits
 ``{z:f}``         a number that may have a sign and decimals: ``-1``, ``0.5``
 ``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``, ``20240115_060000``
+``{t:dmy}``       a date with the day first, and a time: ``15.01.2024 06.00``; ``{t:mdy}`` the month
 ``{well:well}``   a well: ``A1``, ``b07``, ``A - 01``
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
 from ...storage.presentable import presentable_name
+from .dates import CLOCK, DATE_TIMES, DATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,16 +63,20 @@ ELAPSED = (
     r"(?:[0-9]{1,4}d_?)?[0-9]{1,4}h_?[0-9]{1,2}m(?:_?[0-9]{1,2}s)?"
     r"|[0-9]{1,4}d[0-9]{1,2}h|[0-9]{1,3}h[0-5][0-9]|[0-9]{1,3}m_?[0-5]?[0-9]s"
 )
-DATE_TIME = (
-    r"(?:19|20)[0-9]{2}[01][0-9][0-3][0-9][_T-][0-2][0-9][0-5][0-9][0-5][0-9]"
-    r"|(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9][T_ -]+[0-2][0-9][-.:h][0-5][0-9](?:[-.:m][0-5][0-9]s?|m)?"
-)
-TIME = f"{DATE_TIME}|{ELAPSED}"
+TIME = "|".join((DATE_TIMES["time"], ELAPSED, DATES["time"], CLOCK))
 SIGNED = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?"
 WELL_PATTERN = r"(?:a[a-f]|[a-p])(?: ?- ?)?(?:[1-4][0-9]|0?[1-9])"
 """Case-insensitive regular expressions for single items in a name."""
 
-_KINDS = {"f": SIGNED, "time": TIME, "well": WELL_PATTERN, "w": r"[^/_\-. ()\[\]=,;]*"}
+_DAY_FIRST, _MONTH_FIRST = (f"{DATE_TIMES[kind]}|{DATES[kind]}" for kind in ("dmy", "mdy"))
+_KINDS = {
+    "f": SIGNED,
+    "time": TIME,
+    "dmy": _DAY_FIRST,
+    "mdy": _MONTH_FIRST,
+    "well": WELL_PATTERN,
+    "w": r"[^/_\-. ()\[\]=,;]*",
+}
 
 _FIELD = re.compile(r"\{([A-Za-z]\w*)?(?::([^{}]*))?\}")
 _TOKEN = re.compile(r"(\{[^{}]*\}|\*\*/|[*?<>])")

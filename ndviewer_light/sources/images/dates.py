@@ -1,0 +1,159 @@
+"""Dates and times of day in names of files: how they are written, which order they have. Pure.
+
+The year, month and day may be in three orders. Which it is, all names of a set tell together.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMED = "|".join(_MONTHS)
+_CUT = "[-_. ]{1,2}"
+_YEAR = {4: "(?:19|20)[0-9]{2}", 2: "[1-3][0-9]"}
+"""Of so many digits. The century is left out only where a time of day follows."""
+_MONTH, _MONTH_2 = f"(?:1[0-2]|0?[1-9]|{_NAMED})", "(?:0[1-9]|1[0-2])"
+_DAY, _DAY_2 = "(?:3[01]|[12][0-9]|0?[1-9])", "(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK_AT_ONCE = "(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9](?:[0-9]{3}){0,2}"
+_CLOCK_APART = "(?:2[0-3]|[01]?[0-9])[-_.:h ][0-5]?[0-9](?:[-_.:m ][0-5]?[0-9]s?|m)?(?:[-_. ]?[ap]m)?"
+_CLOCK = f"(?:{_CLOCK_AT_ONCE}|{_CLOCK_APART})"
+_CLOCK_WITHOUT_SECONDS = "(?:[01][0-9]|2[0-3])[0-5][0-9]"
+_BETWEEN = "(?:[-_. ]{1,3}|[-_. ]?T[-_. ]?)"
+
+
+def _dates(order: str, digits: int) -> list[str]:
+    """Dates with years of so many digits: with marks between their parts, and without."""
+    at_once = {"y": _YEAR[digits], "m": _MONTH_2, "d": _DAY_2}
+    apart = {"y": _YEAR[digits], "m": _MONTH, "d": _DAY} if digits == 4 else at_once
+    named = {**at_once, "m": f"(?:{_NAMED})"}
+    return [
+        _CUT.join(apart[part] for part in order),
+        "".join(at_once[part] for part in order),
+        "".join(named[part] for part in order),
+    ]
+
+
+def _date_time(order: str) -> str:
+    long, short = _dates(order, 4), _dates(order, 2)
+    with_century = f"(?:{'|'.join(long)}){_BETWEEN}(?:{_CLOCK}|{_CLOCK_WITHOUT_SECONDS})Z?"
+    without = f"(?:{'|'.join(short)}){_BETWEEN}{_CLOCK}Z?"
+    return f"{with_century}|{without}|{long[1]}{_CLOCK_AT_ONCE}Z?"
+
+
+DATE_TIMES = {"time": _date_time("ymd"), "dmy": _date_time("dmy"), "mdy": _date_time("mdy")}
+"""Case-insensitive regular expressions of a date and a time of day, by what a pattern calls them."""
+DATES = {"time": _dates("ymd", 4)[0], "dmy": _dates("dmy", 4)[0], "mdy": _dates("mdy", 4)[0]}
+"""Of a date alone. Written at once it is a number."""
+
+CLOCK = "|".join(
+    mark.join(("(?:[01][0-9]|2[0-3])", "[0-5][0-9]", "[0-5][0-9]")) for mark in ("-", "_", r"\.")
+)
+"""A time of day alone, with marks."""
+
+_DATE_TIME_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATE_TIMES.items()}
+_DATE_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATES.items()}
+_EPOCH = datetime(1970, 1, 1)
+_ORDER = {"time": "ymd", "dmy": "dmy", "mdy": "mdy"}
+_TOKENS = re.compile(rf"[0-9]+|{_NAMED}", re.IGNORECASE)
+_HALF = re.compile(r"[-_. ]?([ap])m", re.IGNORECASE)
+_CLOCK_ALONE = re.compile(CLOCK)
+_LAST_NUMBER = re.compile(r"[-_. ]([0-9]{4}|[0-9]{6})Z?$", re.IGNORECASE)
+_SPARSE = 0.5
+_MARKS = re.compile(r"[^0-9A-Za-z]")
+
+
+def kind_of_dates(values: Sequence[str]) -> str:
+    """How the dates and times of one set are written, see `DATE_TIMES` and `DATES`; "" if they are none.
+
+    Of several ways to read them that by which they are closest together. Counted numbers are none.
+    """
+    found: dict[str, float] = {}
+    for kind in DATE_TIMES:
+        times = [_numbers(value, kind) for value in values]
+        seconds = [seconds_of(value, kind) for value in values]
+        known = [time for time in seconds if time is not None]
+        if len(known) == len(times) and not _are_counted(values, times):
+            found[kind] = max(known) - min(known)
+    return min(found, key=lambda kind: found[kind], default="")
+
+
+def are_dates_alone(values: Iterable[str]) -> bool:
+    """Whether no time of day is with the dates."""
+    return all(any(each.fullmatch(value) for each in _DATE_OF.values()) for value in values)
+
+
+def seconds_of(text: str, kind: str) -> float | None:
+    """When a time is that is written so, in seconds; None if it is none, as the 30th of February."""
+    numbers = _numbers(text, kind)
+    if not numbers:
+        return None
+    year, month, day, hour, minute, second, fraction = (*numbers, 0, 0, 0, 0)[:7]
+    try:
+        return (datetime(year, month, day, hour, minute, second, fraction) - _EPOCH).total_seconds()
+    except ValueError:
+        return None
+
+
+def _numbers(text: str, kind: str) -> tuple[int, ...]:
+    """The year, month, day, hour, minute, second, fraction, as far as they are said; () if it is no time."""
+    if kind == "time" and _CLOCK_ALONE.fullmatch(text):
+        return (_EPOCH.year, 1, 1, *map(int, _TOKENS.findall(text)))
+    if not any(each.fullmatch(text) for each in (_DATE_TIME_OF[kind], _DATE_OF[kind])):
+        return ()
+    numbers: list[int] = []
+    for token in _TOKENS.findall(text):
+        numbers += _split(token.lower(), len(numbers), _ORDER[kind])
+    date = dict(zip(_ORDER[kind], numbers, strict=False))
+    year = date["y"] if date["y"] > 99 else 2000 + date["y"]
+    clock = numbers[3:7]
+    if half := _HALF.search(text):
+        clock[0] = clock[0] % 12 + 12 * (half[1].lower() == "p")
+    return (year, date["m"], date["d"], *clock)
+
+
+def _split(token: str, at: int, order: str) -> list[int]:
+    """The numbers in one token, which begins with the part `at`."""
+    if token in _MONTHS:
+        return [_MONTHS.index(token) + 1]
+    if at or len(token) <= 4:
+        widths = [2] * 3 if at >= 3 and len(token) >= 4 else [len(token)]
+    else:
+        n_year = 4 if len(token) != 6 else 2
+        widths = [n_year if part == "y" else 2 for part in order] + [2] * 3
+    found: list[int] = []
+    for width in widths:
+        if token:
+            found.append(int(token[:width]))
+            token = token[width:]
+    return [*found, int(token.ljust(6, "0")[:6])] if token else found
+
+
+def _are_counted(values: Sequence[str], times: Sequence[tuple[int, ...]]) -> bool:
+    """Whether what looks like times is rather several counted numbers: "2024_03_11_01_02", all marks alike.
+
+    Each that differs counts from 0 or 1 on without a gap, as the one behind a date in "2024-03-11_0001" does;
+    of times of day alone, they are a grid.
+    """
+    last = [found[1] for value in values if (found := _LAST_NUMBER.search(value)) is not None]
+    if len(last) == len(values) > 1 and _is_count(set(map(int, last))):
+        return True
+    marks = {mark for value in values for mark in _MARKS.findall(value)}
+    counts = [set(count) for count in zip_longest(*times, fillvalue=0)]
+    varying = [count for count in counts if len(count) > 1]
+    if len(marks) != 1 or len(varying) < 2:
+        return all(map(_CLOCK_ALONE.fullmatch, values))
+    if all(map(_CLOCK_ALONE.fullmatch, values)):
+        return len(set(values)) > _SPARSE * math.prod(map(len, varying))
+    return all(map(_is_count, varying))
+
+
+def _is_count(numbers: set[int]) -> bool:
+    """Whether numbers are all those from 0, or 1, to the last."""
+    return len(numbers) > 1 and min(numbers) <= 1 and max(numbers) - min(numbers) == len(numbers) - 1
