@@ -65,7 +65,7 @@ _TOKENS = re.compile(rf"[0-9]+|{_NAMED}", re.IGNORECASE)
 _HALF = re.compile(r"[-_. ]?([ap])m", re.IGNORECASE)
 _CLOCK_ALONE = re.compile(CLOCK)
 _LAST_NUMBER = re.compile(r"[-_. ]([0-9]{4}|[0-9]{6})Z?$", re.IGNORECASE)
-_SPARSE = 0.5
+_FILLED_GRID = 0.5
 _MARKS = re.compile(r"[^0-9A-Za-z]")
 
 
@@ -150,7 +150,7 @@ def _are_counted(values: Sequence[str], times: Sequence[tuple[int, ...]]) -> boo
     if len(marks) != 1 or len(varying) < 2:
         return all(map(_CLOCK_ALONE.fullmatch, values))
     if all(map(_CLOCK_ALONE.fullmatch, values)):
-        return len(set(values)) > _SPARSE * math.prod(map(len, varying))
+        return len(set(values)) > _FILLED_GRID * math.prod(map(len, varying))
     return all(map(_is_count, varying))
 
 
