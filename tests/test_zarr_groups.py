@@ -219,11 +219,12 @@ def test_nwb_series_are_found_by_type_and_shown_upright(tmp_path: Path) -> None:
     with open_dataset(path) as dataset:
         dataset.look_at_all()
         assert dataset.info.format == "nwb zarr"
-        assert sorted(position.name for position in dataset.info.positions) == ["camera", "two photon"]
+        largest_first = sorted(stored, key=lambda name: (-stored[name].size, name))
+        assert [position.name for position in dataset.info.positions] == largest_first
         for name, pixels in stored.items():
             for t in (0, 3):
                 np.testing.assert_array_equal(dataset.plane(t=t, p=name), pixels[t].T)
-        photons, camera = dataset.image(dataset.info.position_index("two photon")), dataset.image(0)
+        photons, camera = (dataset.image(dataset.info.position_index(name)) for name in stored)
         assert (photons.time_step_s, camera.time_step_s) == (pytest.approx(0.1), pytest.approx(1 / 30))
         assert (photons.pixel_size_x_um, photons.pixel_size_y_um) == (pytest.approx(0.5), pytest.approx(0.25))
         (channel,) = photons.channels
@@ -246,6 +247,10 @@ def test_single_images_of_nwb_are_found_after_the_series(
         zarr.create_group(path / group, zarr_format=version, attributes={"neurodata_type": kind})
     movie = rng.integers(0, 999, (3, 24, 16)).astype("u2")
     zarr.create_array(path / "acquisition/S/data", data=movie, zarr_format=version)
+    zarr.create_group(
+        path / "acquisition/A", zarr_format=version, attributes={"neurodata_type": "OnePhotonSeries"}
+    )
+    zarr.create_array(path / "acquisition/A/data", data=movie[:2], zarr_format=version)
     pictures = {
         "mean": ("GrayscaleImage", rng.random((24, 16)).astype("f4")),
         "slide": ("RGBImage", rng.integers(0, 255, (24, 16, 3)).astype("u1")),
@@ -263,7 +268,8 @@ def test_single_images_of_nwb_are_found_after_the_series(
         with open_dataset(where, storage_options={"disk_cache": "no"}) as dataset:
             dataset.look_at_all()
             names = [position.name for position in dataset.info.positions]
-            assert names == ["S", *(f"pictures/{name}" for name in pictures)]
+            by_size = sorted(pictures, key=lambda name: -pictures[name][1].size)
+            assert names == ["S", "A", *(f"pictures/{name}" for name in by_size)]
             np.testing.assert_array_equal(dataset.plane(t=2, p="S"), movie[2].T)
             for name, (_, pixels) in pictures.items():
                 p = f"pictures/{name}"

@@ -141,20 +141,23 @@ def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
 def series_below(path: str, tree: Tree) -> list[ImageBelow]:
     """The image series of an NWB file, like `images_below`, and after them its single images.
 
-    A series without images of its own is left out.
+    The largest first, as of an HDF5 file. A series without images of its own is left out.
     """
     learn_consolidated(tree)
-    pictures = set[str]()
+    order: dict[str, tuple[bool, int]] = {}
 
     def is_shown(node: Node, tree: Tree) -> bool:
-        if _is_picture(node, tree):
-            pictures.add(node.path)
-        return node.path in pictures or _is_series(node, tree)
+        n = _picture_size(node, tree)
+        if is_picture := n > 0:
+            order[node.path] = True, -n
+        elif n := _series_size(node, tree):
+            order[node.path] = False, -n
+        return is_picture or n > 0
 
     search = _GroupSearch(tree, is_shown)
     for place in nwb_series.PLACES:
         search.look(tree.join(path, place), (place,))
-    found = sorted(search.found, key=lambda names: tree.join(path, *names) in pictures)
+    found = sorted(search.found, key=lambda names: order.get(tree.join(path, *names), (False, 0)))
     shared = _shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
 
@@ -168,18 +171,29 @@ def masks_below(path: str, tree: Tree) -> list[ImageBelow]:
     return [ImageBelow(names[-1], tree.join(path, *names)) for names in search.found]
 
 
-def _is_series(node: Node, tree: Tree) -> bool:
+def _series_size(node: Node, tree: Tree) -> int:
+    """How many numbers a series of images has; 0 if it is none, or has no images of its own."""
     if not nwb_series.is_series(node.attributes):
-        return False
+        return 0
     data = read_node(tree.join(node.path, "data"), tree, node.version, "array")
-    return data is not None and data.kind == "array" and 0 not in (data.document.get("shape") or [0])
+    return 0 if data is None or data.kind != "array" else _n_numbers(data)
 
 
-def _is_picture(node: Node, tree: Tree) -> bool:
+def _picture_size(node: Node, tree: Tree) -> int:
+    """How many numbers a single image has; 0 if it is none."""
     if node.attributes.get("neurodata_type") not in SINGLE_IMAGES:
-        return False
+        return 0
     array = node if node.kind == "array" else read_node(node.path, tree, node.version, "array")
-    return array is not None and nwb_series.is_picture(node.attributes, array.document.get("shape"))
+    is_picture = array is not None and nwb_series.is_picture(node.attributes, array.document.get("shape"))
+    return 0 if array is None or not is_picture else _n_numbers(array)
+
+
+def _n_numbers(array: Node) -> int:
+    """How many numbers an array has; 1 if its shape makes no sense, which reading it says."""
+    shape = array.document.get("shape") or [0]
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 0 for n in shape):
+        return 1
+    return math.prod(shape)
 
 
 def _shared_folders(found: Sequence[tuple[str, ...]]) -> int:
