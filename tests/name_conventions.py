@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ndviewer_light.model import how_many
 from tests.names_from_microscopes import MICRO_MANAGER_AND_SQUID, MICROSCOPES
 from tests.names_from_plates import PLATES
 from tests.names_from_programs import PROGRAMS, WORDS_AND_NUMBERS
@@ -23,14 +24,14 @@ def table() -> str:
     lines = ["| who names files so | for example | what is understood |", "| --- | --- | --- |"]
     words = {"t": "time", "p": "position", "c": "channel", "z": "z"}
     for case in CASES:
-        axes = ", ".join(f"{n} {words[axis]}{'s' if axis != 'z' else ''}" for axis, n in case.sizes.items())
+        axes = ", ".join(how_many(n, words[axis], "z" * (axis == "z")) for axis, n in case.sizes.items())
         notes = [axes]
         if case.positions and case.sizes.get("p", 1) > 1:
             notes.append("positions " + ", ".join(f"`{label}`" for label in case.positions[:2]))
         if case.channels:
             notes.append("channels " + ", ".join(f"`{name}`" for name in case.channels[:2]))
         if case.left_out:
-            notes.append(f"{len(case.left_out)} files are named as left out")
+            notes.append(f"{how_many(len(case.left_out), 'file')} named as left out")
         if case.is_doubtful:
             notes.append("the other choice is named")
         example = next(name for name in case.names if name not in case.left_out)

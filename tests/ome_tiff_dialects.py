@@ -194,7 +194,7 @@ def ome_not_brought_up_to_date(folder: Path) -> Written:
         )
         for of in range(2)
     ]
-    return Written([*paths, folder], Expected(pixels, ["P0", "P1"], said="declares 1 time points for P1"))
+    return Written([*paths, folder], Expected(pixels, ["P0", "P1"], said="declares 1 time point for P1"))
 
 
 @dialect
@@ -224,7 +224,7 @@ def ome_of_some_pages(folder: Path) -> Written:
     pixels = image(n_z=5)
     xml = ome([("A", {"SizeZ": 3}, data(IFD=1, PlaneCount=3))])
     path = write_pages(folder / "a.ome.tif", pages(pixels), xml)
-    return Written([path], Expected([pixels[:, :, 1:4]], said="2 of its 5 pages are in none of the images"))
+    return Written([path], Expected([pixels[:, :, 1:4]], said="leaves out 2 of 5 pages"))
 
 
 @dialect

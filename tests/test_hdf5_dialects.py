@@ -400,7 +400,7 @@ def test_frames_of_a_file_that_was_not_copied_say_so(tmp_path: Path, opened: Ope
     path = dialects.write_eiger(tmp_path, frames, 3)
     (tmp_path / "scan_data_000002.h5").unlink()
     source = opened(path, allow_outside="yes")
-    assert source.info.warnings[0].endswith("1 of 3 files of frames do not exist")
+    assert source.info.warnings[0].endswith("lacks 1 of 3 files of frames")
     np.testing.assert_array_equal(source.read_plane(PlaneKey(6)), frames[6])
     with pytest.raises(DatasetNotFoundError, match=r"scan_data_000002\.h5 does not exist"):
         source.read_plane(PlaneKey(4))

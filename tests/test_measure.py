@@ -250,7 +250,7 @@ def test_missing_planes_are_the_exit_status_and_Ctrl_C_keeps_what_is_done(
     monkeypatch.setattr(measure, "shown_progress", interrupted)
     assert main([str(run)]) == 130
     said = capsys.readouterr()
-    assert said.out == "" and "of 24 planes are measured and kept" in said.err
+    assert said.out == "" and "of 24 planes measured and kept" in said.err
     before = len(measured)
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(run.parent / "cache"))

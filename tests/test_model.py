@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from memory_source import memory_info
 
-from ndviewer_light.model import Channel, ImageInfo, Level, Region, Scale, Sizes, all_channels, channel_in
+from ndviewer_light.model import (
+    Channel,
+    ImageInfo,
+    Level,
+    Region,
+    Scale,
+    Sizes,
+    all_channels,
+    channel_in,
+    how_many,
+)
 
 
 def image(*names: str, **more: object) -> ImageInfo:
@@ -71,3 +81,12 @@ def test_a_region_lies_in_a_plane_or_not() -> None:
     assert np.zeros((5, 7))[Region(2, 1, 3, 6).slices].shape == (3, 6)
     for bad in (Region(3, 0, 3, 7), Region(0, 1, 5, 7), Region(-1, 0, 2, 2), Region(0, 0, 0, 3)):
         assert not bad.within(5, 7)
+
+
+def test_numbers_are_counted_in_words_that_fit() -> None:
+    assert [how_many(n, "time point") for n in (0, 1, 2000)] == [
+        "0 time points",
+        "1 time point",
+        "2,000 time points",
+    ]
+    assert how_many(2, "axis", "axes") == "2 axes"

@@ -228,7 +228,7 @@ def test_loops_are_what_the_library_takes_them_for(tmp_path, opened, loops, skip
         else:
             np.testing.assert_array_equal(source.read_plane(at), planes[(*key, 1)])
     if skip:
-        assert "6 of 24 frames are missing from the file: not all of them" in source.info.warnings[0]
+        assert "the file lacks 6 of 24 frames: not all of them" in source.info.warnings[0]
     else:
         assert source.info.warnings == ()
 

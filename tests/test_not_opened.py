@@ -332,5 +332,5 @@ def test_what_does_not_open_says_why(tmp_path: Path, case: str) -> None:
 @needs_zarr_3
 def test_a_plate_without_any_image_is_called_one(tmp_path: Path) -> None:
     stores.write_plate(tmp_path / "p.ome.zarr", {}, planned=["A/1", "A/2", "B/1"])
-    with pytest.raises(DatasetError, match="a plate that lists 3 wells, of which none has an image"):
+    with pytest.raises(DatasetError, match="a plate that lists 3 wells, without any image"):
         open_dataset(tmp_path / "p.ome.zarr")

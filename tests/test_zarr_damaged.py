@@ -177,7 +177,7 @@ def test_nothing_written_yet_is_not_found(tmp_path: Path, opened: Open) -> None:
     stores.write_plate(tmp_path / "p.zarr", {"A/1": 2})
     shutil.rmtree(tmp_path / "p.zarr/A/1/0")
     shutil.rmtree(tmp_path / "p.zarr/A/1/1")
-    with pytest.raises(DatasetNotFoundError, match="none of which is written yet"):
+    with pytest.raises(DatasetNotFoundError, match="nothing of which is written yet"):
         opened(tmp_path / "p.zarr")
 
 

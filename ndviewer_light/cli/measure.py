@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NDViewerError
-from ..model import PlaneState
+from ..model import PlaneState, how_many
 from ..opening import open_dataset
 from ..storage.offered import ALONE
 from .access_options import add_storage_options, storage_options
@@ -115,7 +115,7 @@ def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain(
             "measure",
-            f"interrupted: {progress[0]:,} of {progress[1]:,} planes are measured and kept; "
+            f"interrupted: {progress[0]:,} of {how_many(progress[1], 'plane')} measured and kept; "
             "the same command goes on from there",
         )
         return INTERRUPTED
@@ -163,7 +163,9 @@ def _said_of(table: MeasuredTable, output: str | None) -> int:
     counted = {"missing": missing, "not written yet": pending, "unreadable": unreadable}
     said = ", ".join(f"{n:,} {word}" for word, n in counted.items() if n)
     if said:
-        complain("measure", f"{len(table):,} planes, of which {said}: see the columns state and reason")
+        complain(
+            "measure", f"{how_many(len(table), 'plane')}, of which {said}: see the columns state and reason"
+        )
     elif output is not None and sys.stderr is not None and sys.stderr.isatty():
-        complain("measure", f"{len(table):,} planes")
+        complain("measure", how_many(len(table), "plane"))
     return INCOMPLETE if missing or unreadable else ALL_THERE

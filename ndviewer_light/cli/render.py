@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..errors import NDViewerError
+from ..model import how_many
 from ..opening import open_dataset
 from ..rendering.contrast import ContrastMode, FixedLimits
 from ..rendering.scale_bar import DEFAULT_BAR, BarLook
@@ -318,7 +319,10 @@ def _plane_or_projection(text: str, n_z: int) -> int | str:
     _counted(projection.first, max(n_z, 1), "z plane")
     if projection.last is not None and projection.last >= n_z:
         there = projection._replace(last=n_z - 1)
-        complain("render", f"--z {text}: there are {n_z} planes, so it is {there}")
+        complain(
+            "render",
+            f"--z {text}: there {'is' if n_z == 1 else 'are'} {how_many(n_z, 'plane')}, so it is {there}",
+        )
         return str(there)
     return text
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
-from ..model import PlaneState
+from ..model import PlaneState, how_many
 from .known_failures import KnownFailures
 from .plane_codes import PlaneCodes
 from .plane_search import next_plane
@@ -234,4 +234,4 @@ def _limit(
 
 
 def _said(limit: str, done: int) -> str:
-    return f"{limit} after {done:,} planes" if limit else ""
+    return f"{limit} after {how_many(done, 'plane')}" if limit else ""

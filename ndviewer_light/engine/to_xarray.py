@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey, Region, some_names
+from ..model import PlaneKey, Region, how_many, some_names
 from ..sources.source import AT_ONCE
 from .leases import StoredKey
 from .read_ahead import ReadAhead
@@ -280,7 +280,7 @@ def to_xarray(
 
 def _warn_of_those_without(level: int, labels: Sequence[str], n_positions: int) -> None:
     warnings.warn(
-        f"level {level} does not exist at {len(labels)} of {n_positions} positions, which are left out: "
+        f"level {level} does not exist at {len(labels)} of {how_many(n_positions, 'position')}, left out: "
         f"{', '.join(some_names(labels))}. Level 0 of them is to_xarray(position=…)",
         UserWarning,
         stacklevel=4,

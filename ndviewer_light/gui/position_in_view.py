@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..model import how_many
 from .view_texts import counted, height_of, name_of, planes_text, time_of
 
 if TYPE_CHECKING:
@@ -137,4 +138,4 @@ class PositionInView:
         """A position and how many there are; not which of them: fields are named by numbers of their own."""
         in_group = self._sliders.group_size("p")
         n = len(info.positions) if in_group is None else in_group
-        return f"{name_of(info.positions[p])}   {n} field{'s' if n > 1 else ''}"
+        return f"{name_of(info.positions[p])}   {how_many(n, 'field')}"

@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ..errors import AcquisitionConfigError
-from ..model import AnnouncedRun, Position
+from ..model import AnnouncedRun, Position, how_many
 from ..storage.limits import MAX_T
 from .experiments import experiment_folder
 
@@ -109,7 +109,8 @@ def announce_6d(
     ]
     if not len(region_paths) == len(counts) == len(labels):
         raise AcquisitionConfigError(
-            f"{len(region_paths)} region paths, {len(counts)} FOV counts and {len(labels)} labels: "
+            f"{how_many(len(region_paths), 'region path')}, {how_many(len(counts), 'FOV count')} and "
+            f"{how_many(len(labels), 'label')}: "
             "their lengths must match"
         )
     stores = [

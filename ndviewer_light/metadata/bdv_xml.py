@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from ..errors import LimitExceededError, MetadataError, UnsupportedError
+from ..model import how_many
 from ..storage.limits import MAX_METADATA_BYTES, MAX_POSITIONS, MAX_T
 from ..storage.printable import brief
 
@@ -95,7 +96,9 @@ def parse_bdv_xml(raw: bytes, where: str, expected: str = HDF5_LOADER) -> BigDat
     setups = tuple(_setups(root, where))
     times = tuple(dict.fromkeys(_times(root, where)))
     if not setups or not times:
-        raise MetadataError(f"{where} lists {len(setups)} view setups and {len(times)} time points")
+        raise MetadataError(
+            f"{where} lists {how_many(len(setups), 'view setup')} and {how_many(len(times), 'time point')}"
+        )
     return BigDataViewerXml(
         _text(root, "BasePath") or ".", file, setups, times, _names(root), dict(_registered(root))
     )

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import MetadataError, UnsupportedError
+from ..model import how_many
 from ..storage.printable import brief
 from .guessed_axes import with_plane_last
 
@@ -170,7 +171,10 @@ def resolved_axes(
         how = f"axes are called {brief(' '.join(named))}" if named else "axes are not named"
         warning = f"{where}: {how}; assuming {' '.join(axis.role for axis in axes)}"
     if len(axes) != len(shape):
-        raise MetadataError(f"{where}: names {len(axes)} axes for an array of {len(shape)} dimensions")
+        raise MetadataError(
+            f"{where}: names {how_many(len(axes), 'axis', 'axes')} for an array of "
+            f"{how_many(len(shape), 'dimension')}"
+        )
     _refuse_unknown(axes, shape, where)
     return axes, warning
 
@@ -195,7 +199,9 @@ def _last_two_of_plane(names: Sequence[str | None], shape: Sequence[int]) -> tup
 
 def _axes_of_rank(rank: int, where: str) -> tuple[Axis, ...]:
     if rank not in _ROLES_OF_RANK:
-        raise UnsupportedError(f"{where}: an array of {rank} dimensions without named axes cannot be shown")
+        raise UnsupportedError(
+            f"{where}: an array of {how_many(rank, 'dimension')} without named axes cannot be shown"
+        )
     return tuple(Axis(role, role) for role in _ROLES_OF_RANK[rank])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ..errors import UnsupportedError
+from ..model import how_many
 from .named_axes import SANE_STEP, Axis, clean, unit_of_length
 from .ngff import ImageMeta, NamedChannel, listed
 from .nwb_types import IMAGE_SERIES, MASKS, NO_PICTURES, REGIONS, SINGLE_IMAGES, UM_PER_CM
@@ -79,7 +80,9 @@ def masks_meta(
     Raises `UnsupportedError` if it is not (region, x, y[, z]).
     """
     if len(shape) not in (3, 4):
-        raise UnsupportedError(f"{where} has {len(shape)} dimensions; masks have (region, x, y[, z])")
+        raise UnsupportedError(
+            f"{where} has {how_many(len(shape), 'dimension')}; masks have (region, x, y[, z])"
+        )
     roles = "pxyz"[: len(shape)]
     steps = _grid_um(look, imaging_plane(attributes), dict(zip(roles, shape, strict=True)))
     return ImageMeta(
@@ -106,7 +109,9 @@ def series_meta(
     """
     kind, rank = clean(attributes.get("neurodata_type")), len(shape)
     if rank not in (2, 3, 4):
-        raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y[, z])")
+        raise UnsupportedError(
+            f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y[, z])"
+        )
     is_camera = not kind.endswith("PhotonSeries")
     is_rgb = is_camera and rank == 4 and shape[-1] == len(_RGB) and str(dtype) == "uint8"
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]

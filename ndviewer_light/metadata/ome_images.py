@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..model import how_many
 from .ome_document import FileId, OmePixels, PlaneRun, pixels_cut_off, plane_runs
 from .tiff_layout import PageRun, TiffImage, checked, page_kind, with_samples
 
@@ -52,7 +53,8 @@ def ome_image_of(
         return None
     if page is not None and page.samples != samples:
         refused.append(
-            f"OME-XML declares {pixels.size_c} channels for {name}, but its pages have {page.samples} samples"
+            f"OME-XML declares {how_many(pixels.size_c, 'channel')} for {name}, but its pages have "
+            f"{how_many(page.samples, 'sample')}"
         )
         return None
     sizes = {"T": pixels.n_t, "C": n_c, "Z": pixels.n_z}
@@ -121,7 +123,8 @@ def with_unlisted_pages(
     ):
         return image
     refused.append(
-        f"OME-XML declares {n_t} time points for {image.name or 'an image'}, but there are {there}"
+        f"OME-XML declares {how_many(n_t, 'time point')} for {image.name or 'an image'}, but there "
+        f"{'is' if there == 1 else 'are'} {there}"
     )
     outer = (("t", there), *((role, n) for role, n in image.outer if role != "t"))
     return replace(image, outer=outer, runs=(image.runs[0]._replace(n=there * each),))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import CorruptDataError, DatasetError
+from ..model import how_many
 from . import imagej
 from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
@@ -134,8 +135,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
         raise reason
     kept = [_without_grey_palette(image, tiff) for image in in_order(found)]
     kinds = list(dict.fromkeys(image.kind for image in kept))
-    plural = "s" if len(kept) != 1 else ""
-    evidence = [f"{len(kept)} image{plural}, told by {' and '.join(kinds)}"] if kept else []
+    evidence = [f"{how_many(len(kept), 'image')}, told by {' and '.join(kinds)}"] if kept else []
     evidence += [_sizes_said(image) for image in kept[:5]]
     if any(image.kind == PAGES and image.outer for image in kept):
         evidence.append("its pages are not described: shown as z; the option axes=T makes them time points")
@@ -188,7 +188,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
     if found and len(found) == len(document.images) and not refused:
         n = _n_unlisted(found, facts)
         if n:
-            refused.append(f"{n} of its {len(facts)} pages are in none of the images that OME-XML declares")
+            refused.append(f"OME-XML leaves out {n} of {how_many(len(facts), 'page')}")
     return document, found
 
 
@@ -229,8 +229,8 @@ def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
     if contiguous and total <= 1:
         there = tiff.images_unclosed()
     elif total > there:
-        what = "pages" if there > 1 else "page"
-        refused.append(f"ImageJ's header declares {total} images, but the file has {there} {what}")
+        pages = how_many(there, "page")
+        refused.append(f"ImageJ's header declares {how_many(total, 'image')}, but the file has {pages}")
     outer = imagej.fitting(declared, there)
     if outer is None:
         outer = (("z", there),)

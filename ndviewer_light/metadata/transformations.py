@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..model import how_many
 from ..storage.printable import brief
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ class _TransformationWalk:
             if axes and "path" in transform:
                 self._warn(f"ignored a {kind} that is stored in an array of its own")
             elif axes:
-                self._warn(f"ignored a {kind} with {len(vector)} values for {len(axes)} axes")
+                n_axes = how_many(len(axes), "axis", "axes")
+                self._warn(f"ignored a {kind} with {how_many(len(vector), 'value')} for {n_axes}")
             return
         scale, origin = self.found.scale, self.found.origin
         for axis, value in zip(axes, vector, strict=True):

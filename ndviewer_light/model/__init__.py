@@ -21,7 +21,7 @@ from .dataset_info import DatasetInfo, ImageInfo
 from .interpretation import Interpretation
 from .label_facts import LabelFacts, Rgba
 from .level import MANY_PLANES, Level, Offset, Scale, Sizes
-from .names import natural_key, natural_sorted, some_names
+from .names import how_many, natural_key, natural_sorted, some_names
 from .placed_warning import PlacedWarning, WarningPlace, place_of
 from .plane import AXES, Plane, PlaneKey, PlaneState, Region, StackKey
 from .plane_statistics import PERCENTILES, PlaneStatistics, detector_top, saturated_fraction
@@ -62,6 +62,7 @@ __all__ = [
     "colored",
     "detector_top",
     "find_channel",
+    "how_many",
     "natural_key",
     "natural_sorted",
     "place_of",

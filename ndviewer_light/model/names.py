@@ -18,6 +18,11 @@ def some_names(names: Sequence[str]) -> list[str]:
     return [*shown, f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else shown
 
 
+def how_many(n: int, noun: str, plural: str = "") -> str:
+    """A number and what is counted, for a message: "1 plane", "2,000 planes"."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def index_of(name: str, names: Sequence[str], what: str) -> int:
     """The index of the only one of that name; raises `KeyError` unless there is exactly one."""
     found = [i for i, each in enumerate(names) if each == name]

@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from ...errors import MetadataError
+from ...model import how_many
 from ...rendering.contrast import ContrastMode
 from ...views.channel_choices import ChannelChoices
 from ..slots import safe_slot
@@ -131,4 +132,4 @@ def _document_of(channels: ChannelControls) -> dict[str, Any]:
 
 
 def _channels(n: int) -> str:
-    return f"{n} channel{'s' if n != 1 else ''}"
+    return how_many(n, "channel")

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...model import how_many
 from ..look.theme import Panel, set_role
 from ..slots import safe_slot
 
@@ -79,7 +80,7 @@ class FilmDialog(QDialog):
             self.setPalette(parent.palette())
         self.axis = QComboBox()
         for axis, name, n in sizes:
-            self.axis.addItem(f"{name} ({min(n, MOST_FRAMES):,} frames)", axis)
+            self.axis.addItem(f"{name} ({how_many(min(n, MOST_FRAMES), 'frame')})", axis)
         self.part = QCheckBox("Visible part only", self)
         self.part.setChecked(wants_part)
         self.part.setVisible(is_part)

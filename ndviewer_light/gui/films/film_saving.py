@@ -16,6 +16,7 @@ from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from ...errors import NDViewerError
+from ...model import how_many
 from ...rendering.scene_overlays import SceneOver
 from ...rendering.volume_look import TURN_FRAMES
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
@@ -76,7 +77,9 @@ class _Progress:
         if time.monotonic() > self._said + _SAID_SECONDS:
             self._said = time.monotonic()
             reading = f", reading plane {self._read:,} of a stack" if self._read else ""
-            self._say(f"Saving {self._name}: {self._done:,} of {self._n:,} frames{reading} (Esc cancels)")
+            self._say(
+                f"Saving {self._name}: {self._done:,} of {how_many(self._n, 'frame')}{reading} (Esc cancels)"
+            )
 
 
 def _frames_of_seen(
@@ -346,8 +349,8 @@ class Films(QObject):
         except Exception as error:  # noqa: BLE001  of encoders, which have exceptions of their own
             words = f"{name} could not be saved: {type(error).__name__}: {error}"
         else:
-            left_out = f"; {len(missing):,} planes are not stored" if missing else ""
-            words = f"Saved {name}, {n:,} frames{left_out}"
+            left_out = f"; {how_many(len(missing), 'plane')} not stored" if missing else ""
+            words = f"Saved {name}, {how_many(n, 'frame')}{left_out}"
         self._poll.post(lambda: self._on_written(words, path, progress.cancelled))
 
     def _say_later(self, path: str, text: str) -> None:

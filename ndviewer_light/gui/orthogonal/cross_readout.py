@@ -8,7 +8,7 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QWidget
 
-from ...model import PlaneState
+from ...model import PlaneState, how_many
 from ..look.theme import INK, PLOT_BACKGROUND, mix, plain_tooltip
 from ..slots import safe_slot
 
@@ -84,7 +84,7 @@ def stack_lines(seen: StackSeen) -> list[str]:
     total = counts[0] if is_alike else sum(counts[1:], counts[0])
     there = total[PlaneState.PRESENT] + total[PlaneState.FILLED]
     n = sum(total.values())
-    lines = [f"{there} of {n} planes" if there < n else f"{n} planes"]
+    lines = [f"{there} of {how_many(n, 'plane')}" if there < n else how_many(n, "plane")]
     lines += [f"{total[state]} {words}" for state, words in _WORDS.items() if total[state]]
     if not seen.grid.is_whole:
         _, height, width = seen.grid.shape

@@ -10,6 +10,7 @@ from qtpy.QtGui import QBrush, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ...engine.state_codes import TimeState
+from ...model import how_many
 from ..look.theme import colors_of
 from ..slots import safe_slot
 
@@ -85,7 +86,7 @@ class TimeStrip(QWidget):
         others += [
             f"{n} {state.value}" for state, n in counts.items() if n and state is not TimeState.ACQUIRED
         ]
-        acquired = f"{counts[TimeState.ACQUIRED]} of {len(self._states)} time points acquired"
+        acquired = f"{counts[TimeState.ACQUIRED]} of {how_many(len(self._states), 'time point')} acquired"
         return ", ".join([acquired, *others])
 
     def text_at(self, x: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...model import how_many
 from ...rendering.durations import duration_of
 from ...storage.presentable import presentable
 from ..look.short_names import without_beginning
@@ -60,7 +61,9 @@ def _pixel(image: ImageInfo) -> str:
 def _stack(image: ImageInfo) -> str:
     if image.n_z <= 1:
         return ""
-    return f"{image.n_z} planes" if image.z_step_um is None else f"{image.z_step_um:.4g} µm × {image.n_z}"
+    return (
+        how_many(image.n_z, "plane") if image.z_step_um is None else f"{image.z_step_um:.4g} µm × {image.n_z}"
+    )
 
 
 def _times(info: DatasetInfo) -> str:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 
 from ...engine.plate_grid import grid_layout, plate_with_listed
 from ...engine.state_codes import TimeState
+from ...model import how_many
 from ..panels.plate_layout import stage_places, state_of_all
 from ..slots import safe_slot
 from ..view_texts import name_of
@@ -125,7 +126,7 @@ class PlacesView(QObject):
         if info.positions is not self._positions or info.empty_wells != self._listed:
             self._take_positions(info.positions, info.empty_wells)
         n = len(self._wells)
-        wells = f"{n:,} {self._word}{'s' if n > 1 else ''}" if self._has_plate else ""
+        wells = how_many(n, self._word) if self._has_plate else ""
         self._panels.card.show_facts(facts_of(info, self._stage.image, wells, self._path_of(dataset)))
 
     def _take_positions(self, positions: Sequence[Position], empty_wells: Sequence[str]) -> None:
@@ -212,7 +213,7 @@ class PlacesView(QObject):
     def _words_of_well(self, well: int) -> str:
         fields = self._wells.fields(well)
         n = len(fields)
-        words = f"{self._wells.names[well]}\n{n} field{'s' if n > 1 else ''}"
+        words = f"{self._wells.names[well]}\n{how_many(n, 'field')}"
         return words + self._words_of_states(fields) + self.more_words(fields)
 
     def _words_of_field(self, p: int) -> str:
@@ -229,7 +230,7 @@ class PlacesView(QObject):
         state = state_of_all([states.states[p] for p in fields])
         there, expected = (sum(each[p] for p in fields) for each in (states.there, states.expected))
         at = f"t {states.t + 1}: " if self._info is not None and self._info.n_t > 1 else ""
-        return f"\n{at}{state.value}, {there:,} of {expected:,} planes"
+        return f"\n{at}{state.value}, {there:,} of {how_many(expected, 'plane')}"
 
     # ---- slots -----------------------------------------------------------------------------
 

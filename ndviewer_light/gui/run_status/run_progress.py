@@ -6,6 +6,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...model import how_many
 from ...rendering.durations import duration_of
 
 if TYPE_CHECKING:
@@ -104,14 +105,14 @@ class RunNews(NamedTuple):
         """The numbers in words, the most important first."""
         if not self.written:
             return ()
-        of = f"/{self.expected:,}" if self.expected is not None else ""
-        said = [f"{self.written:,}{of} planes"]
+        planes = how_many(self.written if self.expected is None else self.expected, "plane")
+        said = [planes if self.expected is None else f"{self.written:,}/{planes}"]
         if self.state is RunState.UNREACHABLE:  # of all else nobody can tell
             return (*said, size_of(self.n_bytes)) if self.n_bytes else tuple(said)
         if self.missing:
             said.append(f"{self.missing:,} missing")
         if self.empty_wells:
-            wells = f"{self.empty_wells:,} well{'s' if self.empty_wells > 1 else ''}"
+            wells = how_many(self.empty_wells, "well")
             said.append(f"{wells} to come" if self.state is RunState.RECORDING else f"{wells} without images")
         if self.is_quiet and self.state is RunState.RECORDING:
             said.append(f"nothing new for {duration_of(max(round(self.silent), 1))}")

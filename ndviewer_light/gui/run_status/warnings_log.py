@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from ...model import how_many
 from ..look.icon_files import BESIDE_TEXT, icon
 from ..look.theme import plain_tooltip, set_role
 from ..slots import safe_slot
@@ -79,7 +80,7 @@ class WarningsButton(QPushButton):
             return
         self._warnings = warnings
         n = len(warnings)
-        self.setText(f"{n} warning{'s' if n > 1 else ''}")
+        self.setText(how_many(n, "warning"))
         self.setToolTip(plain_tooltip(f"{warnings[-1]}\nClick to see all" if n else ""))
         self.setVisible(n > 0)
         if self.panel is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...model import PlaneState
+from ...model import PlaneState, how_many
 from ..view_texts import name_of
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ _OF_EMPTY_WELLS = {PlaneState.PENDING: "not written yet", PlaneState.ABSENT: "no
 def summary(info: DatasetInfo, states: PositionStates | None, empty_wells: PlaneState) -> str:
     """How many fields there are, how many planes of them are there, and how many wells are to come."""
     n, n_empty = len(info.positions), len(info.empty_wells)
-    said = f"{n:,} field{'s' if n != 1 else ''}"
+    said = how_many(n, "field")
     expected = 0 if states is None else sum(states.expected)
     if states is not None and expected:
-        said += f", {sum(states.there):,} of {expected:,} planes"
+        said += f", {sum(states.there):,} of {how_many(expected, 'plane')}"
     if n_empty:
         what = "to come" if empty_wells is PlaneState.PENDING else "without images"
-        said += f", {n_empty:,} well{'s' if n_empty != 1 else ''} {what}"
+        said += f", {how_many(n_empty, 'well')} {what}"
     return said

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from ...model import how_many
 from ...rendering.field_statistics import SHOWN_STATISTICS, color_table
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
@@ -198,8 +199,8 @@ class StatisticsPanel(Panel):
 
     def offer_measuring(self, n_map: int, n_run: int) -> None:
         """How many planes there are of the map, and of the run, to be measured."""
-        self._of_map.setText(f"This time point and channel: {n_map:,} planes")
-        self._of_run.setText(f"The whole run: {n_run:,} planes")
+        self._of_map.setText(f"This time point and channel: {how_many(n_map, 'plane')}")
+        self._of_run.setText(f"The whole run: {how_many(n_run, 'plane')}")
 
     def say(self, text: str, tip: str = "", *, is_measuring: bool) -> None:
         """What is known and what is being measured."""

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtGui import QColor
 
 from ...errors import DatasetError
-from ...model import PlaneState, channel_in
+from ...model import PlaneState, channel_in, how_many
 from ...rendering.field_statistics import (
     ACQUIRED,
     FieldStatistic,
@@ -326,7 +326,7 @@ class StatisticsView(QObject):
         if self.panel.isHidden() or not self.values or max(fields, default=0) >= len(self.values):
             return ""
         known = [self.values[p] for p in fields if not math.isnan(self.values[p])]
-        of = f" (median of {len(known)} fields)" if len(fields) > 1 and known else ""
+        of = f" (median of {how_many(len(known), 'field')})" if len(fields) > 1 and known else ""
         return f"\n{self.panel.title}: {text_of(median(known), self.panel.name)}{of}"
 
     # ---- slots -----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from ...model import how_many
 from ...storage.presentable import presentable
 from ...views.view_link import place_in
 from ..canvas.written import Written
@@ -146,7 +147,7 @@ class WindowContents(QWidget):
         if linked:
             linked_windows().link(self.viewer.contents)
             others = len(linked_windows()) - 1
-            those = f"moves together with {others} other window{'s' if others > 1 else ''}"
+            those = f"moves together with {how_many(others, 'other window')}"
             said = f"Linked: {those if others else _NOBODY_ELSE}"
         else:
             linked_windows().unlink(self.viewer.contents)

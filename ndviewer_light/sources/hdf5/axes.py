@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...metadata.guessed_axes import FILLED_FIRST, LEAST_IN_COLOUR, channels_last, filled, with_plane_last
+from ...model import how_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,7 +170,8 @@ def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed
     sizes = [shape[i] for i in kept]
     if len(sizes) not in _ROLES_OF_RANK:
         raise UnsupportedError(
-            f"{where} has {len(sizes)} dimensions; 2 to 5 can be shown, more if their labels are t p c z y x"
+            f"{where} has {how_many(len(sizes), 'dimension')}; 2 to 5 can be shown, more if their labels are "
+            "t p c z y x"
         )
     in_colour = _looks_like_colour(sizes, dtype, is_reversed)
     if is_reversed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
-from ...model import PlaneKey
+from ...model import PlaneKey, how_many
 from ...storage.bytes import is_url
 from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.file_versions import version_of
@@ -160,7 +160,9 @@ class CompositeSnapshot(Snapshot):
         along |= {"y": (top, top + height), "x": (left, left + width)}
         shape = part.known.shape
         if len(shape) != len(address.part.roles):
-            raise CorruptDataError(f"{self.file.name}: {part.known.path} has {len(shape)} dimensions")
+            raise CorruptDataError(
+                f"{self.file.name}: {part.known.path} has {how_many(len(shape), 'dimension')}"
+            )
         selection = [along.get(role, (0, 1)) for role in address.part.roles]
         for role, (_, stop), n in zip(address.part.roles, selection, shape, strict=True):
             if stop <= n:

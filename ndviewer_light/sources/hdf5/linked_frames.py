@@ -21,7 +21,7 @@ from ...errors import (
     MetadataError,
     UnsupportedError,
 )
-from ...model import PlacedWarning, WarningPlace
+from ...model import PlacedWarning, WarningPlace, how_many
 from . import nexus
 from .array import facts
 from .composite import Composite, PlaneAddress
@@ -120,7 +120,7 @@ def master_image(file: HDF5File, path: str) -> PiecedImage:
     if first is None:
         raise MetadataError(f"{where} has no frames")
     entry = path.rpartition("/")[0]
-    said = f"{where}: {missing} of {len(names)} files of frames do not exist"
+    said = f"{where} lacks {missing} of {how_many(len(names), 'file')} of frames"
     image = HDF5Image(
         format="hdf5",
         evidence=f"links of a detector's master file in {path}",

@@ -19,7 +19,7 @@ from ...errors import (
 )
 from ...metadata.nwb_series import PLACES
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
-from ...model import Channel
+from ...model import Channel, how_many
 from .array import refuse_outside
 from .file import Elsewhere
 from .images import (
@@ -143,7 +143,9 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
     where = f"{file.name}::{series.path}"
     rank = len(known.shape)
     if rank not in (2, 3, 4):
-        raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y) or (…, z)")
+        raise UnsupportedError(
+            f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y) or (…, z)"
+        )
     rgb = _looks_like_colour(series, known)
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if rgb else "z")[:rank]
     step, warning = time_step(file, node, known.shape[0] if rank > 2 else 1, where)

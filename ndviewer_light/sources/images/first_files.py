@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...model import how_many
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from ...storage.decoding.orientation import orientation_said
@@ -139,7 +140,7 @@ def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> t
     warnings = list(listing.warnings)
     root = presentable(listing.root).rstrip("/" + os.sep)
     if catalogue.doubles:
-        warnings.append(f"{root}: {catalogue.doubles} files duplicate planes of others; not shown")
+        warnings.append(f"{root}: {how_many(catalogue.doubles, 'file')} with planes of others, not shown")
     if sample.n_images > 1:
         warnings.append(
             f"{root}: the first file contains {sample.n_images} images; one is shown: "

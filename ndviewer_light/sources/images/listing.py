@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
-from ...model import Interpretation, natural_sorted
+from ...model import Interpretation, how_many, natural_sorted
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
@@ -227,7 +227,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     doubles = len(names) - len(by_stem)
     if doubles:
         warnings.append(
-            f"{where}: {doubles} files have the same names as others with a different extension; not shown"
+            f"{where}: {how_many(doubles, 'file')} named like others, with a different extension; not shown"
         )
     if layout.left_out:
         warnings.append(

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...model import how_many
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
@@ -218,7 +219,7 @@ def _checked(
         return f"explains {len(found)} of {len(names)} names"
     planes = _planes(list(found.values()), pattern.roles)
     if len(planes) < len(found):
-        return f"{len(found) - len(planes)} files would map to the same plane as others"
+        return f"{how_many(len(found) - len(planes), 'file')} would map to the same plane as others"
     sizes = _sizes(planes, pattern.roles)
     filled = len(found) / math.prod(sizes.values())
     least = _LEAST_FILLED_BY_GUESS if guesses else _LEAST_FILLED

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import LimitExceededError
 from ...metadata.metamorph import HTD_END
-from ...model import natural_sorted
+from ...model import how_many, natural_sorted
 from ...storage.offered import access_options
 from ...storage.trees.folder_on_server import folder_on_server
 from .beside import is_read_beside
@@ -225,7 +225,7 @@ def _names_below(
         if len(names) > MAX_BELOW:
             raise LimitExceededError(f"{folder.shown} contains more than {MAX_BELOW} images")
         if len(listed) < len(level):
-            left_out = f"{len(level) - len(listed)} of its folders are not listed"
+            left_out = f"{how_many(len(level) - len(listed), 'folder')} in it left out"
             warnings.append(f"{folder.shown} contains more than {MAX_LISTED} folders: {left_out}")
             break
         level = inner

@@ -21,6 +21,7 @@ from ...model import (
     Position,
     WarningPlace,
     colored,
+    how_many,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
 from .frames import FrameLayout, judged_layout
@@ -104,7 +105,7 @@ def positions(
         return (Position(_UNNAMED, 0, x, y, z),)
     points = loop.parameters.points
     if len(points) != loop.count:
-        raise MetadataError(f"{where} lists {len(points)} positions but has {loop.count}")
+        raise MetadataError(f"{where} lists {how_many(len(points), 'position')} but has {loop.count}")
     fovs: Counter[str] = Counter()
     found = []
     for point in points:
@@ -152,12 +153,12 @@ def notes(found: Loops, stored: np.ndarray) -> tuple[str, ...]:
     if here < found.n_frames:
         is_end = not here or int(stored[here - 1]) == here - 1
         why = "the acquisition was probably stopped early" if is_end else "not all of them are the last ones"
-        text = f"{found.n_frames - here} of {found.n_frames} frames are missing from the file: {why}"
+        text = f"the file lacks {found.n_frames - here} of {how_many(found.n_frames, 'frame')}: {why}"
         first = next((i for i, frame in enumerate(stored[:here].tolist()) if i != frame), here)
         said.append(PlacedWarning(text, found.place(first)))
     if here < len(stored):
         said.append(
-            f"{len(stored) - here} frames in the file belong to no time, position or z and are not shown"
+            f"{how_many(len(stored) - here, 'frame')} in the file, of no time, position or z, not shown"
         )
     return tuple(said)
 

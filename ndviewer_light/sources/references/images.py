@@ -31,6 +31,7 @@ from ...model import (
     channel_parts,
     channels_shown,
     colored,
+    how_many,
 )
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
 from ...storage.tiling import levels_by_size, tile_of_chunks
@@ -343,12 +344,12 @@ def _of_paths(meta: ngff.ImageMeta, is_used: Sequence[bool]) -> ngff.ImageMeta:
 def _other_kind(level: ChunkDecoder, first: ChunkDecoder, roles: Sequence[str]) -> str:
     """Why an array is no level of another; "" if it is one."""
     if len(level.shape) != len(first.shape):
-        return f"it has {len(level.shape)} axes, not {len(first.shape)}"
+        return f"it has {how_many(len(level.shape), 'axis', 'axes')}, not {len(first.shape)}"
     if level.dtype != first.dtype:
         return f"its pixels are {level.dtype}, not {first.dtype}"
     for axis in (roles.index(role) for role in ("c", _SAMPLE) if role in roles):
         if level.shape[axis] != first.shape[axis]:
-            return f"it has {level.shape[axis]} channels of {first.shape[axis]}"
+            return f"it has {how_many(level.shape[axis], 'channel')}, not {first.shape[axis]}"
     return ""
 
 

@@ -17,7 +17,7 @@ from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata import nwb_series
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
 from ...metadata.written_units import UM_PER_UNIT
-from ...model import Channel
+from ...model import Channel, how_many
 from .array_chunks import referenced_array
 from .reference_file import INLINE, inline_bytes
 
@@ -67,7 +67,9 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
         )
     rank = len(chunks.shape)
     if rank not in (2, 3, 4):
-        raise UnsupportedError(f"{where} has {rank} dimensions; NWB images have (frame, x, y[, z])")
+        raise UnsupportedError(
+            f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y[, z])"
+        )
     is_camera = not kind.endswith("PhotonSeries")
     is_rgb = is_camera and rank == 4 and chunks.shape[-1] in (3, 4) and chunks.dtype == np.uint8
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]

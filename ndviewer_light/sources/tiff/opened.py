@@ -26,6 +26,7 @@ from ...model import (
     Position,
     channel_parts,
     channels_shown,
+    how_many,
     natural_sorted,
 )
 from ...storage.about_files import about_file
@@ -279,8 +280,8 @@ class OpenedFolder:
         if found.others:
             few = ", ".join(map(repr, natural_sorted(found.others)[:_MAX_SAID]))
             said = (
-                f"{self._path} also contains {len(found.others)} images that are not named as by Squid, "
-                f"which are not shown: {few}"
+                f"{self._path} also contains {how_many(len(found.others), 'image')} not named as by Squid, "
+                f"not shown: {few}"
             )
             warnings.append(about_file(said, self._path))
         if before is None:

@@ -15,7 +15,7 @@ from ...metadata.ome_document import COMPANIONS, FileId, ome_document
 from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
-from ...model import some_names
+from ...model import how_many, some_names
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
@@ -121,7 +121,7 @@ def open_set(path: str, files: TiffFiles) -> TiffSet:
 def _indexed(folder: str, files: TiffFiles) -> TiffSet:
     images = indexed_images(folder, files)
     n_files = len({key for image in images for key in image.files})
-    evidence = (f"{len(images)} images in {n_files} files by {INDEX}",)
+    evidence = (f"{how_many(len(images), 'image')} in {how_many(n_files, 'file')} by {INDEX}",)
     said_in = (in_folder(folder, INDEX),)
     return TiffSet("ndtiff", tuple(images), lambda key: in_folder(folder, key), evidence, said_in=said_in)
 
@@ -133,7 +133,9 @@ def _stacked(path: str, stacks: StackFiles) -> TiffSet:
         return folder + key
 
     n_files = len({key for image in images for key in image.files})
-    evidence = (f"{len(images)} images in {n_files} files by Micro-Manager's index maps",)
+    evidence = (
+        f"{how_many(len(images), 'image')} in {how_many(n_files, 'file')} by Micro-Manager's index maps",
+    )
     return TiffSet("tiff", images, path_of, evidence, stacks.warnings, _index_of(path, images, path_of))
 
 
@@ -233,8 +235,9 @@ def _by_document(
         return resolver.path_of(keys[key]) if key else resolver.path
 
     n_files = len({key for image in images for key in image.files})
+    n_images = how_many(len(images), "image")
     evidence = (
-        f"{len(images)} images in {n_files} files by the OME-XML in {name_said(resolver.path)}",
+        f"{n_images} in {how_many(n_files, 'file')} by the OME-XML in {name_said(resolver.path)}",
         f"files told apart by {'name: all contain the same OME-XML' if resolver.names_decide else 'UUID'}",
     )
     warnings = tuple(about_file(f"{presentable(opened)}: {each}", opened) for each in refused)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.guessed_axes import other_axes
-from ...model import DatasetInfo, Interpretation
+from ...model import DatasetInfo, Interpretation, how_many
 from ...storage.about_files import with_position
 from . import layouts
 from .image_facts import image_info, learned_info, names_said
@@ -42,7 +42,8 @@ def first_image(layout: DatasetLayout, tree: Tree) -> tuple[int, ZarrImage]:
     if errors:
         raise errors[0]
     raise DatasetNotFoundError(
-        f"{tree.root} lists {len(layout.places)} images ({layout.format}), none of which is written yet"
+        f"{tree.root} lists {how_many(len(layout.places), 'image')} ({layout.format}), nothing of which is "
+        "written yet"
     )
 
 

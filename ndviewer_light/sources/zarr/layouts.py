@@ -33,7 +33,7 @@ from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
 from ...metadata.ome_xml import ome_series
 from ...metadata.squid import PLATES
-from ...model import Position, some_names
+from ...model import Position, how_many, some_names
 from ...storage import collector
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
@@ -112,7 +112,7 @@ def discover(path: str, tree: Tree = LOCAL) -> DatasetLayout:
     if layout is None or not layout.places:
         if finder.n_empty_wells and not len(finder.warnings):
             raise DatasetNotFoundError(
-                f"{path} is a plate that lists {finder.n_empty_wells:,} wells, of which none has an image: "
+                f"{path} is a plate that lists {how_many(finder.n_empty_wells, 'well')}, without any image: "
                 "if a run has just started, try again"
             )
         raise tree.nothing_at(path, finder.warnings)
@@ -302,7 +302,7 @@ class _ImageFinder:
         said = ome_series(raw.decode("utf-8-sig", "replace"))
         if len(said) == n_series:
             return said
-        what = f"describes {len(said)} images, not {n_series}" if said else "is not OME-XML"
+        what = f"describes {how_many(len(said), 'image')}, not {n_series}" if said else "is not OME-XML"
         self.warnings.add_about(f"{xml} {what}; series have the names in their own metadata", xml)
         return ()
 

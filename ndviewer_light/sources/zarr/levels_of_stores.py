@@ -21,6 +21,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...model import how_many
 from ...storage.about_files import about_file
 from .image_facts import level_of
 from .open_arrays import MAX_OPEN_STORES
@@ -118,7 +119,7 @@ class LevelsOfStores:
         n_c, of_largest = image.size("c"), largest.size("c")
         if n_c == of_largest:
             return image
-        self._say(level, largest, f"it has {n_c} channels of {of_largest} ({image.array})")
+        self._say(level, largest, f"it has {how_many(n_c, 'channel')}, not {of_largest} ({image.array})")
         return None
 
     def _say(self, level: int, largest: ZarrImage, why: str) -> None:
