@@ -1,7 +1,7 @@
 """Names that hosts and scripts import from `ndviewer_light.core`; the implementation is elsewhere.
 
-Importing this module imports no Qt, ndv, tensorstore, dask or xarray: the widgets are loaded when first
-used, tensorstore when an array is opened.
+Importing this module imports next to nothing: what a name stands for is loaded when it is first used,
+tensorstore when an array is opened.
 """
 
 from __future__ import annotations
@@ -13,16 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
-from .metadata.ome_xml import physical_sizes_um as extract_ome_physical_sizes
-from .metadata.squid import read_acquisition_parameters
-from .metadata.tiff_tags import read_tiff_pixel_size
-from .model import natural_sorted
-from .storage.decoding.tiff_pages import TIFF_ENDS
-
 if TYPE_CHECKING:
     from xarray import DataArray
 
+    from .colours import extract_wavelength, hex_to_colormap, wavelength_to_colormap
     from .compat.zarr_functions import (
         discover_zarr_v3_fovs,
         open_zarr_tensorstore,
@@ -33,8 +27,12 @@ if TYPE_CHECKING:
     from .gui.viewer import LightweightViewer
     from .gui.windows.launcher import LauncherWindow
     from .gui.windows.window import LightweightMainWindow
+    from .metadata.ome_xml import physical_sizes_um as extract_ome_physical_sizes
+    from .metadata.squid import read_acquisition_parameters
+    from .metadata.tiff_tags import read_tiff_pixel_size
 
-TIFF_EXTENSIONS = set(TIFF_ENDS)
+    TIFF_EXTENSIONS: set[str]
+
 LIVE_REFRESH_INTERVAL_MS = 750
 SLIDER_PLAY_INTERVAL_MS = 100
 ZARR_LOAD_DEBOUNCE_MS = 200
@@ -54,9 +52,16 @@ _HOME = {
     "MemoryBoundedLRUCache": "engine.memory_bounded_lru",
     "PLANE_CACHE_MAX_MEMORY_BYTES": "engine.cache",
     "discover_zarr_v3_fovs": "compat.zarr_functions",
+    "extract_ome_physical_sizes": "metadata.ome_xml:physical_sizes_um",
+    "extract_wavelength": "colours",
+    "hex_to_colormap": "colours",
     "open_zarr_tensorstore": "compat.zarr_functions",
     "parse_zarr_v3_metadata": "compat.zarr_functions",
+    "read_acquisition_parameters": "metadata.squid",
+    "read_tiff_pixel_size": "metadata.tiff_tags",
+    "wavelength_to_colormap": "colours",
 }
+"""Modules, with the name there if it is another one."""
 
 __all__ = [
     "CHANNEL_LABEL_UPDATE_MAX_RETRIES",
@@ -90,9 +95,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    value: Any
+    if name == "TIFF_EXTENSIONS":
+        from .storage.decoding.tiff_pages import TIFF_ENDS
+
+        value = set(TIFF_ENDS)
+    elif name in _HOME:
+        if name == "LightweightViewer":  # a host may start a run in the moment in which it creates one
+            importlib.import_module(".engine.dataset", __package__)
+        module, _, other_name = _HOME[name].partition(":")
+        value = getattr(importlib.import_module(f".{module}", __package__), other_name or name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOME[name]}", __package__), name)
     globals()[name] = value
     return value
 
@@ -135,6 +149,8 @@ def detect_format(base_path: str | os.PathLike[str]) -> str:
 
     Looks at file names only. Raises `FileNotFoundError` if the folder does not exist.
     """
+    from .model import natural_sorted
+
     base = Path(base_path)
     if _holds_zarr(base):
         return "zarr_v3"
@@ -159,6 +175,8 @@ def _holds_zarr(base: Path) -> bool:
 
 
 def _holds_ome_tiff(folder: Path) -> bool:
+    from .storage.decoding.tiff_pages import TIFF_ENDS
+
     return folder.is_dir() and any(
-        ".ome" in entry.name.lower() and entry.suffix.lower() in TIFF_EXTENSIONS for entry in folder.iterdir()
+        ".ome" in entry.name.lower() and entry.suffix.lower() in TIFF_ENDS for entry in folder.iterdir()
     )

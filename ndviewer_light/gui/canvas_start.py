@@ -13,6 +13,7 @@ from qtpy import QT6
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from .background import short_turns
 from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
 from .ends import delete_later
 from .qt_modules import import_of_qt
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .canvas.display import Canvas
     from .canvas.gl_canvas import GlCanvas
     from .canvas.warm_up import WarmUp
+    from .later_parts import LaterParts
     from .poll import Poll
 
 logger = logging.getLogger(__name__)
@@ -44,14 +46,16 @@ class CanvasStart:
         owner: QWidget,
         background: Background,
         poll: Poll,
+        later: LaterParts,
         is_over: Callable[[], bool],
         ready: Callable[[Canvas, str], None],
         failed: Callable[[str], None],
     ) -> None:
-        """`is_over()`: no canvas is wanted any more."""
+        """`later`: slices between which the host's events come. `is_over()`: no canvas is wanted any more."""
         self._owner = owner
         self._background = background
         self._poll = poll
+        self._later = later
         self._is_over = is_over
         self._ready = ready
         self._failed = failed
@@ -64,8 +68,8 @@ class CanvasStart:
             return
         import_of_qt(_OF_QT)
         if canvas_wanted() == "auto":
-            self._poll.post(self._try_opengl)  # while ndv is being imported
-        self._background.run("ndviewer-import", self._import)
+            self._later.add_next(self._try_opengl)  # while ndv is being imported
+        self._background.run("ndviewer-import", short_turns()(self._import))
 
     def draw_on_cpu(self, why: str) -> None:
         """Bring the canvas that needs no OpenGL. GUI thread."""
@@ -74,7 +78,7 @@ class CanvasStart:
         self._is_on_cpu = True
         if canvas_wanted() == "auto":
             logger.warning("the picture is drawn without OpenGL: %s", why)
-        self._background.run("ndviewer-import", lambda: self._import_for_cpu(why))
+        self._background.run("ndviewer-import", short_turns()(lambda: self._import_for_cpu(why)))
 
     def fall_back(self, why: str) -> None:
         """The canvas that was brought can draw nothing: bring the one that needs no OpenGL. GUI thread."""

@@ -126,6 +126,8 @@ class Poll(QObject):
                 self._failures = 0
                 self.wake()
                 self.recovered.emit()
+        if self._timer.isActive() and self._timer.interval() < POLL_INTERVAL_MS:
+            self._timer.start()  # counted from now: timers of the host that became due meanwhile come first
 
     def _note(self, has_happened: bool) -> None:
         if has_happened:

@@ -42,7 +42,7 @@ class Runs:
             if self._sessions.ask_for(NothingToShow()):
                 self._show()
             return None
-        from ..engine.dataset import Dataset  # imported in the background by now
+        from ..engine.dataset import Dataset  # imported with the widget, see `core`
 
         files = RegisteredFiles(run)
         source = IsolatedSource(run, announced_info(run), files)

@@ -20,6 +20,7 @@ from .following.plane_finder import PlaneFinder
 from .following.view_follower import ViewFollower
 from .given_paths import format_option
 from .interpretation.read_as import ReadAs
+from .later_parts import LaterParts
 from .opener import Refresher
 from .openings import Openings
 from .places.place_wanted import PlaceWanted
@@ -33,7 +34,6 @@ from .run_status.status_row import StatusRow
 from .run_status.warning_ways import WarningWays
 from .runs import Runs
 from .saved_views.linked_views import LinkedViews
-from .saved_views.other_views import OtherViews
 from .saved_views.view_memory import ViewMemory
 from .screen_pages import ScreenPages
 from .screen_waits import ScreenWaits
@@ -42,7 +42,7 @@ from .shown_parts import ShownParts
 from .side_panels import SidePanels
 from .slots import safe_slot
 from .stage import Stage
-from .stage_tools import StageTools
+from .tools_later import ToolsLater
 from .waiting import short_path
 from .windows.chooser import DatasetChooser
 from .windows.dataset_choices import DatasetChoices
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from ..engine.dataset import Dataset
     from .canvas.display import Canvas
+    from .stage_tools import StageTools
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +94,8 @@ class Screen(QWidget):
         self._dataset_status = DatasetStatus(self._row)
         self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)
         self.run_place = RunPlace(self)
+        self.later = LaterParts(self.poll)
+        """What is made once the host's events have had their turn."""
         sessions.end_with(self)
         try:
             self._build()
@@ -102,60 +105,39 @@ class Screen(QWidget):
             self.sessions.end()
             return
         self.poll.start()
+        is_over, failed = (lambda: sessions.closed), self.pages.show_no_display
         self._canvas_start = CanvasStart(
-            self,
-            self._background,
-            self.poll,
-            lambda: sessions.closed,
-            self._on_canvas,
-            self.pages.show_no_display,
+            self, self._background, self.poll, self.later, is_over, self._on_canvas, failed
         )
-        self._canvas_start.begin()
+        self.later.add(self._canvas_start.begin, *self._tools.slices)
 
     def _build(self) -> None:
         self.stage = Stage()
+        self._tools = ToolsLater(self.stage, self.later, self._make_tools)
         self.latency = LatencyView(self.stage.overlay)
         self.follower = ViewFollower(self.stage, self._row)
         self._wanted = PlaceWanted(self.stage, self.follower)
         way = WayToPlanes(self.stage, self.follower)
         self.finder = PlaneFinder(self.stage, self._row, way, self._background, self.poll)
         self.read_as = ReadAs(self._row.read_as, self, self.views, self.open)
-        self.tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
-        self.warnings = WarningWays(self._row, way, self.tools.scene.leave, self._background, self.poll)
-        self.tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
-        self.tools.scene.is_written = self._row.run.says_going_on
-        self.tools.scene.said.connect(self._dataset_status.say_under_mouse)
-        self.tools.scene.noted.connect(self._dataset_status.say_of_overview)
-        self.links = LinkedViews(self.stage, self.tools.scene, self._say)
-        self.views.others = self.links.others = OtherViews(self.tools.orthogonal, self.tools.split)
+        self.warnings = WarningWays(self._row, way, self._tools.leave_scene, self._background, self.poll)
+        self.links = LinkedViews(self.stage, lambda: self.tools.scene, self._say)
         if self._with_panels:
             self.side = SidePanels(
-                self.stage, self, lambda p: self.move_along(p=p), self._path_of, self.tools.show_on_maps
+                self.stage, self, lambda p: self.move_along(p=p), self._path_of, self._tools.show_on_maps
             )
         self.stage.hover_text.connect(self._dataset_status.say_under_mouse)
         self.pages = ScreenPages(self.stage)
         self.pages.currentChanged.connect(self._on_page_changed)
         self.message = self.pages.message
+        of_tools = self._tools.progress
         self._waits = ScreenWaits(
-            self.sessions,
-            self.openings,
-            self._refresher,
-            self.stage,
-            self.tools,
-            self.message,
-            self.status,
+            self.sessions, self.openings, self._refresher, self.stage, of_tools, self.message, self.status
         )
         self.message.retry.connect(self._on_retry)
         self.message.allowed.connect(self._on_allowed)
-        tools = self.tools
-        shown = {
-            "split": lambda: tools.split.is_on,
-            "orthogonal": lambda: tools.orthogonal.is_on,
-            "overview": lambda: tools.scene.is_shown,
-            "statistics": lambda: tools.statistics.is_shown,
-            "panels": lambda: self.side is not None and self.side.is_shown,
-        }
-        self.parts = ShownParts(shown, lambda: self.pages.is_stage, self)
+        panels = {"panels": lambda: self.side is not None and self.side.is_shown}
+        self.parts = ShownParts({**self._tools.are_shown, **panels}, lambda: self.pages.is_stage, self)
         self.message.cancelled.connect(self._on_cancelled)
         self.message.open_requested.connect(self._on_open_requested)
         self.choices = DatasetChoices()
@@ -165,9 +147,25 @@ class Screen(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.pages, 1)
-        column.addWidget(self.choices)
-        column.addWidget(self._row)
+        for widget, stretch in ((self.pages, 1), (self.choices, 0), (self._row, 0)):
+            column.addWidget(widget, stretch)
+
+    @property
+    def tools(self) -> StageTools:
+        """What works on the stage; made now if it has not been made yet."""
+        return self._tools.tools
+
+    def _make_tools(self) -> StageTools:
+        from .saved_views.other_views import OtherViews
+        from .stage_tools import StageTools
+
+        tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
+        tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
+        tools.scene.is_written = self._row.run.says_going_on
+        tools.scene.said.connect(self._dataset_status.say_under_mouse)
+        tools.scene.noted.connect(self._dataset_status.say_of_overview)
+        self.views.others = self.links.others = OtherViews(tools.orthogonal, tools.split)
+        return tools
 
     def _say(self, text: str, details: str = "") -> None:
         self.status.say("message", text, details)
@@ -191,13 +189,15 @@ class Screen(QWidget):
             self.views.step(session, self.stage, self.follower, at_once=True)
         self.sessions.end()
         self.poll.stop()
-        if hasattr(self, "tools"):
-            self.tools.end()
+        self.later.end()
+        if hasattr(self, "parts"):
+            self._tools.end()
             self._leave_stage()
 
     # ---- the canvas ------------------------------------------------------------------------
 
     def _on_canvas(self, canvas: Canvas, why_on_cpu: str) -> None:
+        self.later.finish()  # the tools hear of it
         said = f"{canvas.why_flat}: {why_on_cpu}" if why_on_cpu else ""
         self._row.show_drawing(said)
         if why_on_cpu not in ("", SO_WANTED):
@@ -272,7 +272,7 @@ class Screen(QWidget):
 
     def cancel_opening(self) -> bool:
         """Return to what was shown before a pending or failed opening; False if there is none."""
-        if hasattr(self, "tools") and (self.finder.cancel() or self.tools.cancel()):
+        if hasattr(self, "parts") and (self.finder.cancel() or self._tools.cancel()):
             return True
         gave_up, back = self.sessions.go_back()
         if not gave_up:
@@ -354,6 +354,8 @@ class Screen(QWidget):
         elif isinstance(asked, Session):
             if not self.sessions.show(asked):
                 return  # something else was requested just now: the next step shows it
+            if asked.acquisition is None:
+                self.later.finish()  # a view that is shown again may need them
             is_new = self._show_session(asked)
         else:
             self._show_nothing_open()
@@ -416,7 +418,7 @@ class Screen(QWidget):
             self.stage.clear()
             self.follower.start_over(None)
             self.finder.step()
-            self.tools.leave()
+            self._tools.leave()
         self._row.show_disk(None, can_pause=False)
         self._dataset_status.start_over()
         self._run_watch.step(None)
@@ -452,7 +454,7 @@ class Screen(QWidget):
             self._run_watch.step(session, may_grow=self.follower.may_grow)
             self.run_place.step()
             self.finder.step()  # says what is missing as the row says how far the run is
-            is_awaited |= self.tools.step()
+            is_awaited |= self._tools.step()
             self.views.step(session, self.stage, self.follower)
             if self.side is not None:
                 self.side.step()
@@ -461,7 +463,7 @@ class Screen(QWidget):
                 self.read_as.show(session)
                 self._dataset_status.say_warnings(session)
                 self._wanted.take_info(session.dataset.info)
-        is_awaited |= self.tools.step_saving()
+        is_awaited |= self._tools.step_saving()
         self.parts.step()
         self.sessions.keep_reader_ready()
         self._background.start_waiting()  # last, as it raises if no thread can be started

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from .waiting import Wait, short_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .opener import Refresher
     from .openings import Openings
     from .run_status.status_line import StatusLine
     from .sessions import Sessions
     from .stage import Stage
-    from .stage_tools import StageTools
     from .windows.message_page import MessagePage
 
 
@@ -25,7 +26,7 @@ class ScreenWaits:
         openings: Openings,
         refresher: Refresher,
         stage: Stage,
-        tools: StageTools,
+        progress_of_tools: Callable[[], str],
         message: MessagePage,
         status: StatusLine,
     ) -> None:
@@ -33,7 +34,7 @@ class ScreenWaits:
         self._openings = openings
         self._refresher = refresher
         self._stage = stage
-        self._tools = tools
+        self._progress_of_tools = progress_of_tools
         self._message = message
         self._status = status
 
@@ -41,7 +42,7 @@ class ScreenWaits:
         """Say what is being waited for; whether anything is."""
         waits = [wait for wait in (self._of_opening(), *self._of_dataset()) if wait is not None]
         slow = next((wait for wait in waits if wait.is_slow), None)
-        progress = self._tools.progress or self._stage.progress
+        progress = self._progress_of_tools() or self._stage.progress
         self._status.say("waiting", str(slow) if slow is not None else progress)
         return bool(waits)
 

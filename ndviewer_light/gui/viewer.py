@@ -18,7 +18,6 @@ from ..views.view_link import view_in
 from .ends import delete_at_exit, delete_garbage
 from .following.follow import Axis, FollowMode
 from .given_paths import not_a_path, path_followed, path_given
-from .keyboard.actions import Actions
 from .keyboard.key_bindings import KeyBindings
 from .keyboard.tab_order import arrange_tabs
 from .screen import Screen
@@ -72,9 +71,7 @@ class LightweightViewer(QWidget):
         self._keys: KeyBindings | None = None
         self._actions: dict[str, Callable[[], object]] = {}
         if self.stage is not None:
-            self._actions = Actions(self._screen).by_name
-            places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
-            self._keys = KeyBindings(self, places, self._actions)
+            self._screen.later.add(self._bind_keys)
             self._screen.loaded.connect(self._on_loaded)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -84,6 +81,14 @@ class LightweightViewer(QWidget):
 
     def __del__(self) -> None:
         delete_garbage(self)
+
+    def _bind_keys(self) -> None:
+        from .keyboard.actions import Actions
+
+        if self.stage is not None:
+            self._actions = Actions(self._screen).by_name
+            places: dict[Place, QWidget] = {"viewer": self, "picture": self.stage.picture}
+            self._keys = KeyBindings(self, places, self._actions)
 
     @property
     def ndv_viewer(self) -> Any:
@@ -115,6 +120,7 @@ class LightweightViewer(QWidget):
     @property
     def actions_by_name(self) -> Mapping[str, Callable[[], object]]:
         """What the keys do, by the names in `keys`, for buttons; empty if the widget could not be created."""
+        self._screen.later.finish()
         return self._actions
 
     @property
@@ -210,6 +216,7 @@ class LightweightViewer(QWidget):
         is_escape = event.key() == Qt.Key.Key_Escape
         if is_escape and self._screen.cancel_opening():
             return
+        self._screen.later.finish()
         if self._keys is None or not self._keys.press(event):
             super().keyPressEvent(event)
 

@@ -30,7 +30,7 @@ _LONGEST, _MOST = 40, 3
 class LinkedViews:
     """For one stage and its overview; `say` takes a text and its details for the status line."""
 
-    def __init__(self, stage: Stage, scene: SceneView, say: Callable[[str, str], None]) -> None:
+    def __init__(self, stage: Stage, scene: Callable[[], SceneView], say: Callable[[str, str], None]) -> None:
         self._stage = stage
         self._scene = scene
         self._say = say
@@ -61,7 +61,7 @@ class LinkedViews:
         views.show_linked(view, session, self._stage, follower)
         self.lacking = lacking(view, session.dataset.info)
         if view.overview is not None:
-            self._scene.show_area(view.overview)
+            self._scene().show_area(view.overview)
         return True
 
     def copy(self, path: str) -> None:
@@ -73,7 +73,7 @@ class LinkedViews:
         place = absolute(path)
         if self.others is not None:
             view = self.others.added_to(view)
-        link = link_to(place, view._replace(overview=self._scene.area))
+        link = link_to(place, view._replace(overview=self._scene().area))
         QApplication.clipboard().setText(link)
         left_out = "" if presentable(place) == place else ", without the login or signature of its address"
         self._say(f"A link to this view is in the clipboard{left_out}", link)
