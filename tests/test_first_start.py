@@ -92,22 +92,22 @@ def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_s
 def test_what_a_run_does_not_need_is_made_after_it_has_started(qtbot, monkeypatch) -> None:
     made, make = [], Screen._make_tools
     monkeypatch.setattr(Screen, "_make_tools", lambda self: made.append(self) or make(self))
-    are_visible = []
-    for is_at_once in (True, False):
+
+    def started(*, is_at_once: bool) -> list[tuple[str, str, bool]]:
+        made.clear()
         viewer = LightweightViewer()
         qtbot.addWidget(viewer)
         if not is_at_once:
-            assert viewer.actions_by_name  # needs them all
+            assert "fit" in viewer.actions_by_name  # needs them all
         viewer.show()
         viewer.start_acquisition(["DAPI"], 3, 64, 64, ["A1:0"])
         assert viewer.dataset is not None
-        assert len(made) == (0 if is_at_once else 2)
-        qtbot.waitUntil(lambda: len(made) == 1 + len(are_visible))
-        qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+        assert len(made) == (not is_at_once)
+        qtbot.waitUntil(lambda: bool(made) and viewer.stage.canvas is not None, timeout=30_000)
         widgets = viewer.stage.findChildren(QWidget)
-        are_visible.append(sorted((type(w).__name__, w.objectName(), w.isVisible()) for w in widgets))
-        assert "fit" in viewer.actions_by_name
-    assert are_visible[0] == are_visible[1]
+        return sorted((type(each).__name__, each.objectName(), each.isVisible()) for each in widgets)
+
+    assert started(is_at_once=True) == started(is_at_once=False)
 
 
 @pytest.fixture
