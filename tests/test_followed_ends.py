@@ -26,13 +26,15 @@ from memory_source import TIMEOUT, Clock, wait_until
 
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, PlaneState, place_of
 from ndviewer_light.opening import open_dataset
-from ndviewer_light.sources import lost_metadata
+from ndviewer_light.sources import metadata_away
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 from ndviewer_light.storage.file_versions import settled
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 
@@ -161,7 +163,7 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
 
 
 def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_path, followed, monkeypatch):
-    monkeypatch.setattr(lost_metadata, "_BARE_SECONDS", 0.2)
+    monkeypatch.setattr(metadata_away, "AWAY_SECONDS", 0.2)
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)
     dataset = followed(growing.path)
@@ -178,6 +180,55 @@ def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_pat
     shutil.rmtree(growing.path)
     (tmp_path / "elsewhere").rename(growing.path)
     wait_until(lambda: not is_gone() and dataset.unreachable is None)
+
+
+def growing_image(path: Path) -> GrowingZarr:
+    stores.write_group(path, stores.image_attributes(channels=["a"], squid=False))
+    return GrowingZarr(path / "0")
+
+
+def test_metadata_of_one_array_that_are_away_are_said_to_be_without_a_read(tmp_path, followed, monkeypatch):
+    monkeypatch.setattr(metadata_away, "AWAY_SECONDS", 0.2)
+    growing = growing_image(tmp_path / "a.ome.zarr")
+    growing.add(1)
+    growing.add(2)
+    dataset = followed(growing.path.parent)
+    assert shown(dataset, PlaneKey()) == 1
+    metadata = growing.path / "zarr.json"
+
+    def is_gone() -> bool:
+        dataset.take_changes()
+        return dataset.unreachable is not None and f"the metadata of {metadata.parent}" in str(
+            dataset.unreachable
+        )
+
+    metadata.rename(tmp_path / "kept.json")
+    wait_until(is_gone)
+    assert dataset.state(PlaneKey(t=1)) is PlaneState.UNKNOWN
+    (tmp_path / "kept.json").rename(metadata)
+    wait_until(lambda: not is_gone() and dataset.unreachable is None)
+    assert shown(dataset, PlaneKey(t=1)) == 2
+
+
+def test_metadata_of_one_image_of_several_that_are_away_are_a_warning(tmp_path, followed, monkeypatch):
+    monkeypatch.setattr(metadata_away, "AWAY_SECONDS", 0.2)
+    for name in "ab":
+        growing_image(tmp_path / "run" / f"{name}.ome.zarr").add(1)
+    dataset = followed(tmp_path / "run")
+    assert [shown(dataset, PlaneKey(p=p)) for p in (0, 1)] == [1, 1]
+    metadata = tmp_path / "run" / "b.ome.zarr" / "0" / "zarr.json"
+
+    def said() -> list[str]:
+        dataset.take_changes()
+        return [each for each in dataset.info.warnings if f"the metadata of {metadata.parent}" in each]
+
+    metadata.rename(tmp_path / "kept.json")
+    wait_until(lambda: len(said()) == 1)
+    assert place_of(said()[0]).p == 1
+    assert dataset.unreachable is None
+    assert shown(dataset, PlaneKey(p=0)) == 1
+    (tmp_path / "kept.json").rename(metadata)
+    wait_until(lambda: not said())
 
 
 @pytest.mark.parametrize("isolate", [False, True])

@@ -107,7 +107,8 @@ class CanvasStart:
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
             self._poll.post(lambda: self.draw_on_cpu(reason))
         else:
-            self._poll.post(lambda: self._begin_warm_up(warm_up.WarmUp(), gl_canvas.GlCanvas))
+            begin = lambda: self._begin_warm_up(warm_up.WarmUp(), gl_canvas.GlCanvas)  # noqa: E731
+            self._poll.post(lambda: self._later.add(begin))
 
     def _begin_warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
         if not self._is_on_cpu:

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import (
     DatasetError,
+    DatasetGoneError,
     DatasetNotFoundError,
     DatasetReorderedError,
     DatasetReplacedError,
     PlaneNotStoredError,
 )
 from ..storage.activity import JUST_WRITTEN_SECONDS, newest_in
-from ..storage.bytes import is_url, split_inner
+from ..storage.bytes import is_url, metadata_gone, split_inner
 from ..storage.file_clock import FILE_CLOCK
 from .current_dataset import CurrentDataset
 from .filled_in_advance import RoomAhead
-from .lost_metadata import LostMetadata
+from .metadata_away import MetadataAway
 from .read_check import ReadCheck
 from .source import AT_ONCE, AT_ONCE_REMOTE, OfPixels, Source
 
@@ -48,7 +49,7 @@ class ReplaceableSource(Source):
         self._path = path
         self._file = None if is_url(path) else split_inner(path)[0]
         self._check = ReadCheck(path)
-        self._metadata = LostMetadata(path, self._check)
+        self._away = MetadataAway()
         self._current = CurrentDataset(path, open_source)
 
     @property
@@ -168,12 +169,22 @@ class ReplaceableSource(Source):
         self._current.look()
         try:
             self._of_one_dataset(lambda source: source.look())
-        except DatasetNotFoundError:
-            self._metadata.look(are_away=True)
+        except DatasetNotFoundError as error:
+            if not isinstance(error, DatasetGoneError):  # which says what is away
+                self._check_metadata(are_away=True)
             raise
         self._current.look_if_doubted()
-        self._metadata.look(are_away=self._current.is_bare)
+        self._check_metadata(are_away=self._current.is_bare)
         return self.info
+
+    def _check_metadata(self, *, are_away: bool) -> None:
+        """Raise `DatasetGoneError` if the metadata of the dataset are away, and have been at looks before.
+
+        Who writes on into a folder that was moved or deleted makes it anew, without them; for a moment they
+        are away while they are written anew.
+        """
+        if self._away.note(self._path, are_away=are_away) and self._check.is_there():
+            raise metadata_gone(self._path)
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """Same as the source's."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ...metadata.ngff import NamedChannel
-    from ...model import Channel, DatasetInfo, Position
+    from ...model import Channel, DatasetInfo, PlacedWarning, Position
     from .image_locations import ImageLocation
     from .nodes import ZarrImage
 
@@ -68,6 +68,7 @@ class KnownImages:
         self._in_info: set[str] = set()  # the stores whose contents `info` includes
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
+        self._lacking: list[PlacedWarning] = []  # of the warnings in `info`
         self._described = DescribedPositions()
         self._last: tuple[ZarrImage, tuple[NamedChannel, ...], tuple[Channel, ...], ImageInfo] | None = (
             None  # what was worked out last, and from what
@@ -234,6 +235,15 @@ class KnownImages:
         with self._lock:
             if warning not in self._info.warnings:
                 self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+
+    def lack(self, warnings: list[PlacedWarning]) -> None:
+        """Warn of what is not there, instead of what was not there before."""
+        with self._lock:
+            if warnings == self._lacking:
+                return
+            others = [each for each in self._info.warnings if each not in self._lacking]
+            self._lacking = warnings
+            self._info = dataclasses.replace(self._info, warnings=(*others, *warnings))
 
 
 def _seen(image: ZarrImage) -> _Seen:

@@ -11,6 +11,7 @@ from ...errors import CorruptDataError, DatasetError, MetadataError, PlaneNotSto
 from ...storage.single_flight import SingleFlight
 from ...storage.trees.recording import recorded
 from . import layouts
+from .lost_metadata import LostMetadata
 from .tensorstore_arrays import StoreArray
 from .tensorstore_errors import StoreChangedError
 
@@ -62,6 +63,8 @@ class OpenArrays:
         self._arrays: OrderedDict[ArrayName, OpenArray] = OrderedDict()
         self._missing: OrderedDict[str, None] = OrderedDict()
         self._opening: SingleFlight[ArrayName, OpenArray] = SingleFlight()
+        self.lost = LostMetadata(tree, known)
+        """Those that cannot be opened any more."""
 
     def __len__(self) -> int:
         return len(self._arrays)
@@ -103,10 +106,11 @@ class OpenArrays:
         with self._lock:
             return next(reversed(self._arrays.items()), None)
 
-    def current(self) -> set[ArrayName]:
-        """Those whose metadata would be the same if it were read again, as far as can be told cheaply."""
+    def outdated(self) -> list[ArrayName]:
+        """The same but for those of which it can be told cheaply that their metadata is as it was read."""
         with self._lock:
-            return {name for name, array in self._arrays.items() if array.is_current()}
+            current = {name for name, array in self._arrays.items() if array.is_current()}
+        return [name for name in self.worth_looking_at() if name not in current]
 
     def forget(self, store: str, level: int) -> None:
         """Open it anew when it is next used."""
@@ -183,7 +187,11 @@ class OpenArrays:
             if not self._announced:
                 self._tree.check_there()  # distinguish a missing plane from a missing disk
             self._note_missing(store)
+            if level == 0 and not self._announced:
+                self.lost.missed(store)
             raise
+        if level == 0:
+            self.lost.found(store, image)
         if level == 0 and self._known.was_longer(store, image) and (record is None or record.is_current()):
             self._known.shorten(store, image)  # not by what another thread has read earlier
         if known is not None and known.image == image:

@@ -314,10 +314,11 @@ class ZarrSource(Source):
             return self.refresh() if self._has_changed_on_server() else self.info
         watch = Stopwatch()
         if watch.began >= self._not_before and (self._listed is None or not self._listed.is_current()):
-            self._find_places()
+            with contextlib.suppress(PlaneNotStoredError):  # the only image has no metadata: see below
+                self._find_places()
             self._not_before = time.monotonic() + watch.spent().rest_s(LISTING_SHARE)
-        current = self._arrays.current()
-        self._look_at(name for name in self._arrays.worth_looking_at() if name not in current)
+        self._look_at(self._arrays.outdated())
+        self._arrays.lost.say()
         return self.info
 
     def _has_changed_on_server(self) -> bool:
