@@ -233,6 +233,13 @@ def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_p
     panel, picture = measuring.panel, viewer.stage.picture
     before = stage.canvas.visible_area()
     press(qtbot, Qt.Key.Key_I)
+    qtbot.waitUntil(measuring._prepare_plots, timeout=20_000)
+    middle = stage.canvas._gl.rect().center()
+    qtbot.mousePress(stage.canvas._gl, LEFT, pos=middle)
+    assert measuring.hand.is_held and len(measuring.shapes) == 1
+    measuring.step()  # as it is polled
+    assert measuring._job is None, "the plot would move the picture below the mouse"
+    qtbot.mouseRelease(stage.canvas._gl, LEFT, pos=middle)  # no line is meant by a click
     drag(viewer, Spot(20.5, 30.5), Spot(20.5, 90.5))
     (shape,) = measuring.shapes
     assert stage.canvas.visible_area() == before  # the picture has not been moved

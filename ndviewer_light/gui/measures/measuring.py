@@ -200,6 +200,11 @@ class Measuring(QObject):
         shown = self._stage.plane_shown_by
         return shown is not None and shown.projection() is not None
 
+    @property
+    def _stays_closed(self) -> bool:
+        """The plot makes the picture smaller when it opens: not below a mouse that holds a shape."""
+        return self.hand.is_held and self.panel.measured is None
+
     # ---- what is shown ---------------------------------------------------------------------
 
     def step(self) -> None:
@@ -216,6 +221,8 @@ class Measuring(QObject):
                 self.panel.clear()
             return
         self._show_layer()
+        if self._stays_closed:
+            return
         if self._prepare_plots() and self._job is None:
             self._read(wanted)
         elif self._job is not None and self._job.wanted != wanted:
@@ -363,7 +370,7 @@ class Measuring(QObject):
         self._job = None
         if self._known[0] == job.wanted.series:
             self._known = self._known[0], job.known
-        if job.cancelled.is_set() or self._stage.dataset is not job.wanted.dataset:
+        if job.cancelled.is_set() or self._stage.dataset is not job.wanted.dataset or self._stays_closed:
             return
         self._done = job.wanted
         if measured is not None:
@@ -372,7 +379,7 @@ class Measuring(QObject):
     def _show(self, measured: Measured) -> None:
         _, p, _ = measured.at
         dataset, strips = self._stage.dataset, self._stage.strips
-        if dataset is None:
+        if dataset is None or self._stays_closed:
             return
         has_both = min(length_of(dataset, p, "t"), length_of(dataset, p, "z")) > 1
         colors = {c: strips.color_of(c) for c in measured.values}

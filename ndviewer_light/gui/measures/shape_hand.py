@@ -59,6 +59,11 @@ class ShapeHand(QObject):
         """What is to be drawn next; None: the mouse moves the picture."""
         return self._kind
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a shape is being drawn or moved: its picture is to stay where it is below the mouse."""
+        return self._new is not None or self._taken is not None
+
     def begin(self, kind: ShapeKind | None) -> None:
         """Let the next drag draw a shape; None: no longer."""
         if self._new is not None:
@@ -126,7 +131,7 @@ class ShapeHand(QObject):
         return True
 
     def _move(self, at: QPointF, *, is_held: bool) -> bool:
-        if not is_held or (self._new is None and self._taken is None):
+        if not is_held or not self.is_held:
             if not is_held and self._kind is None:
                 over = self._at(at)
                 shape = Qt.CursorShape.SizeAllCursor if over is not None else None
@@ -152,7 +157,7 @@ class ShapeHand(QObject):
         return shape.moved(self._taken.handle, spot, by)
 
     def _release(self, at: QPointF) -> bool:
-        if self._new is None and self._taken is None:
+        if not self.is_held:
             return False
         if at != self._pressed:
             self._drag(at)  # there may have been no move before it
