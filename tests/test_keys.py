@@ -291,6 +291,25 @@ def test_the_space_bar_plays_and_stops(qtbot, shown):
     qtbot.keyClick(picture, Qt.Key.Key_Space)
     qtbot.keyClick(picture, Qt.Key.Key_Space)
     assert not sliders.is_playing()
+    slider = sliders.slider("t")
+    slider.setFocus()
+    qtbot.keyClick(slider, Qt.Key.Key_Space)  # it has no use for it
+    assert sliders.is_playing()
+    qtbot.keyClick(slider, Qt.Key.Key_Space)
+    assert not sliders.is_playing()
+    qtbot.keyClick(slider, Qt.Key.Key_Escape)
+    assert stage_has_focus(viewer)
+    low = viewer.stage.strips.strip(0).low
+    before = low.text()
+    low.setFocus()
+    qtbot.keyClicks(low, "77")
+    qtbot.keyClick(low, Qt.Key.Key_Escape)
+    assert stage_has_focus(viewer) and low.text() == before
+
+
+def stage_has_focus(viewer) -> bool:
+    focus, stage = QApplication.focusWidget(), viewer.stage.picture
+    return focus is stage or stage.isAncestorOf(focus)
 
 
 @pytest.mark.gl

@@ -8,7 +8,9 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QApplication,
+    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -110,6 +112,11 @@ def test_every_control_that_can_have_the_focus_is_reached(window: LightweightMai
         if each not in found
     ]
     assert names(left_out) == []
+    # a click on one leaves the focus, and with it the keys of the picture, where it is
+    buttons = [*window.findChildren(QAbstractButton), *window.findChildren(QComboBox)]
+    beside = [each for each in buttons if not window.viewer.contents.pages.message.isAncestorOf(each)]
+    by_click = [each for each in beside if each.focusPolicy() & Qt.FocusPolicy.ClickFocus]
+    assert names(by_click) == []
     assert all(names(found)), names(found)
 
 

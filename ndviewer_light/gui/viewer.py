@@ -213,12 +213,25 @@ class LightweightViewer(QWidget):
         """Keys that no widget in here has taken, or that a host passes on; Escape cancels an opening."""
         if event is None:
             return
-        is_escape = event.key() == Qt.Key.Key_Escape
-        if is_escape and self._screen.cancel_opening():
+        focus = QApplication.focusWidget()
+        is_inside = focus is not None and self.isAncestorOf(focus)
+        if event.key() == Qt.Key.Key_Escape and (
+            self._screen.cancel_opening() or (is_inside and self._give_keys_back(focus))
+        ):
             return
         self._screen.later.finish()
-        if self._keys is None or not self._keys.press(event):
+        if self._keys is None or not self._keys.press(event, is_inside=is_inside):
             super().keyPressEvent(event)
+
+    def _give_keys_back(self, focus: QWidget | None) -> bool:
+        """Let keys go to the picture again; False if they do, or there is none."""
+        picture = self.stage.picture if self.stage is not None else None
+        if picture is None or focus is None or not picture.isVisible():
+            return False
+        if focus is picture or picture.isAncestorOf(focus):
+            return False
+        picture.setFocus(Qt.FocusReason.OtherFocusReason)
+        return True
 
     def remember_views(self, remember: bool = True) -> None:
         """Show datasets that are opened from now on as they were left, by this viewer or another one.

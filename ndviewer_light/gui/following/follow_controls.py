@@ -10,11 +10,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAction, QPushButton, QWidget
+from qtpy.QtWidgets import QAction, QWidget
 
 from ...engine.look_schedule import Following
 from ..keyboard.keys import keys_of
 from ..look.icon_files import BESIDE_TEXT, icon
+from ..look.push_button import PushButton
 from ..look.theme import set_role
 from ..slots import safe_slot
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _KEY = keys_of("follow")
 
 
-class FollowButton(QPushButton):
+class FollowButton(PushButton):
     """Down while everything that may follow does. `follow_clicked(on)` is the user's wish.
 
     Its menu says whether the view waits for all channels (`waits_changed`). GUI thread only.
@@ -35,7 +36,7 @@ class FollowButton(QPushButton):
     waits_changed = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self._drawn: tuple[bool, PanelColors] | None = None
         self.setCheckable(True)
         self.setText("Follow newest")
@@ -87,14 +88,14 @@ class _DiskState(Enum):
     FINISHED = ("Finished", "check", "This dataset no longer seems to be written to. Click to look again")
 
 
-class FollowingSwitch(QPushButton):
+class FollowingSwitch(PushButton):
     """Says whether a dataset is followed on disk: *Following*, *Paused* or *Finished*; a click pauses it.
 
     Hidden where that cannot be paused: the row says how far a run is that a host announced. GUI thread only.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self._dataset: Dataset | None = None
         self._drawn: object = None
         self.setIconSize(BESIDE_TEXT)

@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAction, QPushButton, QWidget
+from qtpy.QtWidgets import QAction, QWidget
 
 from ..keyboard.keys import keys_of
 from ..look.icon_files import BESIDE_TEXT, icon
+from ..look.push_button import PushButton
 from ..look.theme import set_role
 from ..slots import safe_slot
 
@@ -21,14 +22,14 @@ _NEXT_MISSING_KEY = keys_of("next_missing")
 _NEXT_UNREADABLE_KEY = keys_of("next_unreadable")
 
 
-class MissingButton(QPushButton):
+class MissingButton(PushButton):
     """`next_missing` on a click, `next_unreadable` from its menu. GUI thread only."""
 
     next_missing = Signal()
     next_unreadable = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self.setText("Next missing")
         self.setFlat(True)
         self.setIconSize(BESIDE_TEXT)

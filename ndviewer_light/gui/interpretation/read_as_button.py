@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QActionGroup
-from qtpy.QtWidgets import QPushButton, QWidget
 
+from ..look.push_button import PushButton
 from ..look.theme import menu_of, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from qtpy.QtWidgets import QWidget
 
     from ...model import Interpretation
 
@@ -23,7 +25,7 @@ ALLOW_TEXT = "Allow the other files that it names"
 ALLOW_TIP = "Read the other files that this dataset names. Only if you trust where it comes from."
 
 
-class ReadAsButton(QPushButton):
+class ReadAsButton(PushButton):
     """`chosen`: the options of one way ({}: as found); `other_wanted`: to type one. GUI thread only."""
 
     chosen = Signal(dict)

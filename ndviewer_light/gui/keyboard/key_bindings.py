@@ -30,9 +30,9 @@ class KeyBindings(QObject):
         self, owner: QWidget, places: Mapping[Place, QWidget], actions: Mapping[str, Callable[[], object]]
     ) -> None:
         super().__init__(owner)
-        self._bound: list[tuple[QKeySequence, Callable[[], object]]] = []
+        self._bound: list[tuple[QKeySequence, Callable[[], object], bool]] = []
         for key in KEYS:
-            place = places.get(key.place)
+            place = places.get("picture" if key.place == "beside" else key.place)
             # Escape is left to whoever in the window has a use for it, and comes back as a key press
             if place is None or key.action == "cancel":
                 continue
@@ -46,12 +46,17 @@ class KeyBindings(QObject):
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                 shortcut.activated.connect(slot)
                 if key.place != "picture":
-                    self._bound.append((sequence, slot))
+                    self._bound.append((sequence, slot, key.place == "beside"))
 
-    def press(self, event: Any) -> bool:
-        """Do what a key that was pressed elsewhere in the window means; False if it means nothing."""
+    def press(self, event: Any, *, is_inside: bool = False) -> bool:
+        """Do what a key means that nobody has taken; False if it means nothing.
+
+        `is_inside`: the focus is in the viewer, as on a slider.
+        """
         pressed = _combined(event)
-        for sequence, action in self._bound:
+        for sequence, action, is_beside in self._bound:
+            if is_beside and not is_inside:
+                continue
             if sequence.matches(QKeySequence(pressed)) == QKeySequence.SequenceMatch.ExactMatch:
                 action()
                 return True

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Place = Literal["viewer", "picture", "window"]
-"""Where a key works: with the focus anywhere in the viewer, only in the picture, or in our own window."""
+Place = Literal["viewer", "picture", "beside", "window"]
+"""Where a key works: with the focus anywhere in the viewer, only in the picture, in it and beside it where
+what has the focus does not take the key itself (Space presses a button), or in our own window."""
 
 
 class Key(NamedTuple):
@@ -70,7 +71,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key("previous_well", ("{",), "previous well"),
             Key("next_well", ("}",), "next well"),
             Key(
-                "play", ("Space",), "play over time, or the axis that was played last; again: stop", "picture"
+                "play", ("Space",), "play over time, or the axis that was played last; again: stop", "beside"
             ),
             Key(
                 "go_to",
@@ -137,15 +138,15 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Save and send",
         (
-            Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "picture"),
-            Key("copy", ("Ctrl+C",), "copy the picture as seen", "picture"),
+            Key("save", ("Ctrl+S",), "save the picture as seen, or its planes as TIFF", "beside"),
+            Key("copy", ("Ctrl+C",), "copy the picture as seen", "beside"),
             Key(
                 "film",
                 ("Ctrl+Shift+M",),
                 "save a film over time, z, fields, or a turn of a volume",
-                "picture",
+                "beside",
             ),
-            Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "picture"),
+            Key("copy_link", ("Ctrl+Shift+C",), "copy a link to this view", "beside"),
         ),
     ),
     (

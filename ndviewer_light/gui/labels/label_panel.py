@@ -45,6 +45,7 @@ class LabelPanel(Panel):
         group.addButton(self.outline)
         self.fill.setChecked(True)
         self.names = QComboBox(self)
+        self.names.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still go to the picture
         self.names.setAccessibleName("Which labels are drawn")
         self.names.setToolTip("Label images (masks) of this image")
         self.names.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -85,6 +85,7 @@ def new_plot(parent: QWidget, name: str) -> tuple[Any, Any]:
 def new_choice(name: str, chosen: Any) -> QComboBox:
     """A box to choose what is plotted; `chosen(index)` when the user does."""
     box = QComboBox()
+    box.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still go to the picture
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -116,7 +115,7 @@ class _Dot(QToolButton):
         painter.end()
 
 
-class _OnButton(QPushButton):
+class _OnButton(PushButton):
     """Shows or hides the channel; with Alt or Ctrl, shows only this channel."""
 
     solo_clicked = Signal()

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction, QActionGroup
-from qtpy.QtWidgets import QMenu, QPushButton, QWidget
 
 from ...rendering.contrast import CLIPS, DEFAULT_CLIP, ContrastMode
+from ..look.push_button import PushButton
 from ..look.theme import menu_of, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QMenu, QWidget
 
 MODE_TIPS = {
     ContrastMode.RUN: "Limits from all planes seen of this run: brightness can be compared",
@@ -49,7 +51,7 @@ def _call(choose: Callable[[ContrastMode], None], mode: ContrastMode, *_: object
     choose(mode)
 
 
-class ContrastButton(QPushButton):
+class ContrastButton(PushButton):
     """Says which contrast mode the channels have, and has the menu for all of them."""
 
     mode_chosen = Signal(object)
@@ -69,7 +71,7 @@ class ContrastButton(QPushButton):
     import_chosen = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self.setAutoDefault(False)
         self.setAccessibleName("Contrast of all channels")
         self.setToolTip("Contrast of all channels")

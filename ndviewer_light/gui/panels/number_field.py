@@ -10,13 +10,24 @@ from qtpy.QtWidgets import QLineEdit
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QFocusEvent, QMouseEvent
+    from qtpy.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
 
 
 class NumberField(QLineEdit):
-    """The click that gives it the focus selects all of it; further ones place the cursor, as elsewhere."""
+    """The click that gives it the focus selects all of it; further ones place the cursor, as elsewhere.
+
+    Esc brings back what was there before anything was typed.
+    """
 
     _is_entered = False
+
+    @safe_slot
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            while self.isUndoAvailable():
+                self.undo()
+            self.setModified(False)
+        super().keyPressEvent(event)
 
     @safe_slot
     def focusInEvent(self, event: QFocusEvent | None) -> None:

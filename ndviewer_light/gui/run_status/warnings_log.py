@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...model import how_many
 from ..look.icon_files import BESIDE_TEXT, icon
+from ..look.push_button import PushButton
 from ..look.theme import plain_tooltip, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from qtpy.QtWidgets import QWidget
 
     from ...model import WarningPlace
     from ..look.theme import PanelColors
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_KEPT = 1000
 
 
-class WarningsButton(QPushButton):
+class WarningsButton(PushButton):
     """Says how many warnings there are, the last one on hover; a click lists all. GUI thread only.
 
     `place_chosen` is where a warning leads (`WarningPlace`) that was clicked or chosen by keyboard.
@@ -33,7 +35,7 @@ class WarningsButton(QPushButton):
     file_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent=parent)
         self._warnings: tuple[str, ...] = ()
         self._of_dataset: tuple[str, ...] = ()
         self._of_planes: tuple[str, ...] = ()

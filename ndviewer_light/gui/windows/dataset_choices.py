@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
 from ...storage.bytes import split_inner
@@ -23,6 +23,7 @@ class DatasetChoices(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # after a click, keys still go to the picture
         self.setAccessibleName("Datasets in this file")
         self.setToolTip("This file contains several datasets")
         # names from data never widen the window
