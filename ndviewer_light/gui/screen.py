@@ -173,9 +173,8 @@ class Screen(QWidget):
     def _path_of(self, dataset: Dataset) -> str:
         """Where a dataset is, or where the host said that its run will be."""
         session = self.sessions.shown
-        if session is None or session.dataset is not dataset or session.acquisition is None:
-            return dataset.path
-        return session.acquisition.folder
+        run = session.acquisition if session is not None and session.dataset is dataset else None
+        return dataset.path if run is None else run.folder
 
     def toggle_panels(self) -> None:
         """Show the panels on the left, or not; nothing where the host wants none."""
