@@ -15,6 +15,7 @@ from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetGoneError
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.sources.images import files_there
+from ndviewer_light.sources.missing import NO_LONGER_THERE
 from ndviewer_light.storage.watched_folders import WatchedFolders
 from tests.image_files import picture, write
 
@@ -89,26 +90,34 @@ KINDS: dict[str, Callable[[Path], Written]] = {
     ("kind", "worth_listing"), [*((kind, 32) for kind in KINDS), ("images", 1), ("images in folders", 1)]
 )
 def test_a_file_that_is_deleted_is_not_there(tmp_path, monkeypatch, kind, worth_listing, follow) -> None:
-    """To reports at once; what was read of it before is still shown, and what was not is missing."""
+    """To reports at once; what was read of it before is still shown, and what was not is missing.
+
+    A store may leave out what is fill value: but not what was seen in it before.
+    """
     monkeypatch.setattr(files_there, "WORTH_LISTING", worth_listing)
     path, victim = KINDS[kind](tmp_path)
     stores.make_old(tmp_path, 3600)
-    missing = FILLED if kind == "zarr" else ABSENT  # a store may leave out what is fill value
-    key = PlaneKey(2)
-    with open_dataset(path, follow=follow) as seen, open_dataset(path, follow=follow) as unseen:
-        assert seen.report().counts == {PRESENT: 4}
+    key, opened = PlaneKey(2), [open_dataset(path, follow=follow) for _ in range(3)]
+    with opened[0] as seen, opened[1] as counted, opened[2] as unseen:
+        missing = {seen: ABSENT, counted: ABSENT, unseen: FILLED if kind == "zarr" else ABSENT}
+        assert seen.report().counts == counted.report().counts == {PRESENT: 4}
         pixels = seen.plane(*key)
         was, kept = os.stat(victim), victim.read_bytes()
         victim.unlink()
-        for dataset in (seen, unseen):
-            wait_until(lambda dataset=dataset: dataset.report().counts == {PRESENT: 3, missing: 1})
-            assert dataset.report().state(key) is missing
-            assert dataset.report(read=True).counts == {PRESENT: 3, missing: 1}
+        for dataset, state in missing.items():
+            counts = {PRESENT: 3, state: 1}
+            wait_until(lambda dataset=dataset, counts=counts: dataset.report().counts == counts)
+            assert dataset.report().state(key) is state
+            assert dataset.report(read=True).counts == counts
         assert seen.state(key) is PRESENT
         assert np.array_equal(seen.planes([key], wait=None)[0].pixels, pixels)
-        assert unseen.state(key) is missing
-        assert unseen.planes([key], wait=None)[0].state is missing
-        assert unseen.thumbnails([key], 8)[0].state is missing
+        for dataset in (counted, unseen):
+            state = missing[dataset]
+            assert dataset.state(key) is state
+            [plane] = dataset.planes([key], wait=None)
+            assert plane.state is state
+            assert (NO_LONGER_THERE in plane.reason) == (dataset is counted)
+            assert dataset.thumbnails([key], 8)[0].state is state
         victim.write_bytes(kept)
         os.utime(victim, ns=(was.st_atime_ns, was.st_mtime_ns))
         for dataset in (seen, unseen):

@@ -119,6 +119,7 @@ class DatasetStates(DatasetContents):
                 self._notified,
                 self._parts,
                 failures,
+                self._surveyor.seen,
                 is_live=lambda: self._live,
             )
             for view, retries in viewed
@@ -130,6 +131,7 @@ class DatasetStates(DatasetContents):
     def _start_over(self, info: DatasetInfo) -> None:
         """Another dataset is at the path now."""
         self._announced.start_over(info)
+        self._surveyor.seen.clear()
         self._forget_all()
 
     def _forget_all(self) -> None:

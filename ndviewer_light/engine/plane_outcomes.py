@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import CorruptDataError, DatasetGoneError, MetadataError, PlaneNotStoredError
 from ..model import Plane, PlaneState
-from ..sources.missing import missing_plane
+from ..sources.missing import NO_LONGER_THERE, missing_plane
 from .leases import SupersededRead
 from .overview import OVERVIEW
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .notified_planes import NotifiedPlanes
     from .overview import OverviewBuilder
     from .planes_in_view import PlanesInView
+    from .planes_seen import PlanesSeen
     from .retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class PlaneOutcomes:
         notified: NotifiedPlanes,
         parts: LevelParts,
         failures: KnownFailures,
+        seen: PlanesSeen,
         is_live: Callable[[], bool],
     ) -> None:
         self._view = view
@@ -62,6 +64,7 @@ class PlaneOutcomes:
         self._notified = notified
         self._parts = parts
         self._failures = failures
+        self._seen = seen
         self._is_live = is_live
         self._closed = False
 
@@ -73,7 +76,7 @@ class PlaneOutcomes:
         If it arrives later, the plane is drawn again.
         """
         if isinstance(entry, np.ndarray):
-            return self._present(key, entry)
+            return self._present(key, level, entry)
         timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             error = entry.exception(timeout)
@@ -85,7 +88,7 @@ class PlaneOutcomes:
             self._arrived(key, entry, level)
             return Plane(PlaneState.LOADING)
         if error is None:
-            return self._present(key, entry.result())
+            return self._present(key, level, entry.result())
         if isinstance(error, SupersededRead):
             return Plane(
                 PlaneState.LOADING
@@ -97,7 +100,9 @@ class PlaneOutcomes:
         error = self._retries.timeout_of(key)
         return Plane(PlaneState.LOADING) if error is None else self.of_failure(key, error, level)
 
-    def _present(self, key: PlaneKey, pixels: np.ndarray) -> Plane:
+    def _present(self, key: PlaneKey, level: int, pixels: np.ndarray) -> Plane:
+        if level <= 0 and key not in self._seen:
+            self._seen.note([key])
         if self._retries.succeeded(key):
             self._follower.found_news()
         self._failures.forget([key])
@@ -145,6 +150,8 @@ class PlaneOutcomes:
             return Plane(PlaneState.PENDING, reason=f"being written ({reason})")
         if not isinstance(error, PlaneNotStoredError):
             return Plane(PlaneState.UNREADABLE, reason=reason)
+        if level <= 0 and not self._is_live() and self._seen.are_gone([key])[0]:
+            return Plane(PlaneState.ABSENT, reason=f"{NO_LONGER_THERE} ({reason})")
         return missing_plane(
             error,
             live=self._is_live(),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo, ImageInfo
     from ..sources import Source
     from .known_failures import KnownFailures
+    from .planes_seen import PlanesSeen
 
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
@@ -41,6 +42,7 @@ class StoredStates:
         is_in_memory: Callable[[PlaneKey], bool],
         ask_age: Callable[[], None],
         read: Callable[[PlaneKey], PlaneState],
+        seen: PlanesSeen,
     ) -> None:
         self._source = source
         self._failures = failures
@@ -49,6 +51,7 @@ class StoredStates:
         self._is_in_memory = is_in_memory
         self._ask_age = ask_age
         self._read = read
+        self._seen = seen
         self._begun: set[int] = set()  # positions of which something was found
 
     def is_awaited(self) -> bool:
@@ -75,6 +78,11 @@ class StoredStates:
             stored, missing, found = [None] * len(keys), [], []
         states = (state_of_missing(each, growing=growing) for each in found)
         said = dict(zip(missing, states, strict=True))
+        self._seen.note(key for key, is_stored in zip(keys, stored, strict=True) if is_stored)
+        if not self._is_live():
+            lacking = [key for key, is_stored in zip(keys, stored, strict=True) if is_stored is False]
+            gone = zip(lacking, self._seen.are_gone(lacking), strict=True)
+            said.update((key, PlaneState.ABSENT) for key, is_gone in gone if is_gone)
         looked = [
             said.get(key, PlaneState.PENDING) if is_stored is False else self._not_missing(key, is_stored)
             for key, is_stored in zip(keys, stored, strict=True)

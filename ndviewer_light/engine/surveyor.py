@@ -12,6 +12,7 @@ from ..model import PlaneState, how_many
 from .known_failures import KnownFailures
 from .plane_codes import PlaneCodes
 from .plane_search import next_plane
+from .planes_seen import PlanesSeen
 from .state_codes import CODES
 from .stored_states import ASKED_AT_ONCE, StoredStates, block_of, not_looked_at
 
@@ -58,8 +59,9 @@ class Surveyor:
     ) -> None:
         self._is_remote = is_remote
         self.failures = KnownFailures()
+        self.seen = PlanesSeen(source)
         self.stored = StoredStates(
-            source, self.failures, is_live, is_growing, is_in_memory, ask_age, self._read
+            source, self.failures, is_live, is_growing, is_in_memory, ask_age, self._read, self.seen
         )
         self._source = source
         self._images = images
@@ -203,6 +205,7 @@ class Surveyor:
                 self.failures.note(key, plane.reason, is_gone=isinstance(error, DatasetGoneError))
             return plane.state
         self.failures.forget([key])
+        self.seen.note([key])
         return PlaneState.PRESENT
 
     def _read_tiles(self, key: PlaneKey) -> None:

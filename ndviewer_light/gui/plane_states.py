@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.stack_beside import WITH_PIXELS
 from ..model import PlaneState
-from ..sources.missing import EMPTY_OR_NOT_ACQUIRED
+from ..sources.missing import EMPTY_OR_NOT_ACQUIRED, NO_LONGER_THERE
 from .words import explain_plane
 
 if TYPE_CHECKING:
@@ -111,11 +111,12 @@ def _reasons(planes: Sequence[Plane]) -> str:
 def _nothing_stored(plane: Plane) -> str:
     """In words, and whether that means anything: files that do not exist were never acquired."""
     words = _WORDS[PlaneState.ABSENT]
-    return f"{words} ({EMPTY_OR_NOT_ACQUIRED})" if EMPTY_OR_NOT_ACQUIRED in plane.reason else words
+    why = next((each for each in (NO_LONGER_THERE, EMPTY_OR_NOT_ACQUIRED) if each in plane.reason), "")
+    return f"{words} ({why})" if why else words
 
 
 def _nothing_stored_of(planes: Sequence[Plane]) -> str:
-    said = [text for text in map(_nothing_stored, planes) if EMPTY_OR_NOT_ACQUIRED in text]
+    said = [text for text in map(_nothing_stored, planes) if text != _WORDS[PlaneState.ABSENT]]
     return _sentence(said[0]) if said else ""
 
 

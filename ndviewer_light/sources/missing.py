@@ -24,6 +24,9 @@ is stored: its writer may not have come to it (`shared_chunks`).
 What a plane is that counts as not acquired depends on the rest of the dataset (`state_of_missing`): *pending*
 while others of it, perhaps of other positions, are being written. What goes away is no sign of that.
 
+What was seen to be there, and is not any more (its file is gone), is missing: *not acquired* is not said of
+it, nor is it ever its fill value (`engine.planes_seen`), unless a host's run is on.
+
 In a file that has room for all planes, nothing is stored of those of which the file system has kept no blocks
 (`storage.file_holes`). Its writers leave out nothing that is blank, so that rule 6 is none there: the rest of
 a stack was not acquired either.
@@ -60,6 +63,8 @@ LOOKS_REMOTE = 8
 
 EMPTY_OR_NOT_ACQUIRED = "empty or not acquired"
 """What is said of a missing plane where nobody can know which, in its reason and wherever it is shown."""
+NO_LONGER_THERE = "was there, and is no longer"
+"""What is said of a missing plane that was seen before."""
 
 _KEPT = 64
 
