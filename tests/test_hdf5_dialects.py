@@ -268,6 +268,23 @@ def test_an_imaris_file_that_says_its_sizes_once(tmp_path: Path, opened: Open) -
     np.testing.assert_array_equal(source.read_plane(PlaneKey(c=1, z=4), 1), data[0, 1, 4, ::2, ::2])
 
 
+def test_an_imaris_file_whose_groups_are_called_otherwise(tmp_path: Path, opened: Open) -> None:
+    """As its root says; its names are bytes of one encoding or another, one at a time."""
+    data = volume((1, 2, 5, 37, 53))
+    path = dialects.write_imaris(tmp_path / "a.ims", data)
+    with h5py.File(path, "a") as file:
+        for name in ("DataSet", "DataSetInfo"):
+            file.move(name, f"My{name}")
+            file.attrs[f"{name}DirectoryName"] = np.frombuffer(f"My{name}".encode(), "S1")
+        for c, encoding in enumerate(("utf-8", "latin-1")):
+            name = np.frombuffer("Größe µ".encode(encoding), "S1")
+            file[f"MyDataSetInfo/Channel {c}"].attrs["Name"] = name
+    source = opened(path)
+    assert_shows(source, data, "tczyx")
+    assert [channel.name for channel in source.info.channels] == ["Größe µ"] * 2
+    assert source.info.z_step_um == pytest.approx(2)
+
+
 def test_an_imaris_time_point_that_is_not_written_is_missing(tmp_path: Path, opened: Open) -> None:
     path = dialects.write_imaris(tmp_path / "a.ims", volume((3, 1, 2, 17, 19)))
     with h5py.File(path, "a") as file:

@@ -415,7 +415,10 @@ def _text_or_numbers(value: Any) -> Any:
 
 def _text(item: object) -> str | None:
     if isinstance(item, bytes):
-        return item.decode("utf-8", "replace")
+        try:
+            return item.decode("utf-8")
+        except UnicodeDecodeError:  # as older programs write
+            return item.decode("latin-1")
     return item if isinstance(item, str) else None
 
 

@@ -5,15 +5,17 @@ Source: Oxford Instruments, "Imaris 5.5 File Format Description". The data are a
 as they are padded to whole blocks. ``/DataSetInfo/Image`` has the extents of x, y and z ("ExtMin0" …
 "ExtMax2") and their "Unit"; ``Channel c`` its "Name", "Color" (red, green and blue from 0 to 1), "ColorRange"
 and wavelengths; ``TimeInfo`` the clock time of each point. Attributes are arrays of single characters.
-``/Thumbnail`` is a picture of the data, not part of them.
+``/Thumbnail`` is a picture of the data, not part of them. ``DataSet`` and ``DataSetInfo`` may be called
+otherwise, as attributes of the root say.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,15 +35,25 @@ if TYPE_CHECKING:
 
     from .file import HDF5File
 
-_DATA = "/DataSet"
-_INFO = "/DataSetInfo"
 _NUMBERED = re.compile(rb"(?:TimePoint|Channel) (0|[1-9]\d{0,6})")
 _TIMES = ("%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")
 
 
+class _Folders(NamedTuple):
+    """The paths of the groups of data, and of what is said of them."""
+
+    data: str
+    info: str
+
+
+def _folders(file: HDF5File) -> _Folders:
+    named = (_text(file, file.root, f"{what}DirectoryName") or what for what in ("DataSet", "DataSetInfo"))
+    return _Folders(*(f"/{name.strip('/')}" for name in named))
+
+
 def is_imaris(file: HDF5File) -> bool:
     """Whether a file is laid out so; within `HDF5File.reading`."""
-    return _group(file, f"{_DATA}/ResolutionLevel 0/TimePoint 0") is not None
+    return _group(file, f"{_folders(file).data}/ResolutionLevel 0/TimePoint 0") is not None
 
 
 class ImarisImage(Composite):
@@ -53,24 +65,25 @@ class ImarisImage(Composite):
         """Read what the file says of it; within `HDF5File.reading`. Raises `MetadataError` if invalid."""
         import h5py
 
-        first = f"{_DATA}/ResolutionLevel 0"
+        self._folders = _folders(file)
+        first, info = f"{self._folders.data}/ResolutionLevel 0", self._folders.info
         n_t, n_c = _count(file, first), _count(file, f"{first}/TimePoint 0")
         if not n_t or not n_c:
             raise MetadataError(f"{file.name} is an Imaris file without a time point or channel")
         if n_t > MAX_T or n_c > MAX_CHANNELS:
             raise LimitExceededError(f"{file.name} declares {n_t} time points and {n_c} channels: too many")
         self._n_t = n_t
-        self._levels = tuple(_levels(file))
+        self._levels = tuple(_levels(file, self._folders))
         data = file.node(f"{first}/TimePoint 0/Channel 0/Data")
         if not isinstance(data, h5py.Dataset):
             raise MetadataError(f"{file.name} is an Imaris file without the data of its first channel")
         dtype = facts(file, data.name or "", data).dtype
         sizes = self._levels[0].sizes
-        steps = _steps(file, sizes)
+        steps = _steps(file, info, sizes)
         self.info = DatasetInfo(
             format="hdf5",
             positions=(Position("default", 0),),
-            channels=colored(_channel(file, c, dtype) for c in range(n_c)),
+            channels=colored(_channel(file, info, c, dtype) for c in range(n_c)),
             n_t=n_t,
             n_z=sizes.z,
             height=sizes.y,
@@ -79,7 +92,7 @@ class ImarisImage(Composite):
             pixel_size_y_um=steps.get("y"),
             pixel_size_x_um=steps.get("x"),
             z_step_um=steps.get("z"),
-            time_step_s=_time_step(file, n_t),
+            time_step_s=_time_step(file, info, n_t),
             n_levels=len(self._levels),
         )
 
@@ -89,7 +102,7 @@ class ImarisImage(Composite):
 
     def frame_times(self, file: HDF5File) -> np.ndarray | None:
         """See `Composite.frame_times`: by the clock times of all time points."""
-        info = _group(file, f"{_INFO}/TimeInfo")
+        info = _group(file, f"{self._folders.info}/TimeInfo")
         if info is None:
             return None
         clocks = [_clock(_text(file, info, f"TimePoint{t + 1}")) for t in range(self._n_t)]
@@ -100,7 +113,7 @@ class ImarisImage(Composite):
 
     def address(self, key: PlaneKey, level: int) -> PlaneAddress:
         """See `Composite.address`."""
-        path = f"{_DATA}/ResolutionLevel {level}/TimePoint {key.t}/Channel {key.c}/Data"
+        path = f"{self._folders.data}/ResolutionLevel {level}/TimePoint {key.t}/Channel {key.c}/Data"
         return PlaneAddress(PartAddress(path, STACK_ROLES), {"z": key.z})
 
 
@@ -119,18 +132,18 @@ def _count(file: HDF5File, path: str) -> int:
     return next((i for i in range(len(numbers)) if i not in numbers), len(numbers))
 
 
-def _levels(file: HDF5File) -> Iterator[Level]:
+def _levels(file: HDF5File, folders: _Folders) -> Iterator[Level]:
     import h5py
 
     largest: tuple[Sizes, Sizes] | None = None  # real and padded
     for i in range(MOST_LEVELS):
-        path = f"{_DATA}/ResolutionLevel {i}/TimePoint 0/Channel 0"
+        path = f"{folders.data}/ResolutionLevel {i}/TimePoint 0/Channel 0"
         data = file.follow(f"{path}/Data")
         if not isinstance(data, h5py.Dataset) or data.ndim != len(STACK_ROLES):
             return
         padded = Sizes(*data.shape)
         if largest is None:
-            sizes = Sizes(*map(_size, _said(file, path), _said_of_image(file), padded))
+            sizes = Sizes(*map(_size, _said(file, path), _said_of_image(file, folders.info), padded))
             largest = sizes, padded
         else:
             parts = (_part(*each) for each in zip(*largest, padded, strict=True))
@@ -144,8 +157,8 @@ def _said(file: HDF5File, path: str) -> list[float | None]:
     return [_number(file, group, f"ImageSize{axis}") for axis in "ZYX"]
 
 
-def _said_of_image(file: HDF5File) -> list[float | None]:
-    image = _group(file, f"{_INFO}/Image")
+def _said_of_image(file: HDF5File, info: str) -> list[float | None]:
+    image = _group(file, f"{info}/Image")
     return [None if image is None else _number(file, image, axis) for axis in "ZYX"]
 
 
@@ -166,9 +179,9 @@ def _scale(whole: int, part: int) -> float:
     return power if part in (math.floor(whole / power), math.ceil(whole / power)) else whole / max(1, part)
 
 
-def _steps(file: HDF5File, sizes: Sizes) -> dict[str, float]:
+def _steps(file: HDF5File, info: str, sizes: Sizes) -> dict[str, float]:
     """µm per voxel: the extents of the image divided by its real sizes."""
-    image = _group(file, f"{_INFO}/Image")
+    image = _group(file, f"{info}/Image")
     if image is None:
         return {}
     factor = unit_factor(_text(file, image, "Unit") or "um", "x")
@@ -180,8 +193,8 @@ def _steps(file: HDF5File, sizes: Sizes) -> dict[str, float]:
     return sane_steps(steps)
 
 
-def _channel(file: HDF5File, c: int, dtype: np.dtype) -> Channel:
-    group = _group(file, f"{_INFO}/Channel {c}")
+def _channel(file: HDF5File, info: str, c: int, dtype: np.dtype) -> Channel:
+    group = _group(file, f"{info}/Channel {c}")
     if group is None:
         return Channel(f"Ch{c}", "")
     name = " ".join(_text(file, group, "Name").split())
@@ -205,12 +218,12 @@ def _wavelength(nm: float | None) -> float | None:
     return nm if nm is not None and 1 <= nm <= 1e6 else None
 
 
-def _time_step(file: HDF5File, n_t: int) -> float | None:
+def _time_step(file: HDF5File, info: str, n_t: int) -> float | None:
     """Mean seconds between time points, by the clock times of the first and the last."""
-    info = _group(file, f"{_INFO}/TimeInfo")
-    if info is None or n_t < 2:
+    times = _group(file, f"{info}/TimeInfo")
+    if times is None or n_t < 2:
         return None
-    first, last = (_clock(_text(file, info, f"TimePoint{t}")) for t in (1, n_t))
+    first, last = (_clock(_text(file, times, f"TimePoint{t}")) for t in (1, n_t))
     seconds = (last - first).total_seconds() if first and last else 0.0
     return sane_steps({"t": seconds / (n_t - 1)}).get("t")
 
@@ -230,6 +243,9 @@ def _text(file: HDF5File, group: h5py.Group, name: str) -> str:
     if isinstance(value, np.ndarray):  # other programs write numbers
         return str(value.reshape(-1)[0]) if value.size == 1 else ""
     text = "".join(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):  # each is a byte
+        with contextlib.suppress(UnicodeError):
+            text = text.encode("latin-1").decode("utf-8")
     return text.strip("\0 ") if isinstance(text, str) else ""
 
 
