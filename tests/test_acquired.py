@@ -21,6 +21,10 @@ from test_stage_positions import ome_image, ome_xml, write_collection
 import ndviewer_light as nl
 from ndviewer_light.metadata.recorded_times import elapsed_of_files, squids_times
 from ndviewer_light.model import PlaneKey
+from ndviewer_light.rendering.annotations import add_text
+from ndviewer_light.rendering.film_frames import Inscription, inscribed
+from ndviewer_light.rendering.time_stamps import TimeStamps, time_text
+from ndviewer_light.rendering.view_picture import ShownPlace, ViewPictures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +63,23 @@ def test_ome_tiff_says_it_of_each_plane(tmp_path: Path, unit: str, factor: float
         assert frame["acquired_s"].is_monotonic_increasing is False  # rows are by t, z, c
         assert frame["acquired_s"].iloc[1] == pytest.approx(seconds[3])
         assert frame["written"].notna().all()
+
+
+def test_pictures_and_films_are_stamped_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tiff"
+    seconds = write_ome(path, "s", 1.0)
+    with nl.open_dataset(path) as dataset:
+        stamps, image = TimeStamps(dataset), dataset.image(0)
+        key = stamps.plane(1, 0, 2, image, [1, 0])
+        assert (key, stamps.text(key, image)) == ((1, 0, 1, 2), "t 2"), "it was not looked up"
+        assert (stamps.stamp(key, image), stamps.recorded(key)) == ("00:00:17", seconds[11])
+        for z, said in (("max:1-2", "00:00:15"), (2, "00:00:17")):
+            pictures = ViewPictures(dataset, [1], legible=True)
+            written, _ = inscribed(dataset, pictures, ShownPlace(1, 0, z), Inscription(timestamp=True))
+            expected, _ = pictures.picture(ShownPlace(1, 0, z))
+            add_text(expected, said)
+            np.testing.assert_array_equal(np.asarray(written), np.asarray(expected))
+    assert time_text(3, image, 1.26, step=0.25) == "1.26 s" and time_text(3, image, -62.0) == "-00:01:02"
 
 
 def test_a_unit_that_is_no_time_is_not_known(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ndviewer_light.engine.scene import Viewport
-from ndviewer_light.gui.scene.scene_painting import place_of_name
+from ndviewer_light.rendering.scene_names import place_of_name
 
 VIEW = Viewport(500, 500, 1.0, 1000, 1000)  # from 0 to 1000 µm, at 1 µm per pixel
 

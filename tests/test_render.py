@@ -654,6 +654,15 @@ def test_a_part_of_the_overview_is_drawn_as_large(tmp_path):
         area = left + 8 * 0.325, top + 4 * 0.325, left + 24 * 0.325, top + 12 * 0.325
         gray = cmap.Colormap(["#000000", "#FFFFFF"])
         found = render_scene(ds, [0], lambda c: (gray, (0, 1023)), size=64, area=area)
+        plain, named = (
+            np.asarray(render_scene(ds, [0], lambda c: (gray, (0, 1023)), area=scene, labels=names).picture)
+            for scene in [scene_of(ds.info).bounds]
+            for names in (None, True)
+        )
+    rows, columns = np.nonzero((plain != named).any(axis=-1))
+    assert rows[columns > 24].max() < 40, "names of columns and wells, at their upper edges"
+    assert (columns[rows > 40] <= 24).all(), "those of rows along the left"
+    assert {at // (plain.shape[1] // 2) for at in columns} == {0, 1}, "of both wells"
     shown = np.asarray(found.picture)
     assert shown.shape == (32, 64, 3) and found.um_per_px == pytest.approx(0.325 / 4)
     assert abs(shown[2::4, 2::4, 0] - pixels[4:12, 8:24] / 1023 * 255).max() <= 1

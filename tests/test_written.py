@@ -17,10 +17,10 @@ from ndviewer_light.gui.canvas.written import Written
 from ndviewer_light.gui.films.film_dialog import FilmDialog
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
-from ndviewer_light.model import Position
+from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.rendering.annotations import add_scale_bar
-from ndviewer_light.rendering.film_frames import time_text
 from ndviewer_light.rendering.scale_bar import BarLook
+from ndviewer_light.rendering.time_stamps import time_text
 
 INFO = memory_info(
     n_t=3, n_z=1, n_c=1, height=200, width=200, pixel_size_y_um=1.0, pixel_size_x_um=1.0, time_step_s=600.0,
@@ -156,6 +156,38 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
     following.close()
     QTest.keyClick(stage.canvas._gl, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
     assert not overlay.written.time
+
+
+@pytest.mark.gl
+def test_the_time_of_the_picture_is_the_recorded_one_where_there_is_one(qtbot, viewer):
+    asked: list[PlaneKey] = []
+
+    class Recording(MemorySource):
+        def acquired_s(self, keys):
+            asked.extend(keys)
+            return [None if key[0] > 1 else 3.2 + 700 * key[0] for key in keys]
+
+    source = Recording(INFO)
+    for t in range(INFO.n_t):
+        source.write((t, 0, 0, 0), 500)
+    viewer._screen.sessions.ask_for(Session(Dataset(source, path="/data/run"), "/data/run"))
+    qtbot.waitUntil(lambda: viewer.dataset is not None and viewer.dataset.path == "/data/run", timeout=20_000)
+    settle(qtbot, viewer)
+    overlay, sliders = viewer.stage.overlay, viewer.stage.sliders
+    viewer._screen.move_along(t=1)
+    settle(qtbot, viewer)
+    assert overlay.time() == "00:10:00" and not asked, "it is not written on the picture"
+    overlay.set_written(Written(time=True))
+    qtbot.waitUntil(lambda: overlay.time() == "00:11:43", timeout=20_000)
+    assert sliders.value_text("t") == "2 / 3   00:11:43"
+    n_asked = len(asked)
+    viewer._screen.move_along(t=2)
+    settle(qtbot, viewer)
+    assert overlay.time() == "00:20:00", "by the time step, where nothing is recorded"
+    assert sliders.value_text("t") == "3 / 3   00:20:00"
+    viewer._screen.move_along(t=0)
+    settle(qtbot, viewer)
+    assert overlay.time() == "00:00:03" and len(asked) == n_asked, "all were looked up at once"
 
 
 def test_times_are_said_as_far_as_they_are_known():

@@ -205,8 +205,9 @@ def _say_resolution(pictures: ViewPictures) -> None:
 
 
 def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
-    from ..rendering.annotations import add_scale_bar
+    from ..rendering.scene_film import write_on_scene
     from ..rendering.scene_picture import render_scene
+    from ..rendering.time_stamps import TimeStamps
 
     info = dataset.look_at_all()  # also the channels that the first field does not have
     linked = LinkedLook(dataset, options.view, options.z)
@@ -229,10 +230,16 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
         gamma=lambda c: looks[c].gamma,
         over=_over(dataset, options, channels, [t], z),
         scheduler=options.scheduler,
+        labels=options.label or None,
     )
-    inscription = _inscription(options)
-    if inscription.scale_bar:
-        add_scale_bar(found.picture, found.um_per_px, inscription.bar)
+    write_on_scene(
+        found,
+        _inscription(options),
+        TimeStamps(dataset),
+        (t, z),
+        channels,
+        has_legend=bool(options.statistic),
+    )
     found.picture.save(options.output)
     for note in found.notes:
         complain("render", note)

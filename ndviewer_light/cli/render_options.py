@@ -187,9 +187,11 @@ def _parser() -> argparse.ArgumentParser:
         help="draw one in this colour; auto is white on a dark plate (default: auto)",
     )
     parser.add_argument(
-        "--timestamp", action="store_true", help="write the time, or the number of the time point"
+        "--timestamp", action="store_true", help="write when it was acquired, or the number of the time point"
     )
-    parser.add_argument("--label", action="store_true", help="write the position")
+    parser.add_argument(
+        "--label", action="store_true", help="write the position; on a part of the overview, names of wells"
+    )
     parser.add_argument(
         "--labels", metavar="NAME", help="draw these labels over pictures and films (info lists them)"
     )

@@ -120,6 +120,10 @@ class DatasetStatistics(DatasetStates):
         """Let `statistics` know when planes were acquired: as recorded, else by the time step. Blocks."""
         self.statistics.note_times(times_of(self.info, keys, self._source.acquired_s(keys)))
 
+    def recorded_times(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """When planes were acquired, in s since the run began, as recorded; None: it is not. Blocks."""
+        return self._source.acquired_s(keys)
+
     def may_be_measured(self, keys: Sequence[PlaneKey]) -> list[bool]:
         """Whether each of these planes is there, as far as can be said without reading. Blocks on disk."""
         if self._live:

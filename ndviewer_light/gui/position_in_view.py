@@ -8,6 +8,8 @@ from ..model import how_many
 from .view_texts import counted, height_of, name_of, planes_text, time_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..engine.dataset import Dataset
     from ..model import DatasetInfo, ImageInfo
     from .panels.sliders import AxisSliders
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 class PositionInView:
     """The position at which the sliders are. GUI thread only."""
 
-    def __init__(self, sliders: AxisSliders) -> None:
+    def __init__(self, sliders: AxisSliders, recorded_of: Callable[[int], float | None]) -> None:
+        """`recorded_of(t)`: when a time point was acquired, in s, if that is known."""
         self._sliders = sliders
+        self._recorded_of = recorded_of
         self._asked: dict[str, int] = {}  # indices beyond the sizes known when they were asked for
         self.dataset: Dataset | None = None
         """None while nothing is shown."""
@@ -124,9 +128,12 @@ class PositionInView:
         n_t = info.n_t if image is None or self.dataset.live else info.n_times(image)
         step = None if image is None else image.z_step_um
         sliders.set_sizes({"t": n_t, "z": n_z, "p": len(info.positions)})
-        sliders.set_value_text("t", lambda i: counted(i, n_t, "" if image is None else time_of(i, image)))
+        sliders.set_value_text("t", lambda i: counted(i, n_t, self._time_text(i, image)))
         sliders.set_value_text("z", lambda i: self._z_text(i, n_z, step))
         sliders.set_value_text("p", lambda i: self._position_text(info, i))
+
+    def _time_text(self, t: int, image: ImageInfo | None) -> str:
+        return "" if image is None else time_of(t, image, self._recorded_of(t))
 
     def _z_text(self, z: int, n_z: int, step_um: float | None) -> str:
         control = self._sliders.projection_control

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from ..rendering.film_frames import time_text
+from ..rendering.time_stamps import time_text
 from ..rendering.volume_look import VolumeLook
 from .canvas.canvas_view import View
 from .channel_settings.channel_controls import ChannelControls
@@ -68,8 +68,12 @@ class Stage(QWidget):
         self.sliders.projection_changed.connect(self._on_projection_changed)
         self.sliders.projection_control.method_changed.connect(self._on_method_changed)
         self.sliders.set_busy_check(self._is_busy)
-        self.sliders.held_paint.released.connect(self._on_paint_released)
-        self._position = PositionInView(self.sliders)
+        self.sliders.held_paint.released.connect(self.say_place)
+        self.stamp_of: Callable[[View, ImageInfo | DatasetInfo], str] = lambda view, of: time_text(view.t, of)
+        """When a view was acquired, in words."""
+        self.recorded_of: Callable[[int], float | None] = lambda t: None
+        """When a time point was acquired, as recorded: in s since the run began, where that is known."""
+        self._position = PositionInView(self.sliders, lambda t: self.recorded_of(t))
         self.channels = ChannelControls(self)
         self.strips = self.channels.strips
         self.strips.mode_changed.connect(self._on_mode_changed)
@@ -152,7 +156,7 @@ class Stage(QWidget):
         self._show_own_strips()
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
         self._build_soon()
-        self._say_position()
+        self.say_place()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -201,7 +205,7 @@ class Stage(QWidget):
         if has_moved and self.canvas is not None:
             self.canvas.show_view(self.view)
         if not self.sliders.held_paint.is_held:
-            self._say_position()
+            self.say_place()
         self._say_whether_3d()
         is_3d = self.strips.is_3d()
         if before is None or _built_on(before, is_3d=is_3d) == _built_on(info, is_3d=is_3d):
@@ -356,15 +360,12 @@ class Stage(QWidget):
 
     def _show_view(self) -> None:
         if not self.sliders.held_paint.is_held:
-            self._say_position()
+            self.say_place()
         if self.canvas is not None:
             self.canvas.show_view(self.view)
 
     @safe_slot
-    def _on_paint_released(self) -> None:
-        self._say_position()
-
-    def _say_position(self) -> None:
+    def say_place(self) -> None:
         """Write over the picture what it shows, which is not yet what the sliders say while that is read."""
         info, view, image, volume = self._position.info, self.view, self.image, ""
         frame = self.canvas.frame if self.canvas is not None else None
@@ -375,7 +376,7 @@ class Stage(QWidget):
             return
         self.overlay.set_position(place_text(info, image, view, volume))
         facts = image or info
-        self.overlay.set_time(time_text(view.t, facts) if facts.n_t > 1 else "")
+        self.overlay.set_time(self.stamp_of(view, facts) if facts.n_t > 1 else "")
 
     @property
     def progress(self) -> str:
@@ -387,15 +388,12 @@ class Stage(QWidget):
 
         `name` is that of the dataset. Call repeatedly to update the seconds.
         """
-        wait = self._wait(name)
+        info, wait = self._position.info, None
+        if info is not None:
+            is_drawing, is_volume = self._is_busy(), self.strips.is_3d()
+            wait = self._waits.longest(info, name, is_drawing=is_drawing, is_volume=is_volume)
         self.overlay.set_wait(str(wait) if wait is not None and wait.is_slow else "")
         return wait
-
-    def _wait(self, name: str) -> Wait | None:
-        if self._position.info is None:
-            return None
-        is_volume = self.strips.is_3d()
-        return self._waits.longest(self._position.info, name, is_drawing=self._is_busy(), is_volume=is_volume)
 
     @property
     def is_busy(self) -> bool:
@@ -440,7 +438,7 @@ class Stage(QWidget):
             return
         if frame.view.p == self.sliders.index("p"):
             self._take_known_image()
-        self._say_position()
+        self.say_place()
         self._say_states(frame)
         if self.dataset is not None:
             self._waits.take_frame(frame, self.dataset)

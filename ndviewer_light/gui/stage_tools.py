@@ -17,6 +17,7 @@ from .scene.scene_view import SceneView
 from .slots import safe_slot
 from .split.split_view import SplitView
 from .statistics.statistics_view import StatisticsView
+from .time_stamping import TimeStamping
 from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class StageTools:
         self.scene = SceneView(stage, background, poll, lambda p: move_along(p=p))
         stage.cover_comes_first = lambda: self.scene.comes_first
         self.written = WrittenMenu(stage, self.scene.canvas)
+        self.times = TimeStamping(stage, background, poll)
         self.labels = LabelControls(stage, background, poll)
         self.labels.show_over(self.scene)
         self.snapshots = Snapshots(stage, background, say)
@@ -131,3 +133,4 @@ class StageTools:
         self.labels.end()
         self.scene.end()
         self.statistics.end()
+        self.times.end()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..rendering.film_frames import seconds_text
+from ..rendering.time_stamps import time_text
 from .look.short_names import without_beginning
 
 if TYPE_CHECKING:
@@ -30,22 +30,12 @@ def counted(i: int, n: int, extra: str) -> str:
     return f"{i + 1} / {n}{extra}"
 
 
-def time_of(i: int, image: ImageInfo) -> str:
-    """The time of a time point; also its original number if the run skipped some."""
-    if not image.times:
-        return _clock(i, image.time_step_s)
-    return f"   #{image.times[i]}{_clock(image.times[i], image.time_step_s)}"
-
-
-def _clock(i: int, step_s: float | None) -> str:
-    if step_s is None:
-        return ""
-    seconds = i * step_s
-    if step_s < 1:
-        return f"   {seconds_text(seconds, step_s)}"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"   {hours:02d}:{minutes:02d}:{rest:02d}"
+def time_of(t: int, image: ImageInfo, recorded: float | None = None) -> str:
+    """The time of a time point, `recorded` or by the step; also its own number if the run skipped some."""
+    number = f"   #{image.times[t]}" if image.times else ""
+    if recorded is None and image.time_step_s is None:
+        return number
+    return f"{number}   {time_text(t, image, recorded)}"
 
 
 def height_of(i: int, step_um: float | None) -> str:

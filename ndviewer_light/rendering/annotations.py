@@ -40,14 +40,14 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None, look: BarLook =
     return True
 
 
-def add_text(picture: Image.Image, text: str, *, at_bottom: bool = False) -> None:
-    """Write lines at the upper left, or the lower left, shown literally."""
+def add_text(picture: Image.Image, text: str, *, at_bottom: bool = False, above: int = 0) -> None:
+    """Write lines at the upper left, or the lower left, shown literally; `above` what is there, px."""
     draw, font, size = _tools(picture, text)
     text = _writable(text, font)
     left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
     pad, margin = round(0.4 * size), _margin(picture, size)
-    above = picture.height - 2 * margin - (bottom - top) - 2 * pad if at_bottom else 0
-    y = margin + max(above, 0)
+    lower = picture.height - above - 2 * margin - (bottom - top) - 2 * pad if at_bottom else 0
+    y = margin + max(lower, 0)
     box = (margin, y, margin + right - left + 2 * pad, y + bottom - top + 2 * pad)
     draw.rectangle(box, fill=_PLATE)
     draw.multiline_text((margin + pad - left, y + pad - top), text, font=font, fill=_INK)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .scale_bar import BarLook
+from .time_stamps import TimeStamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ..engine.dataset import Dataset
-    from ..model import DatasetInfo, ImageInfo
     from .pane_pictures import PanePictures
     from .view_picture import ShownPlace, ViewPictures, ViewPixels
-
-_MOST_DECIMALS = 9
 
 
 class Inscription(NamedTuple):
@@ -38,15 +35,24 @@ class Inscription(NamedTuple):
 
 
 def inscribed(
-    dataset: Dataset, pictures: ViewPictures | PanePictures, place: ShownPlace, inscription: Inscription
+    dataset: Dataset,
+    pictures: ViewPictures | PanePictures,
+    place: ShownPlace,
+    inscription: Inscription,
+    stamps: TimeStamps | None = None,
 ) -> tuple[Image.Image, ViewPixels]:
-    """The picture of a place with what is written on it, and what it is made from. Reads."""
+    """The picture of a place with what is written on it, and what it is made from. Reads.
+
+    `stamps`: the times that were looked up for others of the same dataset.
+    """
     picture, view = pictures.picture(place)
     lines = []
     if inscription.label and not dataset.info.is_lone(place.p):
         lines.append(dataset.info.positions[place.p].title)
     if inscription.timestamp:
-        lines.append(time_text(place.t, view.image))
+        stamps = stamps or TimeStamps(dataset)
+        key = stamps.plane(place.t, place.p, pictures.first_z(place), view.image, pictures.channels)
+        lines.append(stamps.stamp(key, view.image))
     if not view.pixels:
         lines.append("nothing stored")
     if lines:
@@ -71,34 +77,12 @@ def frames(
 
     `progress` is called with the number of frames before each one, and may raise to end it.
     """
-    size, counted = None, None
+    size, counted, stamps = None, None, TimeStamps(dataset)
     for done, place in enumerate(places):
         progress(done)
-        picture, view = inscribed(dataset, pictures, place, inscription)
+        picture, view = inscribed(dataset, pictures, place, inscription, stamps)
         if view.missing is not counted:  # one stack may be shown in many frames
             missing.extend(view.missing.values())
             counted = view.missing
         size = size or picture.size
         yield picture if picture.size == size else picture.resize(size)
-
-
-def time_text(t: int, image: ImageInfo | DatasetInfo) -> str:
-    """The time of a time point since the first: "01:02:30"; its number where times are not known."""
-    step, number = image.time_step_s, image.times[t] if t < len(image.times) else t
-    if step is None:
-        return f"t {number + 1}"
-    seconds = number * step
-    if step < 1:
-        return seconds_text(seconds, step)
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
-
-
-def seconds_text(seconds: float, step: float) -> str:
-    """A time of a series with less than a second from one to the next: all have as many decimals.
-
-    >>> seconds_text(1200, 0.5), seconds_text(0.003, 0.001)
-    ('1200.00 s', '0.0030 s')
-    """
-    decimals = min(math.ceil(-math.log10(step)) + 1, _MOST_DECIMALS) if step > 0 else 2
-    return f"{seconds:.{decimals}f} s"

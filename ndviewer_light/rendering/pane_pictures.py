@@ -39,6 +39,15 @@ class PanePictures:
         """In how many columns the panes of so many channels are arranged."""
         return math.ceil(math.sqrt(n_channels + 1 if n_channels > 1 else 1))
 
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """As `ViewPictures.channels`."""
+        return self._pictures.channels
+
+    def first_z(self, place: ShownPlace) -> int:
+        """As `ViewPictures.first_z`."""
+        return self._pictures.first_z(place)
+
     def see(self, places: Sequence[ShownPlace]) -> None:
         """As `ViewPictures.see`."""
         self._pictures.see(places)

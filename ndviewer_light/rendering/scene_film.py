@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..engine.projections import StackProjection
 from ..engine.scene import scene_of
 from ..model import StackKey
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .contrast import FixedLimits
-from .film_frames import time_text
-from .scene_overlays import NOTHING_OVER
+from .scene_overlays import NOTHING_OVER, legend_height
 from .scene_picture import edges_judged, limits_of, render_scene
+from .time_stamps import TimeStamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .contrast import ContrastMode, Limits
     from .film_frames import Inscription
     from .scene_overlays import SceneOver
+    from .scene_picture import ScenePicture
     from .view_picture import LayerLook
 
 _TIMES_LOOKED_AT = 4  # time points, for the contrast of all
@@ -89,6 +91,7 @@ def scene_frames(
 
     `progress` is called with the number of frames before each one, and may raise to end it. Blocks.
     """
+    stamps = TimeStamps(dataset)
     for done, t in enumerate(times):
         progress(done)
         found = render_scene(
@@ -102,10 +105,33 @@ def scene_frames(
             gamma=lambda c: film.looks[c].gamma,
             over=film.over,
             fixed=film.limits,
+            labels=inscription.label or None,
         )
         missing.extend(found.missing)
-        if inscription.timestamp:
-            add_text(found.picture, printable(time_text(t, dataset.info.image(0))))
-        if inscription.scale_bar:
-            add_scale_bar(found.picture, found.um_per_px, inscription.bar)
+        write_on_scene(
+            found, inscription, stamps, (t, film.z), list(film.looks), has_legend=film.over.tints is not None
+        )
         yield found.picture
+
+
+def write_on_scene(
+    found: ScenePicture,
+    inscription: Inscription,
+    stamps: TimeStamps,
+    at: tuple[int, int | str],
+    channels: Sequence[int],
+    *,
+    has_legend: bool,
+) -> None:
+    """Write time and scale bar on a picture of all fields `at` a time point and z. Reads.
+
+    The time is at the lower left, where no names of rows and columns are: that of the first field.
+    """
+    if inscription.timestamp:
+        t, z = at
+        first, image = StackProjection.of_text(z).first if isinstance(z, str) else z, stamps.first_image
+        text = stamps.stamp(stamps.plane(t, 0, first, image, channels), image)
+        below = legend_height(found.picture) if has_legend else 0
+        add_text(found.picture, printable(text), at_bottom=True, above=below)
+    if inscription.scale_bar:
+        add_scale_bar(found.picture, found.um_per_px, inscription.bar)

@@ -145,6 +145,12 @@ def add_legend(picture: Image.Image, tints: FieldTints) -> None:
         _draw_scale(draw, tints, (x + gap, y + 1.7 * size), (wide[tints.low] + gap, bar, gap), size)
 
 
+def legend_height(picture: Image.Image) -> int:
+    """How high up in a picture the legend reaches, px."""
+    size = _letters(max(picture.size))
+    return 3 * size + size // 2 + min(size, picture.height // 16)
+
+
 def _draw_scale(
     draw: ImageDraw.ImageDraw,
     tints: FieldTints,

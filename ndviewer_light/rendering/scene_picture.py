@@ -17,6 +17,7 @@ from ..model import PlaneState, StackKey
 from .added_up import Layer, composite
 from .contrast import DEFAULT_CLIP, NO_LIMITS, ContrastMode, FixedLimits, SeenContrast
 from .pooled_values import FieldValues, judged_edges
+from .scene_names import write_names
 from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, room_for_legend, tint
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def render_scene(
     z: int | str = 0,
     size: int = 2048,
     mode: ContrastMode = ContrastMode.RUN,
-    labels: bool = True,
+    labels: bool | None = None,
     area: tuple[float, float, float, float] | None = None,
     gamma: Callable[[int], float] = lambda c: 1.0,
     over: SceneOver = NOTHING_OVER,
@@ -146,7 +147,8 @@ def render_scene(
     """Draw every field of a dataset at its place; the longest edge of the picture is `size` pixels.
 
     `z` is a plane, or a projection as text ("max", "mean:2-11"). `area`: left, top, right and bottom in µm of
-    the part that is drawn, None for all.
+    the part that is drawn, None for all. `labels`: whether names of wells, rows and columns are written;
+    None: if all is drawn.
     `looks(c)`: colour map and fixed limits of a channel, None where `fixed` has them, or `mode` decides.
     Raises `DatasetError`, also if no field has the labels that are to lie `over` them.
     """
@@ -209,8 +211,10 @@ def render_scene(
             lay_labels(picture, *masks[p])
     if over.tints is not None:
         add_legend(picture, over.tints)
-    if labels and area is None:
+    if area is None and labels is not False:
         _write_labels(draw, scene, viewport, margin)
+    elif labels:
+        write_names(picture, scene, viewport)
     scale = um_per_px if scene.is_in_um else None
     return ScenePicture(picture, scale, (*scene.notes, *notes_on_types(info)), missing)
 

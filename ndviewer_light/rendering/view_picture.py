@@ -127,6 +127,10 @@ class ViewPictures:
         """The channels that are drawn, in their order."""
         return self._channels
 
+    def first_z(self, place: ShownPlace) -> int:
+        """The lowest of the planes that a picture of a place shows."""
+        return StackProjection.of_text(place.z).first if isinstance(place.z, str) else place.z
+
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
         """Let some of these places, evenly spread, decide about the contrast of all."""
         step = max(1, -(-len(places) // most))

@@ -89,6 +89,10 @@ class VolumePictures(ViewPictures):
         self.resolution = ""
         """Which level was read last, and how large: "level 2 of 4, 512 × 512 × 64"."""
 
+    def first_z(self, place: ShownPlace) -> int:
+        """See `ViewPictures.first_z`."""
+        return self._look_of_volume.first
+
     def pixels(self, place: ShownPlace) -> ViewPixels:
         """Read the stack of a place: voxels (Z, Y, X) by channel. Raises `DatasetError`, `IndexError`."""
         at = place.t, place.p

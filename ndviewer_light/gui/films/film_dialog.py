@@ -71,7 +71,7 @@ class FilmDialog(QDialog):
 
         `is_part`: only a part of it is seen, `wants_part`: and the film is of that at first. `channels`: the
         names of those that may be in it, of which the indices `shown` are on screen, side by side if
-        `is_split`; not `can_split`: all fields are in it, and no field's name at the corner.
+        `is_split`; not `can_split`: all fields are in it, with the names of wells.
         """
         super().__init__(parent)
         self._bar = written.bar if written.bar.share else written.bar._replace(size="small")
@@ -94,7 +94,7 @@ class FilmDialog(QDialog):
         self.scale_bar, self.time, self.label = (
             QCheckBox("Scale bar"),
             QCheckBox("Time"),
-            QCheckBox("Position", self),
+            QCheckBox("Position" if can_split else "Wells", self),
         )
         page = Panel(self)
         form = QFormLayout(page)
@@ -107,8 +107,12 @@ class FilmDialog(QDialog):
             ("Part", self.part, "The part of the picture that is visible now, not the whole field"),
             ("Frames per second", self.fps, "Playback speed"),
             ("Written on it", self.scale_bar, "A scale bar at the lower right"),
-            ("", self.time, "The time, or the number of the time point, at the upper left"),
-            ("", self.label, "The name of the field at the upper left"),
+            ("", self.time, "When it was acquired, or the number of the time point"),
+            (
+                "",
+                self.label,
+                "The name of the field" if can_split else "The names of wells, rows and columns",
+            ),
         ):
             widget.setToolTip(tip)
             widget.setAccessibleName(name or tip)
@@ -116,14 +120,13 @@ class FilmDialog(QDialog):
                 self.part: is_part,
                 self.channels: len(channels) > 1,
                 self.side_by_side: len(channels) > 1 and can_split,
-                self.label: can_split,
             }
             widget.setVisible(is_offered.get(widget, True))
             if is_offered.get(widget, True):
                 form.addRow(name, widget)
         self.scale_bar.setChecked(written.bar.share > 0)
         self.time.setChecked(any(axis == "t" for axis, *_ in sizes))
-        self.label.setChecked(written.position and can_split)
+        self.label.setChecked(written.position)
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"
         form.addRow("As", QLabel(kind))
         self.save_button, self.cancel_button = QPushButton("Save…"), QPushButton("Cancel")

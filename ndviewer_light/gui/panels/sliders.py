@@ -193,6 +193,10 @@ class AxisSliders(Panel):
         """Show `text_of(index)` in the row of `axis`; "3 / 6" if it raises. Call again when it changes."""
         self._rows[axis].name_values(text_of)
 
+    def say_values_again(self, axis: str) -> None:
+        """What is said of the values of `axis` has changed."""
+        self._rows[axis].measure()
+
     def set_busy_check(self, busy: Callable[[], bool]) -> None:
         """Skip playback steps while `busy()` is true, so that every frame is seen."""
         self.playback.busy = busy

@@ -8,6 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QBrush, QColor, QFont, QImage, QLinearGradient, QPainter, QPen
 
 from ...model import PlaneState
+from ...rendering import scene_names
 from ...rendering import scene_picture as colors
 from ...rendering.scale_bar import BarLook, scale_bar
 from ...rendering.scene_overlays import TINT_ALPHA, UNKNOWN_TINT
@@ -26,17 +27,13 @@ _ABSENT = QColor(*colors.ABSENT)
 _UNREADABLE, _CROSS = QColor(*colors.UNREADABLE), QColor(*colors.CROSS)
 _NOT_WHOLE_MARK = QColor(255, 190, 92)
 _DIM = QColor(*UNKNOWN_TINT)
-_BAND = QColor(16, 17, 20, 170)
+_BAND, _LABEL = QColor(*scene_names.NAME_BAND), QColor(*scene_names.NAME_BAND_INK)
 _INK, _PLATE = QColor(245, 246, 248), QColor(0, 0, 0, 165)
-_LABEL = QColor(150, 155, 165)
 _RING = QColor(255, 255, 255, 200)
 _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 """States of fields that have a picture: a channel is missing, or all are the fill value."""
 _LEGEND_PX = 110
 _LEAST_HATCHED_PX = 7
-_NAME_HIGH_PX = 16
-_LEAST_NAMED_PX = 64
-_MOST_NAMES_PAINTED = 400
 
 
 class ValueLegend(NamedTuple):
@@ -216,7 +213,7 @@ def draw_labels(
         height=round(viewport.height / ratio),
     )
     font = QFont(painter.font())
-    font.setPixelSize(11)
+    font.setPixelSize(scene_names.NAME_LETTERS_PX)
     painter.setFont(font)
     if 0 <= current < len(scene) and len(scene) > 1:
         painter.setPen(QPen(_RING, 1.5))
@@ -226,70 +223,21 @@ def draw_labels(
         return
     if scene.is_plate:
         _draw_edge_labels(painter, scene, own)
-    if scene.widest_well / own.um_per_px < _LEAST_NAMED_PX:
-        return
-    left, top, right, bottom = own.edges
-    shown = [
-        well
-        for well in scene.wells
-        if (well.edges[2] - well.edges[0]) / own.um_per_px >= _LEAST_NAMED_PX
-        and well.edges[0] < right
-        and well.edges[2] > left
-        and well.edges[1] < bottom
-        and well.edges[3] > top
-    ]
-    for well in shown[:_MOST_NAMES_PAINTED]:
-        place = place_of_name(well.edges, own, is_plate=scene.is_plate)
-        if place is not None:
-            _write(painter, *place, well.name)
-
-
-def place_of_name(
-    edges: tuple[float, float, float, float], viewport: Viewport, *, is_plate: bool
-) -> tuple[float, float] | None:
-    """Where the name of a well begins on the screen; None where what is in view of it has no room for it.
-
-    `is_plate`: names of columns are along the top edge, and those of rows along the left.
-    """
-    left, top, right, _ = viewport.edges
-    if (min(edges[2], right) - max(edges[0], left)) / viewport.um_per_px < _LEAST_NAMED_PX:
-        return None
-    x, y = viewport.to_screen(max(edges[0], left), max(edges[1], top))
-    x += 3 + (20 if x < 16 and is_plate else 0)
-    y += 3 + (18 if y < 16 and is_plate else 0)
-    _, end = viewport.to_screen(edges[2], edges[3])
-    is_cut = edges[1] < top  # else a flat one, whose name may reach beyond it
-    return None if is_cut and y + _NAME_HIGH_PX > end else (x, y)
+    for name, x, y in scene_names.names_in_wells(scene, own):
+        _write(painter, x, y, name)
 
 
 def _draw_edge_labels(painter: QPainter, scene: FieldScene, viewport: Viewport) -> None:
     painter.setPen(_LABEL)
-    middle = Qt.AlignmentFlag.AlignCenter
-    left, top = viewport.to_screen(*scene.bounds[:2])
-    beside, above = max(0.0, left - 26), max(1.0, top - 19)
-    for is_row, labels in ((False, scene.columns), (True, scene.rows)):
-        if len(labels) < 2:
-            continue
-        pitch = (labels[1][1] - labels[0][1]) / viewport.um_per_px
-        step = max(1, -int(-(13 if is_row else 20) // max(pitch, 0.1)))
-        first, last = scene.bounds[is_row], scene.bounds[2 + is_row]
-        for name, at in labels[::step]:
-            if not first <= at <= last:
-                continue  # a row of the plate beside those that hold anything
-            x, y = viewport.to_screen(at, at)
-            if is_row and 6 <= y <= viewport.height - 6:  # the name is seen whole, or left out
-                rect = QRectF(beside, y - 8, 24, 16)
-            elif not is_row and 8 <= x <= viewport.width - 8:
-                rect = QRectF(x - 14, above, 28, 16)
-            else:
-                continue
-            painter.fillRect(rect, _BAND)
-            painter.drawText(rect, middle, name)
+    for name in scene_names.names_along_edges(scene, viewport):
+        rect = QRectF(*name[1:])
+        painter.fillRect(rect, _BAND)
+        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, name.text)
 
 
 def _write(painter: QPainter, x: float, y: float, text: str) -> None:
     width = painter.fontMetrics().horizontalAdvance(text) + 8
-    rect = QRectF(x, y, width, _NAME_HIGH_PX)
+    rect = QRectF(x, y, width, scene_names.NAME_HIGH_PX)
     painter.fillRect(rect, _PLATE)
     painter.setPen(_INK)
     painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
