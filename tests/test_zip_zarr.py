@@ -247,6 +247,15 @@ def test_zip64(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) ->
     assert_shows_what_was_written(opened(archive))
 
 
+@pytest.mark.parametrize("more", [b"PK\5\6" + b"\0" * 18 + b"!", b"PK\5\6", b"PK\5\6" + b"\0" * 18])
+def test_a_comment_that_looks_like_the_end_of_an_archive(tmp_path: Path, opened: Open, more: bytes) -> None:
+    stores.write_image(tmp_path / "i.zarr", preset="balanced", shard_channels=True)
+    archive = pack(tmp_path / "i.zarr", tmp_path / "i.ozx")
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.comment = b'{"ome": {"version": "0.5"}} ' + more
+    assert_shows_what_was_written(opened(archive))
+
+
 def test_archive_with_something_before_it(tmp_path: Path, opened: Open) -> None:
     stores.write_image(tmp_path / "i.zarr", preset="balanced", shard_channels=True)
     archive = pack(tmp_path / "i.zarr", tmp_path / "i.zip")

@@ -24,12 +24,13 @@ from ...errors import (
     UntrustedReferenceError,
 )
 from ...model import natural_sorted
-from ..bytes import is_url
+from ..bytes import SeekableFile, is_url
 from ..limits import MAX_METADATA_BYTES, safe_relative
 from .tree import MARKS, FileRange, Tree, worth_showing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     from ..bytes import Bytes
     from ..limits import JsonObject
@@ -41,6 +42,7 @@ _KEPT_MEMBERS_BYTES = 64 * 1024**2  # for files that are read in parts but store
 _STORED, _DEFLATED, _BZIP2 = 0, 8, 12
 _METHODS = {9: "Deflate64", 14: "LZMA", 93: "Zstandard", 95: "XZ", 97: "WavPack", 99: "AES"}
 _END = struct.Struct("<4s4H2LH")
+_END_MARK = b"PK\5\6"
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -287,10 +289,18 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
     length = min(source.size, _END.size + 65_535 + _END64_LOCATOR.size)
     with source.opened() as file:
         file.seek(source.size - length)  # what is read here is kept: for most archives, no more is requested
-        if not _judged_entries(source, file.read(length)):
+        tail = file.read(length)
+        at = _end_in(tail)
+        if at < 0:
+            raise CorruptDataError(
+                f"{source.name} is not a zip archive, or its end is missing: was it copied completely?"
+            )
+        if not _judged_entries(source, tail, at):
             return []
+        is_last = tail.rfind(_END_MARK) == at  # that which the library takes
         try:
-            with zipfile.ZipFile(file) as archive:
+            whole = file if is_last else _Beginning(file, source.size - length + at + _END.size)
+            with zipfile.ZipFile(whole) as archive:
                 listed = archive.infolist()
         except _DAMAGED as error:
             raise CorruptDataError(f"{source.name} is a damaged archive: {error}") from error
@@ -319,13 +329,42 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
     return found
 
 
-def _judged_entries(source: Bytes, tail: bytes) -> int:
-    """The number of files in an archive that ends so; refuses directories of absurd size."""
-    at = tail.rfind(b"PK\5\6")
-    if at < 0 or at + _END.size > len(tail):
-        raise CorruptDataError(
-            f"{source.name} is not a zip archive, or its end is missing: was it copied completely?"
-        )
+def _end_in(tail: bytes) -> int:
+    """Where in the last bytes of an archive the end of its directory is; -1 if it has none.
+
+    A comment may look like one: of several, it is that whose own comment ends with the archive.
+    """
+    places = [at for at in _places_of(_END_MARK, tail) if at + _END.size <= len(tail)]
+    fitting = [at for at in places if at + _END.size + _END.unpack_from(tail, at)[-1] == len(tail)]
+    with_entries = [at for at in fitting if _END.unpack_from(tail, at)[4]]
+    return next((found[-1] for found in (with_entries, fitting, places) if found), -1)
+
+
+def _places_of(mark: bytes, data: bytes) -> Iterator[int]:
+    at = data.find(mark)
+    while at >= 0:
+        yield at
+        at = data.find(mark, at + 1)
+
+
+class _Beginning(SeekableFile):
+    """An open file as far as `size` bytes, as if it ended there."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        super().__init__(size)
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, or all that are left."""
+        left = max(0, self._size - self._at)
+        self._file.seek(self._at)
+        data = self._file.read(min(size, left) if size is not None and size >= 0 else left)
+        self._at += len(data)
+        return data
+
+
+def _judged_entries(source: Bytes, tail: bytes, at: int) -> int:
+    """The number of files in an archive whose directory ends at `at`; refuses one of absurd size."""
     *_, entries, size, _, _ = _END.unpack_from(tail, at)
     locator = at - _END64_LOCATOR.size
     if locator >= 0 and tail[locator : locator + 4] == b"PK\6\7":
