@@ -299,7 +299,7 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
             return []
         is_last = tail.rfind(_END_MARK) == at  # that which the library takes
         try:
-            whole = file if is_last else _Beginning(file, source.size - length + at + _END.size)
+            whole = file if is_last else _ArchiveWithoutComment(file, source.size - length + at + _END.size)
             with zipfile.ZipFile(whole) as archive:
                 listed = archive.infolist()
         except _DAMAGED as error:
@@ -347,7 +347,7 @@ def _places_of(mark: bytes, data: bytes) -> Iterator[int]:
         at = data.find(mark, at + 1)
 
 
-class _Beginning(SeekableFile):
+class _ArchiveWithoutComment(SeekableFile):
     """An open file as far as `size` bytes, as if it ended there."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
