@@ -187,6 +187,36 @@ def test_an_image_across_its_scene_lies_where_the_scene_puts_it(tmp_path: Path) 
         assert "'a' lies across its scene, and is shown by its own axes" in said
 
 
+def test_images_lie_where_their_own_systems_lead_and_those_beside_a_scene_are_shown(tmp_path: Path) -> None:
+    """One is not moved at all, one leads there by a second system of its own, one is not mentioned."""
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+
+    def way(kind: str, value: object, start: dict[str, str], end: str) -> dict[str, object]:
+        return {"type": kind, kind: value, "input": start, "output": {"name": end}}
+
+    ways = [
+        way("identity", [], {"path": "a", "name": "physical"}, "world"),
+        way("translation", [10, 20], {"path": "b", "name": "aligned"}, "world"),
+    ]
+    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": ways}
+    images = {"": {"version": "0.6", "scene": scene}}
+    for name in "abc":
+        images[name] = version_6([between({"type": "identity"})], "yx")
+    images["b"]["multiscales"][0]["coordinateTransformations"] = [
+        way("translation", [1, 2], {"name": "physical"}, "aligned")
+    ]
+    for name, ome in images.items():
+        zarr.create_group(store=str(tmp_path / "x.zarr" / name), zarr_format=3, attributes={"ome": ome})
+        if name:
+            write_array(tmp_path / "x.zarr" / name / "0", version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        dataset.look_at_all()
+        places = {each.name: (each.y_um, each.x_um) for each in dataset.info.positions}
+        assert places == {"a": (0, 0), "b": (11, 22), "c": (None, None)}
+        (said,) = dataset.info.warnings
+        assert "the scene does not say where 'c' lies" in said
+
+
 @pytest.mark.parametrize(
     ("version", "known"),
     [

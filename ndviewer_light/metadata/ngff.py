@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..storage.limits import JsonObject
 
+_MOST_ONWARD = 256
 _FARTHEST_UM = 1e8  # no stage travels 100 m
 
 # ---- image metadata ------------------------------------------------------------------------
@@ -57,6 +58,10 @@ class ImageMeta:
     channels: tuple[NamedChannel, ...] = ()
     complete: bool | None = None
     name: str = ""
+    system: str = ""
+    """The coordinate system that its levels are in, if it has a name."""
+    onward: tuple[JsonObject, ...] = ()
+    """The transformations from there to other systems of the image."""
     squid: Steps | None = None
     warnings: tuple[str, ...] = ()
 
@@ -109,8 +114,8 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
     datasets = [entry for entry in listed(multiscale.get("datasets")) if isinstance(entry, dict)]
     system = _own_system(multiscale, datasets)
     axes = named_axes((system or multiscale).get("axes"), where)
-    # from 0.6 on, these lead on from the image's own system to other ones
-    transforms = listed(multiscale.get("coordinateTransformations")) if system is None else []
+    outer = listed(multiscale.get("coordinateTransformations"))
+    transforms = outer if system is None else []  # from 0.6 on, they lead on to other systems
     warnings += _unknown_version(attributes, multiscale, where)
     along = [_along_level(len(axes or ()), entry, transforms, where, warnings) for entry in datasets]
     order = _order(along, where) if axes and system is not None else ()
@@ -129,6 +134,8 @@ def image_meta(attributes: JsonObject, where: str) -> ImageMeta:
         channels=_named_channels(lookup(attributes, "omero")),
         complete=_complete(squid),
         name=clean(multiscale.get("name")),
+        system=clean((system or {}).get("name")),
+        onward=tuple(each for each in outer[:_MOST_ONWARD] if isinstance(each, dict) and system is not None),
         squid=_squid_steps(squid),
         warnings=tuple(dict.fromkeys(warnings)),
     )

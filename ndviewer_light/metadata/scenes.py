@@ -36,14 +36,22 @@ class SceneImages(NamedTuple):
     refused: tuple[str, ...] = ()
 
 
-class ImageInScene(NamedTuple):
-    """One image: its path, and the way from its own coordinate system to that of the scene.
+class WayInScene(NamedTuple):
+    """The way from one of the coordinate systems of an image to that of the scene."""
 
-    The way is None if no chain of transformations leads there.
+    system: str
+    steps: tuple[TransformationStep, ...]
+
+
+class ImageInScene(NamedTuple):
+    """One image: its path, and the ways from its own coordinate systems to that of the scene, the shortest
+    first.
+
+    There is none if no chain of transformations leads there.
     """
 
     path: str
-    way: tuple[TransformationStep, ...] | None
+    ways: tuple[WayInScene, ...]
 
 
 def is_scene(attributes: JsonObject) -> bool:
@@ -75,7 +83,7 @@ def scene(attributes: JsonObject, where: str) -> SceneImages:
     shown = ("", clean(systems[0].get("name"))) if systems else ends[0] if ends else ("", "")
     found = _ways_to(shown, ways)
     return SceneImages(
-        tuple(ImageInScene(path, _way_from(path, found)) for path in images),
+        tuple(ImageInScene(path, _ways_from(path, found)) for path in images),
         _axes_of(systems, where),
         tuple(refused),
     )
@@ -89,9 +97,8 @@ def _axes_of(systems: Sequence[JsonObject], where: str) -> tuple[Axis, ...]:
 
 
 def _system(value: object, where: str) -> System:
-    told = value if isinstance(value, dict) else {"name": value}
-    path = told.get("path")
-    return (safe_node(path, where) if path is not None else ""), clean(told.get("name"))
+    path = value.get("path") if isinstance(value, dict) else None
+    return (safe_node(path, where) if path is not None else ""), _name_of(value)
 
 
 def _ways_to(
@@ -109,24 +116,51 @@ def _ways_to(
     return found
 
 
-def _way_from(
-    path: str, found: dict[System, tuple[TransformationStep, ...]]
-) -> tuple[TransformationStep, ...] | None:
-    return next((way for (image, _), way in found.items() if image == path), None)
+def _ways_from(path: str, found: dict[System, tuple[TransformationStep, ...]]) -> tuple[WayInScene, ...]:
+    return tuple(WayInScene(name, way) for (image, name), way in found.items() if image == path)
+
+
+def _whole_way(meta: ImageMeta, ways: Sequence[WayInScene]) -> list[TransformationStep]:
+    """The way from the system that an image's levels are in, by its other systems where it leads on there."""
+    into = {way.system: way.steps for way in reversed(ways)}
+    known: dict[str, list[TransformationStep]] = {meta.system: []}
+    waiting = deque([meta.system])
+    while waiting:
+        here = waiting.popleft()
+        if here in into:
+            return [*known[here], *into[here]]
+        for transform in meta.onward:
+            start, end = (_name_of(transform.get(key)) for key in ("input", "output"))
+            for other, is_inverse in ((end, False), (start, True)):
+                if here == (end if is_inverse else start) and other not in known:
+                    known[other] = [*known[here], TransformationStep(transform, is_inverse)]
+                    waiting.append(other)
+    return list(ways[0].steps) if ways else []
+
+
+def _name_of(system: object) -> str:
+    return clean(system.get("name") if isinstance(system, dict) else system)
 
 
 def placed_um(
-    meta: ImageMeta, placement: Sequence[TransformationStep], units: Sequence[Axis]
+    meta: ImageMeta, ways: Sequence[WayInScene], units: Sequence[Axis]
 ) -> tuple[float | None, float | None, float | None]:
-    """Where an image of a scene lies along x, y and z in µm; `units` are the axes of the scene's system."""
+    """Where an image of a scene lies along x, y and z in µm; `units` are the axes of the scene's system.
+
+    What nothing moves lies at the origin; nobody knows where an image lies that has other axes than the
+    transformations that lead into the scene.
+    """
     axes = meta.axes or ()
     factors = [unit_factor(axis) or 1.0 for axis in axes]
     origins = meta.translations[0] if meta.translations else (None,) * len(axes)
-    at = [None if each is None else each / factor for each, factor in zip(origins, factors, strict=True)]
+    at = [(each or 0.0) / factor for each, factor in zip(origins, factors, strict=True)]
     order = meta.order or range(len(axes))
     there = AlongAxes.nothing(len(axes))
     there.origin[:] = [at[i] for i in order]
-    there = there.then(_along_way(placement, len(axes), []))
+    ignored: list[str] = []
+    there = there.then(_along_way(_whole_way(meta, ways), len(axes), ignored))
+    if len(units) not in (0, len(axes)) and ignored:
+        return None, None, None
     of_scene = tuple(axes[i] for i in order)
     if len(units) == len(axes):
         of_scene = tuple(
@@ -142,7 +176,8 @@ def placed_um(
 def not_drawn(image: ImageInScene, axes: Sequence[Axis], where: str) -> tuple[str, ...]:
     """What of the way of an image into a scene with these axes is not drawn."""
     said: list[str] = []
-    if _along_way(image.way or (), len(axes), said, where).exchanges:
+    way = image.ways[0].steps if image.ways else ()
+    if _along_way(way, len(axes), said, where).exchanges:
         said.append(f"{where}: {brief(image.path)} lies across its scene, and is shown by its own axes")
     return tuple(dict.fromkeys(said))
 

@@ -19,12 +19,13 @@ from ...metadata.nwb_types import SINGLE_IMAGES
 from .nodes import Node, learn_consolidated, read_node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ...storage.limits import JsonObject
     from ...storage.trees.tree import Tree
 
 _MAX_GROUPS = 20_000
+_MOST_BESIDE = 256
 _MAX_GROUP_DEPTH = 6
 _MAX_ARRAYS, _MAX_ARRAYS_DEPTH, _MAX_AXES = 200, 2, 5
 _NUMBERS = re.compile(r"[<>|]?[biuf][0-9]+|bool|u?int[0-9]+|float[0-9]+")
@@ -52,6 +53,21 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
     shared = _shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+
+
+def images_beside(path: str, tree: Tree, known: Iterable[str]) -> list[str]:
+    """The names of images in a group other than those that are known, by their paths in it.
+
+    On servers, where they say what there is. Blocks on disk or network.
+    """
+    first = {each.split("/")[0] for each in known}
+    names = [name for name in tree.groups(path)[:_MOST_BESIDE] if name not in first]
+    found = []
+    for name in names:
+        with contextlib.suppress(DatasetError):
+            node = read_node(tree.join(path, name), tree, kind="group")
+            found += [name] * (node is not None and is_image_group(node, tree))
+    return found
 
 
 def arrays_below(path: str, tree: Tree) -> list[ImageBelow]:

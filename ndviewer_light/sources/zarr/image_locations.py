@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ...errors import DatasetError
     from ...metadata.named_axes import Axis
     from ...metadata.ome_xml import OmeSeries
-    from ...metadata.transformations import TransformationStep
+    from ...metadata.scenes import WayInScene
 
 
 class ImageLocation(NamedTuple):
@@ -49,9 +49,9 @@ new_location = partial(tuple.__new__, ImageLocation)
 
 
 class PlaceInScene(NamedTuple):
-    """The way from an image's coordinate system to that of its scene, and the axes of that."""
+    """The ways from an image's coordinate systems to that of its scene, and the axes of that."""
 
-    way: tuple[TransformationStep, ...]
+    ways: tuple[WayInScene, ...]
     axes: tuple[Axis, ...]
 
 

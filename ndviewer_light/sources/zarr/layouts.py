@@ -37,7 +37,7 @@ from ...model import Position, how_many, some_names
 from ...storage import collector
 from ...storage.limits import MAX_POSITIONS, parse_json
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import arrays_below, images_below, series_below, setups_below
+from .groups_below import arrays_below, images_below, images_beside, series_below, setups_below
 from .image_locations import DatasetLayout, ImageLocation, PlaceInScene, new_location, new_position
 from .layout_warnings import LayoutWarnings
 from .listed_fields import Acquisitions, field_statistics
@@ -280,14 +280,18 @@ class _ImageFinder:
         self.warnings += found.refused[: plates.MAX_REFUSED]
         places = []
         for i, image in enumerate(found.images):
-            if image.way is None:
+            if not image.ways:
                 said = f"{node.file}: no transformation leads from {image.path!a} to the others"
                 self.warnings.add_about(said, node.file, i)
             for said in scenes.not_drawn(image, found.axes, node.file):
                 self.warnings.add_about(said, node.file, i)
-            place = None if image.way is None else PlaceInScene(image.way, found.axes)
+            place = PlaceInScene(image.ways, found.axes) if image.ways else None
             position = _series_position(i, image.path)
             places.append(ImageLocation(position, self._tree.inside(node.path, image.path), scene=place))
+        for name in images_beside(node.path, self._tree, [image.path for image in found.images]):
+            i = len(places)
+            self.warnings.add_about(f"{node.file}: the scene does not say where {name!a} lies", node.file, i)
+            places.append(ImageLocation(_series_position(i, name), self._tree.join(node.path, name)))
         return places
 
     def _said_of_series(self, xml: str, n_series: int) -> tuple[OmeSeries, ...]:

@@ -46,7 +46,7 @@ def described(place: ImageLocation, image: ZarrImage) -> Position:
 def _place_um(place: ImageLocation, image: ZarrImage) -> tuple[float | None, float | None, float | None]:
     if place.scene is None:
         return ngff.stage_position_um(image.meta)
-    return scenes.placed_um(image.meta, place.scene.way, place.scene.axes)
+    return scenes.placed_um(image.meta, place.scene.ways, place.scene.axes)
 
 
 class DescribedPositions:
