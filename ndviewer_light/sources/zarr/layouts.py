@@ -23,41 +23,34 @@ Order is natural everywhere: 0, 1, 2, 10; A1, A2, A10, B1; Z before AA.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
-from ...metadata.ome_xml import ome_series
 from ...metadata.squid import PLATES
 from ...model import Position, how_many, some_names
-from ...storage import collector
-from ...storage.limits import MAX_POSITIONS, parse_json
+from ...storage.limits import MAX_POSITIONS
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import arrays_below, images_below, images_beside, series_below, setups_below
-from .image_locations import DatasetLayout, ImageLocation, PlaceInScene, new_location, new_position
+from .groups_below import arrays_below, images_below, series_below, setups_below
+from .image_locations import DatasetLayout, ImageLocation
 from .layout_warnings import LayoutWarnings
-from .listed_fields import Acquisitions, field_statistics
+from .listed_fields import Acquisitions
+from .listed_places import ListedPlaces, field_places, series_position
 from .nodes import (
     ACQUISITION,
     Node,
     ZarrImage,
-    attributes_of,
-    inner_acquisition,
     meta_of,
     read_image,
     read_node,
-    region_names,
 )
 from .squids_files import with_what_squid_says
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ...metadata.ome_xml import OmeSeries
     from ...storage.trees.tree import Tree
 
 __all__ = [
@@ -72,8 +65,6 @@ __all__ = [
 ]
 
 NWB_MASKS = "nwb zarr masks"
-SERIES_XML = "METADATA.ome.xml"
-FILES_OF_ARRAYS = frozenset((".zarray", "zarr.json"))
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
@@ -129,13 +120,12 @@ class _ImageFinder:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.warnings = LayoutWarnings()
-        self._empty_wells: list[str] = []
-        self._images_of_well: dict[bytes, plates.WellImages | None] = {}
+        self._listed = ListedPlaces(tree, self.warnings)
 
     @property
     def n_empty_wells(self) -> int:
         """How many wells a plate lists that have no image."""
-        return len(self._empty_wells)
+        return len(self._listed.empty_wells)
 
     def find(self, path: str) -> DatasetLayout | None:
         node = read_node(path, self._tree)
@@ -152,28 +142,28 @@ class _ImageFinder:
         if node.kind == "array" or ngff.is_image(node.attributes):
             return self._single(node.path)
         if plates.is_plate(node.attributes):
-            layout = self._layout("ome-zarr plate", self._plate_places(node))
-            return layout and replace(layout, empty_wells=tuple(self._empty_wells))
+            layout = self._layout("ome-zarr plate", self._listed.plate(node))
+            return layout and replace(layout, empty_wells=tuple(self._listed.empty_wells))
         if plates.is_well(node.attributes):
             row, column = ("", *node.path.split(self._tree.sep))[-2:]
-            images = self._listed_images(node.path, node.version)
+            images = self._listed.images_of_well(node.path, node.version)
             names = Acquisitions({}, [images])
             return self._layout(
                 "ome-zarr well",
-                self._well_places(node.path, images, plates.region_name(row, column), names),
+                self._listed.well(node.path, images, plates.region_name(row, column), names),
             )
         if plates.is_collection(node.attributes):
-            return self._layout("ome-zarr collection", self._series_places(node.path, node))
+            return self._layout("ome-zarr collection", self._listed.series(node.path, node))
         if nwb_series.is_series(node.attributes):
             return self._single(node.path)
         if nwb_series.is_regions(node.attributes):
-            return self._layout(NWB_MASKS, self._mask_places(node.path))
+            return self._layout(NWB_MASKS, self._listed.masks(node.path))
         if nwb_series.is_file(node.attributes):
             return self._collection(
                 ((each.name, each.path) for each in series_below(node.path, self._tree)), "nwb zarr"
             )
         if scenes.is_scene(node.attributes):
-            return self._layout("ome-zarr collection", self._scene_places(node))
+            return self._layout("ome-zarr collection", self._listed.scene(node))
         listed = label_paths(node.attributes, node.file)
         return self._collection((name, self._tree.inside(node.path, name)) for name in listed)
 
@@ -184,131 +174,6 @@ class _ImageFinder:
             return self._layout("ome-zarr 6d", places)
         bare = image.array == path and image.provisional
         return self._layout("zarr array" if bare else "ome-zarr image", [places[0]._replace(p_index=None)])
-
-    def _mask_places(self, path: str) -> list[ImageLocation]:
-        n = read_image(path, 0, self._tree).size("p")
-        names = region_names(path, n, self._tree)
-        return [ImageLocation(Position("default", i, name=name), path, i) for i, name in enumerate(names)]
-
-    def _plate_places(self, node: Node) -> list[ImageLocation]:
-        wells = plates.plate_wells(node.attributes, node.file)
-        self._warn_of_refused([well for well in wells if well.refused is not None])
-        paths = [self._tree.inside(node.path, well.path) for well in wells if well.refused is None]
-        file = "zarr.json" if node.version == 3 else ".zattrs"
-        self._tree.expect(self._tree.join(path, file) for path in paths)
-        images = [self._listed_images(path, node.version) for path in paths]
-        names = Acquisitions(plates.plate_acquisitions(node.attributes), images)
-        places: list[ImageLocation] = []
-        found = zip(paths, images, strict=True)
-        with collector.paused():  # it would look through tens of thousands of tuples again and again
-            for i, well in enumerate(wells):
-                if well.refused is not None:
-                    place = Position(well.region, 0)
-                    places.append(_refused_place(place, node.path, i, well.refused, self._tree))
-                    continue
-                of_well = self._well_places(*next(found), well.region, names)
-                places += of_well
-                if not of_well:
-                    self._empty_wells.append(well.region)
-        return places
-
-    def _warn_of_refused(self, wells: list[plates.Well]) -> None:
-        if wells:
-            which = ", ".join(some_names([well.region for well in wells]))
-            self.warnings.append(f"{wells[0].refused}; wells that cannot be read: {which}")
-
-    def _well_places(
-        self, path: str, images: plates.WellImages | None, region: str, names: Acquisitions
-    ) -> list[ImageLocation]:
-        if images is None:
-            return _field_places(path, region, self._tree)
-        base, none = path + self._tree.sep, repeat(None)
-        numbers, acquisitions = field_statistics(images.paths), names.of(images)
-        self.warnings += [said for said in images.refused if said not in self.warnings]
-        named = zip(repeat(region), numbers, none, none, none, images.paths, acquisitions, strict=False)
-        positions = map(new_position, named)
-        found = zip(positions, repeat(base), none, none, none, images.paths, none, strict=False)
-        return list(map(new_location, found))
-
-    def _listed_images(self, path: str, version: int) -> plates.WellImages | None:
-        try:
-            if version == 3:
-                file = self._tree.join(path, "zarr.json")
-                if (raw := self._tree.read_small(file)) is not None:
-                    return self._images_listed_in(raw, file)
-            node = read_node(path, self._tree, version, "group")
-            return None if node is None else plates.well_images(node.attributes, node.file)
-        except DatasetError as error:  # one broken well must not affect the plate
-            self.warnings.add_about_images(str(error), path)
-            return None
-
-    def _images_listed_in(self, raw: bytes, file: str) -> plates.WellImages | None:
-        # the wells of a plate mostly have identical metadata: parse it once
-        if raw not in self._images_of_well:
-            attributes = attributes_of(parse_json(raw, file))
-            self._images_of_well[raw] = plates.well_images(attributes, file)
-        return self._images_of_well[raw]
-
-    def _series_places(self, path: str, node: Node | None) -> list[ImageLocation]:
-        version = None if node is None else node.version
-        folder, xml = self._tree.join(path, "OME"), self._tree.join(path, "OME", SERIES_XML)
-        self._tree.expect([self._tree.join(folder, "zarr.json" if version == 3 else ".zattrs"), xml])
-        ome = read_node(folder, self._tree, version, "group")
-        listed = plates.series_paths(ome.attributes, ome.file) if ome is not None else None
-        if listed is None:
-            listed = tuple(self._tree.numbered(path, "zarr.json" if version == 3 else ".zattrs"))
-        said = self._said_of_series(xml, len(listed))
-        names = Counter(each.name for each in said)
-        places = []
-        for i, name in enumerate(listed):
-            if isinstance(name, DatasetError):
-                self.warnings.add_about(str(name), path, i)
-                places.append(_refused_place(Position("series", i), path, i, name, self._tree))
-                continue
-            series = said[i] if said else None
-            position = _series_position(i, name)
-            if series is not None:
-                x, y, z = series.position_um
-                position = position._replace(x_um=x, y_um=y, z_um=z)
-                if position.is_unnamed and names[series.name] == 1:  # of equal names, none tells which it is
-                    position = position._replace(name=series.name or name)
-            places.append(ImageLocation(position, self._tree.inside(path, name), said=series))
-        return places
-
-    def _scene_places(self, node: Node) -> list[ImageLocation]:
-        found = scenes.scene(node.attributes, node.file)
-        self.warnings += found.refused[: plates.MAX_REFUSED]
-        places = []
-        for i, image in enumerate(found.images):
-            if not image.ways:
-                said = f"{node.file}: no transformation leads from {image.path!a} to the others"
-                self.warnings.add_about(said, node.file, i)
-            for said in scenes.not_drawn(image, found.axes, node.file):
-                self.warnings.add_about(said, node.file, i)
-            place = PlaceInScene(image.ways, found.axes) if image.ways else None
-            position = _series_position(i, image.path)
-            places.append(ImageLocation(position, self._tree.inside(node.path, image.path), scene=place))
-        for name in images_beside(node.path, self._tree, [image.path for image in found.images]):
-            i = len(places)
-            self.warnings.add_about(f"{node.file}: the scene does not say where {name!a} lies", node.file, i)
-            places.append(ImageLocation(_series_position(i, name), self._tree.join(node.path, name)))
-        return places
-
-    def _said_of_series(self, xml: str, n_series: int) -> tuple[OmeSeries, ...]:
-        """What the OME-XML of a collection says of each series; () without one, or if it is of others."""
-        try:
-            raw = self._tree.read_small(xml)
-        except DatasetError as error:  # too large, or outside: the images can be shown without
-            self.warnings.add_about(f"{error}; series have the names in their own metadata", xml)
-            return ()
-        if raw is None:
-            return ()
-        said = ome_series(raw.decode("utf-8-sig", "replace"))
-        if len(said) == n_series:
-            return said
-        what = f"describes {how_many(len(said), 'image')}, not {n_series}" if said else "is not OME-XML"
-        self.warnings.add_about(f"{xml} {what}; series have the names in their own metadata", xml)
-        return ()
 
     # ---- from folders ----------------------------------------------------------------------
 
@@ -380,7 +245,7 @@ class _ImageFinder:
     def _unmarked_collection(self, path: str) -> DatasetLayout | None:
         if not self._tree.is_folder(self._tree.join(path, "OME")):
             return None
-        return self._layout("ome-zarr collection", self._series_places(path, None))
+        return self._layout("ome-zarr collection", self._listed.series(path, None))
 
     def _plate_without_metadata(self, path: str, node: Node | None) -> DatasetLayout | None:
         # only inside a store: in any other folder it would traverse everything
@@ -393,7 +258,7 @@ class _ImageFinder:
             for column in self._tree.folders(self._tree.join(path, row)):
                 well = self._tree.join(path, row, column)
                 if not _is_image(well, self._tree):
-                    places += _field_places(well, plates.region_name(row, column), self._tree)
+                    places += field_places(well, plates.region_name(row, column), self._tree)
         return self._layout("ome-zarr plate", places)
 
     def _images_below(self, path: str, node: Node | None) -> DatasetLayout | None:
@@ -422,7 +287,7 @@ class _ImageFinder:
         self, images: Iterable[tuple[str, str]], kind: str = "ome-zarr collection"
     ) -> DatasetLayout | None:
         """Images by name and folder."""
-        places = [ImageLocation(_series_position(i, name), store) for i, (name, store) in enumerate(images)]
+        places = [ImageLocation(series_position(i, name), store) for i, (name, store) in enumerate(images)]
         return self._layout(kind, places)
 
     def _folder_of_images(self, path: str) -> DatasetLayout | None:
@@ -435,42 +300,6 @@ class _ImageFinder:
             for stem in (name.removesuffix(".zarr").removesuffix(".ome"),)
         ]
         return self._layout("ome-zarr collection", places)
-
-
-def _refused_place(
-    position: Position, path: str, number: int, why: DatasetError, tree: Tree
-) -> ImageLocation:
-    """The place of an image in a list that gives an invalid path for it."""
-    return ImageLocation(position, tree.join(path, f"(not followed: {number})"), refused=why)
-
-
-def _series_position(index: int, name: str) -> Position:
-    return Position("series", index, name=name) if name.isdecimal() else Position(name, 0, name=name)
-
-
-def _field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:
-    """The fields of a well by its folders: those with a number as name that contain an image."""
-    fields = [name for name in tree.folders(well) if name.isdecimal() and name.isascii()]
-    stores = [(int(name), _field_store(tree.join(well, name), tree)) for name in fields]
-    return [
-        ImageLocation(Position(region, fov, name=name), store)
-        for name, (fov, store) in zip(fields, stores, strict=True)
-        if store is not None
-    ]
-
-
-def _field_store(field: str, tree: Tree) -> str | None:
-    """Return the folder of a field's image: the field itself or, in older Squid versions, a store inside."""
-    inner = inner_acquisition(field, tree)
-    if inner is not None:
-        return inner
-    names = set(tree.names(field))
-    if "0" not in names and not names.intersection(METADATA_FILES):
-        return None
-    if not names.intersection(FILES_OF_ARRAYS):
-        return field
-    node = read_node(field, tree)
-    return None if node is not None and node.kind == "array" else field
 
 
 def _is_group(path: str, tree: Tree) -> bool:

@@ -32,7 +32,7 @@ class Acquisitions:
 
 
 @lru_cache(maxsize=64)  # the wells of a plate mostly list the same
-def field_statistics(images: tuple[str, ...]) -> tuple[int, ...]:
+def field_numbers(images: tuple[str, ...]) -> tuple[int, ...]:
     """The numbers of the fields of a well: those they are called by, if all are; else from 0."""
     numbers = [int(image) for image in images if image.isdecimal() and image.isascii()]
     return tuple(numbers) if len(set(numbers)) == len(images) else tuple(range(len(images)))
