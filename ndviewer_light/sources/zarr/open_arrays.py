@@ -156,6 +156,20 @@ class OpenArrays:
                 raise
             raise CorruptDataError(f"{error}; if it is still being written, it will be read again") from error
 
+    def image_at(self, store: str, tree: Tree | None = None) -> ZarrImage:
+        """The image of a store as it was opened; else as its metadata says now, without opening it.
+
+        `tree` is used instead of our own.
+        """
+        known = self.if_open(store, 0)
+        if known is not None:
+            return known.image
+        image = self._alike.read(store, 0, tree)
+        if not self._known.has_seen(store):
+            self._known.judge(store, image)
+            self._known.learn({store: image})
+        return image
+
     # ---- opening -----------------------------------------------------------------------------
 
     def _opened_anew(self, name: ArrayName, known: OpenArray | None, *, again: bool) -> OpenArray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, PlaneNotStoredError
@@ -21,8 +20,8 @@ from ...storage.trees.open_tree import open_tree
 from ...storage.trees.recording import recorded
 from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
-from ..missing_planes import Claims, MissingPlanesOfMany
 from ..source import OfPixels, Source
+from ..stored import stored_by_versions
 from . import layouts
 from .alike_images import AlikeImages
 from .chunk_grid import has_shards, level_that_fits, plane_chunk
@@ -30,7 +29,6 @@ from .description import described
 from .filled_levels import FilledLevels
 from .first_image import first_image, opened_info
 from .frame_times import FrameTimes
-from .growing import is_expected_to_grow
 from .image_locations import DatasetLayout, ImageLocation
 from .known_images import KnownImages
 from .label_images import facts_of_labels, label_images
@@ -38,9 +36,8 @@ from .levels_of_stores import LevelsOfStores
 from .located_planes import LocatedPlanes
 from .open_arrays import OpenArrays
 from .server_versions import ServerVersions
-from .shard_indexes import ShardIndexes
 from .small_planes import SmallPlanes
-from .stored_planes import stored_in_files
+from .stored_lookup import StoredLookup
 from .tensorstore_context import TensorStoreContext
 
 if TYPE_CHECKING:
@@ -95,8 +92,14 @@ class ZarrSource(Source):
         self._on_server = ServerVersions(tree, self._files_on_server)
         self._not_before = float("-inf")  # when a look may list stores again
         self._listed: RecordingTree | None = None  # what was looked at to find the positions
-        self._shards = ShardIndexes(tree)
-        self._many = MissingPlanesOfMany(self.are_stored)
+        self._stored = StoredLookup(
+            self._known,
+            self._arrays,
+            self._planes,
+            self._native,
+            tree,
+            lambda keys: stored_by_versions(self, keys),
+        )
         self._frame_times = FrameTimes(tree)
         self._filled = FilledLevels(tree)
 
@@ -185,7 +188,7 @@ class ZarrSource(Source):
         """
         store = self._planes.place(PlaneKey(p=p)).store
         is_folder = not (self._tree.remote or self._tree.packed)
-        image = self._image_at(store) if is_folder else self._arrays.get(store, 0).image
+        image = self._arrays.image_at(store) if is_folder else self._arrays.get(store, 0).image
         level = level_that_fits(image, height, width)
         if level is None:
             level = super().level_for(p, height, width)
@@ -223,7 +226,7 @@ class ZarrSource(Source):
         if self._tree.remote or self._tree.packed or self._path is None:
             return False
         try:
-            self._image_at(store)
+            self._arrays.image_at(store)
         except DatasetError:  # opening it says why
             return False
         return True
@@ -369,29 +372,15 @@ class ZarrSource(Source):
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`; in a folder by the names of chunks, or what is in shards."""
-        if self._tree.remote or self._tree.packed:
-            return super().are_stored(keys)
-        of_position: dict[int, list[int]] = {}
-        for i, key in enumerate(keys):
-            of_position.setdefault(key[1], []).append(i)
-        answers: list[bool | None] = [None] * len(keys)
-        tree = recorded(self._tree)
-        for p, indices in of_position.items():
-            told = self._stored_of(p, [PlaneKey(*keys[i]) for i in indices], tree)
-            for i, answer in zip(indices, told, strict=True):
-                answers[i] = answer
-        self._many.saw(keys, answers)
-        return answers
+        return self._stored.are_stored(keys)
 
     def look_up_stored(self, key: PlaneKey) -> bool | None:
         """See `Source.look_up_stored`: its chunks are asked for by name, until one is there."""
-        if not self._tree.remote:
-            return super().look_up_stored(key)
-        try:
-            array, index = self._planes.locate(PlaneKey(*key), 0)
-            return array.look_up(index)
-        except (DatasetError, IndexError):
-            return None
+        return self._stored.look_up(PlaneKey(*key))
+
+    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
+        """See `Source.missing_as`."""
+        return self._stored.missing_as(keys)
 
     def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
         """See `Source.acquired_s`: by the OME-XML of bioformats2raw, or what ome-writers says of frames."""
@@ -413,61 +402,10 @@ class ZarrSource(Source):
         return None if c is None else times.of(key.t, c, key.z)
 
     def _times_at(self, place: ImageLocation) -> RecordedTimes:
-        axes = self._image_at(place.store).meta.axes
+        axes = self._arrays.image_at(place.store).meta.axes
         if axes is None or place.p_index is not None:
             return NOT_SAID
         return self._frame_times.of(place.store, [axis.role for axis in axes])
-
-    def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
-        """See `Source.missing_as`."""
-        return self._many.of(keys, self.info, self._claims, self._planes.is_fresh)
-
-    def _claims(self, p: int) -> Claims:
-        store = self._planes.place(PlaneKey(p=p)).store
-        image = self._image_at(store)
-
-        def is_being_written() -> bool:
-            array = self._arrays.if_open(store, 0)
-            if array is not None:
-                return array.is_being_written()
-            followed = self._native.followed and not self._tree.remote
-            return followed and is_expected_to_grow(image)  # nobody has watched it so far
-
-        return Claims(image.meta.complete, is_being_written)
-
-    def _stored_of(self, p: int, keys: Sequence[PlaneKey], tree: RecordingTree | None) -> list[bool | None]:
-        """`are_stored` of planes of one position; nothing is of those that its array has no place for yet."""
-        try:
-            place = self._planes.place(PlaneKey(p=p))
-            image = self._image_at(place.store, tree)
-            own = [self._known.own_key(key, place) for key in keys]
-            is_inside = [image.holds(key, place.p_index) for key in own]
-            if not all(is_inside) and self._arrays.if_open(place.store, 0) is not None:
-                image = self._arrays.get(place.store, 0, again=True).image  # it may have grown since
-                is_inside = [image.holds(key, place.p_index) for key in own]
-            if image.pixels is not None:  # a region without a pixel has a mask as well
-                return list(is_inside)
-            inside = list(compress(own, is_inside))
-            reader = lambda: self._arrays.get(place.store, 0).read_any  # noqa: E731
-            told = stored_in_files(image, inside, place.p_index, self._shards, self._native.shared, reader)
-        except (DatasetError, IndexError):
-            return super().are_stored(keys)
-        answers = iter(super().are_stored(list(compress(keys, is_inside))) if told is None else told)
-        return [next(answers) if inside else False for inside in is_inside]
-
-    def _image_at(self, store: str, tree: Tree | None = None) -> ZarrImage:
-        """The image of a store as it was opened; else as its metadata says now, without opening it.
-
-        `tree` is used instead of our own.
-        """
-        known = self._arrays.if_open(store, 0)
-        if known is not None:
-            return known.image
-        image = self._alike.read(store, 0, tree)
-        if not self._known.has_seen(store):
-            self._known.judge(store, image)
-            self._known.learn({store: image})
-        return image
 
     def _find_places(self) -> None:
         """Look for positions that were added."""
