@@ -30,7 +30,7 @@ def pictures(qtbot, overview, n):
     def is_settled():
         overview.step()
         looks = overview._current_looks()
-        return not overview.is_busy and bool(looks) and looks == overview._looks
+        return not overview.is_busy and bool(looks) and looks == overview.looks.drawn
 
     complete(qtbot, overview)
     qtbot.waitUntil(is_settled, timeout=20_000)
@@ -90,7 +90,7 @@ def test_strips_say_the_limits_of_what_is_shown(qtbot, viewer, plate):
     alone = strips.window_of(0)
     overview = shown(qtbot, viewer)
     pictures(qtbot, overview, 2)
-    assert strips.window_of(0) == limits(viewer)[0] == overview._looks[0].limits
+    assert strips.window_of(0) == limits(viewer)[0] == overview.looks.drawn[0].limits
     assert strips.window_of(0)[1] > 1000
     overview.leave()
     settle(qtbot, viewer)
@@ -110,7 +110,7 @@ def test_a_rendered_overview_has_the_limits_of_the_one_on_screen(qtbot, viewer, 
     colormap = colormap_of(viewer.dataset.info.channels[0])
     with open_dataset(plate) as dataset:
         found = render_scene(dataset, [0], lambda c: (colormap, None), size=700).picture
-        wanted = render_scene(dataset, [0], lambda c: (colormap, overview._looks[0].limits), size=700).picture
+        wanted = render_scene(dataset, [0], lambda c: (colormap, overview.looks.drawn[0].limits), size=700).picture
     assert on_screen and np.array_equal(np.asarray(found), np.asarray(wanted))
 
 

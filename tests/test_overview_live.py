@@ -81,7 +81,7 @@ def test_what_nobody_has_announced_is_there_after_the_run_and_a_refresh_reads_ag
     qtbot.waitUntil(lambda: states(overview.canvas, 3) == ["PRESENT"] * 3, timeout=20_000)
     for c in range(2):
         choose_limits(viewer, c, 0, 5000)
-    qtbot.waitUntil(lambda: [look.limits for look in overview._looks.values()] == [(0, 5000)] * 2)
+    qtbot.waitUntil(lambda: [look.limits for look in overview.looks.drawn.values()] == [(0, 5000)] * 2)
     complete(qtbot, overview)
     before = pixel(overview.canvas, 1)
     array = opened(run.folder / "zarr/A1/fov_1.ome.zarr")

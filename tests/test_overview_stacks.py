@@ -95,7 +95,7 @@ def test_a_sum_has_a_contrast_of_its_own(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     complete(qtbot, overview)
     # planes have up to 150
-    qtbot.waitUntil(lambda: overview._looks[0].limits[0] == 230, timeout=10_000)
+    qtbot.waitUntil(lambda: overview.looks.drawn[0].limits[0] == 230, timeout=10_000)
 
 
 def test_close_up_a_projection_has_the_pixels_of_the_data(qtbot, viewer, tmp_path):

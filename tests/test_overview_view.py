@@ -178,16 +178,16 @@ def test_limits_that_change_by_next_to_nothing_are_followed_a_moment_later(qtbot
     for c in range(2):
         choose_limits(viewer, c, 0, 200)
     overview = shown(qtbot, viewer)
-    made = overview._looks
+    made = overview.looks.drawn
     choose_limits(viewer, 0, 0.1, 200)
     assert overview._current_looks() != made
     overview.step()
-    assert overview._looks is made
-    qtbot.waitUntil(lambda: overview._looks[0].limits == (0.1, 200), timeout=20_000)
+    assert overview.looks.drawn is made
+    qtbot.waitUntil(lambda: overview.looks.drawn[0].limits == (0.1, 200), timeout=20_000)
     choose_limits(viewer, 0, 0, 100)
-    overview._looks_due = 0.0
+    overview.looks.hurry()
     overview.step()
-    assert overview._looks[0].limits == (0, 100)
+    assert overview.looks.drawn[0].limits == (0, 100)
 
 
 def test_a_mosaic_is_shown_once_all_places_are_known_and_not_before(qtbot, viewer, plate, tmp_path):

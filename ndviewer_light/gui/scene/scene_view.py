@@ -26,9 +26,8 @@ from .scene_changes import (
     is_plate,
     is_same_scene,
     lie_alike,
-    look_alike,
-    only_limits_follow,
 )
+from .scene_looks import SceneLooks
 from .scene_menu import SceneMenu
 from .scene_words import said_of_empty_well, said_of_field, summary
 
@@ -49,16 +48,6 @@ _SAYING_SECONDS = 0.4
 _PAINTED_WITH_LEFT = ((1000, 0.25), (_WORTH_SAYING, 0.1))
 """So often is painted at most while more pictures than that are to come, for the same reason: what painting
 takes, pictures come later by."""
-_LOOKS_SECONDS = 0.1
-"""How often colours follow the controls, and the contrast of a run while its planes arrive."""
-_FIRST_LOOKS_SECONDS = 0.03
-_SECONDS_PER_PICTURE = 0.001
-"""While the first pictures arrive, their contrast follows at once, then less often, the more there are: all
-are made again each time."""
-_SECONDS_PER_PICTURE_LATER = 0.002
-"""The same afterwards: each field that a run writes, and each closer look, may change the limits of all."""
-_UNSEEN_SECONDS = 1.0
-"""So long limits may stay behind that have changed by next to nothing."""
 
 
 class SceneView(QObject):
@@ -104,13 +93,13 @@ class SceneView(QObject):
         self._menu.dimming.connect(self._on_dimming)
         self._came_from_here = self._is_awaited = False
         self._wanted_area: VisibleArea | None = None
-        self._looks: dict[int, ChannelLook] = {}
-        self._looks_due = self._limits_due = self._alike_due = self._saying_due = 0.0
+        self.looks = SceneLooks()
+        self._saying_due = 0.0
         self._is_building = self._is_looking = self._is_look_due = False
         self._said_trouble = ""
         self._n_said = 0
         self._n_restarts = 0
-        self._are_looks_stale = self._are_strips_stale = False  # by what planes suggest
+        self._are_strips_stale = False  # by what planes suggest
         self._strips_due = 0.0
 
     # ---- shown or not ----------------------------------------------------------------------
@@ -125,7 +114,7 @@ class SceneView(QObject):
         """Whether anything is being read or drawn for it."""
         if not self.is_shown or self._reading is None:
             return False
-        if self._is_looking or self._is_building or self._are_looks_stale:
+        if self._is_looking or self._is_building or self.looks.is_stale:
             return True
         return self._reading.is_busy or not self.canvas.is_complete
 
@@ -254,11 +243,11 @@ class SceneView(QObject):
     def _release(self) -> None:
         reading, self._reading = self._reading, None
         self.canvas.clear()
-        self._looks = {}
+        self.looks.start_over()
         self._wanted_area = None
         self._n_said = 0
         self._is_building = self._is_looking = self._is_look_due = False
-        self._are_looks_stale = self._are_strips_stale = False
+        self._are_strips_stale = False
         self._said_trouble = ""
         if reading is not None:
             reading.close()
@@ -326,7 +315,7 @@ class SceneView(QObject):
         if self._stage.channels.contrasts.n_restarts != self._n_restarts:
             self._n_restarts = self._stage.channels.contrasts.n_restarts
             reading.pictures.start_values_over(with_place=True)
-        self._follow_looks(reading, now)
+        self.looks.follow(reading, now, self._current_looks, self._stage.channels.contrasts.mode)
         reading.choose_labels(self.labels_chosen(), now)
         was_filling = reading.is_filling
         n_left = reading.n_left
@@ -337,12 +326,13 @@ class SceneView(QObject):
         self.canvas.paint_rarely(next((seconds for n, seconds in _PAINTED_WITH_LEFT if n_left > n), 0.0))
         pictures, contrasts = reading.step(now)
         if was_filling and not reading.is_filling:
-            self._looks_due = self._limits_due = 0.0
+            self.looks.hurry()
         if self._is_look_due and not self.is_filling:
             self._begin_look(reading)
         if contrasts:
             self._stage.channels.shown.take_fields(contrasts)
-            self._are_looks_stale = self._are_strips_stale = True
+            self.looks.note_suggestions()
+            self._are_strips_stale = True
         if self._are_strips_stale and (now >= self._strips_due or not reading.is_filling):
             self._are_strips_stale, self._strips_due = False, now + _SAYING_SECONDS
             self._stage.channels.shown.say_fields()
@@ -417,30 +407,6 @@ class SceneView(QObject):
         of_cluster = (f"thumbnails are made on this computer: {trouble}",) if trouble else ()
         self.noted.emit("; ".join((*scene.notes, *notes_on_types(reading.info), *of_cluster)))
 
-    def _follow_looks(self, reading: SceneReading, now: float) -> None:
-        """Draw channels as the main view does: visible, colours, contrast, gamma."""
-        if self._looks and now < self._looks_due:
-            return
-        self._looks_due = now + (_FIRST_LOOKS_SECONDS if reading.is_filling else _LOOKS_SECONDS)
-        looks = self._current_looks()
-        if not looks or looks == self._looks:
-            self._are_looks_stale = False
-            return
-        mode_of = self._stage.channels.contrasts.mode
-        if now < self._limits_due and only_limits_follow(self._looks, looks, mode_of):
-            self._are_looks_stale = self._are_looks_stale and reading.is_filling
-            return
-        if look_alike(self._looks, looks):
-            self._are_looks_stale = False
-            self._alike_due = self._alike_due or now + _UNSEEN_SECONDS
-            if now < self._alike_due:
-                return
-        self._alike_due = 0.0
-        self._looks, self._are_looks_stale = looks, False
-        each = _SECONDS_PER_PICTURE if reading.is_filling else _SECONDS_PER_PICTURE_LATER
-        self._limits_due = now + reading.pictures.n_known * each
-        reading.set_looks(looks)
-
     def _current_looks(self) -> dict[int, ChannelLook]:
         reading = self._reading
         return {} if reading is None or reading.info is None else self._stage.channels.looks_of_fields()
@@ -486,7 +452,7 @@ class SceneView(QObject):
         values = {
             info.channels[c].name: value
             for c, value in reading.pictures.values_at(p, *share).items()
-            if c in self._looks
+            if c in self.looks.drawn
         }
         marks, has_picture = self.canvas.marks_of(p), self.canvas.image_of(p) is not None
         said = said_of_field(info, p, image, place, marks, values, has_picture=has_picture)
