@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from ndviewer_light.cli.info import main as info_main
-from ndviewer_light.errors import UnsupportedError
+from ndviewer_light.errors import PlaneNotStoredError, UnsupportedError
 from ndviewer_light.gui.interpretation.reading_options import (
     checked_reading,
     permission_missing,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STACK = np.arange(2 * 3 * 20 * 30, dtype=np.uint16).reshape(2, 3, 20, 30)
 PAGES = STACK.reshape(6, 20, 30)
+WORDS = {"t": "time points", "z": "z planes", "c": "channels", "p": "positions"}
 
 
 def write_hdf5(path: Path) -> Path:
@@ -79,7 +80,8 @@ def test_every_other_order_of_axes_opens(tmp_path: Path, write: Callable[[Path],
     for way in others:
         ((_, letters),) = way.options
         with open_dataset(path, storage_options=dict(way.options)) as dataset:
-            assert way.text == " × ".join(f"{a} {n}" for a, n in zip(letters, STACK.shape, strict=True))
+            assert all(f"{n} {WORDS[a]}" in way.text for a, n in zip(letters[:2], STACK.shape, strict=False))
+            assert ("exchanged" in way.text) == (letters[-2:] == "xy")
             assert {axis: dataset.sizes[axis] for axis in letters} == dict(
                 zip(letters, STACK.shape, strict=True)
             )
@@ -93,25 +95,62 @@ def test_pages_and_names_that_may_be_something_else_open_as_such(tmp_path: Path)
     pages = write_pages(tmp_path)
     with open_dataset(pages) as dataset:
         ways = dataset.info.interpretations
-    assert [way.text for way in ways] == ["t 6", "c 6", "p 6"]
+    assert [way.text for way in ways] == ["6 time points", "6 channels", "6 positions"]
     for way in ways:
         with open_dataset(pages, storage_options=dict(way.options)) as dataset:
-            assert np.array_equal(along(dataset, way.text[0]), PAGES)
+            assert np.array_equal(along(dataset, way.options[0][1]), PAGES)
+            assert dataset.info.interpretations == ways  # and back
+    for axes, sizes in {
+        "T2 Z3": (2, 3),
+        "t z3": (2, 3),
+        "c2,t3": (2, 3),
+        "ZT2": (3, 2),
+        "T Z4": (2, 4),
+    }.items():
+        with open_dataset(pages, storage_options={"axes": axes}) as dataset:
+            letters = [letter for letter in axes.lower() if letter.isalpha()]
+            assert tuple(dataset.sizes[letter] for letter in letters) == sizes
+            if sizes != (2, 4):
+                assert np.array_equal(along(dataset, "".join(letters)), PAGES.reshape(*sizes, 20, 30))
+                continue
+            with pytest.raises(PlaneNotStoredError):  # the last time point is not whole
+                dataset.plane(t=1, z=2)
+    for axes in ("T2 Z2", "T9 Z9", "T Z", "T2 T3", "T Z5 C", "T0 Z0"):
+        with (
+            pytest.raises(UnsupportedError, match="axes"),
+            open_dataset(pages, storage_options={"axes": axes}),
+        ):
+            pass
     names = tmp_path / "names"
     names.mkdir()
     write_names(names)
     with open_dataset(names) as dataset:
         assert (dataset.sizes["t"], dataset.sizes["z"]) == (2, 3)
         (way,) = dataset.info.interpretations
-    assert way.text == "3 time points, 2 z   a_{z:d}_{t:d}"
+    assert way.text == "3 time points, 2 z planes   a_{z:d}_{t:d}"
     with open_dataset(names, storage_options=dict(way.options)) as dataset:
         assert np.array_equal(along(dataset, "zt"), STACK.astype(np.uint8))
+
+
+def test_arrays_whose_axes_tifffile_does_not_name_have_z_innermost_and_may_be_others(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK, photometric="minisblack")
+    with open_dataset(tmp_path / "a.tif") as dataset:
+        ways = dataset.info.interpretations
+        assert np.array_equal(along(dataset, "tz"), STACK)
+    assert {"2 channels, 3 z planes", "2 z planes, 3 time points"} <= {way.text for way in ways}
+    for way in ways:
+        with open_dataset(tmp_path / "a.tif", storage_options=dict(way.options)) as dataset:
+            assert np.array_equal(along(dataset, way.options[0][1]), STACK)
+    tifffile.imwrite(tmp_path / "named.tif", STACK, photometric="minisblack", metadata={"axes": "ZTYX"})
+    with open_dataset(tmp_path / "named.tif") as dataset:
+        assert not dataset.info.interpretations and np.array_equal(along(dataset, "zt"), STACK)
 
 
 def test_info_says_what_else_it_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert info_main([str(write_pages(tmp_path))]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.split() == ["may", "be", "t", "6", "(--storage-option", "axes='T')"] for line in lines)
+    (said,) = (line for line in lines if "6 time points" in line)
+    assert said.split() == ["may", "be", "6", "time", "points", "(--storage-option", "axes='T')"]
 
 
 def test_files_of_whose_names_nothing_is_understood_may_be_anything(tmp_path: Path) -> None:
@@ -120,7 +159,7 @@ def test_files_of_whose_names_nothing_is_understood_may_be_anything(tmp_path: Pa
     with open_dataset(tmp_path) as dataset:
         assert dataset.sizes["t"] == 3
         ways = dataset.info.interpretations
-    assert [way.text for way in ways] == ["3 z", "3 positions", "3 channels"]
+    assert [way.text for way in ways] == ["3 z planes", "3 positions", "3 channels"]
     for way, axis in zip(ways, "zpc", strict=True):
         with open_dataset(tmp_path, storage_options=dict(way.options)) as dataset:
             assert dataset.sizes[axis] == 3

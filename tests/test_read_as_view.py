@@ -40,7 +40,7 @@ def test_axes_that_were_guessed_are_corrected_and_remembered(qtbot, viewer, tmp_
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     assert sizes(viewer) == {"c": 2, "z": 3}
-    choose(qtbot, viewer, "t 2 × z 3")
+    choose(qtbot, viewer, "2 time points, 3 z planes")
     settle(qtbot, viewer)
     assert sizes(viewer) == {"t": 2, "z": 3}
     viewer.set_current_index("t", 1)
@@ -48,7 +48,7 @@ def test_axes_that_were_guessed_are_corrected_and_remembered(qtbot, viewer, tmp_
     frame = settle(qtbot, viewer)
     assert np.array_equal(frame.planes[0].pixels, STACK[1, 2])
     menu = viewer._screen._row.read_as.menu()
-    assert [action.text() for action in menu.actions() if action.isChecked()] == ["t 2 × z 3 × y 20 × x 30"]
+    assert [action.text() for action in menu.actions() if action.isChecked()] == ["2 time points, 3 z planes"]
     other = LightweightViewer()
     qtbot.addWidget(other)
     other.remember_views()

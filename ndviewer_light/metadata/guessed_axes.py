@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 from ..model import Interpretation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 AXES_OPTION = "axes"
 """The storage option in which a person says what the axes are."""
@@ -25,6 +25,7 @@ _CHANNELS_LAST = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
 FILLED_FIRST = "zctp"
 """What axes before y and x are where nothing is said of them, the innermost first."""
 _LETTERS = "tpczyxs"
+_WORDS = {"t": "time points", "p": "positions", "c": "channels", "z": "z planes", "s": "colours"}
 _OUTER = {
     0: ("",),
     1: ("z", "t", "c", "p"),
@@ -125,6 +126,20 @@ def other_axes(shape: Sequence[int], roles: Sequence[str]) -> tuple[Interpretati
     found = []
     for each in dict.fromkeys(candidates):
         if each != now:
-            text = " × ".join(f"{role} {size}" for role, size in zip(each, sizes, strict=True))
-            found.append(Interpretation(text, ((AXES_OPTION, each),)))
+            sizes_of = dict(zip(each, sizes, strict=True))
+            found.append(Interpretation(_in_words(sizes_of), ((AXES_OPTION, each),)))
     return tuple(found)
+
+
+def sizes_in_words(sizes: Mapping[str, int]) -> str:
+    """How many values there are along axes, slowest first: "12 time points, 5 z planes"."""
+    words = (f"{n} {_WORDS[axis]}" for axis, n in sizes.items() if axis in _WORDS and n > 1)
+    return ", ".join(words) or "one plane"
+
+
+def _in_words(sizes: Mapping[str, int]) -> str:
+    """The same, and what is unusual: an axis after x, or y and x exchanged."""
+    text, last = sizes_in_words(sizes), list(sizes)[-1]
+    if last == "y":
+        return f"{text}, x and y exchanged"
+    return text if last == "x" else f"{text} (last axis)"

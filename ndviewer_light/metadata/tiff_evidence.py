@@ -21,7 +21,6 @@ from .page_groups import by_pages, n_alike_from, sub_levels_of
 from .page_notes import by_notes
 from .qptiff import dye_names
 from .tiff_layout import (
-    PAGES,
     PageRun,
     TiffImage,
     array_image,
@@ -32,6 +31,7 @@ from .tiff_layout import (
     with_sub_levels,
 )
 from .tifffile_shapes import by_shape
+from .unnamed_pages import what_is_guessed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,8 +137,7 @@ def read_documents(tiff: TiffDocuments) -> Reading:
     kinds = list(dict.fromkeys(image.kind for image in kept))
     evidence = [f"{how_many(len(kept), 'image')}, told by {' and '.join(kinds)}"] if kept else []
     evidence += [_sizes_said(image) for image in kept[:5]]
-    if any(image.kind == PAGES and image.outer for image in kept):
-        evidence.append("its pages are not described: shown as z; the option axes=T makes them time points")
+    evidence += what_is_guessed(kept)
     warnings = [each if each.startswith(tiff.name) else f"{tiff.name}: {each}" for each in refused]
     if tiff.is_cut_off():
         warnings.append(

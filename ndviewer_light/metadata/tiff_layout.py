@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
-from ..model import Interpretation
 from ..storage.decoding.ifd_chain import MAX_PAGES
 from ..storage.decoding.tiff_parts import PageAt
 from ..storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from .guessed_axes import AXES_OPTION
+from .guessed_axes import FILLED_FIRST
 from .recorded_times import NOT_SAID, RecordedTimes
 
 if TYPE_CHECKING:
@@ -30,10 +29,14 @@ Axis = tuple[str, int]
 """A role and a length. Roles: t, p, c, z, y, x, and s for the colours of a pixel."""
 
 _ROLES = {"T": "t", "Z": "z", "C": "c", "R": "p", "P": "p", "V": "p", "Y": "y", "X": "x", "S": "s"}
-"""Of tifffile's letters; those it does not know ("I", "Q") count as z, then as time, then as positions."""
+"""Of tifffile's letters; for those it does not know ("I", "Q") see `roles_of`."""
+_FEW_UNKNOWN = "zt"
+"""What up to two axes are of which nothing is said, the innermost first; more of them: `FILLED_FIRST`."""
 
 PAGES = "pages"
 """The kind of an image of which nothing but its pages is known."""
+SHAPE_ALONE = "tifffile's shape without axes"
+"""The kind of an image of which only the lengths of the axes are known."""
 
 RGB, PALETTE, SEPARATED, YCBCR, LAB = 2, 3, 5, 6, 8
 """Photometric interpretations that are colours (TIFF 6.0)."""
@@ -159,21 +162,22 @@ class TiffImage:
 def roles_of(letters: Sequence[str], sizes: Sequence[int], name: str) -> list[str]:
     """The role of each axis. Unknown axes of length 1 get none ("").
 
-    Raises `UnsupportedError` for more unknown axes than there are roles left.
+    The innermost of unknown ones is z. Raises `UnsupportedError` for more of them than there are roles left.
     """
-    known = {_ROLES[letter] for letter in letters if letter in _ROLES}
     roles: list[str] = []
-    for letter, size in zip(letters, sizes, strict=True):
+    for letter in letters:
         role = _ROLES.get(letter, "")
-        if role in roles or (not role and size > 1):
-            free = (each for each in "ztp" if each not in roles and each not in known)
-            role = next(free, "")
-            if not role and size > 1:
-                raise UnsupportedError(
-                    f"{name}: axes {''.join(letters)} include others than time, position, channel and z: "
-                    "not supported"
-                )
-        roles.append(role)
+        roles.append(role if role not in roles else "")
+    unknown = [i for i, role in enumerate(roles) if not role and sizes[i] > 1]
+    order = _FEW_UNKNOWN if len(unknown) <= len(_FEW_UNKNOWN) else ""
+    free = [role for role in dict.fromkeys(order + FILLED_FIRST) if role not in roles]
+    if len(unknown) > len(free):
+        raise UnsupportedError(
+            f"{name}: axes {''.join(letters)} include others than time, position, channel and z: "
+            "not supported"
+        )
+    for i, role in zip(reversed(unknown), free, strict=False):
+        roles[i] = role
     return roles
 
 
@@ -306,41 +310,3 @@ def with_sub_levels(image: TiffImage, numbers: tuple[int, ...]) -> TiffImage:
 def page_kind(page: PageFacts) -> tuple[int, ...]:
     """What pages of one image have in common: sizes, samples, bits."""
     return page.height, page.width, page.samples, page.bits, page.planar
-
-
-def other_page_axes(images: Sequence[TiffImage]) -> tuple[Interpretation, ...]:
-    """What the pages may be along, of images of which nothing says it, other than z."""
-    image = next((each for each in images if each.kind == PAGES and len(each.outer) == 1), None)
-    if image is None or image.outer[0][1] < 2:
-        return ()
-    held = {role for role, size in (image.rows, image.columns, image.samples) if size > 1}
-    return tuple(
-        Interpretation(f"{role} {image.outer[0][1]}", ((AXES_OPTION, role.upper()),))
-        for role in "tcp"
-        if role not in held
-    )
-
-
-def with_axes(images: Sequence[TiffImage], letters: str, name: str) -> tuple[TiffImage, ...]:
-    """The images with the axes over their pages called by these letters (T, Z, C, P), slowest first.
-
-    Images with as many such axes as letters are changed. Raises `UnsupportedError` if there are none, or for
-    other letters.
-    """
-    roles = letters.lower()
-    if not roles or not set(roles) <= set("tzcp") or len(set(roles)) < len(roles):
-        raise UnsupportedError(
-            f"axes {letters!r} are not understood: give letters of T, Z, C and P, each once"
-        )
-    found = []
-    for image in images:
-        held = {role for role, n in (image.rows, image.columns, image.samples) if n > 1}
-        fits = len(image.outer) == len(roles) and not held.intersection(roles)
-        fits = fits and not any(role in "yx" for role, _ in image.outer)
-        outer = tuple((role, n) for role, (_, n) in zip(roles, image.outer, strict=False))
-        changed = replace(image, outer=outer, channels=() if "c" in roles else image.channels)
-        found.append(checked(changed, name) if fits else image)
-    if found == list(images) and not any("".join(role for role, _ in each.outer) == roles for each in images):
-        axes = ", ".join("".join(role for role, _ in image.outer).upper() or "none" for image in images[:3])
-        raise UnsupportedError(f"{name}: axes {letters!r} do not fit its pages, which have the axes {axes}")
-    return tuple(found)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .page_groups import as_pyramids, grouped, n_alike_from
-from .tiff_layout import PageRun, TiffImage, array_image, checked, with_sub_levels
+from .tiff_layout import SHAPE_ALONE, PageRun, TiffImage, array_image, checked, with_sub_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,8 @@ def _shaped_image(
             runs, taken = (PageRun(0, n, at, contiguous=True),), 1
         else:
             runs, taken = (PageRun(0, follow, at),), follow
-    image = array_image(letters, shape, page, runs, tiff.name, "tifffile's shape")
+    kind = "tifffile's shape" if letters == said.get("axes") or "Q" not in letters else SHAPE_ALONE
+    image = array_image(letters, shape, page, runs, tiff.name, kind)
     if image is None:
         refused.append(f"page {at} is said to be an array {letters} of shape {shape}, but it does not fit")
         return None, 1

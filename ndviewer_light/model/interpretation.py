@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Interpretation(NamedTuple):
-    """What it would be in words ("t 12 × z 5 × y 64 × x 64"), and the storage options to open it so."""
+    """What it would be in words ("12 time points, 5 z planes"), and the storage options to open it so."""
 
     text: str
     options: tuple[tuple[str, str], ...]

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from .read_as_button import ReadAsButton
 
 _PATTERN_HELP = "How the files are named, for example img_t{t:d}_{c}_z{z:d}.png:"
-_AXES_HELP = "The axes, slowest first (t p c z y x; s: samples of colours; of TIFF pages T Z C P):"
+_AXES_HELP = "All axes, slowest first: t time, p positions, c channels, z, y, x, s samples of colours:"
+_PAGES_HELP = (
+    "What its pages are along, slowest first: T time, Z, C channels, P positions.\n"
+    "Several with their lengths, as T12 Z5 or T Z5 C2:"
+)
 
 
 class ReadAs(QObject):
@@ -89,11 +93,12 @@ class ReadAs(QObject):
         if session is None:
             return
         now = reading_of(session.dataset.storage_options)
-        is_images = session.dataset.info.format == "images"
+        helps = {"images": _PATTERN_HELP, "tiff": _PAGES_HELP}
+        form = session.dataset.info.format
         dialog = self.dialog = QInputDialog(self._window)
         dialog.setWindowTitle(f"Read {presentable(session.path)} as")
-        dialog.setLabelText(_PATTERN_HELP if is_images else _AXES_HELP)
-        name = "pattern" if is_images else "axes"
+        dialog.setLabelText(helps.get(form, _AXES_HELP))
+        name = "pattern" if form == "images" else "axes"
         dialog.setTextValue(now.get(name, ""))
         dialog.textValueSelected.connect(lambda text: self._on_text(name, text))
         dialog.open()

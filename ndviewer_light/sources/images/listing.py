@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
+from ...metadata.guessed_axes import sizes_in_words
 from ...model import Interpretation, how_many, natural_sorted
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
@@ -20,7 +21,7 @@ from .name_layouts import CLEAR, layout_sizes, understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ...metadata.set_index import SetIndex
     from .name_layouts import Layout, Understanding
@@ -248,9 +249,6 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     return Listing(root, tuple(files), text, tuple(warnings), evidence, others, convention=certain)
 
 
-_AXES = {"t": "time points", "p": "positions", "c": "channels", "z": "z"}
-
-
 def _doubt(layout: Layout) -> str | None:
     """What is not certain about a layout, and how to choose the other."""
     if not layout.doubts:
@@ -281,12 +279,7 @@ def _unordered(n: int) -> tuple[Interpretation, ...]:
     """What files may be of whose names nothing is understood, other than time points."""
     if n < 2:
         return ()
-    return tuple(Interpretation(f"{n} {_AXES[axis]}", ((PATTERN, f"{{{axis}}}"),)) for axis in "zpc")
-
-
-def sizes_in_words(sizes: Mapping[str, int]) -> str:
-    """How many values there are along t, p, c and z, in a message."""
-    return ", ".join(f"{n} {_AXES[axis]}" for axis, n in sizes.items() if n > 1) or "one plane"
+    return tuple(Interpretation(sizes_in_words({axis: n}), ((PATTERN, f"{{{axis}}}"),)) for axis in "zpc")
 
 
 def _evidence(found: Understanding) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from bisect import bisect_left
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ...metadata.guessed_axes import sizes_in_words
 from ...model import Interpretation
 from ...storage.about_files import about_file
 from ...storage.presentable import presentable_name
 from ..remarks import Remark
-from .listing import PATTERN, is_image, is_thumbnail, sizes_in_words, stem_of
+from .listing import PATTERN, is_image, is_thumbnail, stem_of
 from .name_layouts import understood
 from .name_words import is_channel_word
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...metadata.tiff_layout import other_page_axes
+from ...metadata.unnamed_pages import other_page_axes
 from ...model import (
     ChannelPart,
     DatasetInfo,

@@ -14,7 +14,8 @@ from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import COMPANIONS, FileId, ome_document
 from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
-from ...metadata.tiff_layout import in_order, with_axes, with_sub_levels
+from ...metadata.tiff_layout import in_order, with_sub_levels
+from ...metadata.unnamed_pages import with_axes
 from ...model import how_many, some_names
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
@@ -74,7 +75,7 @@ class TiffSet:
         return (self.found_by or self.path_of)(key)
 
     def with_axes(self, letters: str, path: str) -> TiffSet:
-        """The set with its pages along these axes, as a person says; see `tiff_layout.with_axes`."""
+        """The set with its pages along these axes, as a person says; see `unnamed_pages.with_axes`."""
         images = with_axes(self.images, letters, path)
         return replace(self, images=images, evidence=(*self.evidence, f"axes {letters} as given"))
 
