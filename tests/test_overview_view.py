@@ -67,7 +67,7 @@ def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, vi
 def test_a_double_click_or_enter_opens_a_field_and_escape_returns_to_the_same_place(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
-    assert viewer._screen.tools.snapshots.name() == "p.ome overview"
+    assert viewer._screen.tools.snapshots.name() == "p overview"
     canvas.zoom(4.0, QPointF(where(canvas, 3, 0.9, 0.9)))  # a part of it is in view
     complete(qtbot, overview)
     before = canvas.viewport

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
@@ -10,13 +11,14 @@ import stores
 import tifffile
 from label_images import CELLS, write_labelled
 from PIL import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMessageBox
 from runs import load
 from screen import activate, choose_limits, expected_colors, settle
 
 from ndviewer_light.gui.films.film_dialog import FilmPlan
+from ndviewer_light.gui.look.save_dialog import SaveDialog
 from ndviewer_light.rendering.film_frames import Inscription
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
@@ -60,12 +62,53 @@ def save(qtbot, viewer, folder, filter_begins, name=None):
 
 
 def test_the_picture_is_saved_as_seen(qtbot, shown, tmp_path):
-    assert save(qtbot, shown, tmp_path, "Picture") == "Saved cells default-0 t2.png"
+    assert save(qtbot, shown, tmp_path, "Picture") == "Saved cells t2.png"
     seen = shown.stage.picture
-    with Image.open(tmp_path / "cells default-0 t2.png") as picture:
+    with Image.open(tmp_path / "cells t2.png") as picture:
         ratio = seen.devicePixelRatioF()
         assert picture.size == (round(seen.width() * ratio), round(seen.height() * ratio))
         assert np.asarray(picture.convert("RGB")).max() > 60
+
+
+def test_a_file_is_not_replaced_because_its_ending_was_not_typed(qtbot, tmp_path):
+    kinds = {"Picture (*.png)": ".png", "Planes (*.tif)": ".tif", "OME (*.ome.tif)": ".ome.tif"}
+    dialog = SaveDialog(None, "Save", kinds, "a.b t1")
+    qtbot.addWidget(dialog)
+    dialog.setDirectory(str(tmp_path))
+    dialog.show()
+
+    def name() -> str:
+        return os.path.basename(dialog.selectedFiles()[0])
+
+    assert name() == "a.b t1.png"
+    for kind, wanted in zip(kinds, ("a.b t1.png", "a.b t1.tif", "a.b t1.ome.tif"), strict=True):
+        dialog.selectNameFilter(kind)
+        dialog.filterSelected.emit(kind)  # as a choice in the box does
+        assert name() == wanted
+    dialog.selectNameFilter("Picture (*.png)")
+    asked: list[str] = []
+
+    def refuse() -> None:
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, QMessageBox):
+            QTimer.singleShot(20, refuse)
+            return
+        asked.append(box.text())
+        box.reject()
+
+    (tmp_path / "v1.2.png").write_bytes(b"kept")
+    for typed in ("v1.2", "v1.2.png"):
+        dialog.selectFile(typed)
+        QTimer.singleShot(0, refuse)
+        dialog.accept()
+        assert dialog.isVisible() and "v1.2.png" in asked.pop()
+    assert (tmp_path / "v1.2.png").read_bytes() == b"kept"
+    for typed, saved in {"new.tiff": "new.tiff", "new": "new.png", "v1.3": "v1.3.png"}.items():
+        dialog.selectFile(typed)
+        with qtbot.waitSignal(dialog.chosen) as chosen:
+            dialog.accept()
+        assert os.path.basename(chosen.args[0]) == saved
+        dialog.show()
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("Planes for ImageJ", ".tif"), ("Planes as OME", ".ome.tif")])
@@ -200,4 +243,4 @@ def test_a_film_has_a_name_and_labels(qtbot, viewer, tmp_path):
             qtbot.waitUntil(lambda: viewer._screen.tools.labels.chosen is not None, timeout=20_000)
     differs = np.abs(pictures[1] - pictures[0]).max(axis=-1) > 8
     assert differs[CELLS > 0].mean() > 0.8 and differs[CELLS == 0].mean() < 0.1
-    assert films.name_of_view() == "x default-0"
+    assert films.name_of_view() == "x"

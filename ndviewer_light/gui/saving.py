@@ -10,10 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
-from qtpy.QtWidgets import QApplication, QFileDialog
+from qtpy.QtWidgets import QApplication
 
 from ..errors import NDViewerError
 from .given_paths import short_name
+from .look.save_dialog import SaveDialog
 from .slots import safe_slot
 from .words import reason_of
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _PICTURE = "Picture as seen (*.png)"
 _IMAGEJ = "Planes for ImageJ, full resolution (*.tif)"
 _OME = "Planes as OME-TIFF, full resolution (*.ome.tif)"
+_LONGEST_TITLE = 80
+"""Of the name of a position in the name of a file."""
 _ENDINGS = {_PICTURE: ".png", _IMAGEJ: ".tif", _OME: ".ome.tif"}
 
 
@@ -42,7 +45,7 @@ class Snapshots(QObject):
         self._background = background
         self._say = say
         self._done: deque[tuple[str, str]] = deque()  # appended in threads
-        self._dialog: QFileDialog | None = None
+        self._dialog: SaveDialog | None = None
         self.shows_overview: Callable[[], bool] = lambda: False
         """Whether all fields are shown: then there are no planes in view to be saved."""
 
@@ -63,24 +66,23 @@ class Snapshots(QObject):
         if dataset is None:
             return
         seen = self._seen()  # before the dialog covers it
-        dialog = self._dialog = QFileDialog(self._stage.window(), "Save what is shown")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters([_PICTURE] if self.shows_overview() else list(_ENDINGS))
-        dialog.selectFile(f"{self.name()}.png")
-        dialog.fileSelected.connect(safe_slot(lambda path: self._chosen(path, dialog, dataset, seen)))
+        kinds = {_PICTURE: _ENDINGS[_PICTURE]} if self.shows_overview() else _ENDINGS
+        dialog = self._dialog = SaveDialog(self._stage.window(), "Save what is shown", kinds, self.name())
+        dialog.chosen.connect(safe_slot(lambda path: self.save_to(path, dataset, seen)))
         dialog.open()
 
     def name(self) -> str:
-        """A name for a file of what is shown: "run A1-0 t3 z2", "run overview t3"."""
+        """A name for a file of what is shown: "run A1-0 t3 z2", "image t3", "run overview t3"."""
         dataset, view = self._stage.dataset, self._stage.view
         if dataset is None:
             return ""
         info = dataset.info
-        parts = [os.path.splitext(short_name(dataset.path))[0] or "run"]
+        name = os.path.splitext(short_name(dataset.path))[0]
+        parts = [name.removesuffix(".ome") or "run"]
         if self.shows_overview():
             parts.append("overview")
-        elif view.p < len(info.positions):
-            parts.append(info.positions[view.p].label)
+        elif view.p < len(info.positions) > 1:
+            parts.append(info.positions[view.p].title[:_LONGEST_TITLE])
         parts += [f"t{view.t + 1}"] if info.n_t > 1 else []
         z = f"z{view.z + 1}" if view.projection is None else f"z {view.projection.how}"
         parts += [z] if info.n_z > 1 and not view.is_volume else []
@@ -96,16 +98,6 @@ class Snapshots(QObject):
             self._background.run("ndviewer-save", lambda: self._finish(path, lambda: _save(seen, path)))
 
     # ---- parts -----------------------------------------------------------------------------
-
-    @safe_slot
-    def _chosen(self, path: str, dialog: QFileDialog, dataset: Dataset, seen: QImage) -> None:
-        ending = _ENDINGS.get(dialog.selectedNameFilter(), ".png")
-        endings = (".png",) if self.shows_overview() else (".png", ".tif", ".tiff")
-        if not path.lower().endswith(endings):
-            path += ending
-        elif ending != ".png" and path.lower().endswith(".png"):
-            path = path[: -len(".png")] + ending
-        self.save_to(path, dataset, seen)
 
     def _seen(self) -> QImage:
         return self._stage.splitter.picture_room.grab().toImage()

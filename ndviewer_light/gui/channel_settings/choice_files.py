@@ -19,6 +19,7 @@ from ...errors import MetadataError
 from ...model import how_many
 from ...rendering.contrast import ContrastMode
 from ...views.channel_choices import ChannelChoices
+from ..look.save_dialog import SaveDialog
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -54,25 +55,19 @@ class ChoiceFiles(QObject):
     @safe_slot
     def choose_export(self) -> None:
         """Ask where to write what is chosen."""
-        dialog = self._ask("Export channel settings")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("json")
-        dialog.selectFile("channels.json")
-        dialog.fileSelected.connect(safe_slot(self.export_to))
+        window = self._channels.strips.window()
+        dialog = self._dialog = SaveDialog(window, "Export channel settings", {_FILTER: ".json"}, "channels")
+        dialog.chosen.connect(safe_slot(self.export_to))
         dialog.open()
 
     @safe_slot
     def choose_import(self) -> None:
         """Ask for a file that was exported."""
-        dialog = self._ask("Import channel settings")
+        dialog = self._dialog = QFileDialog(self._channels.strips.window(), "Import channel settings")
+        dialog.setNameFilter(_FILTER)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(safe_slot(self.import_from))
         dialog.open()
-
-    def _ask(self, title: str) -> QFileDialog:
-        dialog = self._dialog = QFileDialog(self._channels.strips.window(), title)
-        dialog.setNameFilter(_FILTER)
-        return dialog
 
     def export_to(self, path: str) -> None:
         """Write all choices, and how the channels on screen are shown, to a file."""

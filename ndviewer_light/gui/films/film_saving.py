@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog
 
 from ...errors import NDViewerError
 from ...model import how_many
 from ...rendering.scene_overlays import SceneOver
 from ...rendering.volume_look import TURN_FRAMES
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
+from ..look.save_dialog import SaveDialog
 from ..slots import safe_slot
 from ..words import reason_of
 
@@ -119,7 +119,7 @@ class Films(QObject):
         """How channels are shown side by side; None: together."""
         self._cancelled: threading.Event | None = None
         self.dialog: FilmDialog | None = None
-        self.file_dialog: QFileDialog | None = None
+        self.file_dialog: SaveDialog | None = None
 
     def ask(self) -> None:
         """Ask what a film is to show, and where it is saved."""
@@ -369,12 +369,10 @@ class Films(QObject):
 
         assert self.dialog is not None
         plan = self.dialog.plan
-        dialog = self.file_dialog = QFileDialog(self._stage.window(), "Save a film")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        kinds = ["mp4", "gif"] if can_write_mp4() else ["gif"]
-        dialog.setNameFilters([f"{kind.upper()} film (*.{kind})" for kind in kinds])
-        dialog.setDefaultSuffix(kinds[0])
-        dialog.selectFile(f"{self.name_of_view()}.{kinds[0]}")
-        dialog.filterSelected.connect(lambda text: dialog.setDefaultSuffix(text[-4:-1]))
-        dialog.fileSelected.connect(safe_slot(lambda path: self.save_to(path, plan)))
+        endings = [".mp4", ".gif"] if can_write_mp4() else [".gif"]
+        kinds = {f"{ending[1:].upper()} film (*{ending})": ending for ending in endings}
+        dialog = self.file_dialog = SaveDialog(
+            self._stage.window(), "Save a film", kinds, self.name_of_view()
+        )
+        dialog.chosen.connect(safe_slot(lambda path: self.save_to(path, plan)))
         dialog.open()

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import QObject, QPoint, Qt
-from qtpy.QtWidgets import QFileDialog, QMenu
 
 from ...engine.shape_values import box_series, length_of, line_profiles
 from ...engine.shapes import box_of
 from ..keyboard.keys import keys_of
 from ..look.plots import begin_import
+from ..look.save_dialog import SaveDialog
 from ..look.theme import menu_of
 from ..slots import safe_slot
 from .drawn_shapes import DrawnShapes, ShapeKind
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
-    from qtpy.QtWidgets import QWidget
+    from qtpy.QtWidgets import QMenu, QWidget
 
     from ...engine.dataset import Dataset
     from ...engine.projections import StackProjection
@@ -112,7 +112,7 @@ class Measuring(QObject):
         self._seen: tuple[object, ...] = ()
         self._read_at = float("-inf")
         self._menu: QMenu | None = None
-        self._dialog: QFileDialog | None = None
+        self._dialog: SaveDialog | None = None
         self.hand.changed.connect(self._on_changed)
         self.hand.drawn.connect(self._on_drawn)
         self.panel.along_chosen.connect(self._on_along)
@@ -453,13 +453,11 @@ class Measuring(QObject):
         measured = self.panel.measured
         if measured is None:
             return
-        dialog = self._dialog = QFileDialog(self._stage.window(), "Save measured values")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilter("Tables (*.csv)")
-        dialog.setDefaultSuffix("csv")
         name = "profile" if measured.along == "line" else f"intensity over {measured.along}"
-        dialog.selectFile(f"{name}.csv")
-        dialog.fileSelected.connect(safe_slot(self.export_to))
+        dialog = self._dialog = SaveDialog(
+            self._stage.window(), "Save measured values", {"Tables (*.csv)": ".csv"}, name
+        )
+        dialog.chosen.connect(safe_slot(self.export_to))
         dialog.open()
 
 
