@@ -78,6 +78,11 @@ def test_values_that_are_counted_suggest_the_same_as_all_one_by_one(dtype, shape
     assert (counted.n, counted.n_top) == (one_by_one.n, one_by_one.n_top)
 
 
+def test_complex_numbers_suggest_what_their_magnitudes_do():
+    turned = RAMP * np.exp(1j * np.arange(50))
+    assert contrast_of(turned).window == pytest.approx(contrast_of(np.abs(turned)).window)
+
+
 def test_values_that_floats_barely_tell_apart_have_a_histogram():
     labels = np.array([[1_234_567, 1_234_570]], "f4")
     assert contrast_of(labels).counts.sum() == 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 import written
 import zarr
 from stores import needs_zarr_3
@@ -205,6 +206,23 @@ def test_label_images_are_listed_as_they_are_opened(tmp_path: Path, server: Rang
     write_spatialdata(tmp_path / "s.zarr", 3)
     with open_dataset(tmp_path / "s.zarr") as dataset:
         assert dataset.info.labels == (f"{tmp_path}/s.zarr::labels/cells",)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_folder_called_like_a_store_needs_no_metadata_of_its_own(
+    tmp_path: Path, version: int
+) -> None:
+    """As it is left by programs that write the arrays in it alone; of pictures it is a folder as others."""
+    pixels = np.arange(4 * 20 * 30, dtype="u2").reshape(4, 20, 30)
+    zarr.create_array(tmp_path / "x.zarr" / "img", data=pixels, zarr_format=version)
+    zarr.create_array(tmp_path / "x.zarr" / "vector", data=pixels[0, 0], zarr_format=version)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        np.testing.assert_array_equal(dataset.plane(z=3), pixels[3])
+    for t in range(3):
+        (tmp_path / "pictures.zarr").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "pictures.zarr" / f"img_t{t}.tif", pixels[t])
+    with open_dataset(tmp_path / "pictures.zarr") as dataset:
+        assert dataset.info.n_t == 3
 
 
 # ---- NWB in Zarr -------------------------------------------------------------------------------------

@@ -111,9 +111,13 @@ def contrast_of_values(
 
 
 def sample_of(pixels: np.ndarray, most: int) -> np.ndarray:
-    """About so many pixels at most (1-D), evenly of all of them; without NaN and infinities."""
+    """About so many pixels at most (1-D), evenly of all of them; without NaN and infinities.
+
+    Of complex ones their magnitude, which is what is shown.
+    """
     step = max(1, math.ceil((pixels.size / most) ** (1 / max(pixels.ndim, 1))))
     sample = pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
+    sample = np.abs(sample) if sample.dtype.kind == "c" else sample
     return sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import DatasetError
 from ...metadata import labels, ngff, nwb_series
 from ...metadata.nwb_types import SINGLE_IMAGES
+from ...storage.trees.tree import METADATA_FILES
 from .nodes import Node, learn_consolidated, read_node
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
     shared = _shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+
+
+def holds_nodes(path: str, tree: Tree) -> bool:
+    """Whether a folder without metadata, called like a store, has groups or arrays in it."""
+    if not path.endswith(".zarr"):
+        return False
+    return any(
+        tree.is_file(tree.join(path, name, file))
+        for name in tree.folders(path)[:_MOST_BESIDE]
+        for file in METADATA_FILES
+    )
 
 
 def images_beside(path: str, tree: Tree, known: Iterable[str]) -> list[str]:

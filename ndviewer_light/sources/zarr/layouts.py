@@ -33,7 +33,7 @@ from ...metadata.squid import PLATES
 from ...model import Position, how_many, some_names
 from ...storage.limits import MAX_POSITIONS
 from ...storage.trees.tree import LOCAL, MARKS, METADATA_FILES
-from .groups_below import arrays_below, images_below, series_below, setups_below
+from .groups_below import arrays_below, holds_nodes, images_below, series_below, setups_below
 from .image_locations import DatasetLayout, ImageLocation
 from .layout_warnings import LayoutWarnings
 from .listed_fields import Acquisitions
@@ -82,6 +82,8 @@ def recognises(path: str, tree: Tree = LOCAL) -> bool:
         return True
     # by name: in other formats this folder may contain 100,000 images
     if "0" in names and any(tree.is_file(tree.join(path, "0", name)) for name in METADATA_FILES):
+        return True
+    if path.endswith(".zarr") and holds_nodes(path, tree):
         return True
     folders = [tree.join(path, "zarr")] * ("zarr" in names) + [path] * (tree.name(path) == "zarr")
     return any(_region_folders(folder, tree) for folder in folders)
@@ -262,13 +264,15 @@ class _ImageFinder:
         return self._layout("ome-zarr plate", places)
 
     def _images_below(self, path: str, node: Node | None) -> DatasetLayout | None:
-        found = images_below(path, self._tree) if node is not None else []
+        is_store = node is not None or holds_nodes(path, self._tree)
+        found = images_below(path, self._tree) if is_store else []
         return self._collection((each.name, each.path) for each in found)
 
     def _array_below(self, path: str, node: Node | None) -> DatasetLayout | None:
         """The largest array of numbers in a group that has no images, as xarray writes variables."""
         is_nwb = node is not None and nwb_series.is_file(node.attributes)  # whose pictures are x, y
-        found = arrays_below(path, self._tree) if node is not None and not is_nwb else []
+        is_store = node is not None or holds_nodes(path, self._tree)
+        found = arrays_below(path, self._tree) if is_store and not is_nwb else []
         layout = self._single(found[0].path) if found else None
         if layout is None or len(found) == 1:
             return layout
