@@ -110,7 +110,9 @@ def test_a_rendered_overview_has_the_limits_of_the_one_on_screen(qtbot, viewer, 
     colormap = colormap_of(viewer.dataset.info.channels[0])
     with open_dataset(plate) as dataset:
         found = render_scene(dataset, [0], lambda c: (colormap, None), size=700).picture
-        wanted = render_scene(dataset, [0], lambda c: (colormap, overview.looks.drawn[0].limits), size=700).picture
+        wanted = render_scene(
+            dataset, [0], lambda c: (colormap, overview.looks.drawn[0].limits), size=700
+        ).picture
     assert on_screen and np.array_equal(np.asarray(found), np.asarray(wanted))
 
 

@@ -209,9 +209,7 @@ def test_label_images_are_listed_as_they_are_opened(tmp_path: Path, server: Rang
 
 
 @pytest.mark.parametrize("version", [2, 3])
-def test_a_folder_called_like_a_store_needs_no_metadata_of_its_own(
-    tmp_path: Path, version: int
-) -> None:
+def test_a_folder_called_like_a_store_needs_no_metadata_of_its_own(tmp_path: Path, version: int) -> None:
     """As it is left by programs that write the arrays in it alone; of pictures it is a folder as others."""
     pixels = np.arange(4 * 20 * 30, dtype="u2").reshape(4, 20, 30)
     zarr.create_array(tmp_path / "x.zarr" / "img", data=pixels, zarr_format=version)
