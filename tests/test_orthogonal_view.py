@@ -16,7 +16,7 @@ from screen import choose_limits, drag, expected_colors, hover, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.canvas.overlay import TILE_COLORS
-from ndviewer_light.gui.orthogonal.cross_readout import place_lines
+from ndviewer_light.gui.orthogonal.cross_readout import CrossReadout, place_lines
 from ndviewer_light.gui.orthogonal.section_sight import SectionSight, thickness_px, z_from_um
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
@@ -158,6 +158,18 @@ def said(viewer) -> str:
 
 
 # ---- what is shown -------------------------------------------------------------------------------
+
+
+def test_what_is_said_of_the_stack_is_wrapped_where_the_corner_is_narrow(qtbot):
+    corner = CrossReadout()
+    qtbot.addWidget(corner)
+    corner.say(["x 41.6 µm"], ["4 not written yet"], "")
+    metrics = corner.fontMetrics()
+    corner.resize(metrics.horizontalAdvance("not written") + 24, 200)
+    assert corner.shown()[0] == ("x 41.6 µm", True)
+    assert " ".join(text for text, _ in corner.shown()[1:]) == "4 not written yet"
+    corner.resize(400, 200)
+    assert corner.shown() == [("x 41.6 µm", True), ("4 not written yet", False)]
 
 
 @pytest.mark.each_binding

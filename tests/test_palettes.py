@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtGui import QColor, QPalette
-from qtpy.QtWidgets import QApplication, QCheckBox, QTabWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox, QTabWidget, QWidget
 from screen import settle
 
 from ndviewer_light.engine.dataset import Dataset
-from ndviewer_light.gui.look.theme import PANES_GROUND, PanelColors, panel_style
+from ndviewer_light.gui.look.theme import PANES_GROUND, Panel, PanelColors, panel_style
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneKey
@@ -46,6 +46,21 @@ def test_a_box_that_is_ticked_has_a_tick_that_can_be_seen(qtbot, accent):
     seen = [picture.pixelColor(x, y) for x in range(2, 13) for y in range(picture.height())]
     tick = [c for c in seen if abs(c.lightness() - QColor(accent).lightness()) > 70]
     assert 6 < len(tick) < 60
+
+
+def test_boxes_in_a_dark_window_of_a_light_application_are_dark(qtbot, app):
+    app.setPalette(palette_of("light"))
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.setPalette(palette_of("dark"))
+    panel = Panel(QWidget(window))  # which has the colours of the window, and says so of none
+    boxes = QComboBox(panel), QSpinBox(panel)
+    window.show()
+    for name in ("dark", "light"):
+        window.setPalette(palette_of(name))
+        line = boxes[1].findChild(QLineEdit)
+        for box in (*boxes, line):
+            assert box.palette().base().color() == palette_of(name).base().color(), (name, box)
 
 
 def show(qtbot, viewer, n_c=4):

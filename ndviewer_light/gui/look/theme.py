@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
 from qtpy.QtGui import QColor, QFont, QFontDatabase, QPalette
-from qtpy.QtWidgets import QApplication, QMenu, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QMenu, QWidget
 
 from ..slots import safe_slot
 from .icon_files import ICONS
@@ -65,6 +65,16 @@ def dark_palette() -> QPalette:
     for role, rgb in _DARK_DISABLED.items():
         palette.setColor(QPalette.ColorGroup.Disabled, getattr(QPalette.ColorRole, role), QColor(*rgb))
     return palette
+
+
+def _with_all_roles(palette: QPalette) -> QPalette:
+    """The same colours, of which a widget that is given them takes none from its surroundings."""
+    found = QPalette()
+    groups = QPalette.ColorGroup.Active, QPalette.ColorGroup.Inactive, QPalette.ColorGroup.Disabled
+    for role in (getattr(QPalette.ColorRole, name) for name in _DARK):
+        for group in groups:
+            found.setBrush(group, role, palette.brush(group, role))
+    return found
 
 
 def mix(a: QColor, b: QColor, share: float) -> QColor:
@@ -243,6 +253,8 @@ class Panel(QWidget):
         elif kind == QEvent.Type.Show and self._worn_hidden:
             self._worn_hidden = False
             self.apply_style()  # Qt leaves out children that are hidden while other colours are applied
+        elif kind == QEvent.Type.Show:
+            self._dress_boxes()
 
     @safe_slot(default=False)
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -272,8 +284,17 @@ class Panel(QWidget):
         self.setStyleSheet("")
         self.setPalette(around)
         self.setStyleSheet(panel_style(around))
+        self._dress_boxes()
         self._wearing = False
         self.palette_changed()
+
+    def _dress_boxes(self) -> None:
+        """Boxes to choose or count in are drawn by a palette: below a stylesheet, the application's."""
+        boxes = (*self.findChildren(QComboBox), *self.findChildren(QAbstractSpinBox))
+        palette = _with_all_roles(self._worn) if boxes and self._worn is not None else None
+        for each in (each for box in boxes for each in (box, *box.findChildren(QWidget))):
+            if palette is not None and each.palette() != palette:
+                each.setPalette(palette)
 
     def _around(self) -> QPalette:
         return self._watched.palette() if self._watched is not None else QApplication.palette()

@@ -29,7 +29,7 @@ _READOUT_MARGIN = 8
 
 
 class CrossReadout(QWidget):
-    """Lines of text, each shortened to the room there is. GUI thread only."""
+    """Lines of text, wrapped, or at last shortened, to the room there is. GUI thread only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,15 +51,29 @@ class CrossReadout(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), PLOT_BACKGROUND)
         metrics = painter.fontMetrics()
-        room = self.width() - 2 * _READOUT_MARGIN
-        for i, line in enumerate(self.lines):
-            top = _READOUT_MARGIN + i * metrics.height()
-            if top + metrics.height() > self.height():
-                break
-            painter.setPen(INK if i < self.n_bright else mix(INK, PLOT_BACKGROUND, 0.36))
-            text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
+        room, top = self.width() - 2 * _READOUT_MARGIN, _READOUT_MARGIN
+        for text, is_bright in self.shown():
+            painter.setPen(INK if is_bright else mix(INK, PLOT_BACKGROUND, 0.36))
             painter.drawText(QRectF(_READOUT_MARGIN, top, room + 4, metrics.height()), text)
+            top += metrics.height()
         painter.end()
+
+    def shown(self) -> list[tuple[str, bool]]:
+        """The lines that there is room for, broken between words, and whether each is bright."""
+        metrics, room = self.fontMetrics(), self.width() - 2 * _READOUT_MARGIN
+        found: list[tuple[str, bool]] = []
+        for i, line in enumerate(self.lines):
+            begun = ""
+            for word in line.split(" "):
+                longer = f"{begun} {word}" if begun else word
+                if begun and metrics.horizontalAdvance(longer) > room:
+                    found.append((begun, i < self.n_bright))
+                    longer = word
+                begun = longer
+            found.append((begun, i < self.n_bright))
+        most = max(0, (self.height() - _READOUT_MARGIN) // metrics.height())
+        elided = Qt.TextElideMode.ElideRight
+        return [(metrics.elidedText(text, elided, room), is_bright) for text, is_bright in found[:most]]
 
 
 def place_lines(place: tuple[int, int, int], image: ImageInfo | None) -> list[str]:

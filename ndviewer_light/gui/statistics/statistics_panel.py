@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NUMBERS_BAR_PX = 96
+_LEAST_LEGEND_BAR_PX = 30
 _LEAST_CHOICE_PX = 64
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
@@ -48,20 +49,25 @@ class ColorLegend(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        metrics = self.fontMetrics()
-        texts = sum(metrics.horizontalAdvance(text) for text in self.texts)
-        return QSize(_NUMBERS_BAR_PX + texts + 14, metrics.height() + 4) if self.texts[0] else QSize(0, 0)
+        beside = self._beside_bar()
+        return QSize(_NUMBERS_BAR_PX + beside, self.fontMetrics().height() + 4) if beside else QSize(0, 0)
+
+    def _beside_bar(self) -> int:
+        """How much of its width the values take; 0: there are none."""
+        texts = sum(self.fontMetrics().horizontalAdvance(text) for text in self.texts)
+        return texts + 14 if self.texts[0] else 0
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.sizeHint().height())
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
-        if not self.texts[0] or self.width() < self.sizeHint().width():  # a narrow window has no room for it
+        length = min(self.width() - self._beside_bar(), _NUMBERS_BAR_PX)
+        if not self.texts[0] or length < _LEAST_LEGEND_BAR_PX:  # a narrow window has no room for it
             return
         painter = QPainter(self)
         left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
-        bar = QRectF(left, 4, _NUMBERS_BAR_PX, self.height() - 8)
+        bar = QRectF(left, 4, length, self.height() - 8)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         table = color_table()
         for i in range(0, 256, 15):
@@ -136,14 +142,15 @@ class StatisticsPanel(Panel):
         row.addWidget(self.channel)
         row.addWidget(self.legend)
         row.addStretch(1)
-        for widget in (self.along, self.measure, self.stop, self.close_button):
+        for widget in (self.measure, self.stop, self.close_button):
             row.addWidget(widget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 2)
         column.setSpacing(3)
         below = QHBoxLayout()
-        below.setContentsMargins(10, 0, 8, 0)
+        below.setContentsMargins(10, 0, 6, 0)
         below.addWidget(self.words, 1)
+        below.addWidget(self.along)
         column.addLayout(row)
         column.addLayout(below)
         column.addWidget(self.plot, 1)
