@@ -240,6 +240,22 @@ def test_a_film_has_a_frame_for_each_time_point_and_says_what_is_missing(capsys,
     assert [each.name for each in tmp_path.glob("*.part*")] == []
 
 
+def test_a_film_over_fields_of_several_shapes_distorts_none(capsys, tmp_path):
+    stores.write_collection(tmp_path / "c.zarr", 1, sizes={"t": 1, "z": 1})
+    stores.write_image(tmp_path / "c.zarr" / "1", sizes={"t": 1, "z": 1, "y": 60, "x": 20}, p=1)
+    stores.write_group(tmp_path / "c.zarr" / "OME", {"series": ["0", "1"]})
+    stores.make_old(tmp_path / "c.zarr")
+    how = "--axis", "p", "--contrast", "0:1", "-o", tmp_path / "a.gif"
+    rendered(capsys, tmp_path / "c.zarr", *how)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert (film.n_frames, film.size) == (2, (stores.WIDTH, stores.HEIGHT))
+        film.seek(1)
+        bright = np.asarray(film.convert("L")) > 40
+    columns = np.flatnonzero(bright.any(axis=0))
+    assert bright.all(axis=0).any() and len(columns) == round(stores.HEIGHT / 3), "as high, a third as wide"
+    assert columns[0] == stores.WIDTH - 1 - columns[-1], "in the middle"
+
+
 @pytest.mark.parametrize(("width", "height"), [(96, 64), (95, 63)])
 def test_an_mp4_has_every_frame_in_its_order_and_colours(tmp_path, width, height):
     av = pytest.importorskip("av")

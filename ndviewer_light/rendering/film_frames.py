@@ -75,8 +75,11 @@ def frames(
 ) -> Iterator[Image.Image]:
     """Yield the pictures of places, all in the size of the first; adds to `missing` what is not stored.
 
+    Those of another shape keep it, with black beside them.
     `progress` is called with the number of frames before each one, and may raise to end it.
     """
+    from PIL import ImageOps
+
     size, counted, stamps = None, None, TimeStamps(dataset)
     for done, place in enumerate(places):
         progress(done)
@@ -85,4 +88,4 @@ def frames(
             missing.extend(view.missing.values())
             counted = view.missing
         size = size or picture.size
-        yield picture if picture.size == size else picture.resize(size)
+        yield picture if picture.size == size else ImageOps.pad(picture, size)
