@@ -317,14 +317,12 @@ def test_the_scale_bar_is_of_the_size_and_colour_that_are_wanted(capsys, written
         rendered(capsys, written, *more, *how, *options, "-o", out)
         return picture_in(out)
 
-    plain, usual = picture(), picture("--scale-bar")
-    plain = plain.repeat(usual.shape[0] // len(plain), axis=0).repeat(usual.shape[0] // len(plain), axis=1)
-    assert (picture("--scale-bar-size", "none") == plain).all()
+    none, usual = picture("--scale-bar-size", "none"), picture("--scale-bar")
     assert (picture("--scale-bar-size", "small") == usual).all()
 
     def length(*options: str) -> int:
         """Of the bar: the lowest of what is drawn over the picture."""
-        drawn = (picture(*options) != plain).any(axis=-1).sum(axis=1)
+        drawn = (picture(*options) != none).any(axis=-1).sum(axis=1)
         return int(drawn[np.flatnonzero(drawn)[-1]])
 
     white = "--scale-bar-color", "white"
@@ -575,6 +573,14 @@ def test_a_film_of_the_overview_has_a_frame_for_each_time_point(tmp_path, capsys
                 assert abs(found - color * (10 + 20 * t + 40 * i) / 100).max() <= 12, (t, i)  # 256 colours
     with pytest.raises(SystemExit):
         main([str(plate), "--overview", "--axis", "z", "-o", str(out)])
+    pictures = []
+    for more in ((), ("--timestamp", "--scale-bar")):
+        what = "--overview", "--contrast", "0:100", "--size", "248", *more, "-o", tmp_path / "o.png"
+        rendered(capsys, plate, *what)
+        pictures.append(picture_in(tmp_path / "o.png"))
+    fields, below = pictures[0][:-24], pictures[1][len(pictures[0]) - 24 :]
+    assert (pictures[1][: len(fields)] == fields).all(), "what is written covers no field"
+    assert all((half != below[0, 0]).any() for half in np.array_split(below, 2, axis=1)), "time and scale bar"
 
 
 NUMBERED = (("A/1/0", 100), ("A/2/0", 300), ("B/1/0", 200), ("B/2/0", None))

@@ -216,7 +216,9 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     z = _plane_or_projection(options.z or "0", info.n_z)
     if options.output.lower().endswith(FILMS):
         return _film_overview(dataset, options, channels, (mode, limits), linked, z)
+    inscription = _inscription(options)
     t, looks = _counted(options.t or 0, info.n_t, "time point"), _looks(dataset, channels, linked)
+    over = _over(dataset, options, channels, [t], z)
     found = render_scene(
         dataset,
         channels,
@@ -228,18 +230,12 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
         fixed=limits,
         area=linked.edges_of_overview,
         gamma=lambda c: looks[c].gamma,
-        over=_over(dataset, options, channels, [t], z),
+        over=over,
         scheduler=options.scheduler,
         labels=options.label or None,
+        is_written_on=inscription.timestamp or inscription.scale_bar,
     )
-    write_on_scene(
-        found,
-        _inscription(options),
-        TimeStamps(dataset),
-        (t, z),
-        channels,
-        has_legend=bool(options.statistic),
-    )
+    write_on_scene(found, inscription, TimeStamps(dataset), (t, z), channels, over)
     found.picture.save(options.output)
     for note in found.notes:
         complain("render", note)

@@ -40,17 +40,18 @@ def add_scale_bar(picture: Image.Image, um_per_px: float | None, look: BarLook =
     return True
 
 
-def add_text(picture: Image.Image, text: str, *, at_bottom: bool = False, above: int = 0) -> None:
-    """Write lines at the upper left, or the lower left, shown literally; `above` what is there, px."""
+def add_text(picture: Image.Image, text: str, *, at_bottom: bool = False, beside: int = 0) -> None:
+    """Write lines at the upper left, or the lower left, shown literally; right of `beside` px."""
     draw, font, size = _tools(picture, text)
     text = _writable(text, font)
     left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
     pad, margin = round(0.4 * size), _margin(picture, size)
-    lower = picture.height - above - 2 * margin - (bottom - top) - 2 * pad if at_bottom else 0
+    lower = picture.height - 2 * margin - (bottom - top) - 2 * pad if at_bottom else 0
     y = margin + max(lower, 0)
-    box = (margin, y, margin + right - left + 2 * pad, y + bottom - top + 2 * pad)
+    x = margin + beside
+    box = (x, y, x + right - left + 2 * pad, y + bottom - top + 2 * pad)
     draw.rectangle(box, fill=_PLATE)
-    draw.multiline_text((margin + pad - left, y + pad - top), text, font=font, fill=_INK)
+    draw.multiline_text((x + pad - left, y + pad - top), text, font=font, fill=_INK)
 
 
 def _margin(picture: Image.Image, size: int) -> int:

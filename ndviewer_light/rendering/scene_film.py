@@ -10,7 +10,7 @@ from ..model import StackKey
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .contrast import FixedLimits
-from .scene_overlays import NOTHING_OVER, legend_height
+from .scene_overlays import NOTHING_OVER, legend_end
 from .scene_picture import edges_judged, limits_of, render_scene
 from .time_stamps import TimeStamps
 
@@ -106,11 +106,10 @@ def scene_frames(
             over=film.over,
             fixed=film.limits,
             labels=inscription.label or None,
+            is_written_on=inscription.timestamp or inscription.scale_bar,
         )
         missing.extend(found.missing)
-        write_on_scene(
-            found, inscription, stamps, (t, film.z), list(film.looks), has_legend=film.over.tints is not None
-        )
+        write_on_scene(found, inscription, stamps, (t, film.z), list(film.looks), film.over)
         yield found.picture
 
 
@@ -120,18 +119,18 @@ def write_on_scene(
     stamps: TimeStamps,
     at: tuple[int, int | str],
     channels: Sequence[int],
-    *,
-    has_legend: bool,
+    over: SceneOver,
 ) -> None:
     """Write time and scale bar on a picture of all fields `at` a time point and z. Reads.
 
-    The time is at the lower left, where no names of rows and columns are: that of the first field.
+    The time, that of the first field, is at the lower left, where no names of rows and columns are, beside
+    the legend of what lies `over` fields.
     """
     if inscription.timestamp:
         t, z = at
         first, image = StackProjection.of_text(z).first if isinstance(z, str) else z, stamps.first_image
         text = stamps.stamp(stamps.plane(t, 0, first, image, channels), image)
-        below = legend_height(found.picture) if has_legend else 0
-        add_text(found.picture, printable(text), at_bottom=True, above=below)
+        beside = legend_end(found.picture, over.tints) if over.tints is not None else 0
+        add_text(found.picture, printable(text), at_bottom=True, beside=beside)
     if inscription.scale_bar:
         add_scale_bar(found.picture, found.um_per_px, inscription.bar)

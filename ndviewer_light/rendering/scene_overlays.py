@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -134,21 +135,23 @@ def add_legend(picture: Image.Image, tints: FieldTints) -> None:
 
     size = _letters(max(picture.size))
     font, draw = font_of(size), ImageDraw.Draw(picture, "RGBA")
-    wide = {text: draw.textlength(text, font=font) for text in (tints.title, tints.low, tints.high)}
     gap, bar = size // 2, size * 9 if tints.low else 0
-    below = wide[tints.low] + wide[tints.high] + bar + 2 * gap
-    width, height = max(wide[tints.title], below) + 2 * gap, 3 * size + gap
+    height = 3 * size + gap
     x, y = min(size, picture.width // 16), picture.height - min(size, picture.height // 16) - height
-    draw.rectangle((x, y, x + width, y + height), fill=_PLATE)
+    draw.rectangle((x, y, legend_end(picture, tints), y + height), fill=_PLATE)
     draw.text((x + gap, y + gap / 2), tints.title, font=font, fill=_INK)
     if bar:
-        _draw_scale(draw, tints, (x + gap, y + 1.7 * size), (wide[tints.low] + gap, bar, gap), size)
+        low = font.getlength(tints.low)
+        _draw_scale(draw, tints, (x + gap, y + 1.7 * size), (low + gap, bar, gap), size)
 
 
-def legend_height(picture: Image.Image) -> int:
-    """How high up in a picture the legend reaches, px."""
+def legend_end(picture: Image.Image, tints: FieldTints) -> int:
+    """How far right in a picture the legend reaches, px."""
     size = _letters(max(picture.size))
-    return 3 * size + size // 2 + min(size, picture.height // 16)
+    title, low, high = (font_of(size).getlength(text) for text in (tints.title, tints.low, tints.high))
+    gap, bar = size // 2, size * 9 if tints.low else 0
+    width: float = max(title, low + high + bar + 2 * gap) + 2 * gap
+    return min(size, picture.width // 16) + math.ceil(width)
 
 
 def _draw_scale(

@@ -141,6 +141,7 @@ def render_scene(
     gamma: Callable[[int], float] = lambda c: 1.0,
     over: SceneOver = NOTHING_OVER,
     fixed: FixedLimits = NO_LIMITS,
+    is_written_on: bool = False,
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScenePicture:
@@ -148,7 +149,7 @@ def render_scene(
 
     `z` is a plane, or a projection as text ("max", "mean:2-11"). `area`: left, top, right and bottom in µm of
     the part that is drawn, None for all. `labels`: whether names of wells, rows and columns are written;
-    None: if all is drawn.
+    None: if all is drawn. `is_written_on`: there is to be room below all fields for a time or a scale bar.
     `looks(c)`: colour map and fixed limits of a channel, None where `fixed` has them, or `mode` decides.
     Raises `DatasetError`, also if no field has the labels that are to lie `over` them.
     """
@@ -160,7 +161,8 @@ def render_scene(
     scene = scene_of(info)
     left, top, right, bottom = area or scene.bounds
     margin = _PICTURE_MARGIN_PX if area is None and (scene.is_plate or len(scene) > 1) else 0
-    below = room_for_legend(size) if area is None and over.tints is not None else 0  # it covers no field
+    is_below = area is None and (over.tints is not None or (is_written_on and margin > 0))
+    below = room_for_legend(size) if is_below else 0  # what is written covers no field
     um_per_px = max(
         (right - left) / max(size - 2 * margin, 1), (bottom - top) / max(size - 2 * margin - below, 1)
     )
@@ -361,7 +363,10 @@ def _write_labels(draw: ImageDraw.ImageDraw, scene: FieldScene, viewport: Viewpo
             continue
         pitch = (labels[1][1] - labels[0][1]) / viewport.um_per_px
         step = max(1, round(margin / max(pitch, 1e-9) + 0.49))
+        first, last = scene.bounds[along], scene.bounds[2 + along]
         for name, at in labels[::step]:
+            if not first <= at <= last:
+                continue  # a row of the plate beside those that hold anything
             x, y = viewport.to_screen(at, 0.0) if along == 0 else viewport.to_screen(0.0, at)
             draw.text(
                 (x, margin / 2) if along == 0 else (margin / 2, y), name, font=font, fill=ink, anchor="mm"
