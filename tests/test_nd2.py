@@ -154,6 +154,16 @@ def test_a_colour_camera_stores_blue_first(tmp_path, opened, compressed):
         np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 0, 0)), file.asarray()[1, ..., 2])
 
 
+def test_a_colour_camera_beside_another_one(tmp_path, opened):
+    def of(i: int) -> np.ndarray:
+        return frame(i, 4, "u1")
+
+    write_nd2(tmp_path / "a.nd2", of, [T], [Plane("H&E", components=3), Plane("DAPI")])
+    source = opened(tmp_path / "a.nd2")
+    assert [channel.name for channel in source.info.channels] == ["H&E (R)", "H&E (G)", "H&E (B)", "DAPI"]
+    assert_planes_are(source, lambda i: of(i)[..., [2, 1, 0, 3]], "t")
+
+
 def test_two_channels_of_a_colour_camera_and_three_of_others(tmp_path, opened):
     def of(i: int) -> np.ndarray:
         return frame(i, 6)

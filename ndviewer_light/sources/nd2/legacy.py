@@ -52,8 +52,7 @@ def legacy_contents(parsed: ND2File, where: str) -> Contents:
         positions=metadata.positions(experiment, (None, None, None), where),
         channels=metadata.channels(
             metadata.library_channels(said),
-            attributes.channelCount or 1,
-            layout.components,
+            metadata.component_counts(attributes.channelCount or 1, layout.components, where),
             layout.dtype,
             where,
         ),

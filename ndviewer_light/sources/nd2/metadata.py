@@ -193,42 +193,54 @@ def layout(attributes: Attributes, where: str) -> FrameLayout:
 
 
 def channels(
-    named: Sequence[Channel], n_channels: int, n_components: int, dtype: np.dtype[Any], where: str
+    named: Sequence[Channel], counts: Sequence[int], dtype: np.dtype[Any], where: str
 ) -> tuple[Channel, ...]:
     """One channel per component of a frame; those of a colour camera are red, green and blue.
 
-    `named` is the file's metadata about its `n_channels` channels, which share the components evenly.
+    `named` is the file's metadata about its channels, which have so many components each.
     """
-    per_channel = _per_channel(n_channels, n_components, where)
-    if n_components > MAX_CHANNELS:
-        raise LimitExceededError(f"{where} declares {n_components} channels: too many")
+    if sum(counts) > MAX_CHANNELS:
+        raise LimitExceededError(f"{where} declares {sum(counts)} channels: too many")
     found: list[Channel] = []
-    for i in range(n_channels or 1):
+    for i, count in enumerate(counts):
         channel = named[i] if i < len(named) else Channel(f"Channel {i}", "")
-        found += _components(channel, per_channel, dtype)
+        found += _components(channel, count, dtype)
     return colored(found)
 
 
-def component_order(n_channels: int, n_components: int, where: str) -> tuple[int, ...]:
+def component_order(counts: Sequence[int]) -> tuple[int, ...]:
     """For each channel as listed, the component of a frame that it is: colour cameras store blue first.
 
     Sources: Bio-Formats issue 3761 and pull request 4321, which compare files with what NIS-Elements shows
     of them; nis2pyr, which swaps red and blue; the nd2 library, which gives the components of a colour camera
     the wavelengths 420, 515 and 590 nm, as Nikon's SDK does (it does not swap pixels).
     """
-    per_channel = _per_channel(n_channels, n_components, where)
-    if per_channel != _COLOUR:
-        return tuple(range(n_components))
-    return tuple(first + i for first in range(0, n_components, _COLOUR) for i in (2, 1, 0))
+    order: list[int] = []
+    for count in counts:
+        own = range(len(order), len(order) + count)
+        order += reversed(own) if count == _COLOUR else own
+    return tuple(order)
 
 
-def _per_channel(n_channels: int, n_components: int, where: str) -> int:
+def component_counts(
+    n_channels: int, n_components: int, where: str, picture: Mapping[str, Any] | None = None
+) -> tuple[int, ...]:
+    """How many components of a frame each channel has: as said of the first frame, else all as many."""
+    told = [plane.get("uiCompCount") for plane in _planes(picture or {})]
+    counts = tuple(count for count in told if isinstance(count, int) and count > 0)
+    if len(counts) == len(told) == n_channels and sum(counts) == n_components:
+        return counts
     per_channel, rest = divmod(n_components, max(1, n_channels))
     if rest or not per_channel:
         raise MetadataError(
             f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
         )
-    return per_channel
+    return (per_channel,) * max(1, n_channels)
+
+
+def _planes(picture: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    planes = picture.get("sPicturePlanes", {})
+    return list((planes.get("sPlaneNew") or planes.get("sPlane") or {}).values())
 
 
 def _components(channel: Channel, count: int, dtype: np.dtype[Any]) -> Iterator[Channel]:
@@ -249,7 +261,6 @@ def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
 
     Parsed here, not by the library, whose version 0.12 fails if a channel names no dye.
     """
-    planes = picture.get("sPicturePlanes", {})
     return [
         channel(
             str(plane.get("sDescription") or ""),
@@ -257,7 +268,7 @@ def named_channels(picture: Mapping[str, Any]) -> list[Channel]:
             int(plane.get("uiColor", 0)),
             *(_wavelength(plane, name, i) for name in ("m_ExcitationSpectrum", "m_EmissionSpectrum")),
         )
-        for i, plane in enumerate((planes.get("sPlaneNew") or planes.get("sPlane") or {}).values())
+        for i, plane in enumerate(_planes(picture))
     ]
 
 

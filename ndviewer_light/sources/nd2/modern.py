@@ -65,14 +65,12 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Conten
     loops = metadata.loops(experiment, where)
     layout = metadata.layout(attributes, where)
     frames, n_channels = FrameMap(chunks), attributes.channelCount or 1
-    order = metadata.component_order(n_channels, layout.components, where)
+    counts = metadata.component_counts(n_channels, layout.components, where, picture)
     y_um, x_um = metadata.pixel_size_um(picture)
     info = DatasetInfo(
         format="nd2",
         positions=metadata.positions(experiment, metadata.stage_um(picture), where),
-        channels=metadata.channels(
-            metadata.named_channels(picture), n_channels, layout.components, layout.dtype, where
-        ),
+        channels=metadata.channels(metadata.named_channels(picture), counts, layout.dtype, where),
         n_t=loops.size("t"),
         n_z=loops.size("z"),
         height=layout.height,
@@ -85,9 +83,8 @@ def modern_contents(parsed: ND2File, source: Bytes, kept: CachedBytes) -> Conten
         warnings=metadata.notes(loops, frames.numbers),
     )
     place = chunks.get(_TIMES)
-    return Contents(
-        info, loops, StoredFrames(source, layout, frames, order), lambda: _times_ms(source, place)
-    )
+    stored = StoredFrames(source, layout, frames, metadata.component_order(counts))
+    return Contents(info, loops, stored, lambda: _times_ms(source, place))
 
 
 def _fetch_metadata(kept: CachedBytes, chunks: Chunks, suffix: bytes) -> None:
