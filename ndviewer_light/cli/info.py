@@ -164,14 +164,15 @@ def _read_first_plane(source: Source) -> None:
     from ..engine.tiles import ONE_TILE_PIXELS
     from ..model import PlaneKey, Region
 
-    image, level, tile = source.info.image(0), 0, None
+    p = source.info.first_position
+    first, image, level, tile = PlaneKey(p=p), source.info.image(p), 0, None
     if image.height * image.width > ONE_TILE_PIXELS:
-        level = source.level_for(0, *_WINDOW) if image.n_levels > 1 else 0
-        tile = source.tile_shape(0) if level == 0 else None
+        level = source.level_for(p, *_WINDOW) if image.n_levels > 1 else 0
+        tile = source.tile_shape(p) if level == 0 else None
     if tile is None:
-        source.read_plane(PlaneKey(), level)
+        source.read_plane(first, level)
     else:
-        source.read_region(PlaneKey(), Region(0, 0, *tile))
+        source.read_region(first, Region(0, 0, *tile))
 
 
 _WINDOW = (800, 1100)
