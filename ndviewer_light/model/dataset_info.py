@@ -85,8 +85,8 @@ class DatasetInfo:
     `labels` are the paths of the label images (masks) of the first image, as they are opened.
     `generation` counts how often another dataset has taken the place of the one that was opened.
     `is_completed`: the last of them is the same, with more in it, so that its axes or their order are others.
-    `first_position` is where a view begins: that of the file that was opened, if it is one of a set, else the first
-    that has images.
+    `first_position` is where a view begins: that of the file that was opened, if it is one of a set, else
+    the first that has images.
     `empty_wells` are those that a plate lists and in which no image was found, by their names.
     `assumed` are the positions in `images` that are as metadata says, which may err; looking may correct it.
     `warnings` are for users, in plain words; a `PlacedWarning` leads to what it is about.
