@@ -315,6 +315,22 @@ def test_a_reason_to_believe_no_ome_xml_names_the_file_once(tmp_path: Path, open
     assert "outside its folder" in warning and warning.count(str(path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<?xml version='1.0'?><OME><Image></OME>", "its OME-XML is damaged"),
+        ('<!DOCTYPE OME [<!ENTITY x "y">]><OME><Image/></OME>', "declares a document type"),
+    ],
+)
+def test_ome_xml_that_is_not_read_is_said_to_be(tmp_path: Path, opened: Open, text: str, said: str) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for z in range(3):
+            file.write(np.full((20, 30), z, "u2"), description="" if z else text, metadata=None)
+    source = opened(tmp_path / "a.ome.tif")
+    assert source.info.n_z == 3
+    assert said in " ".join(source.info.warnings)
+
+
 def test_a_file_that_ends_before_its_second_page_says_so(tmp_path: Path, opened: Open) -> None:
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(

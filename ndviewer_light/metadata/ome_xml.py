@@ -378,6 +378,15 @@ def ome_root(ome_metadata: str) -> Element | None:
         return None
 
 
+def why_unreadable(ome_metadata: str) -> str:
+    """Why nothing is read of a text that ends like OME-XML."""
+    if "<!DOCTYPE" in ome_metadata:
+        return "its OME-XML declares a document type (DOCTYPE), which is not read for safety"
+    if len(ome_metadata) > MAX_CHARACTERS:
+        return f"its OME-XML has {len(ome_metadata):,} characters; at most {MAX_CHARACTERS:,} are read"
+    return "its OME-XML is damaged, and not read: write it again with the program that wrote the file"
+
+
 def ome_root_cut_off(ome_metadata: str) -> Element | None:
     """The same of OME-XML that ends early, or goes on as something else: what can be read of it before that.
 

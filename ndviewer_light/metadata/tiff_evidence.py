@@ -17,6 +17,7 @@ from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
 from .ome_images import as_far_as_written, image_cut_off, ome_image_of, with_unlisted_pages
+from .ome_xml import why_unreadable
 from .page_groups import by_pages, n_alike_from, sub_levels_of
 from .page_notes import by_notes
 from .qptiff import dye_names
@@ -164,7 +165,10 @@ def _sizes_said(image: TiffImage) -> str:
 
 def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None, list[TiffImage]]:
     text = tiff.description(0)
-    document = ome_document(text, tiff.name) if text.rstrip()[-4:] == "OME>" else None
+    is_whole = text.rstrip()[-4:] == "OME>"
+    document = ome_document(text, tiff.name) if is_whole else None
+    if document is None and is_whole:
+        refused.append(why_unreadable(text))
     if document is None:
         image = image_cut_off(text, tiff.name, tiff.facts, refused)
         return None, [with_sub_levels(image, sub_levels_of(tiff, image.runs[0].page))] if image else []
