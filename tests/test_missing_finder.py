@@ -175,6 +175,36 @@ def test_the_next_unreadable_plane_is_found_by_reading(qtbot: QtBot, viewer: Lig
     qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
     qtbot.waitUntil(lambda: viewer.stage.sliders.time_strip.states[1:2] == (BAD,), timeout=20_000)
+    assert viewer._screen._row.missing.text() == "Next unreadable"
+
+
+@pytest.mark.gl
+def test_the_button_leads_to_what_there_is_and_the_key_to_what_is_fill_value(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    shape, chunk = (3, 2, 1, 16, 16), (1, 1, 1, 16, 16)
+    array = stores.create_array(tmp_path / "a.zarr", shape, chunk=chunk)
+    array.write(np.full(shape, 7, np.uint16)).result()
+    stores.make_old(tmp_path / "a.zarr")
+    stored = sorted(path for path in (tmp_path / "a.zarr").rglob("*") if path.is_file() and "c" in path.parts)
+    (gap,) = (path for path in stored if path.parts[-5:-3] == ("1", "1"))
+    (damaged,) = (path for path in stored if path.parts[-5:-3] == ("2", "0"))
+    gap.unlink()
+    damaged.write_bytes(b"half")
+    load(qtbot, viewer, tmp_path / "a.zarr")
+    settle(qtbot, viewer)
+    status, button = viewer.status_label, viewer._screen._row.missing
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: place(viewer)[0] == 1, timeout=20_000)
+    assert status.said("message").endswith("nothing stored, so it is the fill value")
+    assert not button.isVisible()
+    qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: place(viewer)[0] == 2, timeout=20_000)
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    assert button.text() == "Next unreadable"
+    viewer.stage.go_to(t=0)
+    button.click()
+    qtbot.waitUntil(lambda: place(viewer)[0] == 2, timeout=20_000)
 
 
 @pytest.mark.gl
@@ -243,7 +273,7 @@ def test_when_the_row_says_that_nothing_comes_any_more_the_strip_says_so_too(
         ((ACQUIRED, ACQUIRED, PARTLY), False, True),
         ((ACQUIRED, PARTLY, ACQUIRED), True, True),
         ((ACQUIRED, ACQUIRED, GONE), True, True),
-        ((ACQUIRED, ACQUIRED, BAD), True, True),
+        ((ACQUIRED, ACQUIRED, BAD), True, False),
         ((ACQUIRED, ACQUIRED, PENDING), True, False),
         ((), True, False),
     ],

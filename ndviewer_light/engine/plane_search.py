@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo, ImageInfo
 
 MISSING = frozenset((PlaneState.ABSENT, PlaneState.PENDING))
+FILLED = frozenset((PlaneState.FILLED,))
 UNREADABLE = frozenset((PlaneState.UNREADABLE,))
 
 

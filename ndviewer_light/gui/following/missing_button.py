@@ -1,5 +1,5 @@
 """The button in the status row that leads to the next missing plane; its menu leads to the unreadable
-ones.
+ones, and so does the button where only such are known.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ _NEXT_UNREADABLE_KEY = keys_of("next_unreadable")
 
 
 class MissingButton(PushButton):
-    """`next_missing` on a click, `next_unreadable` from its menu. GUI thread only."""
+    """`next_missing` or `next_unreadable` on a click, both from its menu. GUI thread only."""
 
     next_missing = Signal()
     next_unreadable = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
-        self.setText("Next missing")
+        self._leads_to_missing = True
+        self._say()
         self.setFlat(True)
         self.setIconSize(BESIDE_TEXT)
-        self.setToolTip(
-            f"Go to the next plane of which nothing is stored ({_NEXT_MISSING_KEY}).\n"
-            f"Right click: the next that cannot be read ({_NEXT_UNREADABLE_KEY})"
-        )
         set_role(self, "bar")
         missing = QAction(f"Next missing plane ({_NEXT_MISSING_KEY})", self)
         missing.triggered.connect(self._on_missing)
@@ -45,11 +42,28 @@ class MissingButton(PushButton):
         self.addAction(missing)
         self.addAction(unreadable)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self.clicked.connect(self._on_missing)
+        self.clicked.connect(self._on_clicked)
+
+    def offer(self, *, missing: bool) -> None:
+        """Be there, for missing planes, or for those that cannot be read."""
+        self._leads_to_missing = missing
+        self._say()
+        self.show()
+
+    def _say(self) -> None:
+        missing = f"the next plane of which nothing is stored ({_NEXT_MISSING_KEY})"
+        unreadable = f"the next plane that cannot be read ({_NEXT_UNREADABLE_KEY})"
+        first, second = (missing, unreadable) if self._leads_to_missing else (unreadable, missing)
+        self.setText("Next missing" if self._leads_to_missing else "Next unreadable")
+        self.setToolTip(f"Go to {first}.\nRight click: {second}")
 
     def draw(self, colors: PanelColors) -> None:
         """Draw its icon in these colours."""
         self.setIcon(icon("warning", colors.warning, beside_text=True))
+
+    @safe_slot
+    def _on_clicked(self) -> None:
+        (self.next_missing if self._leads_to_missing else self.next_unreadable).emit()
 
     @safe_slot
     def _on_missing(self) -> None:

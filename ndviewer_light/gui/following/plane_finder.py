@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
-from ...engine.plane_search import MISSING, UNREADABLE
+from ...engine.plane_search import FILLED, MISSING, UNREADABLE
 from ...engine.state_codes import TimeState
 from ...model import PlaneKey, PlaneState
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..run_status.status_row import StatusRow
     from ..stage import Stage
 
-_NOT_THERE = (TimeState.MISSING, TimeState.PARTLY, TimeState.UNREADABLE)
+_NOT_THERE = (TimeState.MISSING, TimeState.PARTLY)
 _SAID_EVERY_SECONDS = 0.2
 
 
@@ -68,16 +68,20 @@ class PlaneFinder(QObject):
         known = states.states[:n_t] if states is not None else ()
         rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
         self._stage.sliders.set_time_states((*known, *rest), written_in_part(known) if is_written else None)
-        if states is not None and is_any_missing(states.states, is_written=is_written):
-            self._row.missing.show()
+        is_missing = is_any_missing(known, is_written=is_written)
+        if is_missing or is_any_missing(known, is_written=is_written, of=(TimeState.UNREADABLE,)):
+            self._row.missing.offer(missing=is_missing)
         elif is_written:
             self._row.missing.hide()  # it was still to come
 
     # ---- the next one ----------------------------------------------------------------------
 
     def next_missing(self) -> None:
-        """Go to the next plane of which nothing is stored; looks for it in a thread."""
-        self._look_for(MISSING, "missing")
+        """Go to the next missing plane, else to one that is the fill value as nothing is stored of it.
+
+        Looks for it in a thread.
+        """
+        self._look_for(MISSING, "missing", FILLED)
 
     def next_unreadable(self) -> None:
         """Go to the next plane that cannot be read; reads in a thread until there is one."""
@@ -92,11 +96,13 @@ class PlaneFinder(QObject):
         self._row.line.say("message", "Search ended")
         return True
 
-    def _look_for(self, wanted: frozenset[PlaneState], name: str) -> None:
+    def _look_for(
+        self, wanted: frozenset[PlaneState], name: str, otherwise: frozenset[PlaneState] = frozenset()
+    ) -> None:
         dataset = self._stage.dataset
         if dataset is None or self.cancel():
             return
-        search = self._search = _Search(dataset, self._start(), wanted, name)
+        search = self._search = _Search(dataset, self._start(), (wanted, otherwise), name)
         self._row.line.say("message", f"Searching for {name} planes…")
         self._background.run("ndviewer-find", lambda: self._run(search))
 
@@ -152,7 +158,10 @@ class PlaneFinder(QObject):
 class _Search:
     """One search: what for, and what came of it."""
 
-    def __init__(self, dataset: Dataset, after: PlaneKey, wanted: frozenset[PlaneState], name: str) -> None:
+    def __init__(
+        self, dataset: Dataset, after: PlaneKey, wanted: Sequence[frozenset[PlaneState]], name: str
+    ) -> None:
+        """`wanted`: the next of these that is found counts, one after the other."""
         self.dataset = dataset
         self.name = name
         self.cancelled = threading.Event()
@@ -171,7 +180,10 @@ class _Search:
                 said = time.monotonic()
                 progress(self, done, expected)
 
-        self.found = self.dataset.find(self._after, self._wanted, say, self.cancelled.is_set)
+        for wanted in filter(None, self._wanted):
+            self.found = self.dataset.find(self._after, wanted, say, self.cancelled.is_set)
+            if self.found is not None or self.cancelled.is_set():
+                return
 
 
 def written_in_part(states: Sequence[TimeState]) -> int | None:
@@ -180,7 +192,9 @@ def written_in_part(states: Sequence[TimeState]) -> int | None:
     return begun[-1] if begun and states[begun[-1]] is TimeState.PARTLY else None
 
 
-def is_any_missing(states: Sequence[TimeState], *, is_written: bool) -> bool:
+def is_any_missing(
+    states: Sequence[TimeState], *, is_written: bool, of: Sequence[TimeState] = _NOT_THERE
+) -> bool:
     """Whether a time point is missing, or a part of one: not of the one that is just being written."""
     front = written_in_part(states) if is_written else None
-    return any(state in _NOT_THERE for t, state in enumerate(states) if t != front)
+    return any(state in of for t, state in enumerate(states) if t != front)
