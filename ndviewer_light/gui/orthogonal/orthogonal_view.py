@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QPointF
+from qtpy.QtCore import QObject, QPointF
 
-from ...engine.stack_beside import WITH_PIXELS
 from ..keyboard.keys import keys_of
 from ..slots import safe_slot
 from .cross_hand import CrossHand
 from .cross_layer import CrossLayer
 from .cross_readout import CrossReadout, place_lines, stack_details, stack_lines
 from .section_pane import SectionPane
-from .section_sight import SectionSight, thickness_px, z_from_um
+from .section_sight import SectionSight, z_from_um
+from .section_thickness import SectionThickness
 from .stack_reading import SectionMaker, SectionsWanted, StackReading, StackWanted
+from .voxel_words import said_of_voxel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,8 +62,7 @@ class OrthogonalView(QObject):
         self.xz, self.yz = SectionPane("XZ", is_upright=False), SectionPane("YZ", is_upright=True)
         self.corner = CrossReadout()
         stage.splitter.picture_room.put_around(self.yz, self.xz, self.corner)
-        stage.splitter.picture_room.dragged.connect(self._on_dragged)
-        stage.splitter.picture_room.double_clicked.connect(self._on_double_clicked)
+        self._thickness = SectionThickness(stage.splitter.picture_room, lambda: stage.image)
         self.xz.picked.connect(lambda x, z: self._on_picked(x=x, z=z))
         self.yz.picked.connect(lambda y, z: self._on_picked(y=y, z=z))
         self.xz.stepped.connect(lambda x, z: self._on_stepped(x=x, z=z))
@@ -82,13 +82,10 @@ class OrthogonalView(QObject):
         self._info: DatasetInfo | None = None
         self._is_due = False  # something of the stack has changed
         self._room = 1
-        self._fitted_to: ImageInfo | None = None  # for which the panes have their size
         self._seen: StackSeen | None = None
         self._made_of: tuple[object, ...] = ()
         self._z_from = (0.0, 0.0)
-        self._is_sized_by_hand = False
         self._due: tuple[Dataset, tuple[int, int]] | None = None
-        stage.splitter.picture_room.installEventFilter(self)
         stage.canvas_set.connect(self._on_canvas_set)
         for signal in (
             stage.strips.visible_changed,
@@ -133,7 +130,7 @@ class OrthogonalView(QObject):
         self._dataset = self._stage.dataset
         self._place = place
         self._stage.splitter.picture_room.show_around(True)
-        self._fit_panes()
+        self._thickness.begin()
         self._update()
         self._poll.wake()
 
@@ -156,6 +153,7 @@ class OrthogonalView(QObject):
             return
         self.is_on = False
         self._stage.splitter.picture_room.show_around(False)
+        self._thickness.end()
         self.layer.show_at(None)
         self.hand.let_go()
         self._forget()
@@ -189,7 +187,7 @@ class OrthogonalView(QObject):
             self._info = self._in_view.info
         if self._stage.dataset is not self._dataset:
             self._dataset, self._place, self._room = self._stage.dataset, None, 1
-            self._is_sized_by_hand = False
+            self._thickness.start_over()
             self._forget()
         why = self._why_not()
         if why:
@@ -333,8 +331,7 @@ class OrthogonalView(QObject):
         if projection is None or image is None:
             self.layer.show_at(None)
             return
-        if image != self._fitted_to:
-            self._fit_panes()
+        self._thickness.fit_to(image)
         z, row, column = self.place
         self.layer.show_at(QPointF(*projection.to_screen(row + 0.5, column + 0.5)))
         self.xz.show_at(self._sight(projection, image, self.xz), (column, z))
@@ -375,36 +372,7 @@ class OrthogonalView(QObject):
         names = [channel.name for channel in dataset.info.channels] if dataset is not None else []
         self.corner.say(place, stack_lines(seen), stack_details(seen, names, seen.worst))
 
-    def _fit_panes(self) -> None:
-        """Make the panes as thick as the stack is, if there is room; not where the user has chosen."""
-        image, room = self._stage.image, self._stage.splitter.picture_room.size()
-        if image is None or self._is_sized_by_hand:
-            return
-        self._fitted_to = image
-        um_x = image.pixel_size_x_um or image.pixel_size_um or 1.0
-        um_y = image.pixel_size_y_um or image.pixel_size_um or 1.0
-        um_z = image.z_step_um or image.pixel_size_um or 1.0
-        thick = thickness_px(
-            image.n_z * um_z, image.height * um_y, image.width * um_x, (room.height(), room.width())
-        )
-        self._stage.splitter.picture_room.set_thickness(thick, thick)
-
     # ---- slots -----------------------------------------------------------------------------
-
-    @safe_slot
-    def _on_dragged(self) -> None:
-        self._is_sized_by_hand = True
-
-    @safe_slot
-    def _on_double_clicked(self) -> None:
-        self._is_sized_by_hand = False
-        self._fit_panes()
-
-    @safe_slot(default=False)
-    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:
-        if self.is_on and event is not None and event.type() == QEvent.Type.Resize:
-            self._fit_panes()
-        return False
 
     @safe_slot
     def _on_canvas_set(self) -> None:
@@ -474,21 +442,8 @@ class OrthogonalView(QObject):
             along, z = place
             row, column = self._cross()
             row, column = (row, along) if is_xz else (along, column)
-            text = self._text_at(int(z // 1), int(row // 1), int(column // 1))
+            image, dataset = self._stage.image, self._stage.dataset
+            if image is not None and dataset is not None:
+                at = int(z // 1), int(row // 1), int(column // 1)
+                text = said_of_voxel(self._seen, image, dataset.info, *at)
         self._stage.hover_text.emit(text, ())
-
-    def _text_at(self, z: int, row: int, column: int) -> str:
-        """What is said of a voxel of level 0; "" outside the stack."""
-        seen, image, dataset = self._seen, self._stage.image, self._stage.dataset
-        if seen is None or image is None or dataset is None:
-            return ""
-        if not (0 <= z < image.n_z and 0 <= row < image.height and 0 <= column < image.width):
-            return ""
-        i, j, k = seen.grid.voxel_at(z, row, column)
-        values = [
-            f"{dataset.info.channels[c].name} {pixels[i, j, k]}"
-            for c, pixels in seen.pixels.items()
-            if seen.states[c][i] in WITH_PIXELS
-        ]
-        where = f"x {column}  y {row}  z {z + 1}   ({', '.join(place_lines((z, row, column), image))})"
-        return f"{where}   {' | '.join(values)}" if values else where
