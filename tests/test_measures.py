@@ -27,7 +27,7 @@ from ndviewer_light.gui.look.one_line_label import OneLineLabel
 from ndviewer_light.gui.measures.drawn_shapes import DrawnShape, DrawnShapes, ShapeKind
 from ndviewer_light.gui.measures.measure_panel import visible_color
 from ndviewer_light.gui.measures.measured import table_of
-from ndviewer_light.gui.measures.shape_layer import label_plate
+from ndviewer_light.gui.measures.shape_layer import fitting_text, label_plate
 from ndviewer_light.gui.measures.shape_texts import size_texts
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
@@ -174,6 +174,8 @@ def test_what_is_said_of_a_shape_is_not_on_the_scale_bar_and_shorter_where_there
             for y in (0, height // 2, height):
                 plate = label_plate(metrics, said[1], QPointF(x, y), (width, height), bar)
                 assert not plate.intersects(bar) and QRectF(0, 0, width, height).contains(plate)
+    for width, text in ((400, said[0]), (metrics.horizontalAdvance(said[1]) + 20, said[1]), (10, said[1])):
+        assert fitting_text(metrics, said, width) == text
     label = OneLineLabel()
     qtbot.addWidget(label)
     label.say(said[0], "", said[1:])

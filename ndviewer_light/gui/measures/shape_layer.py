@@ -10,10 +10,10 @@ from qtpy.QtGui import QColor, QPainter, QPen
 from ..canvas.picture_layer import PictureLayer
 from ..look.theme import INK, PLATE
 from .drawn_shapes import ShapeKind
-from .shape_texts import size_text
+from .shape_texts import size_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qtpy.QtGui import QFontMetrics
     from qtpy.QtWidgets import QWidget
@@ -27,6 +27,8 @@ _HALO = QColor(0, 0, 0, 150)
 _SELECTED = QColor(255, 214, 64)
 _HANDLE_PX = 3.5
 _CROSS_PX = 7.0
+_LABEL_SIDES_PX = 13
+"""Of the plate of a text beside it, both together."""
 
 
 class ShapeLayer(PictureLayer):
@@ -82,12 +84,11 @@ class ShapeLayer(PictureLayer):
             painter.setBrush(_SELECTED)
             for point in ends:
                 painter.drawEllipse(point, _HANDLE_PX, _HANDLE_PX)
-        text = size_text(shape, self._image)
+        metrics = painter.fontMetrics()
+        text = fitting_text(metrics, size_texts(shape, self._image), width)
         if text:
             low = max(ends, key=lambda point: point.y())
-            plate = label_plate(
-                painter.fontMetrics(), text, low, (width, height), self._bar_in(width, height)
-            )
+            plate = label_plate(metrics, text, low, (width, height), self._bar_in(width, height))
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(PLATE)
             painter.drawRoundedRect(plate, 4, 4)
@@ -105,6 +106,12 @@ class ShapeLayer(PictureLayer):
             painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
 
 
+def fitting_text(metrics: QFontMetrics, texts: Sequence[str], width: int) -> str:
+    """The first of these that fits into a picture of this width, or the last."""
+    room = width - _LABEL_SIDES_PX - 4
+    return next((each for each in texts if metrics.horizontalAdvance(each) <= room), texts[-1])
+
+
 def label_plate(
     metrics: QFontMetrics, text: str, low: QPointF, size: tuple[int, int], bar: QRectF | None
 ) -> QRectF:
@@ -113,7 +120,9 @@ def label_plate(
     Above the scale bar, or left of it, rather than on it.
     """
     width, height = size
-    plate = QRectF(low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + 13, metrics.height() + 4)
+    plate = QRectF(
+        low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + _LABEL_SIDES_PX, metrics.height() + 4
+    )
     plate.moveLeft(min(max(plate.left(), 2.0), max(width - plate.width() - 2, 2.0)))
     plate.moveTop(min(max(plate.top(), 2.0), max(height - plate.height() - 2, 2.0)))
     if bar is not None and plate.intersects(bar):

@@ -19,13 +19,11 @@ def um_of(image: ImageInfo | None) -> tuple[float, float] | None:
     return image.pixel_size_y_um or image.pixel_size_um, image.pixel_size_x_um or image.pixel_size_um
 
 
-def size_text(shape: DrawnShape, image: ImageInfo | None) -> str:
-    """How long or large a shape is: "12.4 µm  (38.2 px)", "40 × 30 px"; of a point, where it is."""
-    return size_texts(shape, image)[0]
-
-
 def size_texts(shape: DrawnShape, image: ImageInfo | None) -> list[str]:
-    """The same, and at last in as few words as can be."""
+    """How long or large a shape is: "12.4 µm  (38.2 px)", "40 × 30 px"; of a point, where it is.
+
+    And at last the same in as few words as can be.
+    """
     if shape.kind is ShapeKind.POINT:
         return [f"x {int(shape.a.x)}  y {int(shape.a.y)}"]
     um = um_of(image)
