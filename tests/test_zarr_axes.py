@@ -187,6 +187,38 @@ def test_an_image_across_its_scene_lies_where_the_scene_puts_it(tmp_path: Path) 
         assert "'a' lies across its scene, and is shown by its own axes" in said
 
 
+@pytest.mark.parametrize(
+    ("ways", "place"),
+    [
+        ([{"type": "translation", "translation": [10, 20]}], (10, 20)),
+        ([{"type": "mapAxis", "mapAxis": [1, 2]}, {"type": "translation", "translation": [3, 4]}], (3, 4)),
+        ([{"type": "affine", "affine": [[1, 0, 5], [0, 1, 6]]}], (None, None)),
+    ],
+)
+def test_an_image_with_more_axes_than_its_scene_lies_where_those_lead_that_both_have(
+    tmp_path: Path, ways: list[dict[str, object]], place: tuple[float | None, float | None]
+) -> None:
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    way = {
+        "type": "sequence",
+        "transformations": ways,
+        "input": {"path": "a", "name": "physical"},
+        "output": {"name": "world"},
+    }
+    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
+    images = {
+        "": {"version": "0.6", "scene": scene},
+        "a": version_6([between({"type": "identity"})], "zyx"),
+    }
+    for name, ome in images.items():
+        zarr.create_group(store=str(tmp_path / "x.zarr" / name), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "a" / "0", np.stack([PIXELS, PIXELS + 1]), version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        dataset.look_at_all()
+        (position,) = dataset.info.positions
+        assert (position.y_um, position.x_um) == place
+
+
 def test_images_lie_where_their_own_systems_lead_and_those_beside_a_scene_are_shown(tmp_path: Path) -> None:
     """One is not moved at all, one leads there by a second system of its own, one is not mentioned."""
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..storage.limits import JsonObject
 
-_MAX_SEQUENCE_DEPTH = 16
+MAX_SEQUENCE_DEPTH = 16
 _MAX_STEPS = 256
 _NOT_DRAWN = "is not drawn: the image is shown upright"
 
@@ -110,7 +110,7 @@ class _TransformationWalk:
     def apply_all(self, transforms: Iterable[object], axes: Sequence[int], depth: int) -> None:
         for transform in transforms:
             self._steps += 1
-            if isinstance(transform, dict) and depth < _MAX_SEQUENCE_DEPTH and self._steps < _MAX_STEPS:
+            if isinstance(transform, dict) and depth < MAX_SEQUENCE_DEPTH and self._steps < _MAX_STEPS:
                 self._apply(transform, axes, depth)
 
     def _apply(self, transform: JsonObject, axes: Sequence[int], depth: int) -> None:
