@@ -319,7 +319,9 @@ class ChannelStrip(QFrame):
     def _say_whether_seen(self) -> None:
         is_unseen = not self.values.is_known and not self.on.isChecked() and not self.state.said
         self.histogram.say(_UNSEEN if is_unseen else "")
-        self.histogram.setAccessibleDescription(_UNSEEN if is_unseen else _WHERE_SET)
+        described = _UNSEEN if is_unseen else _WHERE_SET
+        if described != self.histogram.accessibleDescription():
+            self.histogram.setAccessibleDescription(described)
 
     def _show_values(self) -> None:
         self._say_whether_seen()
