@@ -305,6 +305,14 @@ WORDS_AND_NUMBERS = (
         {"t": 2, "z": 5},
         is_doubtful=True,
     ),
+    Case(
+        "wells with sites that count from 1, z and dyes",
+        names_of("{w}_{f:02d}_{z:02d}_{c}", w=WELLS, f=FIRST_THREE, z=range(4), c=("DAPI", "GFP")),
+        {"p": 9, "z": 4, "c": 2},
+        positions=("B02:1", "B02:2"),
+        channels=("DAPI", "GFP"),
+        is_doubtful=True,
+    ),
     Case("numbers between other marks", names_of("img#{t:03d}#r", t=range(4)), {"t": 4}),
     Case(
         "marked numbers between other marks",

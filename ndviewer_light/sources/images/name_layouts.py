@@ -84,11 +84,13 @@ def understood(names: Sequence[str]) -> Understanding:
     few = _sample(names, _FEW_NAMES)
     held: list[Layout] = []
     refused: list[str] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     for author, draft, zero_based in _proposed(sample):
-        if draft.text in seen:
+        # the pattern of a convention that is refused may be another's
+        is_known = (draft.text, zero_based) in seen or (draft.text, ()) in seen
+        if is_known or any(layout.pattern.text == draft.text for layout in held):
             continue
-        seen.add(draft.text)
+        seen.add((draft.text, zero_based))
         pattern = Pattern(draft.text)
         if sum(pattern.read(name) is not None for name in few) < _LEAST_EXPLAINED * len(few) * 0.8:
             continue
