@@ -313,6 +313,13 @@ WORDS_AND_NUMBERS = (
         channels=("DAPI", "GFP"),
         is_doubtful=True,
     ),
+    Case(
+        "wells with blanks",
+        names_of("{w} {c} s{f}", w=("B - 02", "B - 03", "C - 02"), f=FIRST_TWO, c=("DAPI", "GFP")),
+        {"p": 6, "c": 2},
+        positions=("B02:1", "B02:2"),
+        channels=("DAPI", "GFP"),
+    ),
     Case("numbers between other marks", names_of("img#{t:03d}#r", t=range(4)), {"t": 4}),
     Case(
         "marked numbers between other marks",

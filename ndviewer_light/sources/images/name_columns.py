@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SIGNED_ATOM = r"(?<=[A-Za-z_ /])[+-][0-9]+(?:\.[0-9]+)?(?![0-9])|(?<![0-9.])[0-9]+\.[0-9]+(?![0-9.])"
-_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{ELAPSED})(?![a-z0-9]))"
+_SPACED_WELL = "(?<![A-Za-z0-9])[A-P] - [0-9]{1,2}(?![A-Za-z0-9])"
+_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>{_SPACED_WELL}|(?<![0-9])(?:{ELAPSED})(?![a-z0-9]))"
 _DATED = "|".join((*DATE_TIMES.values(), ELAPSED, *DATES.values()))
-_DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>(?<![0-9])(?:{_DATED})(?![a-z0-9]))"
+_DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>{_SPACED_WELL}|(?<![0-9])(?:{_DATED})(?![a-z0-9]))"
 _CLOCK_ATOM = _DATED_ATOM.replace(_DATED, f"{_DATED}|{CLOCK}")
 _CUTS = (
     rf"{_CLOCK_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
@@ -88,6 +89,8 @@ class Part(NamedTuple):
             return self.dropped().text
         if self.kind == "words":
             return f"{self.text}{{{self.role}:{'|'.join(dict.fromkeys(map(str, self.values)))}}}"
+        if self.kind == "well" and any(" " in str(value) for value in self.values):
+            return f"{self.text}{{{self.role}:well}}"
         kind = {"number": ":d", "signed": ":f", **{each: f":{each}" for each in TIME_KINDS}}.get(
             self.kind, ""
         )
