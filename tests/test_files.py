@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import pytest
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, DatasetNotFoundError
+from ndviewer_light.storage.asked_together import asked_together
 from ndviewer_light.storage.bytes import is_url
 from ndviewer_light.storage.open_bytes import open_bytes
 
@@ -99,3 +101,20 @@ def test_closing_while_threads_read_gives_right_bytes_or_an_error(path):
         for thread in threads:
             thread.join()
         assert not wrong
+
+
+def test_questions_that_a_disk_is_slow_to_answer_are_asked_together() -> None:
+    threads, together = [], threading.Barrier(8)
+
+    def ask(question: int) -> int:
+        threads.append(threading.get_ident())
+        if question < 2:
+            time.sleep(0.005)  # twice slow
+        elif question < 10:
+            together.wait(timeout=30)  # passes once all of these are asked
+        return -question
+
+    assert asked_together(ask, range(12)) == [-question for question in range(12)]
+    assert set(threads[:2]) == {threading.get_ident()}
+    assert threading.get_ident() not in threads[2:]
+    assert asked_together(ask, ()) == []

@@ -14,6 +14,7 @@ from memory_source import wait_until
 
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources.images.source import ImagesSource
 from ndviewer_light.storage.file_clock import FILE_CLOCK
 
 if TYPE_CHECKING:
@@ -232,3 +233,18 @@ def test_a_plane_that_ends_in_zeros_is_shown_once_nothing_is_written_any_more(tm
     assert shown(dataset, PlaneKey()) is PlaneState.PENDING
     stores.make_old(tmp_path, 3.0)
     wait_until(lambda: shown(dataset, PlaneKey()) == 5)
+
+
+def test_files_that_nobody_writes_are_not_opened_to_count_planes(tmp_path, monkeypatch) -> None:
+    """Which takes minutes where a share is slow."""
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"img_t{t}.tif", np.ones((SIZE, SIZE), "u2"))
+    stores.make_old(tmp_path, 3600)
+    opened, room_ahead = [], ImagesSource.room_ahead
+    monkeypatch.setattr(ImagesSource, "room_ahead", lambda *of: opened.append(of) or room_ahead(*of))
+    with open_dataset(tmp_path, follow=True) as dataset:
+        assert dataset.report().present == 3
+        assert opened == []
+        tifffile.imwrite(tmp_path / "img_t3.tif", np.ones((SIZE, SIZE), "u2"))
+        wait_until(lambda: dataset.report().present == 4)
+        assert {key.t for _, key in opened} == {3}

@@ -42,6 +42,9 @@ def test_few_questions_find_it_in_a_long_run():
     asked.clear()
     assert last_of(is_there, 100_000, 69_999) == 69_999
     assert len(asked) == 2
+    asked.clear()
+    assert last_of(is_there, 70_000, 69_990) == 69_999  # an array that was made longer
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("n_p", [1, 2, 3, 5])

@@ -27,19 +27,19 @@ def next_plane(
     states_of: Callable[[Sequence[PlaneKey]], list[PlaneState]],
     image: Callable[[int], ImageInfo],
     info: Callable[[], DatasetInfo],
-    at_once: int,
+    in_batches: Callable[[Iterator[PlaneKey]], Iterator[list[PlaneKey]]],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
 ) -> tuple[PlaneKey, PlaneState] | None:
     """The next plane after one that is in a `wanted` state, at its position first; it wraps around.
 
-    None if there is none, or it was cancelled. See `Dataset.find` for the rest.
+    `in_batches` says how many are asked for at once. None if there is none, or it was cancelled. See
+    `Dataset.find` for the rest.
     """
     n_p = len(info().positions)
     expected = sum(info().n_planes(info().image(p)) for p in range(n_p))
     done = 0
-    keys = _around(after, n_p, image, info)
-    while batch := list(itertools.islice(keys, at_once)):
+    for batch in in_batches(_around(after, n_p, image, info)):
         if cancelled():
             return None
         for key, state in zip(batch, states_of(batch), strict=True):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
+from .plane_batches import plane_batches
 from .plane_codes import PlaneCodes
-from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
+from .repeated_look import LOOK_AGAIN_BY_SECONDS, PLANES_PER_LOOK, SHARE, RepeatedLook
 from .state_codes import CODES, NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_there, summarised
-from .stored_states import ASKED_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -143,7 +143,8 @@ class PositionSurvey:
             is_rest = False
         else:
             is_rest = self._look_at_stored(t, info, epoch)
-        wait = 0.0 if is_rest else max(_LOOK_AGAIN_SECONDS, SHARE * (time.monotonic() - began))
+        share = min(SHARE * (time.monotonic() - began), LOOK_AGAIN_BY_SECONDS)
+        wait = 0.0 if is_rest else max(_LOOK_AGAIN_SECONDS, share)
         goes_on = is_rest or (self._may_change() and not is_notified)
         self._looks.wait(wait if goes_on else float("inf"))
 
@@ -171,10 +172,9 @@ class PositionSurvey:
             return False
         is_open = (now != NOT_EXPECTED) & (now > CODES[PlaneState.FILLED])
         found = _indices(np.concatenate([new, np.argwhere(is_open)])[:PLANES_PER_LOOK])
-        for start in range(0, len(found), ASKED_AT_ONCE):
+        for batch in plane_batches(found, self._looks.rest):
             if self._looks.is_closed or self._wanted_t != t:
                 return True
-            batch = found[start : start + ASKED_AT_ONCE]
             if codes.take(batch, self._stored.of([PlaneKey(t, *index) for index in batch])):
                 self._found_news()
             self._tell_stored(t, codes, epoch)

@@ -15,6 +15,8 @@ A = TypeVar("A")
 
 SHARE = 100
 """Looking again waits this many times as long as the last look took: about 1 % of a core."""
+LOOK_AGAIN_BY_SECONDS = 60.0
+"""But no longer: on a slow disk a look takes minutes, nearly all of which it waits."""
 PLANES_PER_LOOK = 20_000
 
 
@@ -82,6 +84,10 @@ class RepeatedLook(Generic[A]):
         with self._lock:
             self._not_before = now + self._at_least_s
             self._again = now + seconds
+
+    def rest(self, seconds: float) -> None:
+        """Wait within a look, unless it is to end."""
+        self._work.closed.wait(seconds)
 
     def start_over(self) -> None:
         """Nothing found so far counts."""

@@ -6,6 +6,7 @@ order, time points one after the other at each position; then a handful of quest
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,17 @@ SCOUT_SECONDS = 1.0
 """How long after a look the next one may begin."""
 NEWS_SECONDS = 0.2
 """The same if the dataset has grown since."""
+_ADDED_AT_ONCE = 64
+"""Writers that make an array longer for each plane leave nothing behind the last one; others make it long."""
 
 
 def last_of(is_there: Callable[[int], bool], n: int, near: int = -1) -> int:
     """The last index below `n` that is there, -1 without any, if those that are there come first.
 
-    Asks few questions if it is not far beyond `near`.
+    Asks few questions if it is not far beyond `near`; one, if it is the last of a few that have been added.
     """
+    if 0 <= near < n - 1 <= near + _ADDED_AT_ONCE and is_there(n - 1):
+        return n - 1
     low, high, step = (near if 0 <= near < n and is_there(near) else -1), n, 1
     while low + step < n:
         if not is_there(low + step):
@@ -143,6 +148,7 @@ class StoredScout:
                 is_stored(PlaneKey(t, p, c, z)) for c in wanted.channels
             )
 
+        @functools.cache  # on a slow share each answer takes as long as a look
         def is_there(t: int, p: int) -> bool:
             zs = (0, info.n_z - 1) if wanted.whole_stack else (first_z,)
             return all(has(t, p, z) for z in zs)

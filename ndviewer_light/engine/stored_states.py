@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .known_failures import KnownFailures
     from .planes_seen import PlanesSeen
 
-ASKED_AT_ONCE = 2048
-"""Planes per question: some milliseconds."""
 _SUSPECTS_READ = 8
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
 from ..model import PlaneState, how_many
 from .known_failures import KnownFailures
+from .plane_batches import plane_batches
 from .plane_codes import PlaneCodes
 from .plane_search import next_plane
 from .planes_seen import PlanesSeen
 from .state_codes import CODES
-from .stored_states import ASKED_AT_ONCE, StoredStates, block_of, not_looked_at
+from .stored_states import StoredStates, block_of, not_looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
 
@@ -97,7 +98,8 @@ class Surveyor:
             if limit:
                 break
             blocks[p] = block
-            for batch in _batches(not_looked_at(block, p), _READ_AT_ONCE if read else ASKED_AT_ONCE):
+            in_batches = _read_batches if read else plane_batches
+            for batch in in_batches(not_looked_at(block, p)):
                 limit = _limit(blocks, done, deadline, cancelled)
                 if limit:
                     break
@@ -172,7 +174,7 @@ class Surveyor:
             self.read if by_reading else self.stored.of,
             self.image,
             lambda: self._source.info,
-            _READ_AT_ONCE if by_reading else ASKED_AT_ONCE,
+            _read_batches if by_reading else plane_batches,
             progress,
             cancelled,
         )
@@ -220,9 +222,9 @@ class Surveyor:
             raise missing
 
 
-def _batches(keys: Iterable[PlaneKey], n: int) -> Iterable[list[PlaneKey]]:
+def _read_batches(keys: Iterable[PlaneKey]) -> Iterator[list[PlaneKey]]:
     keys = iter(keys)
-    while batch := list(itertools.islice(keys, n)):
+    while batch := list(itertools.islice(keys, _READ_AT_ONCE)):
         yield batch
 
 

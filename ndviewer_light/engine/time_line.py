@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..model import PlaneKey, PlaneState
+from .plane_batches import plane_batches
 from .plane_codes import PlaneCodes
-from .repeated_look import PLANES_PER_LOOK, SHARE, RepeatedLook
+from .repeated_look import LOOK_AGAIN_BY_SECONDS, PLANES_PER_LOOK, SHARE, RepeatedLook
 from .state_codes import NOT_EXPECTED, NOT_LOOKED_AT, TimeState, is_in, is_there, summarised
-from .stored_states import ASKED_AT_ONCE, block_of
+from .stored_states import block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -105,16 +106,15 @@ class TimeLine:
         codes = self._start(p, epoch)
         is_full = is_news or began >= self._full_again
         keys = self._keys(p, codes.copy(), PLANES_PER_LOOK if is_full else _PLANES_AT_FRONT)
-        for start in range(0, len(keys), ASKED_AT_ONCE):
+        for batch in plane_batches(keys, self._looks.rest):
             if self._looks.is_closed:
                 return
-            batch = keys[start : start + ASKED_AT_ONCE]
             if codes.take([(key.t, key.c, key.z) for key in batch], self._stored.of(batch)):
                 self._found_news()
             self._tell(p, codes, epoch)
         block = self._tell(p, codes, epoch)
         now = time.monotonic()
-        wait = max(_BLOCK_AGAIN_SECONDS, SHARE * (now - began))
+        wait = max(_BLOCK_AGAIN_SECONDS, min(SHARE * (now - began), LOOK_AGAIN_BY_SECONDS))
         is_rest = bool((block == NOT_LOOKED_AT).any())
         if is_full:
             self._full_again = now + max(_FULL_AGAIN_SECONDS, wait)

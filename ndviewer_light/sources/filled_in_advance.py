@@ -138,10 +138,15 @@ class RoomAhead:
         for i, (key, version) in enumerate(zip(keys, versions, strict=True)):
             if answers[i] and is_hole[i]:
                 answers[i] = False
-            elif answers[i] and version is not None and source.room_ahead(key) is Room.PLANES:
-                if self._since_ns is not None and _age_s(version) < JUST_WRITTEN_SECONDS:
+            elif answers[i] and version is not None:
+                is_new = self._since_ns is not None and _age_s(version) < JUST_WRITTEN_SECONDS
+                if not (is_new or self._is_doubtful(version, fill)):
+                    continue  # without opening the file
+                if source.room_ahead(key) is not Room.PLANES:
+                    continue
+                if is_new:
                     answers[i] = None
-                elif self._is_doubtful(version, fill):
+                else:
                     doubtful.append(i)
         written = self._blank.are_written([keys[i] for i in doubtful], [versions[i] for i in doubtful])
         for i, is_written in zip(doubtful, written, strict=True):

@@ -18,6 +18,7 @@ import numpy as np
 from ...errors import DatasetError, DatasetReorderedError, PlaneNotStoredError, UnsupportedError
 from ...model import PlaneKey
 from ...storage.activity import PART_SECONDS
+from ...storage.asked_together import asked_together
 from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError
@@ -256,7 +257,7 @@ class ImagesSource(Source, TakesRemark):
         """See `Source.versions`: those of the files."""
         if is_url(self.root):
             return [None] * len(keys)
-        return [self._version(PlaneKey(*key)) for key in keys]
+        return asked_together(lambda key: self._version(PlaneKey(*key)), keys)
 
     def _version(self, key: PlaneKey) -> str | None:
         if not self.info.contains(key):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, DatasetError, MetadataError, PlaneNotStoredError
 from ...storage.single_flight import SingleFlight
-from ...storage.trees.recording import recorded
+from ...storage.trees.recording import recorded_reading
 from . import layouts
 from .lost_metadata import LostMetadata
 from .tensorstore_arrays import StoreArray
@@ -195,8 +195,7 @@ class OpenArrays:
         store, level = name
         self.raise_if_closed(f"{store} was to be opened")
         try:
-            record = recorded(self._tree)
-            image = self.read_image(store, level, record)
+            image, record = recorded_reading(self._tree, lambda tree: self.read_image(store, level, tree))
         except PlaneNotStoredError:
             if not self._announced:
                 self._tree.check_there()  # distinguish a missing plane from a missing disk

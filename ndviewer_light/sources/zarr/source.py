@@ -14,10 +14,11 @@ from ...errors import DatasetError, DatasetNotFoundError, DatasetReplacedError, 
 from ...metadata.guessed_axes import AXES_OPTION
 from ...metadata.recorded_times import NOT_SAID, RecordedTimes
 from ...model import DatasetInfo, PlaneKey, announced_info, channel_in
+from ...storage.asked_together import asked_together
 from ...storage.tiling import tile_of_chunks
 from ...storage.time_spent import Stopwatch
 from ...storage.trees.open_tree import open_tree
-from ...storage.trees.recording import recorded
+from ...storage.trees.recording import recorded, recorded_reading
 from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
 from ..source import OfPixels, Source
@@ -120,9 +121,8 @@ class ZarrSource(Source):
         tree.axes = (options or {}).get(AXES_OPTION, "")
         if named is not None:
             tree.named = named
-        listed = recorded(tree)
         try:
-            layout = layouts.discover(tree.root, listed or tree)
+            layout, listed = recorded_reading(tree, lambda each: layouts.discover(tree.root, each))
             p, image = first_image(layout, tree)
         except PlaneNotStoredError as error:
             tree.close()
@@ -310,7 +310,6 @@ class ZarrSource(Source):
         """See `Source.look`: of a local store, metadata files and listings that have changed are reread.
 
         Positions are looked for at most for the `LISTING_SHARE` of a core, as that costs their number.
-
         On a server, that of the store used last is requested again, and all of it if that has changed.
         """
         if self._tree.remote:
@@ -334,7 +333,7 @@ class ZarrSource(Source):
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: the times and sizes of the files of chunks or shards."""
-        return [self._version(PlaneKey(*key), level) for key in keys]
+        return asked_together(lambda key: self._version(PlaneKey(*key), level), keys)
 
     def _version(self, key: PlaneKey, level: int) -> str | None:
         try:
@@ -412,8 +411,8 @@ class ZarrSource(Source):
         if self._path is None:
             return
         self._tree.check_there()
-        listed = recorded(self._tree)
-        layout = layouts.discover(self._path, listed or self._tree)
+        path = self._path
+        layout, listed = recorded_reading(self._tree, lambda tree: layouts.discover(path, tree))
         self._known.add_places(layout.places, layout.empty_wells)
         self._identity = self._tree.identity()
         self._listed = listed

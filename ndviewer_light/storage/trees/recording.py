@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import DatasetError
+from ..asked_together import asked_together
 from ..file_versions import version_of
 from ..limits import read_versioned_file
 from .tree import LocalTree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .tree import Tree
+
+_Read = TypeVar("_Read")
 
 
 def recorded(tree: Tree) -> RecordingTree | None:
     """`tree` for one reading, which remembers what it looked at; None if it is not a local folder."""
     return RecordingTree(tree) if isinstance(tree, LocalTree) else None
+
+
+def recorded_reading(tree: Tree, read: Callable[[Tree], _Read]) -> tuple[_Read, RecordingTree | None]:
+    """What `read` returns of a tree, and what it looked at; it reads each file of a local folder once."""
+    if not isinstance(tree, LocalTree):
+        return read(tree), None
+    record = RecordingTree(tree, keeps=True)
+    found = read(record)
+    record.keep_no_more()
+    return found, record
 
 
 class RecordingTree(LocalTree):
@@ -36,10 +51,14 @@ class RecordingTree(LocalTree):
         """Folders that do not lead out of the dataset."""
         self._kept: dict[str, bytes | None] | None = {} if keeps else None
 
+    def keep_no_more(self) -> None:
+        """The reading has ended."""
+        self._kept = None
+
     def is_current(self) -> bool:
         """Whether nothing that was looked at has changed; costs one call of the system for each."""
-        return all(map(_has_version, self._versions.items())) and all(
-            _kind(path) == kind for path, kind in self._kinds.items()
+        return all(asked_together(_has_version, self._versions.items())) and all(
+            asked_together(lambda item: _kind(item[0]) == item[1], self._kinds.items())
         )
 
     def read_small(self, path: str) -> bytes | None:

@@ -1,0 +1,38 @@
+"""How many planes are asked for at once: thousands on a local disk, few on a share that answers slowly."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from ..storage.time_spent import TimeSpent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_Key = TypeVar("_Key")
+
+ASKED_AT_ONCE = 2048
+"""Planes per question: some milliseconds."""
+_ASKED_FIRST = 16
+_PER_BATCH_SECONDS = 0.1
+"""How long an answer may take: whoever wants to see a plane asks the same disk."""
+_SLOW_BATCH_SECONDS = 0.25
+
+
+def plane_batches(
+    keys: Iterable[_Key], rest: Callable[[float], object] | None = None, most: int = ASKED_AT_ONCE
+) -> Iterator[list[_Key]]:
+    """Those to ask for next, as long as there are any: whoever takes them asks for each batch in turn.
+
+    `rest(seconds)` is called between slow answers, if the disk is to be left to others for as long.
+    """
+    waiting, n = iter(keys), min(_ASKED_FIRST, most)
+    while batch := list(itertools.islice(waiting, n)):
+        began = time.monotonic()
+        yield batch
+        took = time.monotonic() - began
+        if rest is not None and took > _SLOW_BATCH_SECONDS:
+            rest(TimeSpent(took).rest_s(1.0))
+        n = max(1, min(most, 4 * n, int(len(batch) * _PER_BATCH_SECONDS / max(took, 1e-6))))
