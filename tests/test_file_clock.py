@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
+from ndviewer_light.engine.plane_times import PlaneRead
+from ndviewer_light.gui.run_status.latency import latency_of
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources.hdf5.file import HDF5File
 from ndviewer_light.storage.file_clock import FileClock
 
 S = 10**9
@@ -78,3 +83,26 @@ def test_the_clocks_may_be_set(at):
     at(1002)
     clock.note("a", int(1001.9 * S))
     assert clock.now_ns() == 1002 * S
+
+
+@pytest.mark.parametrize("ahead_s", [-300, 30, 300])
+def test_a_file_of_hdf5_that_was_just_written_by_another_clock_is_not_settled(tmp_path, ahead_s):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["image"] = [0]
+    now_ns = time.time_ns()
+    for seconds in (-1, 0):  # seen to be written in between, which tells the clock
+        os.utime(path, ns=(0, now_ns + (ahead_s + seconds) * S))
+        found = HDF5File(str(path), None)
+        found.close()
+    assert not found.is_settled
+
+
+def test_how_long_a_plane_waited_is_not_told_where_its_file_says_it_is_still_to_be_written():
+    now, ahead_s = time.monotonic(), 300
+    for written, is_told in ((time.time() - 1, True), (time.time() + ahead_s, False)):
+        read = PlaneRead(PlaneKey(), 0, written, now, now)
+        latency = latency_of(read, None, now, time.time() - 60)
+        assert (latency.written_noticed_ms is not None) is is_told
+        assert latency.total_ms < 60_000

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 STEPS = ("written_noticed_ms", "noticed_read_ms", "read_drawn_ms", "total_ms")
 _REMEMBERED = 1024  # frames that the numbers over the picture are of
+_CLOCKS_DIFFER_SECONDS = 2.0  # times of files may be whole seconds, or two
 _FRESH_SECONDS = 10.0  # what was read earlier was not on its way to the screen
 
 
 class FrameLatency(NamedTuple):
     """The way of one drawn frame, by the plane of it that was read last; ms.
 
-    `written_noticed_ms` is None where the files do not say when they were changed, or
-    were before the dataset was opened; `total_ms` begins with it.
+    `written_noticed_ms` is None where the files do not say when they were changed, were before the dataset
+    was opened, or are said to be still to be; `total_ms` begins with it.
     """
 
     t: int
@@ -85,7 +86,7 @@ class Latencies:
             return None
         last = max(drawn, key=lambda read: read.done)
         began = dataset.times.began
-        latency = _latency(last, self._noticed.get(last.key), now, began)
+        latency = latency_of(last, self._noticed.get(last.key), now, began)
         for read in drawn:  # what was notified since is still to be read
             if self._noticed.get(read.key, now) <= read.done:
                 del self._noticed[read.key]
@@ -120,13 +121,16 @@ def _ms(value: float | None) -> str:
     return "?" if value is None else f"{value:.0f} ms"
 
 
-def _latency(read: PlaneRead, notified: float | None, now: float, began: float) -> FrameLatency:
+def latency_of(read: PlaneRead, notified: float | None, now: float, began: float) -> FrameLatency:
+    """That of a frame painted at `now`, by the plane of it that was read last; `began` in s since 1970."""
     noticed = read.asked if notified is None or notified > read.done else notified
     written = None
     if (
         read.written is not None and read.written >= began
     ):  # the clocks are compared now: a wall clock may be set at any time
-        written = max(time.time() - now + noticed - read.written, 0.0) * 1e3
+        seconds = time.time() - now + noticed - read.written
+        if seconds > -_CLOCKS_DIFFER_SECONDS:  # else written by another clock, as on a share
+            written = max(seconds, 0.0) * 1e3
     steps = (read.done - noticed) * 1e3, (now - read.done) * 1e3
     t, p, _, z = read.key
     return FrameLatency(t, p, z, read.level, written, *steps, (written or 0.0) + sum(steps))

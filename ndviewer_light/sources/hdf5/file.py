@@ -31,6 +31,7 @@ from ...storage import collector
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
+from ...storage.file_clock import FILE_CLOCK
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
@@ -56,7 +57,6 @@ _LEAST_OBJECTS = 50  # searched however long it takes
 _MAX_SOFT_LINKS = 32
 _MOST_OTHERS = 64
 _CLOCK_TICK_SECONDS = 0.25
-_SKEW_SECONDS = 60.0  # between our clock and the file server's
 _MAX_ATTRIBUTE_BYTES = 64 * 1024
 _CHUNK_CACHE_BYTES = 64 * 1024**2
 _H5PY_ERRORS = (
@@ -452,9 +452,10 @@ def file_version(path: str) -> tuple[int, ...]:
         status = os.stat(path)
     except (OSError, ValueError):
         return ()
+    FILE_CLOCK.note(path, status.st_mtime_ns)
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _was_just_written(version: tuple[int, ...]) -> bool:
     """Whether more may be written without changing the coarse modification time."""
-    return bool(version) and -_SKEW_SECONDS < time.time() - version[2] / 1e9 < _CLOCK_TICK_SECONDS
+    return bool(version) and FILE_CLOCK.age_s(version[2]) < _CLOCK_TICK_SECONDS

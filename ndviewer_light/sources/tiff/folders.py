@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...errors import LimitExceededError
 from ...metadata.squid import has_own_files, sanitised
 from ...model import natural_key
+from ...storage.file_clock import FILE_CLOCK
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, error_of_os
 from ...storage.watched_folders import MAX_FOUND_BY_NAME, WatchedFolders
 from .file_names import (
@@ -46,7 +46,7 @@ MAX_TIFFS = 5_000_000
 
 _LONG_NUMBER = 10
 _MAX_LOOKED_AT = 10_000
-_SETTLED_NS = 2_000_000_000
+_SETTLED_SECONDS = 2.0
 """Of a folder that changed less long ago, its time of change does not tell every change."""
 _MAX_COUNTED = 5
 """The maximum number of channels that differ only by number; more are something else."""
@@ -163,7 +163,7 @@ def is_squids(folder: str) -> bool:
         changed_ns = os.stat(folder).st_mtime_ns
     except OSError:
         return False
-    if time.time_ns() - changed_ns < _SETTLED_NS:
+    if FILE_CLOCK.age_s(changed_ns) < _SETTLED_SECONDS:
         return _are_all_named_so(folder)
     return _are_all_named_so_since(folder, changed_ns)
 
