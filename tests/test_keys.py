@@ -158,6 +158,15 @@ def test_the_wheel_zooms_at_the_mouse_and_a_rectangle_is_shown_as_drawn(qtbot, s
     area = canvas.visible_area()
     assert area.y == pytest.approx((top, bottom), abs=0.5)
     assert area.x[0] < left < right < area.x[1]
+    # the mouse is still; what is said of the pixel under it is not
+    status = viewer._screen.status
+    for zoom in (Qt.Key.Key_R, Qt.Key.Key_Plus, Qt.Key.Key_Plus):
+        before = viewer.stage.canvas.visible_area()
+        qtbot.keyClick(picture, zoom)
+        qtbot.waitUntil(lambda before=before: viewer.stage.canvas.visible_area() != before, timeout=20_000)
+        x, y, _ = viewer.stage.canvas.camera.canvas_to_world((ends[1].x(), ends[1].y()))
+        said = f"x {int(x // 0.325)}  y {int(y // 0.325)} "
+        qtbot.waitUntil(lambda said=said: status.said("pointer").startswith(said), timeout=20_000)
 
 
 @pytest.mark.gl

@@ -303,6 +303,14 @@ def test_the_wheel_over_a_section_zooms_and_the_mouse_says_what_is_there(qtbot, 
     text = shown._screen.status.said("pointer")
     assert f"c0 {pixels(0, 0, 2)[12, 25]} | c1 {pixels(0, 1, 2)[12, 25]}" in text
     assert "z 2.0 µm" in text
+    mouse = view.xz.point_of(25.5, 2.5)
+    qtbot.keyClick(canvas.surface, Qt.Key.Key_Plus)  # the mouse is still; what is under it is not
+    qtbot.waitUntil(lambda: int(view.xz.place_of(mouse)[0]) != 25, timeout=20_000)
+
+    def is_said() -> bool:
+        return shown._screen.status.said("pointer").startswith(f"x {int(view.xz.place_of(mouse)[0])} ")
+
+    qtbot.waitUntil(is_said, timeout=20_000)
 
 
 # ---- what is not there ---------------------------------------------------------------------------

@@ -193,5 +193,7 @@ def test_wells_that_are_still_to_come_are_counted_as_wells():
     info = dataclasses.replace(INFO, empty_wells=("B2", "B3"))
     news = looks(RunProgress(), range(31), range(0, 62, 2), info)
     assert news.parts == ("60/160 planes", "2 wells to come", "120 MB", "4.00 MB/s")
+    wells = len({position.region for position in INFO.positions})
+    assert news.share == pytest.approx(60 / (160 * (wells + 2) / wells))  # as if they were like the others
     ended = looks(RunProgress(), [0.0, 1.0], [8, 160], info, is_live=False)
-    assert ended.parts == ("160/160 planes", "2 wells without images", "320 MB")
+    assert ended.parts == ("160/160 planes", "2 wells without images", "320 MB") and ended.share == 1.0

@@ -133,7 +133,7 @@ def readout_at(
     for c, plane in frame.planes.items():
         pixels = plane.pixels
         if pixels is not None and 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
-            values.append((c, _exact(pixels[y, x])))
+            values.append((c, exact_value(pixels[y, x])))
     if not values:
         return None
     where, image, more = f"x {column}  y {row}", frame.image, []
@@ -155,6 +155,6 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
 
 
-def _exact(value: np.generic) -> str:
+def exact_value(value: np.generic) -> str:
     """A pixel's value: whole numbers with all their digits, others as short as tells them apart."""
     return str(int(value)) if isinstance(value, np.bool_) else str(value)

@@ -75,6 +75,9 @@ class Canvas(QWidget):
         self._volume_sight: VolumeSight | None = None  # from where the volume is to be seen once there is one
         self._sight = Sight(self)
         self._hand = Hand(self._sight)
+        self._pointed: QPointF | None = None  # where the mouse is
+        self._under_mouse: tuple[int, int] | None = None  # which pixel is there
+        self.painted.connect(self._hover_again)
         self._drags = Drags(self)
         self.tools: list[MouseTool] = []
         """What takes mouse events before they move the picture: the first that does."""
@@ -374,10 +377,12 @@ class Canvas(QWidget):
             return False
         kind, surface = event.type(), self.surface
         if surface is not None and watched is surface:
+            if kind == QEvent.Type.MouseMove:
+                self._pointed = _position(event)
             if kind == QEvent.Type.Paint:
                 return self._paint(event)
             if kind == QEvent.Type.Leave:
-                self.hovered.emit(None)
+                self._hover(None)
             elif self._is_taken(event, surface):
                 return True
             elif kind in (QEvent.Type.Wheel, QEvent.Type.MouseButtonPress):
@@ -398,8 +403,20 @@ class Canvas(QWidget):
     def _is_taken(self, event: Any, surface: QWidget) -> bool:
         return any(tool.take(event, surface) for tool in self.tools) or self._hand.take(event, surface)
 
-    def _hover(self, position: QPointF) -> None:
-        self.hovered.emit(None if self._wanted.is_volume else self._sight.pixel_at(position))
+    def _hover(self, position: QPointF | None) -> None:
+        self._pointed = position
+        self._under_mouse = self._pixel_pointed_at()
+        self.hovered.emit(self._under_mouse)
+
+    def _pixel_pointed_at(self) -> tuple[int, int] | None:
+        is_flat = self._pointed is not None and not self._wanted.is_volume
+        return self._sight.pixel_at(self._pointed) if is_flat and self._pointed is not None else None
+
+    @safe_slot
+    def _hover_again(self) -> None:
+        """The picture has been moved below the mouse, as by keys."""
+        if self._pointed is not None and self._pixel_pointed_at() != self._under_mouse:
+            self._hover(self._pointed)
 
 
 def _position(event: Any) -> QPointF:

@@ -18,7 +18,7 @@ from .section_pane import SectionPane
 from .section_sight import SectionSight, z_from_um
 from .section_thickness import SectionThickness
 from .stack_reading import SectionMaker, SectionsWanted, StackReading, StackWanted
-from .voxel_words import said_of_voxel
+from .voxel_words import readout_of_voxel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..canvas.zoom import Projection
     from ..poll import Poll
     from ..stage import Stage
+    from ..view_texts import Readout
 
 
 class OrthogonalView(QObject):
@@ -437,7 +438,7 @@ class OrthogonalView(QObject):
 
     @safe_slot
     def _on_hovered(self, place: object, *, is_xz: bool) -> None:
-        text = ""
+        readout: Readout | None = None
         if isinstance(place, tuple) and self._seen is not None:
             along, z = place
             row, column = self._cross()
@@ -445,5 +446,6 @@ class OrthogonalView(QObject):
             image, dataset = self._stage.image, self._stage.dataset
             if image is not None and dataset is not None:
                 at = int(z // 1), int(row // 1), int(column // 1)
-                text = said_of_voxel(self._seen, image, dataset.info, *at)
-        self._stage.hover_text.emit(text, ())
+                readout = readout_of_voxel(self._seen, image, dataset.info, *at)
+        choices = readout.choices(self._stage.strips.color_of) if readout is not None else ()
+        self._stage.hover_text.emit(str(readout or ""), choices)

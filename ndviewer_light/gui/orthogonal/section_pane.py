@@ -59,6 +59,7 @@ class SectionPane(QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setToolTip(f"{name} through the cross-hair: a click or drag, or arrow keys, move it")
+        self._pointed: QPointF | None = None  # where the mouse is
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAccessibleName(f"Section {name}")
 
@@ -78,6 +79,8 @@ class SectionPane(QWidget):
         if (sight, cross) != (self._sight, self._cross):
             self._sight, self._cross = sight, cross
             self.update()
+        if self._pointed is not None:  # the mouse is still, and over something else now
+            self.hovered.emit(self.place_of(self._pointed))
 
     @property
     def is_drawn(self) -> bool:
@@ -197,7 +200,8 @@ class SectionPane(QWidget):
             return
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._pick(_position(event))
-        self.hovered.emit(self.place_of(_position(event)))
+        self._pointed = _position(event)
+        self.hovered.emit(self.place_of(self._pointed))
 
     def _pick(self, at: QPointF) -> None:
         place = self.place_of(at)
@@ -206,6 +210,7 @@ class SectionPane(QWidget):
 
     @safe_slot
     def leaveEvent(self, _event: Any) -> None:
+        self._pointed = None
         self.hovered.emit(None)
 
     @safe_slot

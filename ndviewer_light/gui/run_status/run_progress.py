@@ -55,7 +55,7 @@ class RunNews(NamedTuple):
     `seconds_left` is None if it cannot be told; `silent` is how long nothing came, `is_quiet` whether that is
     unusually long; `paused` how long nothing came in all, in pauses that are over. `empty_wells`: wells
     that the plate lists and that have no images yet, so that nobody knows their planes; not in `expected`.
-    `unreachable_since`: a time of day.
+    `wells` have images. `unreachable_since`: a time of day.
     """
 
     state: RunState
@@ -69,6 +69,7 @@ class RunNews(NamedTuple):
     is_quiet: bool = False
     paused: float = 0.0
     empty_wells: int = 0
+    wells: int = 1
     unreachable_since: str = ""
 
     @property
@@ -78,8 +79,11 @@ class RunNews(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """How much of it is written, 0 to 1; None if unknown."""
-        return min(self.written / self.expected, 1.0) if self.expected else None
+        """How much of it is written, 0 to 1; None if unknown. Wells to come count like the others."""
+        if not self.expected:
+            return None
+        to_come = 0.0 if self.state is RunState.FINISHED else self.empty_wells / max(self.wells, 1)
+        return min(self.written / (self.expected * (1.0 + to_come)), 1.0)
 
     @property
     def is_trouble(self) -> bool:
@@ -138,7 +142,7 @@ class RunProgress:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
         self._has_total = has_total
         self._first_n_t: int | None = None
-        self._counts: tuple[DatasetInfo, tuple[int, int]] | None = None
+        self._counts: tuple[DatasetInfo, tuple[int, int, int]] | None = None
         self._samples: deque[tuple[float, int]] = deque()
         self._changed: float | None = None  # when it was found that a plane had come
         self._looked = float("-inf")
@@ -188,6 +192,7 @@ class RunProgress:
             self._is_quiet(info, written),
             self._paused,
             len(info.empty_wells),
+            self._planes_of(info)[2],
         )
 
     def resume(self) -> None:
@@ -199,12 +204,16 @@ class RunProgress:
         """How many planes there are to be, as far as is known; quick while `info` is the same."""
         return self._planes_of(info)[0]
 
-    def _planes_of(self, info: DatasetInfo) -> tuple[int, int]:
-        """How many planes there are to be in all, and at each time point of fields that have all of them."""
+    def _planes_of(self, info: DatasetInfo) -> tuple[int, int, int]:
+        """How many planes there are to be in all, and at each time point of fields that have all of them.
+
+        The third number is how many wells (or other regions) there are.
+        """
         if self._counts is None or self._counts[0] is not info:
             every = [info.image(p) for p in range(len(info.positions))]
             per_t = sum(image.n_z * len(image.channels) for image in every if info.n_times(image) == info.n_t)
-            self._counts = info, (sum(map(info.n_planes, every)), per_t)
+            wells = len({position.region for position in info.positions})
+            self._counts = info, (sum(map(info.n_planes, every)), per_t, wells)
         return self._counts[1]
 
     def _note(self, now: float, written: int, info: DatasetInfo) -> None:

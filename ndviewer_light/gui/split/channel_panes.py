@@ -70,6 +70,7 @@ class ChannelPanes(QWidget):
         """What takes mouse events before they move the picture: the first that does."""
         self.panes: list[ChannelPane] = []
         """Of each channel, and finally of all of them where there are several."""
+        self._pointed: tuple[float, float] | None = None  # where the mouse is
         self.was_moved = False
         """Whether the user has moved the picture since `begin`."""
         self._sight = Sight(self)
@@ -303,6 +304,7 @@ class ChannelPanes(QWidget):
             return False
         kind = event.type()
         if kind == QEvent.Type.Leave:
+            self._pointed = None
             self._point_at(None)
         elif kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
             event.ignore()
@@ -311,7 +313,8 @@ class ChannelPanes(QWidget):
             return True
         elif kind == QEvent.Type.MouseMove:
             at = event.position() if hasattr(event, "position") else event.pos()
-            self._point_at((at.x(), at.y()))
+            self._pointed = at.x(), at.y()
+            self._point_at(self._pointed)
         return False
 
     def _point_at(self, at: tuple[float, float] | None) -> None:
@@ -334,6 +337,8 @@ class ChannelPanes(QWidget):
             pane.overlay.set_um_per_px(scale)
         self.fit_button.show_if(self._frames is not None and not self.is_fitting)
         self._place_button()
+        if self._pointed is not None:  # the mouse is still, and over something else now
+            self._point_at(self._pointed)
         self.moved.emit()
 
     def _say_gray(self) -> None:
