@@ -12,7 +12,7 @@ import tifffile
 from listing_server import listing_server
 
 from ndviewer_light import open_dataset
-from ndviewer_light.metadata.opera_index import opera_index
+from ndviewer_light.metadata.opera_index import names_in_opera_index, opera_index
 from ndviewer_light.model import PlaneKey
 
 if TYPE_CHECKING:
@@ -131,6 +131,12 @@ def test_fields_beyond_the_beginning_of_an_index_are_where_those_of_other_wells_
     assert both.place_of("A3", 1) == pytest.approx((900, 200))
     assert both.place_of("C11", 1) is None
     assert both.place_of("C11", 2) == pytest.approx((200, 200))
+
+
+def test_names_of_later_versions_are_read_as_well() -> None:
+    """They have attributes, and escapes."""
+    text = '<URL BufferNo="0">r01c01f01p01-ch1sk1fk1fl1.tiff</URL><URL>a&amp;b.tiff</URL>'
+    assert names_in_opera_index(text) == ["r01c01f01p01-ch1sk1fk1fl1.tiff", "a&b.tiff"]
 
 
 def test_what_cannot_be_believed_is_not(tmp_path: Path) -> None:

@@ -239,3 +239,17 @@ def test_a_page_that_lists_nothing_is_no_missing_ome_zarr(server: RangeServer) -
     server.set(faults={"html": 1.0})
     with pytest.raises(DatasetPermissionError, match="answered with a web page instead of"):
         open_source(server.url("blob"))
+
+
+def test_files_in_a_folder_that_open_by_themselves_are_named(tmp_path: Path) -> None:
+    """Where the folder itself is nothing, and where its images are shown without them."""
+    write_nd2(tmp_path / "run.nd2", lambda i: frame(i), [T], TWO)
+    (tmp_path / "notes.txt").write_text("…")
+    with pytest.raises(DatasetNotFoundError, match=r"open a file in it by itself: 'run\.nd2'$"):
+        open_dataset(tmp_path)
+    for t in range(3):
+        tifffile.imwrite(tmp_path / f"img_t{t}.tif", PIXELS)
+    with open_dataset(tmp_path) as dataset:
+        assert dataset.info.n_t == 3
+        (said,) = dataset.info.warnings
+        assert "also contains what opens by itself" in said and said.endswith("'run.nd2'")

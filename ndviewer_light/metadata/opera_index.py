@@ -22,7 +22,7 @@ OPERA_INDEXES = ("Index.idx.xml", "Index.xml")
 
 _ENTRY = re.compile(r"<Entry ChannelID=\"([0-9]{1,6})\"[^>]*>(.*?)</Entry>", re.DOTALL)
 _IMAGE = re.compile(r"<Image\b[^>]*>(.*?)</Image>", re.DOTALL)
-_LISTED = re.compile(r"<URL>([^<>]{1,260})</URL>")
+_LISTED = re.compile(r"<URL(?:\s[^<>]{0,80})?>([^<>]{1,260})</URL>")
 _FACT = re.compile(r"<(\w{1,40})(?:\s+Unit=\"([^\"]{0,20})\")?\s*>([^<]{0,200})</\1>")
 _COUNTED = ("Row", "Col", "FieldID", "ChannelID", "PlaneID", "TimepointID")
 

@@ -45,7 +45,8 @@ from ..storage.local_files import check_regular
 from ..storage.offered import ALONE, access_options, offered
 from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
-from .remarks import TakesRemark
+from .files_inside import files_inside
+from .remarks import Remark, TakesRemark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,9 +122,9 @@ def _opened(path: str, options: StorageOptions) -> Source:
             return _open_store_or_folder(path, options, look)
         if chosen is not None:
             source = _opened_as(chosen, path, options)
-            return (
-                source if is_alone or chosen.name not in _SINGLE_FILES else _set_around(source, path, options)
-            )
+            if is_alone or chosen.name not in _SINGLE_FILES:
+                return source
+            return _with_files_inside(_set_around(source, path, options), path)
     if is_url(path) and scheme_of(path) not in WEB_SCHEMES + SHARE_SCHEMES:
         raise unknown_scheme(path)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
@@ -132,8 +133,29 @@ def _opened(path: str, options: StorageOptions) -> Source:
         "OME-Zarr image, plate, well or array (zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr "
         "or zarr/<region>/…, one with ome_tiff/ or images named as by Squid "
         "(<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an image, ND2, HDF5, NWB or reference file"
-        f"{''.join(f'; {each}' for each in failures)}"
+        f"{''.join(f'; {each}' for each in [*failures, *_files_instead(path)])}"
     )
+
+
+def _is_file_of_its_own(path: str) -> bool:
+    return any(_built_in(entry).recognises(path) for entry in BUILT_IN)
+
+
+def _files_instead(path: str) -> list[str]:
+    """Which files in a folder may be opened instead of it."""
+    said = files_inside(path, _is_file_of_its_own) if os.path.isdir(path) else ""
+    return [f"open a file in it by itself: {said}"] if said else []
+
+
+def _with_files_inside(source: Source, path: str) -> Source:
+    """A folder of images with a remark on the files in it that are datasets by themselves."""
+    is_folder = not is_url(path) and os.path.isdir(path)
+    said = files_inside(path, _is_file_of_its_own) if is_folder and isinstance(source, TakesRemark) else ""
+    if said and isinstance(source, TakesRemark):
+        source.take_remark(
+            Remark(f"{path} also contains what opens by itself, and is not shown with the images: {said}", ())
+        )
+    return source
 
 
 def _opened_as(chosen: Format | InstalledFormat, path: str, options: Mapping[str, str]) -> Source:
