@@ -138,7 +138,9 @@ def _opened(path: str, options: StorageOptions) -> Source:
 
 
 def _is_file_of_its_own(path: str) -> bool:
-    return any(_built_in(entry).recognises(path) for entry in BUILT_IN)
+    """Of another format than TIFF, whose files may be a set, with others that describe them."""
+    formats = map(_built_in, BUILT_IN)
+    return any(each.name not in _SINGLE_FILES and each.recognises(path) for each in formats)
 
 
 def _files_instead(path: str) -> list[str]:
