@@ -298,7 +298,8 @@ def test_plates_in_folders_are_named_from_above(tmp_path: Path) -> None:
         for opened in (root, f"{url}/run/"):
             with open_dataset(opened) as dataset:
                 assert [channel.name for channel in dataset.info.channels] == ["DAPI", "FITC: 1"]
-                assert len(dataset.info.positions) == 4
+                labels = [position.label for position in dataset.info.positions]
+                assert labels == ["P1 B02:0", "P1 B03:0", "P2 B02:0", "P2 B03:0"]
                 assert int(dataset.plane(p=3, c=1).max()) == 13
         with open_dataset(f"{url}/run/P2/P2.HTD") as dataset:
             assert [channel.name for channel in dataset.info.channels] == ["DAPI", "FITC: 1"]

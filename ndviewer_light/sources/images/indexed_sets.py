@@ -241,10 +241,26 @@ def _of_folders(folder: str, below: Sequence[str], options: StorageOptions) -> L
 def with_indexes_below(found: Listing, indexes: Sequence[str], text_of: Callable[[str], str]) -> Listing:
     """The images of several folders with what the indexes in these say, if all say the same of channels."""
     plates = [index for index in indexes if index.lower().endswith(HTD_END)]
+    if plates and len(plates) == len(indexes):
+        found = _by_plates(found, plates)
     said = [htd_index(text_of(index)) for index in plates[:_MOST_PLATES]]
     if said and len(plates) == len(indexes) and all(each.channels == said[0].channels for each in said):
         return found._replace(said=said[0]._replace(planned=_planned_in_all(found, plates, said)))
     return with_choice(found, indexes)
+
+
+def _by_plates(found: Listing, indexes: Sequence[str]) -> Listing:
+    """The images of several plates in a folder each, which their indexes say are plates, whatever they are
+    called: "P1" is no field.
+    """
+    head, slash, rest = found.pattern.partition("/")
+    folders = {index.partition("/")[0] for index in indexes if index.count("/") == 1}
+    if len(folders) < len(indexes) or not slash or "{plate" in found.pattern or "{" not in head:
+        return found
+    pattern = Pattern(f"{{plate}}/{rest}")
+    read = [(pattern.read(stem_of(name)), name) for _, name in found.files]
+    files = tuple((fields, name) for fields, name in read if fields and fields.get("plate") in folders)
+    return found._replace(pattern=pattern.text, files=files) if len(files) == len(found.files) else found
 
 
 def with_htd(found: Listing, text: str) -> Listing:
