@@ -76,6 +76,8 @@ def kind_of_dates(values: Sequence[str]) -> str:
     """
     found: dict[str, float] = {}
     for kind in DATE_TIMES:
+        if not _numbers(values[0], kind):  # as of most
+            continue
         times = [_numbers(value, kind) for value in values]
         seconds = [seconds_of(value, kind) for value in values]
         known = [time for time in seconds if time is not None]
