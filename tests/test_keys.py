@@ -10,8 +10,17 @@ import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QFrame, QLabel, QPushButton, QWidget
+from qtpy.QtGui import QKeySequence, QWheelEvent
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QLabel,
+    QLineEdit,
+    QMainWindow,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from screen import activate, framebuffer, hover, press, settle
 
 from ndviewer_light.engine.dataset import Dataset
@@ -314,6 +323,42 @@ def test_the_space_bar_plays_and_stops(qtbot, shown):
     qtbot.keyClicks(low, "77")
     qtbot.keyClick(low, Qt.Key.Key_Escape)
     assert stage_has_focus(viewer) and low.text() == before
+
+
+@pytest.mark.gl
+def test_of_a_host_with_the_same_shortcuts_it_is_ours_in_the_picture_and_the_hosts_elsewhere(qtbot, shown):
+    viewer, picture, _ = shown
+    host, done = QMainWindow(), []
+    qtbot.addWidget(host)
+    field, inside = QLineEdit(), QWidget()
+    column = QVBoxLayout(inside)
+    column.addWidget(field)
+    column.addWidget(viewer)
+    host.setCentralWidget(inside)
+    for keys in ("Right", "Ctrl+G", "R", "Ctrl+S"):
+        action = host.menuBar().addMenu(keys).addAction(keys)
+        action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(lambda *_, keys=keys: done.append(keys))
+    host.show()
+    settle(qtbot, viewer)
+    picture = viewer.stage.canvas._gl
+    activate(qtbot, host)
+    qtbot.mouseClick(picture, LEFT)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    control = Qt.KeyboardModifier.ControlModifier
+    qtbot.keyClick(picture, Qt.Key.Key_Right)
+    assert viewer.stage.view.t == 1
+    qtbot.keyClick(picture, Qt.Key.Key_G, control)
+    assert viewer.stage.go_box.isVisible()
+    qtbot.keyClick(viewer.stage.go_box.line, Qt.Key.Key_Escape)
+    assert not done
+    field.setFocus()
+    qtbot.waitUntil(field.hasFocus, timeout=20_000)
+    qtbot.keyClick(field, Qt.Key.Key_G, control)
+    qtbot.keyClick(field, Qt.Key.Key_S, control)
+    assert done == ["Ctrl+G", "Ctrl+S"]
+    viewer.setParent(None)
+    host.close()
 
 
 def stage_has_focus(viewer) -> bool:

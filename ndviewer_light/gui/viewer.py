@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ..live.acquisition import announce_6d, announce_files, announce_per_fov
@@ -213,22 +213,34 @@ class LightweightViewer(QWidget):
         """Keys that no widget in here has taken, or that a host passes on; Escape cancels an opening."""
         if event is None:
             return
-        focus = QApplication.focusWidget()
-        is_inside = focus is not None and self.isAncestorOf(focus)
+        place = self._place_of_focus()
         if event.key() == Qt.Key.Key_Escape and (
-            self._screen.cancel_opening() or (is_inside and self._give_keys_back(focus))
+            self._screen.cancel_opening() or (place == "beside" and self._give_keys_back())
         ):
             return
         self._screen.later.finish()
-        if self._keys is None or not self._keys.press(event, is_inside=is_inside):
+        if self._keys is None or not self._keys.press(event, place):
             super().keyPressEvent(event)
 
-    def _give_keys_back(self, focus: QWidget | None) -> bool:
-        """Let keys go to the picture again; False if they do, or there is none."""
+    def event(self, event: QEvent | None) -> bool:
+        """In the picture, keys are ours, also where a host has a shortcut with the same ones."""
+        is_asked = event is not None and event.type() == QEvent.Type.ShortcutOverride
+        if is_asked and event is not None and self._keys is not None and self._place_of_focus() == "picture":
+            event.setAccepted(self._keys.takes(event))
+            return event.isAccepted()
+        return bool(super().event(event))
+
+    def _place_of_focus(self) -> Place:
+        """Where in the viewer the focus is; "window" where it is elsewhere."""
+        focus, stage = QApplication.focusWidget(), self.stage
+        if focus is None or stage is None or not self.isAncestorOf(focus):
+            return "window"
+        return "picture" if focus is stage.picture or stage.picture.isAncestorOf(focus) else "beside"
+
+    def _give_keys_back(self) -> bool:
+        """Let keys go to the picture again; False if there is none."""
         picture = self.stage.picture if self.stage is not None else None
-        if picture is None or focus is None or not picture.isVisible():
-            return False
-        if focus is picture or picture.isAncestorOf(focus):
+        if picture is None or not picture.isVisible():
             return False
         picture.setFocus(Qt.FocusReason.OtherFocusReason)
         return True

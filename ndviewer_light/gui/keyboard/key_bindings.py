@@ -23,14 +23,15 @@ logger = logging.getLogger(__name__)
 class KeyBindings(QObject):
     """The keys of one viewer: for its widgets as shortcuts, for others by `press`. GUI thread only.
 
-    Never for the whole window: a host's text fields and keys are its own.
+    Never for the whole window: a host's text fields and keys are its own. Of a shortcut of the window and one
+    of ours with the same keys Qt would do neither, so that in the picture keys are presses (`takes`).
     """
 
     def __init__(
         self, owner: QWidget, places: Mapping[Place, QWidget], actions: Mapping[str, Callable[[], object]]
     ) -> None:
         super().__init__(owner)
-        self._bound: list[tuple[QKeySequence, Callable[[], object], bool]] = []
+        self._bound: list[tuple[QKeySequence, Callable[[], object], Place]] = []
         for key in KEYS:
             place = places.get("picture" if key.place == "beside" else key.place)
             # Escape is left to whoever in the window has a use for it, and comes back as a key press
@@ -45,22 +46,30 @@ class KeyBindings(QObject):
                 shortcut = QShortcut(sequence, place)
                 shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
                 shortcut.activated.connect(slot)
-                if key.place != "picture":
-                    self._bound.append((sequence, slot, key.place == "beside"))
+                self._bound.append((sequence, slot, key.place))
 
-    def press(self, event: Any, *, is_inside: bool = False) -> bool:
+    def takes(self, event: Any) -> bool:
+        """Whether a key means something while the focus is in the picture."""
+        return self._meant(event, "picture") is not None
+
+    def press(self, event: Any, focus: Place = "window") -> bool:
         """Do what a key means that nobody has taken; False if it means nothing.
 
-        `is_inside`: the focus is in the viewer, as on a slider.
+        `focus` is in the "picture", "beside" it in the viewer, as on a slider, or elsewhere in the "window".
         """
-        pressed = _combined(event)
-        for sequence, action, is_beside in self._bound:
-            if is_beside and not is_inside:
-                continue
-            if sequence.matches(QKeySequence(pressed)) == QKeySequence.SequenceMatch.ExactMatch:
-                action()
-                return True
-        return False
+        action = self._meant(event, focus)
+        if action is not None:
+            action()
+        return action is not None
+
+    def _meant(self, event: Any, focus: Place) -> Callable[[], object] | None:
+        pressed = QKeySequence(_combined(event))
+        left_out = {"picture": (), "beside": ("picture",)}.get(focus, ("picture", "beside"))
+        for sequence, action, place in self._bound:
+            is_it = sequence.matches(pressed) == QKeySequence.SequenceMatch.ExactMatch
+            if is_it and place not in left_out:
+                return action
+        return None
 
 
 def _combined(event: Any) -> int:

@@ -152,6 +152,7 @@ QAbstractButton[role="dot"] {{
 }}
 QAbstractButton[role="dot"]:hover {{ border-color: {dim}; }}
 QAbstractButton[role="dot"]:focus {{ border-color: {text}; }}
+QPushButton::menu-indicator {{ subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }}
 QPushButton[role="bar"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 2px 8px;
     outline: none;
