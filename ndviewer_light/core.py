@@ -101,13 +101,16 @@ def __getattr__(name: str) -> Any:
 
         value = set(TIFF_ENDS)
     elif name in _HOME:
-        if name == "LightweightViewer":  # a host may start a run in the moment in which it creates one
-            importlib.import_module(".engine.dataset", __package__)
         module, _, other_name = _HOME[name].partition(":")
         value = getattr(importlib.import_module(f".{module}", __package__), other_name or name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
+    if name == "LightweightViewer":  # a host may start a run in the moment in which it creates one
+        from .storage.collector import collect_imported
+
+        importlib.import_module(".engine.dataset", __package__)
+        collect_imported()
     return value
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COLLECTOR_POLL_SECONDS = 0.001
+_SMALL_HEAP = 1_500_000
+"""Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
+
+
+def collect_imported() -> None:
+    """Have the collector's full pass now that much was imported, or it would fall into the first run.
+
+    In a host with a large heap what was imported is little, and a pass takes long: nothing there.
+    """
+    if gc.isenabled() and sys.getallocatedblocks() < _SMALL_HEAP:
+        gc.collect()
 
 
 class _Collector:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import logging
 import sys
 import weakref
 from typing import TYPE_CHECKING
 
+from ...storage.collector import collect_imported
 from ..ends import Owner, delete_later
 from .opengl import WINDOW_PREPARED, paints_images, why_no_opengl
 
@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 _DRAWN_AFTER = 4
 """Polls."""
 
-_SMALL_HEAP = 1_500_000
-"""Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
-
 
 @functools.cache
 def import_all() -> None:
@@ -45,10 +42,7 @@ def import_all() -> None:
 
     with contextlib.suppress(Exception):  # building the canvas will say what is wrong
         _prepare_vispy()
-    # So much was just imported that the collector's next full pass would fall into the first run. In a host
-    # with a large heap it is little, and a pass takes long.
-    if gc.isenabled() and sys.getallocatedblocks() < _SMALL_HEAP:
-        gc.collect()
+    collect_imported()
 
 
 def _prepare_vispy() -> None:
