@@ -44,6 +44,9 @@ def test_what_is_stored_is_told_and_nothing_is_read() -> None:
         wait_for(dataset, 0, [ACQUIRED, GONE, PARTLY])
         assert dataset.position_states(0)[2:] == ((4, 0, 3), (4, 4, 4))
         wait_for(dataset, 1, [GONE, ACQUIRED, ACQUIRED])
+        # while time is played, maps do not forget what they have shown of each time point
+        assert dataset.position_states(0).states == (ACQUIRED, GONE, PARTLY)
+        assert dataset.position_states(1).states == (GONE, ACQUIRED, ACQUIRED)
         assert source.reads == []
 
 
@@ -94,7 +97,11 @@ def test_a_plane_that_was_read_is_there_before_anybody_has_looked_again_or_annou
         dataset.notify(0, 0, 0, 0)  # from now on notifications count
         wait_for(dataset, 0, [PARTLY, ACQUIRED, PENDING])
         source.write(PlaneKey(0, 2, 1, 1), 1)
-        dataset.plane(0, 2, 1, 1)
+        wait_for(dataset, 1, [PENDING] * 3)
+        dataset.plane(0, 2, 1, 1)  # while another time point is in view
+        found = dataset.position_states(0)
+        assert found is None or found.there[2] == 1
+        wait_for(dataset, 0, [PARTLY, ACQUIRED, PARTLY])
         assert dataset.position_states(0)[1:] == ((PARTLY, ACQUIRED, PARTLY), (1, 4, 1), (4, 4, 4))
         dataset.notify(0, 2, 1, 1)  # the same
         dataset.notify(0, 2, 1, 0)

@@ -70,6 +70,8 @@ class PositionSurvey:
         # made by the thread that looks: codes (position, channel, z) by time point, of one epoch
         self._codes: dict[int, PlaneCodes] = {}
         self._codes_epoch = 0
+        # what was told last of each time point, and in which epoch: while time is played each comes again
+        self._told: dict[int, tuple[int, PositionStates]] = {}
 
     def of(self, t: int, now: float) -> PositionStates | None:
         """The states as of the last look at time point `t`, None until there was one.
@@ -80,9 +82,15 @@ class PositionSurvey:
         self._wanted_t = t  # a look at another time point ends
         announced = self._announced.total
         about = (t, info, announced, self._failures.version, self._stored.is_awaited())
-        answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(t, epoch))
+        epoch, told = self._told.get(t, (-1, None))
+        told = told if epoch == self._looks.epoch else None
+        answer = self._looks.answer(
+            about, now, lambda epoch, is_news: self._look(t, epoch), is_unknown=told is None
+        )
         n = len(info.positions)
-        if answer is None or answer.t != t or len(answer.states) > n:
+        if answer is not None and answer.t != t:
+            answer = told
+        if answer is None or len(answer.states) > n:
             return None
         if len(answer.states) < n:  # more have appeared: those that are known keep their index
             answer = self._looks.amend(answer, _with_more(answer, info))
@@ -106,6 +114,8 @@ class PositionSurvey:
                 codes = self._codes.get(t)
                 if codes is not None:
                     changed[t] = set(codes.read((key.p, key.c, key.z) for key in keys if key.t == t))
+        for t in {key.t for key in keys}:
+            self._told.pop(t, None)
         answer = self._looks.last
         if answer is not None and changed.get(answer.t):
             self._looks.amend(answer, self._amended(answer, sorted(changed[answer.t])))
@@ -159,7 +169,14 @@ class PositionSurvey:
                 _notified_state(n, of, is_bad=p in bad)
                 for p, (n, of) in enumerate(zip(there, expected, strict=True))
             )
-            self._looks.tell(PositionStates(t, states, tuple(there), tuple(expected)), epoch)
+            self._tell(PositionStates(t, states, tuple(there), tuple(expected)), epoch)
+
+    def _tell(self, found: PositionStates, epoch: int) -> None:
+        self._looks.tell(found, epoch)
+        self._told.pop(found.t, None)
+        self._told[found.t] = epoch, found
+        for old in list(self._told)[:-_KEPT_TIMES]:
+            self._told.pop(old, None)
 
     def _look_at_stored(self, t: int, info: DatasetInfo, epoch: int) -> bool:
         """Look at planes of which nothing is known, then at those that were missing; whether any are left."""
@@ -209,7 +226,7 @@ class PositionSurvey:
             there, expected = (
                 tuple(each.sum(axis=(1, 2)).tolist()) for each in (is_there(block), is_expected)
             )
-            self._looks.tell(PositionStates(t, summarised(block), there, expected), epoch)
+            self._tell(PositionStates(t, summarised(block), there, expected), epoch)
 
     def close(self) -> None:
         """Look no more. Never blocks."""

@@ -35,23 +35,33 @@ class RepeatedLook(Generic[A]):
         self._answer: A | None = None
         self._about: tuple[Any, ...] = ()  # what the last look was about
         self._again = float("inf")  # when to look again if that has not changed
-        self._not_before = 0.0
+        self._not_before = self._soon = 0.0
+        self._began = 0.0
         self._epoch = 0
 
-    def answer(self, about: tuple[object, ...], now: float, look: Callable[[int, bool], None]) -> A | None:
+    def answer(
+        self,
+        about: tuple[object, ...],
+        now: float,
+        look: Callable[[int, bool], None],
+        *,
+        is_unknown: bool = False,
+    ) -> A | None:
         """What the last look found, None before it found anything; begins one if it is time.
 
         `about`: what decides that a look is needed. `look(epoch, is_news)`: `epoch` is for `tell`, `is_news`
-        whether it is about something else than the last. `now`: as `time.monotonic`.
+        whether it is about something else than the last. `now`: as `time.monotonic`. `is_unknown`: nothing is
+        known of it, so that it is looked at sooner: after as long as the last look took.
         """
         with self._lock:
             answer, epoch = self._answer, self._epoch
             about = (epoch, *about)
             is_news = about != self._about
-            is_due = now >= self._not_before and (is_news or now >= self._again)
+            not_before = min(self._soon, self._not_before) if is_unknown else self._not_before
+            is_due = now >= not_before and (is_news or now >= self._again)
         if is_due and self._work.can_begin(now):
             with self._lock:  # before it begins: the look says when the next one is due
-                self._about, self._again = about, float("inf")
+                self._about, self._again, self._began = about, float("inf"), now
             if not self._work.begin(lambda: look(epoch, is_news), now):
                 with self._lock:
                     self._about = ()
@@ -62,6 +72,11 @@ class RepeatedLook(Generic[A]):
         with self._lock:
             if epoch == self._epoch and answer != self._answer:
                 self._answer = answer
+
+    @property
+    def epoch(self) -> int:
+        """Counts `start_over`; no lock."""
+        return self._epoch
 
     @property
     def last(self) -> A | None:
@@ -83,6 +98,7 @@ class RepeatedLook(Generic[A]):
         now = time.monotonic()
         with self._lock:
             self._not_before = now + self._at_least_s
+            self._soon = now + max(now - self._began, 0.0)
             self._again = now + seconds
 
     def rest(self, seconds: float) -> None:
