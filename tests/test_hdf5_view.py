@@ -34,6 +34,15 @@ def test_a_series_is_shown_upright_and_another_can_be_chosen(qtbot, viewer, tmp_
         viewer._screen.choices.activated.emit(1)
     settle(qtbot, viewer)
     assert_shows(viewer, {"Other": other[0].T})
+    choices = viewer._screen.choices
+    assert choices.isVisible() and choices.currentText() == "/acquisition/Other/data"
+    with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
+        choices.activated.emit(0)  # and back
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"Movie": movie[0].T})
+    write(tmp_path / "b.h5", volume((4, 6)))
+    load(qtbot, viewer, tmp_path / "b.h5")
+    assert not choices.isVisible()
 
 
 def test_colour_pixels_are_three_channels(qtbot, viewer, tmp_path):

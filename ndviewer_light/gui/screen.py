@@ -391,7 +391,7 @@ class Screen(QWidget):
             self.stage.refresh()  # it was not followed meanwhile
         if session.acquisition is not None:
             self.openings.path = ""
-        self.choices.offer(session.dataset.info.choices)
+        self.choices.offer(session.dataset.info.choices, session.path)
         self.pages.show_stage()
         self._say_loaded(session)
         if is_new:
@@ -475,7 +475,7 @@ class Screen(QWidget):
         self.stage.show_dataset(session.dataset)
         self.tools.labels.start_over()
         self.follower.start_over(session.dataset)
-        self.choices.offer(session.dataset.info.choices)
+        self.choices.offer(session.dataset.info.choices, session.path)
         is_same = session.dataset.info.is_completed
         what = "has changed and is shown as it is now" if is_same else "was replaced by another dataset"
         self._say(f"{short_path(session.path)} {what}")
