@@ -114,3 +114,29 @@ def test_nothing_of_a_run_moves_while_its_numbers_grow(qtbot):
     assert least > bar.fontMetrics().horizontalAdvance(headline)  # a narrow window leaves room for it
     bar.show_news(None)
     assert bar.minimumSizeHint().width() < least
+
+
+def test_what_a_key_has_done_is_seen_with_the_mouse_over_the_picture(qtbot):
+    line = StatusLine()
+    qtbot.addWidget(line)
+    line.say("message", "Loaded: a")
+    line.say("pointer", "x 1  y 2")
+    assert line.text() == "x 1  y 2"
+    line.say("message", "The picture is in the clipboard")
+    line.say("pointer", "x 1  y 3")
+    assert line.text() == "The picture is in the clipboard"
+
+    def time_passes() -> None:
+        line._fresh.stop()
+        line._fresh.timeout.emit()
+
+    time_passes()
+    assert line.text() == "x 1  y 3"
+    line.say("message", "Saving frame 1 of 9")
+    time_passes()
+    line.say("message", "Saving frame 2 of 9")
+    assert line.text() == "x 1  y 3"
+    line.say("message", "Saved a.mp4")
+    assert line.text() == "Saved a.mp4"
+    line.say("message", "")
+    assert line.text() == "x 1  y 3"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import QRectF, Qt, Signal
+from qtpy.QtCore import QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
@@ -25,6 +25,8 @@ Topic = Literal["pointer", "trouble", "waiting", "message"]
 
 _ORDER: tuple[Topic, ...] = ("pointer", "trouble", "waiting", "message")
 """Topics by priority: the pixel under the mouse, problems, waiting, other messages."""
+_FRESH_MS = 2500
+"""How long a message that comes while the mouse is over the picture is shown instead of the pixel there."""
 
 
 class StatusLine(QLabel):
@@ -43,6 +45,9 @@ class StatusLine(QLabel):
         self._elsewhere: set[Topic] = set()
         self._shown: Topic | None = None
         self._in_place = TextsInPlace()
+        self._fresh = QTimer(self)
+        self._fresh.setSingleShot(True)
+        self._fresh.timeout.connect(self._show)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setContentsMargins(8, 1, 8, 2)
         # changing text must not move the canvas, nor long text widen the window
@@ -66,10 +71,25 @@ class StatusLine(QLabel):
         (self._elsewhere.add if is_elsewhere else self._elsewhere.discard)(topic)
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
             return
+        before = self._said.get(topic, "")
         self._said[topic], self._details[topic], self._choices[topic] = text, details, choices
         if not text:
             self._in_place = TextsInPlace()  # the mouse was elsewhere: texts need not stay where they were
-        self._shown = next((each for each in _ORDER if self._said.get(each)), None)
+        if topic == "message":
+            self._note_message(text, before)
+        self._show()
+
+    def _note_message(self, text: str, before: str) -> None:
+        """What a key has done is seen with the mouse over the picture too; not each step of progress."""
+        if not text or "message" in self._elsewhere:
+            self._fresh.stop()
+        elif self._said.get("pointer") and _without_digits(text) != _without_digits(before):
+            self._fresh.start(_FRESH_MS)
+
+    @safe_slot
+    def _show(self) -> None:
+        order = (*_ORDER[1:], _ORDER[0]) if self._fresh.isActive() else _ORDER
+        self._shown = next((each for each in order if self._said.get(each)), None)
         self.setText(self._said[self._shown] if self._shown is not None else "")
         tip = (self._details.get(self._shown) or self.text()) if self._shown is not None else ""
         self.setToolTip(plain_tooltip(tip) if tip else "")
@@ -95,3 +115,7 @@ class StatusLine(QLabel):
     def said(self, topic: Topic) -> str:
         """The text of `topic`, shown or not."""
         return self._said.get(topic, "")
+
+
+def _without_digits(text: str) -> str:
+    return "".join(letter for letter in text if not letter.isdigit())
