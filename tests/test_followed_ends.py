@@ -24,6 +24,7 @@ from follow_disk import (
 )
 from memory_source import TIMEOUT, Clock, wait_until
 
+from ndviewer_light.engine import retry
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState, place_of
@@ -160,6 +161,22 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
     (tmp_path / "elsewhere").rename(growing.path)
     dataset.refresh()
     assert not said()
+
+
+def test_what_could_not_be_read_while_a_dataset_was_away_is_read_as_soon_as_it_is_back(
+    tmp_path, followed, monkeypatch
+):
+    monkeypatch.setattr(retry, "RETRY_SECONDS", (3600.0,))
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    growing.add(2)
+    dataset = followed(growing.path)
+    assert shown(dataset, PlaneKey()) == 1
+    growing.path.rename(tmp_path / "elsewhere")
+    wait_until(lambda: dataset.take_changes() and dataset.unreachable is not None)
+    wait_for(dataset, PlaneKey(t=1), PlaneState.UNREADABLE)
+    (tmp_path / "elsewhere").rename(growing.path)
+    wait_for(dataset, PlaneKey(t=1), 2)
 
 
 def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_path, followed, monkeypatch):

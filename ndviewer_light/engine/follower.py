@@ -178,7 +178,10 @@ class DiskFollower:
     def _note_reached(self, error: DatasetGoneError | None) -> None:
         """The dataset was found, or `error` says that it was not."""
         if error is None:
-            self._gone = None
+            was_gone, self._gone = self._gone is not None, None
+            for viewed in self._viewed if was_gone else ():  # what could not be read need not wait
+                viewed.retries.clear()
+                viewed.view.draw_all_again()
         elif self._gone is None or self._gone.reason != str(error):
             since = self._gone.since if self._gone is not None else datetime.now().strftime("%H:%M:%S")
             self._gone = Unreachable(since, str(error))
