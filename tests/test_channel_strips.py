@@ -122,6 +122,19 @@ def test_setters_are_silent_and_getters_agree(strips):
     assert (strips.color_of(1), strips.state_text(1)) == ("#123456", "not acquired")
 
 
+def test_the_curve_of_an_inverted_channel_goes_down_and_is_dragged_where_it_is(strips):
+    histogram = strips.strip(1).histogram
+    strips.set_gamma(1, 0.5)
+    up = histogram.gamma_handle().y()
+    strips.set_color(1, "#00FF00_r")
+    down = histogram.gamma_handle().y()
+    assert up < histogram.height() / 2 < down
+    histogram._drag_gamma(down)
+    assert histogram.gamma == pytest.approx(0.5, abs=0.02)
+    strips.set_color(1, "#00FF00")
+    assert histogram.gamma_handle().y() == pytest.approx(up, abs=0.5)
+
+
 def test_a_channel_that_was_never_seen_has_no_limits_and_says_when_it_will(qtbot, strips):
     strip = strips.strip(1)
     assert (strip.low.text(), strip.high.text(), strip.histogram.said) == ("", "", "")

@@ -170,7 +170,7 @@ class ChannelStrip(QFrame):
 
     def _show(self, channel: Channel) -> None:
         self._shown_color = channel.color + ("_r" if channel.inverted else "")
-        self._show_color(channel.color)
+        self._show_color(self._shown_color)
         self.on.setChecked(channel.visible)
         self.set_mode(ContrastMode.RUN if channel.window is None else ContrastMode.MANUAL)
         if channel.window is not None:
@@ -266,6 +266,7 @@ class ChannelStrip(QFrame):
 
     def _show_color(self, choice: str) -> None:
         self.dot.color = self.histogram.color = dot_color(choice)
+        self.histogram.is_reversed = is_reversed(choice)
         self.dot.update()
         self.histogram.update()
 

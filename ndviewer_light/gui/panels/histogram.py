@@ -45,6 +45,8 @@ class Histogram(QWidget):
         self.values = values
         self.color = QColor("white")
         self.gamma = 1.0
+        self.is_reversed = False
+        """Whether low values are bright: the curve goes down."""
         self.said = ""
         """Why nothing is drawn."""
         self._is_logarithmic = True
@@ -154,7 +156,8 @@ class Histogram(QWidget):
 
     def _drag_gamma(self, y: float) -> None:
         bottom, top = float(self.height() - 1), 2.0
-        brightness = min(0.97, max(0.03, (bottom - y) / (bottom - top)))
+        brightness = (bottom - y) / (bottom - top)
+        brightness = min(0.97, max(0.03, 1.0 - brightness if self.is_reversed else brightness))
         self._choose_gamma(round(math.log(brightness) / math.log(0.5), 2))
 
     @safe_slot
@@ -201,8 +204,8 @@ class Histogram(QWidget):
 
     def _curve_y(self, share: float) -> float:
         """Where the curve is at a share (0 to 1) of the way from the low to the high limit, px."""
-        bottom = self.height() - 1
-        return float(bottom - share**self.gamma * (bottom - 2))
+        bottom, brightness = self.height() - 1, share**self.gamma
+        return float(bottom - (1.0 - brightness if self.is_reversed else brightness) * (bottom - 2))
 
     def _draw_window(self, painter: QPainter) -> None:
         low, high = self._limits_x()
