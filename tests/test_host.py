@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import subprocess
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
+from qtpy import API_NAME
 from runs import CHANNELS, REPO, planes_of, small_run, write
 from screen import assert_shows, settle
 
@@ -17,26 +21,56 @@ from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from simulate_acquisition import announce_run
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
 
-def test_every_method_may_be_called_on_an_empty_and_on_a_closed_viewer(qtbot, tmp_path):
-    widget = LightweightViewer()
-    qtbot.addWidget(widget)
-    for _ in range(2):
-        widget.notify_zarr_frame(0, 0, 0, "c")
-        widget.end_zarr_acquisition()
-        widget.end_acquisition()
-        widget.load_fov(0)
-        widget.refresh()
-        assert widget.get_fov_list() == []
-        assert not widget.has_fov_dimension()
-        assert not widget.is_push_mode_active()
-        assert not widget.go_to_well_fov("A1", 0)
-        widget.close()
-    widget.start_zarr_acquisition([str(tmp_path / "a")], ["c"], 1, ["A1:0"], 8, 8)
-    widget.load_dataset(str(tmp_path))
-    assert widget.dataset is None
+def call_every_method(viewer: LightweightViewer, tmp_path: Path) -> dict[str, object]:
+    """Call each once, in the order of their names and back; what each returned last."""
+    store, file = str(tmp_path / "a"), str(tmp_path / "a.tif")
+    arguments: dict[str, tuple[object, ...]] = {
+        "follow": (store,),
+        "go_to_well_fov": ("A1", 0),
+        "load_dataset": (store,),
+        "load_fov": (0,),
+        "notify_zarr_frame": (0, 0, 0, "c"),
+        "register_image": (0, 0, 0, "c", file),
+        "run": ([store], ["c"], 8, 8),
+        "set_current_index": ("time", 0),
+        "start_acquisition": (["c"], 1, 8, 8, ["A1:0"]),
+        "start_zarr_acquisition": ([store], ["c"], 1, ["A1:0"], 8, 8),
+        "start_zarr_acquisition_6d": ([store], ["c"], 1, [1], 8, 8),
+        "use_cluster": ("tcp://127.0.0.1:9",),
+        "watch": (store,),
+    }
+    inherited = {"closeEvent", "focusNextPrevChild", "keyPressEvent"}
+    names = sorted(
+        name
+        for name, member in vars(LightweightViewer).items()
+        if not name.startswith("_") and name not in inherited and inspect.isfunction(member)
+    )
+    assert arguments.keys() < set(names)
+    return {name: getattr(viewer, name)(*arguments.get(name, ())) for name in (*names, *reversed(names))}
+
+
+@pytest.mark.parametrize("end", ["close", "delete"])
+def test_every_method_may_be_called_before_the_first_event_and_after_the_end(qtbot, tmp_path, end):
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    call_every_method(viewer, tmp_path)
+    assert viewer.status_label.text() == f"Waiting for {tmp_path / 'a'}", "the last call wins"
+    viewer.close()
+    viewer = LightweightViewer()
+    if end == "close":
+        qtbot.addWidget(viewer)
+        viewer.close()
+    else:
+        importlib.import_module(f"{API_NAME}.sip").delete(viewer)
+    returned = call_every_method(viewer, tmp_path)
+    assert not any(value for name, value in returned.items() if name != "run"), returned
+    assert viewer.dataset is None and viewer.actions_by_name == {}
 
 
 def test_notifying_from_many_threads_while_the_viewer_is_closed_and_started(qtbot, tmp_path):

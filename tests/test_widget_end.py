@@ -331,6 +331,30 @@ kept += [viewer, viewer.stage.canvas]
     assert result.stdout.splitlines()[-1] == "[True, True] True"
 
 
+@pytest.mark.parametrize("call", ["follow", "load_dataset"])
+def test_a_program_ends_though_its_viewer_still_waits_for_what_is_not_there(tmp_path, call):
+    path = str(tmp_path / "later.ome.zarr")
+    body = f"""
+import ndviewer_light
+app = QApplication([])
+viewer = ndviewer_light.LightweightViewer()
+window = QMainWindow(); window.setCentralWidget(viewer); window.show()
+failed = []
+viewer.dataset_failed.connect(lambda path, reason: failed.append(reason))
+viewer.{call}({path!r})
+end = time.time() + 30
+while not (failed if {call!r} == "load_dataset" else viewer.ndv_viewer) and time.time() < end:
+    app.processEvents(); time.sleep(0.01)
+window.close()
+print("closed", viewer.status_label.text(), flush=True)
+"""
+    result = host(body)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    said = f"Waiting for {path}" if call == "follow" else "Failed to load dataset"
+    assert result.stdout.splitlines()[-1] == f"closed {said}"
+
+
 def test_no_module_of_qt_is_imported_in_a_thread(tmp_path):
     # PyQt looks for the class of whatever it wraps in all of them, also in one that is half imported
     body = """

@@ -5,12 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
+import threading
 import weakref
 from abc import ABC, abstractmethod
 from functools import partial
 
 from qtpy import QT6
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
+
+from ..isolation.program_end import call_before_threads_are_awaited
 
 try:
     from qtpy import sip
@@ -95,11 +98,28 @@ def _delete_from_loop(widget: QObject) -> None:
         widget.deleteLater()
 
 
+_ends_with_program: list[bool] = []
+"""Empty as long as `_end_all` is not called when the program ends."""
+
+
+def _end_with_program() -> None:
+    """Have owners end with the main thread, where that is the one of the GUI."""
+    if not _ends_with_program and threading.current_thread() is threading.main_thread():
+        _ends_with_program.append(True)
+        call_before_threads_are_awaited(_end_all)
+
+
+def _end_all() -> None:
+    for owner in list(_owners):
+        owner.end_safely()
+
+
 class Owner(ABC):
     """Owns a widget's resources. Has no reference to the widget, which would never be collected otherwise."""
 
     def end_with(self, widget: QObject) -> None:
         """Have `end` called when `widget` is deleted."""
+        _end_with_program()
         _owners.add(self)
         widget.destroyed.connect(self._on_destroyed)
 
@@ -108,8 +128,12 @@ class Owner(ABC):
         """End everything. Idempotent; called while Qt deletes widgets, so it uses none and never waits."""
         _owners.discard(self)
 
-    def _on_destroyed(self) -> None:
+    def end_safely(self) -> None:
+        """`end`; what it raises is logged."""
         try:
             self.end()
         except Exception:  # the boundary to C++, as for slots
-            logger.exception("cleaning up after a deleted widget")
+            logger.exception("cleaning up after a widget")
+
+    def _on_destroyed(self) -> None:
+        self.end_safely()

@@ -18,8 +18,10 @@ class LaterParts:
     event loop. GUI thread only.
     """
 
-    def __init__(self, poll: Poll) -> None:
+    def __init__(self, poll: Poll, is_over: Callable[[], bool]) -> None:
+        """`is_over()`: the widget has ended, none of it is made any more."""
         self._poll = poll
+        self._is_over = is_over
         self._slices: deque[Callable[[], object]] = deque()
         self._is_posted = False
 
@@ -35,7 +37,7 @@ class LaterParts:
 
     def finish(self) -> None:
         """Do now what is left; what needs one of them calls this first."""
-        while self._slices:
+        while self._slices and not self._is_over():
             self._slices.popleft()()
 
     def end(self) -> None:
@@ -50,7 +52,7 @@ class LaterParts:
     def _step(self) -> None:
         self._is_posted = False
         try:
-            if self._slices:
+            if self._slices and not self._is_over():
                 self._slices.popleft()()
         finally:
             self._post()

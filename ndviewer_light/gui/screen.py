@@ -94,8 +94,7 @@ class Screen(QWidget):
         self._dataset_status = DatasetStatus(self._row)
         self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)
         self.run_place = RunPlace(self)
-        self.later = LaterParts(self.poll)
-        """What is made once the host's events have had their turn."""
+        self.later = LaterParts(self.poll, lambda: sessions.closed)
         sessions.end_with(self)
         try:
             self._build()
@@ -114,6 +113,7 @@ class Screen(QWidget):
     def _build(self) -> None:
         self.stage = Stage()
         self._tools = ToolsLater(self.stage, self.later, self._make_tools)
+        self.use_cluster = self._tools.use_cluster
         self.latency = LatencyView(self.stage.overlay)
         self.follower = ViewFollower(self.stage, self._row)
         self._wanted = PlaceWanted(self.stage, self.follower)

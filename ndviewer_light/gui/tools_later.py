@@ -42,6 +42,13 @@ class ToolsLater:
         self._later = later
         self._make = make
         self._made: StageTools | None = None
+        self._cluster: object = None
+
+    def use_cluster(self, scheduler: object) -> None:
+        """The cluster that makes small pictures of the overview, see `SceneView.scheduler`."""
+        self._cluster = scheduler
+        if self._made is not None:
+            self._made.scene.scheduler = scheduler
 
     @property
     def slices(self) -> list[Callable[[], object]]:
@@ -63,6 +70,7 @@ class ToolsLater:
         except Exception:  # the picture is shown all the same
             logger.exception("the tools for the picture could not be made")
         else:
+            self._made.scene.scheduler = self._cluster
             _show_like_parent(self._stage)
 
     @property

@@ -261,7 +261,7 @@ class LightweightViewer(QWidget):
         the cluster cannot make them, the status line says why, and they are made here.
         """
         if self.stage is not None:
-            self._screen.tools.scene.scheduler = scheduler
+            self._screen.use_cluster(scheduler)
 
     def refresh(self) -> None:
         """Reread the dataset from disk in the background. Does nothing without one."""
@@ -398,7 +398,7 @@ class LightweightViewer(QWidget):
         """
         asked: dict[Axis, bool | None] = {"t": t, "p": p, "z": z}
         follower = getattr(self._screen, "follower", None)
-        if follower is None:
+        if follower is None or self._sessions.closed:
             return
         modes = {axis: on for axis, on in asked.items() if on is not None}
         follower.set_default(

@@ -117,7 +117,12 @@ def name_of(path: str) -> str:
 
 
 def absolute(path: str) -> str:
-    """`path`, independent of the working directory; ``file://`` as a path, other URLs unchanged."""
+    """`path`, independent of the working directory; ``file://`` as a path, other URLs unchanged.
+
+    Raises `DatasetNotFoundError` for what cannot be a path.
+    """
+    if "\0" in path:
+        raise DatasetNotFoundError(f"{path!a} is not a path: it contains a null character")
     if path[:7].lower() == "file://":
         file, inner = split_inner(path)
         path = _path_of_file_url(file) + (f"::{inner}" if inner else "")

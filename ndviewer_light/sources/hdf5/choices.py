@@ -297,7 +297,7 @@ def _nothing(file: HDF5File, known: Choices) -> str:
         other = [candidate.facts for candidate in _all_plain(file, "", WALK_SECONDS).candidates]
         which = f" It contains {_listed(other)}; to open one of them, use FILE::/PATH" if other else ""
         return f"{file.name} contains no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
-    return f"{file.name} contains no numeric dataset with 2 to 5 axes"
+    return f"{file.name} contains no numeric dataset with 2 to 5 axes and more than one row and column"
 
 
 def _offered(known: Choices) -> str:
