@@ -25,7 +25,7 @@ from nd2_writer import Plane, custom_loop, time_loop, write_nd2
 from stores import needs_zarr_3
 from tiffs import tiff_saying
 
-from ndviewer_light.errors import DatasetError
+from ndviewer_light.errors import DatasetError, DatasetNotFoundError
 from ndviewer_light.opening import open_dataset
 
 if TYPE_CHECKING:
@@ -334,3 +334,14 @@ def test_a_plate_without_any_image_is_called_one(tmp_path: Path) -> None:
     stores.write_plate(tmp_path / "p.ome.zarr", {}, planned=["A/1", "A/2", "B/1"])
     with pytest.raises(DatasetError, match="a plate that lists 3 wells, without any image"):
         open_dataset(tmp_path / "p.ome.zarr")
+
+
+def test_what_cannot_be_a_path_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFoundError, match=r"a\\x00b' is not a path: it contains a null character"):
+        open_dataset(f"{tmp_path}/a\0b")
+
+
+def test_single_pixels_are_no_images_of_hdf5(tmp_path: Path) -> None:
+    hdf5(lambda file: file.create_dataset("a", data=np.ones((2, 1, 1), "u2")))(tmp_path / "a.h5")
+    with pytest.raises(DatasetError, match=r"a\.h5 contains no .* more than one row and column"):
+        open_dataset(tmp_path / "a.h5")

@@ -301,7 +301,7 @@ class Screen(QWidget):
             self._ask_again()
 
     def _post_look(self, session: Session, problem: Exception | None) -> None:
-        if problem is not None:
+        if problem is not None and session is self.sessions.shown:
             logger.warning("refreshing the dataset: %s", problem)
         self.poll.post(lambda: self._on_looked_again(session, problem))
 
