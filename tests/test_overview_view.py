@@ -115,6 +115,11 @@ def test_what_is_looked_at_follows_the_field_that_is_chosen_and_no_further_than_
     viewer.stage.follow_to(p=0)
     complete(qtbot, overview)
     assert canvas.viewport == before and not is_in_view(0)
+    left, top, right, bottom = canvas.scene.bounds
+    for way in (-1, 1):  # nobody gets lost
+        for _ in range(200):
+            canvas.pan(way, way)
+        assert left <= canvas.viewport.x <= right and top <= canvas.viewport.y <= bottom
 
 
 @pytest.mark.each_binding

@@ -302,7 +302,12 @@ class SceneCanvas(QWidget):
         return max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
 
     def _look_at(self, viewport: Viewport) -> None:
+        """Look there; the middle stays among the fields, so that nobody loses them."""
         self._is_fitting = False
+        if self._scene is not None:
+            left, top, right, bottom = self._scene.bounds
+            x, y = min(max(viewport.x, left), right), min(max(viewport.y, top), bottom)
+            viewport = viewport._replace(x=x, y=y)
         self._viewport = viewport
         self._make_room()
         self._redraw()
