@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from qtpy.QtWidgets import QWidget
 from runs import small_run, writer_command
 
 from ndviewer_light.gui.viewer import LightweightViewer
