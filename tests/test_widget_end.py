@@ -18,7 +18,9 @@ from screen import assert_shows, settle
 from test_host import host
 
 from ndviewer_light.gui import ends
+from ndviewer_light.gui.look.plots import new_plot
 from ndviewer_light.gui.viewer import LightweightViewer
+from ndviewer_light.gui.windows.application import delete_windows
 from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.isolation import spare
@@ -251,6 +253,26 @@ def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot
     viewer.close()
     qtbot.waitUntil(lambda: sip.isdeleted(surface), timeout=20_000)
     sip.delete(window)
+
+
+def test_at_the_end_of_the_program_what_qt_keeps_for_plots_is_left_to_qt(qtbot):
+    """The layout of a plot has a window that nobody sees, and deletes it: a second time, where we did."""
+
+    def hidden() -> list[QWidget]:
+        return [each for each in QApplication.topLevelWidgets() if type(each) is QWidget]
+
+    before = hidden()
+    window = LightweightMainWindow()
+    new_plot(window, "plot")
+    window.show()
+    qtbot.waitUntil(lambda: len(hidden()) > len(before), timeout=20_000)
+    (of_plot,) = (each for each in hidden() if each not in before)
+    ended = []
+    window.destroyed.connect(lambda: ended.append("window"))
+    of_plot.destroyed.connect(lambda: ended.append("of the plot"))
+    delete_windows([of_plot, window])
+    qtbot.waitUntil(lambda: len(ended) == 2, timeout=20_000)
+    assert ended == ["window", "of the plot"]
 
 
 def test_the_garbage_of_a_launcher_takes_its_windows_along(qtbot, tmp_path):

@@ -10,12 +10,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QSocketNotifier, Qt, QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 
 from ..look.theme import apply_dark_theme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def application() -> QApplication:
     app.setApplicationName("ndviewer-light")
     apply_dark_theme(app)
     sys.excepthook = _log_exception
-    app.aboutToQuit.connect(lambda: _delete_windows(app))
+    app.aboutToQuit.connect(lambda: delete_windows(app.topLevelWidgets()))
     return app
 
 
@@ -44,13 +44,16 @@ def call_when_started(do: Callable[[], None]) -> None:
     QTimer.singleShot(_START_MS, do)
 
 
-def _delete_windows(app: QApplication) -> None:
-    """Have Qt delete all windows as the last thing that the event loop does.
+def delete_windows(windows: Iterable[QWidget]) -> None:
+    """Have Qt delete those that are ours as the last thing that the event loop does.
 
     Python would delete them in whatever order, after the application as well: with OpenGL, that crashes.
+    Menus go with what they belong to; plain widgets are of Qt itself: the layout of a plot has one, which it
+    deletes as well.
     """
-    for window in app.topLevelWidgets():
-        window.deleteLater()
+    for window in windows:
+        if window.parent() is None and type(window) is not QWidget:
+            window.deleteLater()
 
 
 @contextlib.contextmanager
