@@ -68,7 +68,8 @@ def delete_garbage(widget: QObject) -> None:
 
 
 def _drop_deleted() -> None:
-    _garbage.difference_update([each for each in _garbage if sip.isdeleted(each)])
+    found = list(_garbage)  # at once: the collector may find another one meanwhile, in any thread
+    _garbage.difference_update(each for each in found if sip.isdeleted(each))
 
 
 def _delete_all() -> None:
