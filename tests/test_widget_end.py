@@ -374,7 +374,7 @@ failed = []
 viewer.dataset_failed.connect(lambda path, reason: failed.append(reason))
 viewer.{call}({path!r})
 end = time.time() + 30
-while not (failed if {call!r} == "load_dataset" else viewer.ndv_viewer) and time.time() < end:
+while not (failed or viewer.status_label.text().startswith("Waiting")) and time.time() < end:
     app.processEvents(); time.sleep(0.01)
 window.close()
 print("closed", viewer.status_label.text(), flush=True)
