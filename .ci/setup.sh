@@ -180,8 +180,8 @@ docs_environment() { # what builds the site, in .venv-docs; it reads the package
     remember .venv-docs docs
 }
 
-docs_site() { # in build/site; a link that leads nowhere, a name that is not there, is an error
-    NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+docs_site() { # in build/site; a link that leads nowhere, a name that is not there, is an error (not with --quiet)
+    NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 }
 
 on_a_display() { # on_a_display COMMAND…: on a virtual one, of a size that the tests can count on
