@@ -126,7 +126,7 @@ def test_what_cannot_be_saved_is_a_sentence(qtbot, shown, tmp_path):
         str(tmp_path / "no" / "a.png"), shown.dataset, QImage(4, 4, QImage.Format.Format_RGB32)
     )
     status = shown.status_label
-    qtbot.waitUntil(lambda: status.said("message").startswith("a.png could not be saved: the folder"))
+    qtbot.waitUntil(lambda: status.said("message").startswith("a.png could not be saved: there is no folder"))
 
 
 def test_a_film_into_a_folder_that_is_not_there_names_no_temporary_file(qtbot, shown, tmp_path):

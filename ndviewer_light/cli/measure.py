@@ -7,7 +7,6 @@ A row per expected plane: ``position``, ``region``, ``fov``, ``channel``, ``t``,
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib.util
 import os
 import sys
@@ -17,6 +16,7 @@ from ..errors import NDViewerError
 from ..model import PlaneState, how_many
 from ..opening import open_dataset
 from ..storage.offered import ALONE
+from ..storage.whole_files import whole_file
 from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
 from .linked_view import dataset_in
@@ -142,17 +142,11 @@ def _write(table: MeasuredTable, output: str | None) -> None:
     if output is None:
         say(frame.to_csv(None, index=False).rstrip("\n"))
         return
-    part = f"{output}.part"
-    try:
+    with whole_file(output) as part:
         if output.lower().endswith(".parquet"):
             frame.to_parquet(part, index=False, engine="pyarrow")
         else:
             frame.to_csv(part, index=False)
-        os.replace(part, output)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise
 
 
 def _said_of(table: MeasuredTable, output: str | None) -> int:

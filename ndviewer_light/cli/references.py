@@ -26,6 +26,7 @@ from ..model import PlaneKey
 from ..sources.images.format import ImagesFormat
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
+from ..storage.whole_files import whole_file
 from .access_options import storage_options
 from .linked_view import dataset_in
 from .terminal import complain, guarded, say
@@ -87,7 +88,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         complain("references", str(error))
         return 1
     try:
-        with open(options.output, "w", encoding="utf-8") as file:
+        with whole_file(options.output) as part, open(part, "w", encoding="utf-8") as file:
             file.write(text.getvalue())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

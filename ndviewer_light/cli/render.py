@@ -13,6 +13,7 @@ from ..rendering.scale_bar import DEFAULT_BAR, BarLook
 from ..rendering.volume_look import TURN_FRAMES
 from ..storage.offered import ALONE
 from ..storage.printable import printable
+from ..storage.whole_files import whole_file
 from .access_options import storage_options
 from .cluster import measuring_on
 from .linked_view import LinkedLook
@@ -140,7 +141,8 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
         from ..rendering.film_frames import inscribed
 
         picture, view = inscribed(dataset, drawn, places[0], _inscription(options))
-        picture.save(options.output)
+        with whole_file(options.output) as file:
+            picture.save(file)
         missing = [*view.missing.values()]
         if not options.size and not options.volume:
             _say_level(view)
@@ -236,7 +238,8 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
         is_written_on=inscription.timestamp or inscription.scale_bar,
     )
     write_on_scene(found, inscription, TimeStamps(dataset), (t, z), channels, over)
-    found.picture.save(options.output)
+    with whole_file(options.output) as file:
+        found.picture.save(file)
     for note in found.notes:
         complain("render", note)
     _say_missing(found.missing)

@@ -9,10 +9,11 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QBuffer, QByteArray, QObject
 from qtpy.QtWidgets import QApplication
 
 from ..errors import NDViewerError
+from ..storage.whole_files import whole_file
 from .given_paths import short_name
 from .look.save_dialog import SaveDialog
 from .slots import safe_slot
@@ -127,5 +128,9 @@ class Snapshots(QObject):
 
 
 def _save(picture: QImage, path: str) -> None:
-    if not picture.save(path, "PNG"):
-        raise OSError("the folder cannot be written, or the disk is full")
+    encoded, buffer = QByteArray(), QBuffer()  # Qt does not say why a file cannot be written
+    buffer.setBuffer(encoded)
+    if not picture.save(buffer, "PNG"):
+        raise ValueError("the picture is too large for a PNG")
+    with whole_file(path) as part, open(part, "wb") as file:
+        file.write(encoded.data())

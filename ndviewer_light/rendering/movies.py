@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..storage.whole_files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,26 +27,14 @@ FILM_ENDINGS = (".gif", ".mp4")
 def write_movie(path: str, frames: Iterable[Image.Image], fps: float) -> int:
     """Write frames of equal size (RGB) to a .gif or .mp4 file, and return how many there were.
 
-    The file is complete or not there. Raises `UnsupportedError` for MP4 without PyAV, `ValueError` for no
-    frames or another ending, `OSError`, and what the frames raise.
+    The file is complete or as it was before. Raises `UnsupportedError` for MP4 without PyAV, `ValueError`
+    for no frames or another ending, `NotWrittenError`, and what the frames raise.
     """
     ending = os.path.splitext(path)[1].lower()
     if ending not in FILM_ENDINGS:
         raise ValueError(f"films are written as {' or '.join(FILM_ENDINGS)}, not {ending!r}")
-    part, folder = f"{path}.part{ending}", os.path.dirname(path) or os.curdir
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"there is no folder {folder}")
-    try:
-        n = (_write_gif if ending == ".gif" else _write_mp4)(part, iter(frames), fps)
-        os.replace(part, path)
-    except OSError as error:
-        if error.filename == part:  # which is nobody's file
-            error.filename = path
-        raise
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
-    return n
+    with whole_file(path) as part:
+        return (_write_gif if ending == ".gif" else _write_mp4)(part, iter(frames), fps)
 
 
 def _write_gif(path: str, frames: Iterator[Image.Image], fps: float) -> int:

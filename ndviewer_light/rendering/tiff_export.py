@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..storage.whole_files import whole_file
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,7 @@ def write_tiff(
     """Write planes (Y, X) of equal size, one per channel, as they are; `um_per_px` is (y, x) if known.
 
     As OME-TIFF if the name ends so, or ImageJ has no such dtype; it has no integers of 64
-    bits. Raises `OSError` and `ValueError`.
+    bits. The file is complete or as it was before. Raises `NotWrittenError` and `ValueError`.
     """
     import tifffile
 
@@ -38,7 +40,8 @@ def write_tiff(
             metadata["unit"] = "um"
             more["resolution"] = 1 / um_per_px[1], 1 / um_per_px[0]
     form: dict[str, Any] = {"ome": True} if is_ome else {"imagej": True}
-    tifffile.imwrite(path, stack, photometric="minisblack", metadata=metadata, **form, **more)
+    with whole_file(path) as part:
+        tifffile.imwrite(part, stack, photometric="minisblack", metadata=metadata, **form, **more)
 
 
 def _of_32_bits(stack: np.ndarray) -> np.ndarray:

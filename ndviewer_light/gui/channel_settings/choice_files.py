@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QFileDialog
 from ...errors import MetadataError
 from ...model import how_many
 from ...rendering.contrast import ContrastMode
+from ...storage.whole_files import whole_file
 from ...views.channel_choices import ChannelChoices
 from ..look.save_dialog import SaveDialog
 from ..slots import safe_slot
@@ -83,7 +84,7 @@ class ChoiceFiles(QObject):
     def _export(self, path: str, document: dict[str, Any]) -> None:
         name = os.path.basename(path)
         try:
-            with open(path, "w", encoding="utf-8") as file:
+            with whole_file(path) as part, open(part, "w", encoding="utf-8") as file:
                 json.dump(document, file, indent=1)
         except OSError as error:
             reason = error.strerror or str(error)

@@ -17,6 +17,7 @@ from qtpy.QtCore import QObject, QPoint, Qt
 
 from ...engine.shape_values import box_series, length_of, line_profiles
 from ...engine.shapes import box_of
+from ...storage.whole_files import whole_file
 from ..keyboard.keys import keys_of
 from ..look.plots import begin_import
 from ..look.save_dialog import SaveDialog
@@ -397,8 +398,8 @@ class Measuring(QObject):
         """In a thread."""
         name = os.path.basename(path)
         try:
-            with open(path, "w", encoding="utf-8-sig", newline="") as file:  # the mark is for spreadsheets
-                file.write(text)
+            with whole_file(path) as part, open(part, "w", encoding="utf-8-sig", newline="") as file:
+                file.write(text)  # with a mark for spreadsheets
         except OSError as error:
             reason = error.strerror or str(error)
             self._poll.post(lambda: self._say(f"{name} could not be written: {reason}", path))
