@@ -37,6 +37,9 @@ OVER_MIDNIGHT = ("2024_03_11_23_58_07", "2024_03_11_23_59_07", "2024_03_12_00_00
 DAY_FIRST = ("30.03.2024 14.05.00", "31.03.2024 13.10.00", "01.04.2024 09.15.00")
 MONTH_FIRST = ("3-31-2024 11-59-00 AM", "3-31-2024 1-10-30 PM", "4-1-2024 9-15-00 AM")
 CLOCK = ("09-58-03", "09-59-31", "10-01-02", "10-02-40")
+HOURS_AND_MINUTES = ("09_58", "10_03", "10_08", "10_13")
+EVERY_TEN_MINUTES = tuple(f"{m // 60:02d}_{m % 60:02d}" for m in range(9 * 60 + 58, 13 * 60, 10))
+AROUND_MIDNIGHT = tuple(f"{m // 60 % 24:02d}-{m % 60:02d}" for m in range(22 * 60 + 50, 26 * 60 + 30, 20))
 
 WORDS_AND_NUMBERS = (
     Case("time", names_of("img_t{t:03d}_c{c}_z{z}", t=TWO, c=TWO, z=THREE), {"t": 2, "c": 2, "z": 3}),
@@ -292,6 +295,40 @@ WORDS_AND_NUMBERS = (
         tuple(f"exp_{time}_z{z}" for time in CLOCK for z in (0, 1)),
         {"t": 4, "z": 2},
         times=CLOCK,
+    ),
+    Case(
+        "hours and minutes alone",
+        tuple(f"exp_{time}" for time in HOURS_AND_MINUTES),
+        {"t": 4},
+        times=HOURS_AND_MINUTES,
+        is_doubtful=True,
+    ),
+    Case(
+        "hours and minutes alone, for hours",
+        tuple(f"exp_{time}_z{z}" for time in EVERY_TEN_MINUTES for z in (0, 1)),
+        {"t": len(EVERY_TEN_MINUTES), "z": 2},
+        times=EVERY_TEN_MINUTES,
+        is_doubtful=True,
+    ),
+    Case(
+        "hours and minutes alone, over midnight",
+        tuple(f"{time}_{c}" for time in AROUND_MIDNIGHT for c in ("DAPI", "GFP")),
+        {"t": len(AROUND_MIDNIGHT), "c": 2},
+        channels=("DAPI", "GFP"),
+        times=AROUND_MIDNIGHT,
+        is_doubtful=True,
+    ),
+    Case(
+        "two counted numbers of two digits each",
+        names_of("img_{t:02d}_{z:02d}", t=range(1, 5), z=range(1, 8)),
+        {"t": 4, "z": 7},
+        is_doubtful=True,
+    ),
+    Case(
+        "a number and heights in equal steps",
+        names_of("img_{t:02d}_{z:02d}", t=range(1, 5), z=range(0, 60, 10)),
+        {"t": 4, "z": 6},
+        is_doubtful=True,
     ),
     Case(
         "a date and counted numbers",

@@ -153,6 +153,23 @@ def test_files_that_do_not_come_next_are_found_by_listing_and_those_after_them_b
         assert source.read_plane(PlaneKey(t=5))[0, 0] == 13
 
 
+def test_what_only_later_names_tell_apart_is_told_by_all_names(tmp_path):
+    """Of 09_58 and 10_03 the first number is enough; of 10_08 it is not. Planes stay where they are."""
+    times = ("09_58", "10_03", "10_08", "10_13", "11_18")
+    for i, name in enumerate(times[:2]):
+        save(tmp_path / f"exp_{name}.png", i)
+    with opened(tmp_path) as source:
+        for i, name in enumerate(times[2:], 2):
+            save(tmp_path / f"exp_{name}.png", i)
+            source.refresh()
+            assert [int(source.read_plane(PlaneKey(t))[0, 0]) for t in range(source.info.n_t)] == [
+                *range(i + 1)
+            ]
+        (warning,) = source.info.warnings
+        assert "pairs of numbers" in warning and "exp_{t:d}_{z:d}" in warning
+        assert source.info.interpretations
+
+
 def test_of_many_folders_only_those_that_changed_are_listed_and_few_are_asked(tmp_path, listed, monkeypatch):
     n = 300
     for t in range(n):

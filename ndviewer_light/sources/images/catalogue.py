@@ -14,7 +14,7 @@ from ...errors import LimitExceededError
 from ...metadata.set_index import letters_of_row
 from ...model import PlaneKey, Position, natural_key
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS
-from .dates import seconds_of
+from .dates import DAY_SECONDS, begin_of_run, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +29,7 @@ Fields = dict[str, str]
 
 
 _FIELD_MARK = re.compile(r"(?<![A-Za-z])([A-Za-z]+[ _-]?)\{fov(?::[0-9]*d)?\}")
-_DATED = re.compile(r"\{[A-Za-z]\w*:(time|dmy|mdy)\}", re.IGNORECASE)
+_DATED = re.compile(r"\{[A-Za-z]\w*:(time|dmy|mdy|clock)\}", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?")
 _UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _SPACED_WELL = re.compile(r"[A-Za-z]{1,2} ?- ?[0-9]{1,2}")
@@ -103,6 +103,7 @@ class FileCatalogue:
         self.doubles = 0
         dated = _DATED.search(pattern)
         self._dates = dated[1].lower() if dated else ""
+        self._begin_of_run = 0.0  # of times of day, which may go over midnight
         self._times = _ValuesAlong[str](_TIME_ROLES, self._order_of_time)
         self._places = _ValuesAlong[_FieldKey](
             _PLACE_ROLES, lambda at: (natural_key(at.plate), natural_key(at.region), at.fov)
@@ -159,6 +160,8 @@ class FileCatalogue:
         Raises `LimitExceededError` for more positions or channels than can be shown.
         """
         entries = [(_numbered(fields), fields, name) for fields, name in found]
+        if self._dates and not self.times:
+            self._begin_of_run = begin_of_run(_time(fields) for fields, _, _ in entries)
         self._times.extend((_time(fields), spelt) for fields, spelt, _ in entries)
         self._z.extend((fields.get("z", "0"), spelt) for fields, spelt, _ in entries)
         self._channels.extend((fields.get("c", ""), spelt) for fields, spelt, _ in entries)
@@ -259,12 +262,17 @@ class FileCatalogue:
         return float(steps.pop()) if len(steps) == 1 and min(steps) > 0 else None
 
     def _seconds(self, text: str) -> float | None:
-        time = seconds_of(text, self._dates) if self._dates else None
+        time = self._clock_seconds(text)
         return _seconds(text) if time is None else time
 
     def _order_of_time(self, text: str) -> tuple[int, float, Any]:
-        time = seconds_of(text, self._dates) if self._dates else None
+        time = self._clock_seconds(text)
         return _order(text) if time is None else (0, time, ())
+
+    def _clock_seconds(self, text: str) -> float | None:
+        time = seconds_of(text, self._dates) if self._dates else None
+        is_next_day = time is not None and time < self._begin_of_run
+        return time if time is None or not is_next_day else time + DAY_SECONDS
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ CLOCK = "|".join(
     mark.join(("(?:[01][0-9]|2[0-3])", "[0-5][0-9]", "[0-5][0-9]")) for mark in ("-", "_", r"\.")
 )
 """A time of day alone, with marks."""
+SHORT_CLOCK = "|".join(mark.join(("(?:[01][0-9]|2[0-3])", "[0-5][0-9]")) for mark in ("-", "_", r"\."))
+"""An hour and a minute: as well two numbers of any kind, unless `kind_of_dates` says so of a whole set."""
 
 _DATE_TIME_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATE_TIMES.items()}
 _DATE_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATES.items()}
@@ -64,8 +66,11 @@ _ORDER = {"time": "ymd", "dmy": "dmy", "mdy": "mdy"}
 _TOKENS = re.compile(rf"[0-9]+|{_NAMED}", re.IGNORECASE)
 _HALF = re.compile(r"[-_. ]?([ap])m", re.IGNORECASE)
 _CLOCK_ALONE = re.compile(CLOCK)
+_SHORT_CLOCK = re.compile(SHORT_CLOCK)
+DAY_SECONDS = 86_400
 _LAST_NUMBER = re.compile(r"[-_. ]([0-9]{4}|[0-9]{6})Z?$", re.IGNORECASE)
 _FILLED_GRID = 0.5
+_MUCH_LONGER = 3
 _MARKS = re.compile(r"[^0-9A-Za-z]")
 
 
@@ -73,7 +78,10 @@ def kind_of_dates(values: Sequence[str]) -> str:
     """How the dates and times of one set are written, see `DATE_TIMES` and `DATES`; "" if they are none.
 
     Of several ways to read them that by which they are closest together. Counted numbers are none.
+    "clock": hours and minutes, which is likely, but cannot be known.
     """
+    if all(map(_SHORT_CLOCK.fullmatch, values)):
+        return "clock" if _are_hours_and_minutes(values) else ""
     found: dict[str, float] = {}
     for kind in DATE_TIMES:
         if not _numbers(values[0], kind):  # as of most
@@ -93,7 +101,7 @@ def are_dates_alone(values: Iterable[str]) -> bool:
 
 def seconds_of(text: str, kind: str) -> float | None:
     """When a time is that is written so, in seconds; None if it is none, as the 30th of February."""
-    numbers = _numbers(text, kind)
+    numbers = _time_of_day(text) if kind == "clock" else _numbers(text, kind)
     if not numbers:
         return None
     year, month, day, hour, minute, second, fraction = (*numbers, 0, 0, 0, 0)[:7]
@@ -106,7 +114,7 @@ def seconds_of(text: str, kind: str) -> float | None:
 def _numbers(text: str, kind: str) -> tuple[int, ...]:
     """The year, month, day, hour, minute, second, fraction, as far as they are said; () if it is no time."""
     if kind == "time" and _CLOCK_ALONE.fullmatch(text):
-        return (_EPOCH.year, 1, 1, *map(int, _TOKENS.findall(text)))
+        return _time_of_day(text)
     if not any(each.fullmatch(text) for each in (_DATE_TIME_OF[kind], _DATE_OF[kind])):
         return ()
     numbers: list[int] = []
@@ -118,6 +126,31 @@ def _numbers(text: str, kind: str) -> tuple[int, ...]:
     if half := _HALF.search(text):
         clock[0] = clock[0] % 12 + 12 * (half[1].lower() == "p")
     return (year, date["m"], date["d"], *clock)
+
+
+def _time_of_day(text: str) -> tuple[int, ...]:
+    """The first day that there is, and the time of day in the text; () if there is none."""
+    if not (_CLOCK_ALONE.fullmatch(text) or _SHORT_CLOCK.fullmatch(text)):
+        return ()
+    return (_EPOCH.year, 1, 1, *map(int, _TOKENS.findall(text)))
+
+
+def begin_of_run(values: Iterable[str]) -> float:
+    """At which second of the day times without a date begin: 0.0, unless they clearly go over midnight.
+
+    They do if the break over midnight is short, and there is a much longer one at another time of day.
+    """
+    numbers = [_time_of_day(value) for value in set(values)]
+    if not numbers or not all(numbers):
+        return 0.0
+    seconds = sorted(
+        3600 * hour + 60 * minute + second
+        for _, _, _, hour, minute, second in (((*n, 0)[:6]) for n in numbers)
+    )
+    breaks = [b - a for a, b in pairwise([*seconds, seconds[0] + DAY_SECONDS])]
+    if max(breaks) <= _MUCH_LONGER * breaks[-1]:
+        return 0.0
+    return float(seconds[breaks.index(max(breaks)) + 1])
 
 
 def _split(token: str, at: int, order: str) -> list[int]:
@@ -154,6 +187,26 @@ def _are_counted(values: Sequence[str], times: Sequence[tuple[int, ...]]) -> boo
     if all(map(_CLOCK_ALONE.fullmatch, values)):
         return len(set(values)) > _FILLED_GRID * math.prod(map(len, varying))
     return all(map(_is_count, varying))
+
+
+def _are_hours_and_minutes(values: Sequence[str]) -> bool:
+    """Whether pairs of two-digit numbers are hours and minutes rather than rows and columns, or t and z.
+
+    Hours that come once each are one number, whatever is behind it. Minutes are not counted from 0 or 1 on,
+    and most combinations are not there, which says nothing of decimals ("10.25"); or they come in equal steps
+    over the hours, but do not begin with the first row of a grid.
+    """
+    pairs = sorted({(int(value[:2]), int(value[3:])) for value in values})
+    hours, minutes = ({pair[i] for pair in pairs} for i in (0, 1))
+    if len(hours) in (1, len(pairs)) or len(minutes) == 1 or _is_count(minutes):
+        return False
+    are_few = len(pairs) <= _FILLED_GRID * len(hours) * len(minutes)
+    if are_few and not any("." in value for value in values):
+        return True
+    begin = int(begin_of_run(values)) // 60
+    run = sorted((60 * hour + minute - begin) % (24 * 60) for hour, minute in pairs)
+    begins_within = begin % 60 if begin else pairs[0][1]
+    return len({b - a for a, b in pairwise(run)}) == 1 and (begins_within > min(minutes) or pairs[0][0] > 1)
 
 
 def _is_count(numbers: set[int]) -> bool:

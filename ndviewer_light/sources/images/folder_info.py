@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...model import DatasetInfo, PlaneKey
+from ...storage.about_files import about_file
 from ...storage.presentable import presentable
 from .first_files import warnings_of
 from .pixel_kinds import channels_of, common_dtype
@@ -112,3 +113,10 @@ def grown_info(
         own = channels if group.channels in (before, channels) else (*group.channels, *more)
         info = info.with_group(group, replace(group, channels=own, n_t=n_t, n_z=n_z, times=found.numbers))
     return info
+
+
+def understood_anew(info: DatasetInfo, known: Listing, listing: Listing) -> DatasetInfo:
+    """`info` of files whose names mean something else than they did with `known`."""
+    kept = [warning for warning in info.warnings if warning not in known.warnings]
+    said = [about_file(warning, listing.root) for warning in listing.warnings]
+    return replace(info, warnings=(*kept, *said), interpretations=listing.others)

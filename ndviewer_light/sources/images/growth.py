@@ -84,18 +84,28 @@ class FolderGrowth:
         self._seen.update(new)
         read = [(fields_of(self._pattern, name), name) for name in new] if self._pattern is not None else []
         fitting = [(fields, name) for fields, name in read if fields is not None]
-        if not self._by_user and len(fitting) < len(new) and len(self._seen) <= _MAX_UNDERSTOOD_AGAIN:
-            again = _understood_again(listing, catalogue)
-            if again is not None:
-                self._use(again.listing.pattern)
-                return again
+        if len(fitting) < len(new) and (again := self._understood_again(listing, catalogue)) is not None:
+            return again
         if self._pattern is None:  # each is a time point
             n = len(catalogue.files)
             fitting = [({"t": str(n + i)}, name) for i, name in enumerate(new)]
         if not fitting:
             return Grown(listing, catalogue) if found else None
+        known_doubles = catalogue.doubles
         self._note_fronts(catalogue.add(fitting))
+        if catalogue.doubles > known_doubles:  # the pattern leaves out what tells files apart by now
+            again = self._understood_again(listing, catalogue)
+            return Grown(listing, catalogue) if again is None else again
         return Grown(listing, catalogue)
+
+    def _understood_again(self, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
+        """What all names mean by now; None if files that are known would have another place then."""
+        if self._by_user or len(self._seen) > _MAX_UNDERSTOOD_AGAIN:
+            return None
+        again = _understood_again(listing, catalogue)
+        if again is not None:
+            self._use(again.listing.pattern)
+        return again
 
     # ---- by name -----------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ...storage.bytes import is_url
 from ...storage.presentable import presentable
 from .catalogue import FileCatalogue
 from .first_files import FirstFiles, first_sample
-from .folder_info import grown_info, image_info, opened_info
+from .folder_info import grown_info, image_info, opened_info, understood_anew
 from .page_axes import PageAxes, page_axes_of
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
 from .planned_images import planned_fields
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .file_reader import Sample
     from .found_images import FoundImages
     from .growth import Grown
+    from .listing import Listing
 
 _MAX_WARNINGS = 8
 """Of files that are unlike others, so many are named."""
@@ -45,9 +46,8 @@ class KnownFolder:
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         stage = files.beside.coordinates()
-        if stage.warning:
-            listing = listing._replace(warnings=(*listing.warnings, stage.warning))
-        self.listing = listing
+        self._beside_names = (stage.warning,) if stage.warning else ()
+        listing = self.listing = self._with_warnings(listing)
         first = listing.root + listing.files[0][1]
         stage = stage if stage.by_fov else files.beside.listed(first)
         index = files.beside.index(first)
@@ -78,8 +78,11 @@ class KnownFolder:
         if not grown.catalogue.roles.isdisjoint(self.pages.roles):
             return
         n = len(grown.catalogue.channels)
+        known = self.listing
+        is_anew = grown.listing.pattern != known.pattern
+        listing = self._with_warnings(grown.listing) if is_anew else known
         with self._lock:
-            self.listing, self.catalogue = grown.listing, grown.catalogue
+            self.listing, self.catalogue = listing, grown.catalogue
             self._firsts = FirstFiles(grown.catalogue, self._files, grown.listing.root)
         new = self._firsts.kinds(self._sample, range(len(self.kinds), n))
         parts = parts_shown(grown.catalogue, self._sample, self.pages, (*self.kinds, *new))
@@ -90,8 +93,14 @@ class KnownFolder:
             elif len(parts) > self._n_shared:  # perhaps by other names
                 self.parts, self._n_shared = parts, len(parts)
             info = grown_info(self.info, grown.catalogue, self.parts, self.kinds)
+            if is_anew:
+                info = understood_anew(info, known, listing)
             if info != self.info:  # a new object would mean that more is known
                 self.info = info
+
+    def _with_warnings(self, listing: Listing) -> Listing:
+        """A listing that says what is wrong beside the names as well."""
+        return listing._replace(warnings=(*listing.warnings, *self._beside_names))
 
     def place(self, key: PlaneKey) -> tuple[str, int] | None:
         """The file of a plane and its page, which contains all colours; None if there is none."""

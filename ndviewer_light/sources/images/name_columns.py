@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .dates import CLOCK, DATE_TIMES, DATES, are_dates_alone, kind_of_dates
+from .dates import CLOCK, DATE_TIMES, DATES, SHORT_CLOCK, are_dates_alone, kind_of_dates
 from .name_words import CONCENTRATIONS, MARKERS, SAMPLE_WORDS, UNITS, is_channel_word, is_place_word
 from .patterns import ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
 
@@ -30,6 +30,9 @@ _CUTS = (
     rf"{_DATED_ATOM}|(?P<cut>/|[^/A-Za-z0-9µμ]+)",
 )
 SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
+_SHORT_CLOCK_CUT = _CUTS[0].replace(CLOCK, rf"{CLOCK}|(?:{SHORT_CLOCK})(?![-_.]?[0-9])")
+SHORT_CLOCK_SPLITTER = re.compile(_SHORT_CLOCK_CUT, re.IGNORECASE)
+"""Leaves two numbers together which may be an hour and a minute, for names where they are."""
 _ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
 _MARKED = re.compile(rf"([^\W\d_]*?)({SIGNED})")
@@ -40,8 +43,9 @@ _TIME = re.compile(TIME, re.IGNORECASE)
 _DATED_ALONE = re.compile("|".join((*DATE_TIMES.values(), *DATES.values(), CLOCK)), re.IGNORECASE)
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
-TIME_KINDS = ("time", "dmy", "mdy")
-"""Kinds of parts that are times, as patterns call them; two with the day or the month first."""
+TIME_KINDS = ("time", "dmy", "mdy", "clock")
+"""Kinds of parts that are times, as patterns call them; two with the day or the month first, and of hours and
+minutes, which may be any two numbers."""
 _MARKER_AT_END = re.compile(r"(?<=[a-zA-Z])(?:xy|z)$")
 """As NIS-Elements adds marks to the name of a file: "samplez01c1"."""
 _WITH_UNIT = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([A-Za-zµμ]{1,7})")

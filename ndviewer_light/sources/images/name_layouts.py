@@ -18,7 +18,7 @@ from ...model import how_many
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
 from .name_words import is_channel_word
-from .numbering import MAX_CHANNEL_WORDS, PLACE_PARTS, TIMES, Draft, assigned, drafts
+from .numbering import CLOCK_DOUBT, MAX_CHANNEL_WORDS, PLACE_PARTS, TIMES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _checked(
     """The layout of a pattern, or why it is impossible."""
     found = {name: fields for name in names if (fields := pattern.read(name)) is not None}
     explained = len(found) / len(names)
-    guesses = len(draft.doubts)
+    guesses = sum(doubt != CLOCK_DOUBT for doubt in draft.doubts)
     is_sure = draft.is_said or _are_derived(names, found)
     if len(found) < 2 or explained < (_LEAST_EXPLAINED if is_sure else _LEAST_EXPLAINED_BY_GUESS):
         return f"explains {len(found)} of {len(names)} names"

@@ -13,11 +13,11 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from .name_columns import SPLITTERS, TIME_KINDS, WELL_NAME, Part, forms_of, parts_of
+from .name_columns import SHORT_CLOCK_SPLITTER, SPLITTERS, TIME_KINDS, WELL_NAME, Part, forms_of, parts_of
 from .name_words import LONG_TIMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 PLACE_PARTS = ("plate", "region", "row", "column", "row0", "column0", "wellnumber", "fov")
 """The roles that together define a position."""
@@ -31,6 +31,8 @@ _UNCLEAR = re.compile(r"\{\w+\}(?:\*|\{)|[*}]\{\w+\}|\{\w+:f\}\.[0-9]")
 """Fields whose ends cannot be told, and a number with a sign without its decimals: "-0" is no "-0.5"."""
 _MAX_WILD = 2
 """The maximum number of free texts in a pattern: with many of them, a mismatch takes forever to detect."""
+CLOCK_DOUBT = "pairs of numbers"
+"""That hours and minutes are times is not certain, but no guess: `kind_of_dates` has evidence."""
 MAX_CHANNEL_WORDS = 12
 """Words that differ more are places, not channels, unless channels are called so."""
 _MAX_UNKNOWN = 5
@@ -52,9 +54,11 @@ class Draft(NamedTuple):
 def drafts(names: Sequence[str]) -> Iterator[Draft]:
     """Patterns of names, from their columns; names are without extensions, with "/" after folders."""
     seen: set[str] = set()
-    for splitter in SPLITTERS:
+    for splitter in (SHORT_CLOCK_SPLITTER, *SPLITTERS):
         for columns in forms_of(names, splitter):
             parts = parts_of(columns)
+            if splitter is SHORT_CLOCK_SPLITTER and not any(part.kind == "clock" for part in parts):
+                continue
             # "CH1", "CH2", "Overlay": some are numbered, others are not; "A1-1-DAPI": three in one
             if any(part.hint == "mixed" or _hides_columns(part) for part in parts):
                 continue
@@ -229,8 +233,23 @@ def _draft(parts: list[Part], labelled: Sequence[int], chosen: Sequence[int]) ->
     other = ""
     if swaps:
         other = _text([part._replace(role=swaps.get(i, part.role)) for i, part in enumerate(found)])
+    clock = next((i for i in chosen if parts[i].kind == "clock"), None)
+    if clock is not None:
+        doubts = tuple(dict.fromkeys((*doubts, CLOCK_DOUBT)))
+        other = _text(
+            [
+                _as_two_numbers(part, {part.role for part in found}) if i == clock else part
+                for i, part in enumerate(found)
+            ]
+        )
     is_said = bool(labelled) or any(parts[i].hint == "channel" for i in chosen)
     return Draft(_text(found), is_said, doubts, other)
+
+
+def _as_two_numbers(clock: Part, taken: Collection[str]) -> Part:
+    """An hour and a minute as numbers of two axes."""
+    second = next(role for role in ("z", "fov", "region") if role not in taken)
+    return Part(f"{clock.text}{{t:d}}{str(clock.values[0])[2]}{{{second}:d}}")
 
 
 def _is_one_word(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]) -> bool:

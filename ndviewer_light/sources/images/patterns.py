@@ -8,6 +8,7 @@ can be listed: ``https://server/img_z{z:00..95}_{c:DAPI|GFP}.png``.
 ``{z:f}``         a number that may have a sign and decimals: ``-1``, ``0.5``
 ``{t:time}``      a time: ``00d06h00m``, ``12h30m``, ``2024y01m15d_06h00m``, ``20240115_060000``
 ``{t:dmy}``       a date with the day first, and a time: ``15.01.2024 06.00``; ``{t:mdy}`` the month
+``{t:clock}``     an hour and a minute: ``09_58``, ``23.05``
 ``{well:well}``   a well: ``A1``, ``b07``, ``A - 01``
 ``{c}``           any text without a slash
 ``{z:0..95}``     a number of this range; ``{z:00..95}`` always has two digits
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, LimitExceededError
 from ...storage.presentable import presentable_name
-from .dates import CLOCK, DATE_TIMES, DATES
+from .dates import CLOCK, DATE_TIMES, DATES, SHORT_CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,7 @@ _KINDS = {
     "dmy": _DAY_FIRST,
     "mdy": _MONTH_FIRST,
     "well": WELL_PATTERN,
+    "clock": SHORT_CLOCK,
     "w": r"[^/_\-. ()\[\]=,;]*",
 }
 
