@@ -14,6 +14,7 @@ import stores
 import tifffile
 import tiffs
 
+from ndviewer_light import open_dataset
 from ndviewer_light.errors import (
     DatasetError,
     LimitExceededError,
@@ -267,6 +268,47 @@ def test_a_channel_in_colour_is_one_page() -> None:
     image = ome_image(xml('SizeT="1" SizeC="3" SizeZ="1"', channel), "a")
     assert image is not None
     assert (image.n_c, image.channels) == (1, ("Channel:0:0",))
+
+
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+@pytest.mark.parametrize("samples", ["", ' SamplesPerPixel="1"'], ids=["left out", "one each"])
+@pytest.mark.parametrize(
+    ("names", "n_c", "shown"),
+    [
+        (("DAPI", "GFP", "Cy5"), 1, {"rgb": ("DAPI", "GFP", "Cy5")}),
+        (("Red", "Green", "Blue"), 1, {"rgb": ("Ch0 (R)", "Ch0 (G)", "Ch0 (B)")}),
+        (
+            ("HE", "HE 2", "HE 3", "FL", "FL 2", "FL 3"),
+            2,
+            {"rgb": tuple(f"{of} ({s})" for of in ("HE", "FL") for s in "RGB")},
+        ),
+    ],
+    ids=["dyes", "colours", "two pages"],
+)
+def test_channels_of_one_sample_each_in_pages_of_three(
+    tmp_path: Path, names: tuple[str, ...], n_c: int, shown: dict, samples: str, photometric: str
+) -> None:
+    """Three dyes are channels, as OME-XML says, also in pages of colours; colours are a picture."""
+    if n_c > 1 and photometric != "rgb":
+        pytest.skip("pages of several grey samples in several channels are refused")
+    inside = "".join(f'<Channel ID="Channel:0:{c}" Name="{name}"{samples}/>' for c, name in enumerate(names))
+    text = xml(f'SizeT="1" SizeC="{len(names)}" SizeZ="1" DimensionOrder="XYCZT"', inside + "<TiffData/>")
+    text = text.replace('SizeX="8" SizeY="8"', f'SizeX="{stores.WIDTH}" SizeY="{stores.HEIGHT}"')
+    pixels = np.stack([RED_GREEN_BLUE + 40 * c for c in range(n_c)])
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as writer:
+        for c, page in enumerate(pixels):
+            writer.write(
+                page,
+                photometric=photometric,
+                planarconfig="contig",
+                description=None if c else text,
+                metadata=None,
+            )
+    with open_dataset(tmp_path / "a.ome.tif") as dataset:
+        found = [channel.name for channel in dataset.info.channels]
+        assert tuple(found) == shown.get(photometric, names)
+        for c in range(len(names)):
+            assert np.array_equal(dataset.plane(c=c), pixels[c // 3, ..., c % 3])
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,9 @@ def ome_image_of(
         if page is None or page.samples == samples or pixels.size_c % page.samples:
             break
         samples = page.samples
+    channels = pixels.channels
+    if pixels.samples == 1 < samples and n_c > 1:  # of the samples of a page, the first says what it is
+        channels = channels[::samples]
     name = pixels.name or "an image"
     if page is not None and (page.height, page.width) != (pixels.height, pixels.width):
         refused.append(
@@ -69,7 +72,7 @@ def ome_image_of(
         "OME-XML",
         pixels.name,
         is_colour=role == "s" and samples > 1,
-        channels=pixels.channels,
+        channels=channels,
         steps={
             "x": pixels.pixel_x_um,
             "y": pixels.pixel_y_um,

@@ -7,6 +7,7 @@ colours, but ``axes: YXC`` may be stored as pages that are rows of the image, wi
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,6 +41,11 @@ SHAPE_ALONE = "tifffile's shape without axes"
 
 RGB, PALETTE, SEPARATED, YCBCR, LAB = 2, 3, 5, 6, 8
 """Photometric interpretations that are colours (TIFF 6.0)."""
+_COLOUR_OR_NUMBER = re.compile(
+    r"r|g|b|red|green|blue|(?:c|ch|channel|sample|band)?[-_ :]*[0-9:]*|.*\((?:r|g|b|red|green|blue)\)",
+    re.IGNORECASE,
+)
+"""Names of channels that are no more than the three colours of a pixel."""
 
 
 class PageRun(NamedTuple):
@@ -250,7 +256,7 @@ def with_samples(image: TiffImage, page: PageFacts) -> TiffImage:
     """The image with its samples as what they are: colours, or channels.
 
     Grey with alpha and several grey samples are channels. Samples that are declared to be channels, z or
-    times are that, unless they are the three colours of a pixel.
+    times are that, unless they are the three colours of a pixel: channels with names of their own are not.
     """
     role, n = image.samples
     if n == 1:
@@ -258,13 +264,24 @@ def with_samples(image: TiffImage, page: PageFacts) -> TiffImage:
     in_colour = page.photometric in (RGB, YCBCR, LAB) and (n == 3 or (n == 4 and page.extra != 0))
     in_colour = in_colour or (page.photometric == SEPARATED and n == 4)
     declared = role in ("c", "z", "t", "p", "y", "x")
-    if declared and not (role == "c" and in_colour and n == 3 and page.planar == 1):
+    are_colours = role == "c" and in_colour and n == 3 and page.planar == 1
+    if are_colours and page.photometric == RGB and _have_own_names(image.channels[:n]):
+        are_colours = False
+    if declared and not are_colours:
         return image
     if in_colour:
+        if are_colours:  # one of them is no name of the picture
+            image = replace(image, channels=tuple(replace(each, name="") for each in image.channels[:1]))
         return replace(image, samples=("s", n), is_colour=True)
     if any(axis == "c" and size > 1 for axis, size in image.outer):
         raise UnsupportedError("pages of several samples in several channels are not supported")
     return replace(image, samples=("c", n))
+
+
+def _have_own_names(channels: Sequence[Channel]) -> bool:
+    """Whether channels are called something other than colours or numbers."""
+    names = {channel.name for channel in channels}
+    return len(names) == len(channels) > 1 and not any(map(_COLOUR_OR_NUMBER.fullmatch, names))
 
 
 def checked(image: TiffImage, name: str) -> TiffImage:
