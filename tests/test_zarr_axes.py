@@ -187,24 +187,60 @@ def test_an_image_across_its_scene_lies_where_the_scene_puts_it(tmp_path: Path) 
         assert "'a' lies across its scene, and is shown by its own axes" in said
 
 
-@pytest.mark.parametrize(
-    ("ways", "place"),
-    [
-        ([{"type": "translation", "translation": [10, 20]}], (10, 20)),
-        ([{"type": "mapAxis", "mapAxis": [1, 2]}, {"type": "translation", "translation": [3, 4]}], (3, 4)),
-        ([{"type": "affine", "affine": [[1, 0, 5], [0, 1, 6]]}], (None, None)),
-    ],
-)
+INTO_SCENE = {
+    "along what both have": ([{"type": "translation", "translation": [10, 20]}], (10, 20), ""),
+    "one after the other": (
+        [{"type": "mapAxis", "mapAxis": [1, 2]}, {"type": "translation", "translation": [3, 4]}],
+        (3, 4),
+        "",
+    ),
+    "affine": ([{"type": "affine", "affine": [[0, 2, 0, 5], [0, 0, 3, 6]]}], (5, 6), ""),
+    "from the scene": (
+        [{"type": "affine", "affine": [[0, 0, 0], [0.5, 0, -2.5], [0, 0.25, -1.5]]}],
+        (5, 6),
+        "",
+    ),
+    "affine among others": (
+        [
+            {"type": "translation", "translation": [7, 1, 1]},
+            {"type": "affine", "affine": [[0, 2, 0, 5], [0, 0, 3, 6]]},
+            {"type": "scale", "scale": [10, 10]},
+            {"type": "affine", "affine": [[1, 0, 0.5], [0, 1, 0.25]]},
+        ],
+        (70.5, 90.25),
+        "",
+    ),
+    "bijection": (
+        [{"type": "bijection", "forward": {"type": "affine", "affine": [[0, 1, 0, 5], [0, 0, 1, 6]]}}],
+        (5, 6),
+        "",
+    ),
+    "turned": (
+        [{"type": "affine", "affine": [[0, 0.8, -0.6, 5], [0, 0.6, 0.8, 6]]}],
+        (5, 6),
+        "the turn or shear of an affine transformation is not drawn",
+    ),
+    "for other axes": ([{"type": "affine", "affine": [[1, 0, 5], [0, 1, 6]]}], (None, None), "not known"),
+    "z in x": (
+        [{"type": "affine", "affine": [[0, 1, 0, 5], [0.5, 0, 1, 6]]}],
+        (None, None),
+        "it is not known where the image lies",
+    ),
+    "unknown": ([{"type": "displacements", "path": "d"}], (None, None), "not known where the image lies"),
+}
+"""Transformations from an image of z, y, x into a scene of y and x, where they lead, what is said."""
+
+
+@pytest.mark.parametrize("kind", INTO_SCENE)
 def test_an_image_with_more_axes_than_its_scene_lies_where_those_lead_that_both_have(
-    tmp_path: Path, ways: list[dict[str, object]], place: tuple[float | None, float | None]
+    tmp_path: Path, kind: str
 ) -> None:
+    ways, place, said = INTO_SCENE[kind]
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    way = {
-        "type": "sequence",
-        "transformations": ways,
-        "input": {"path": "a", "name": "physical"},
-        "output": {"name": "world"},
-    }
+    ends = {"input": {"path": "a", "name": "physical"}, "output": {"name": "world"}}
+    if kind == "from the scene":
+        ends = {"input": ends["output"], "output": ends["input"]}
+    way = {"type": "sequence", "transformations": ways, **ends}
     scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
     images = {
         "": {"version": "0.6", "scene": scene},
@@ -217,6 +253,8 @@ def test_an_image_with_more_axes_than_its_scene_lies_where_those_lead_that_both_
         dataset.look_at_all()
         (position,) = dataset.info.positions
         assert (position.y_um, position.x_um) == place
+        warnings = dataset.info.warnings
+        assert any(said in warning for warning in warnings) if said else not warnings
 
 
 def test_images_lie_where_their_own_systems_lead_and_those_beside_a_scene_are_shown(tmp_path: Path) -> None:

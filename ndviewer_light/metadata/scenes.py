@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import DatasetError
 from ..storage.limits import MAX_POSITIONS, safe_node
 from ..storage.printable import brief
+from .axes_in_common import takes_more, way_of_axes
 from .named_axes import Axis, clean, named_axes, unit_factor
 from .ngff import find, in_um, listed, on_stage
-from .transformations import MAX_SEQUENCE_DEPTH, AlongAxes, TransformationStep, along_axes
+from .transformations import AlongAxes, TransformationStep, along_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +161,7 @@ def placed_um(
     of_scene = tuple(axes[i] for i in order)
     way = _whole_way(meta, ways)
     if len(units) not in (0, len(axes)):
-        fitted = _way_of_axes(way, [axis.role for axis in of_scene], [unit.role for unit in units])
+        fitted = way_of_axes(way, [axis.role for axis in of_scene], [unit.role for unit in units])
         if fitted is None:
             return None, None, None
         way = fitted
@@ -182,84 +183,30 @@ def not_drawn(image: ImageInScene, axes: Sequence[Axis], where: str) -> tuple[st
     """What of the way of an image into a scene with these axes is not drawn."""
     said: list[str] = []
     way = image.ways[0].steps if image.ways else ()
-    if any(_takes_more(step.transform, len(axes)) for step in way):
-        return ()  # it has other axes than its scene, and lies where those lead that both have
+    if any(takes_more(step.transform, len(axes)) for step in way):
+        return ()  # it has other axes than its scene: `unlike_scene` tells
     if _along_way(way, len(axes), said, where).exchanges:
         said.append(f"{where}: {brief(image.path)} lies across its scene, and is shown by its own axes")
     return tuple(dict.fromkeys(said))
 
 
-def _takes_more(transform: object, n: int, depth: int = 0) -> bool:
-    """Whether a transformation is of more axes than `n`, by the indices that it names."""
-    if not isinstance(transform, dict) or depth > MAX_SEQUENCE_DEPTH:
-        return False
-    if any(_takes_more(each, n, depth + 1) for each in listed(transform.get("transformations"))):
-        return True
-    indices = [*listed(transform.get("mapAxis"))]
-    for part in listed(transform.get("transformations")):
-        if isinstance(part, dict):
-            indices += listed(part.get("inputAxes", part.get("input_axes")))
-    return any(isinstance(i, int) and i >= n for i in indices)
-
-
-def _way_of_axes(
-    way: Sequence[TransformationStep], own: Sequence[str], others: Sequence[str]
-) -> list[TransformationStep] | None:
-    """The same way for an image whose axes have the roles `own` into a system whose axes have the `others`.
-
-    None if it is not one along axes that both have.
-    """
-    found: list[TransformationStep] = []
-    for step in way:
-        fitted = _of_axes(step.transform, own, others)
-        if fitted is None:
-            return None
-        found.append(TransformationStep(fitted, step.is_inverse))
-    return found
-
-
-def _of_axes(
-    transform: JsonObject, own: Sequence[str], others: Sequence[str], depth: int = 0
-) -> JsonObject | None:
-    kind, n = transform.get("type"), len(own)
-    if depth > MAX_SEQUENCE_DEPTH:
-        return None
-    if kind == "identity":
-        return transform
-    if kind in ("scale", "translation"):
-        values = listed(transform.get(kind))
-        if len(values) == n:
-            return transform
-        if len(values) != len(others):
-            return None
-        by_role = dict(zip(others, values, strict=True))
-        return {"type": kind, kind: [by_role.get(role, float(kind == "scale")) for role in own]}
-    if kind == "sequence":
-        inner = [
-            _of_axes(each, own, others, depth + 1) if isinstance(each, dict) else None
-            for each in listed(transform.get("transformations"))
-        ]
-        return None if None in inner else {"type": "sequence", "transformations": inner}
-    if kind == "mapAxis":
-        roles = [own[i] if isinstance(i, int) and 0 <= i < n else "" for i in listed(transform.get(kind))]
-        return {"type": "identity"} if roles == list(others) else None
-    return _part_of_axes(transform, own, others) if kind == "byDimension" else None
-
-
-def _part_of_axes(transform: JsonObject, own: Sequence[str], others: Sequence[str]) -> JsonObject | None:
-    """A `byDimension` from axes of one system to those of the same roles of another, within the one."""
-    parts = []
-    for part in listed(transform.get("transformations")):
-        said = part if isinstance(part, dict) else {}
-        inputs = listed(said.get("inputAxes", said.get("input_axes")))
-        outputs = listed(said.get("outputAxes", said.get("output_axes")))
-        ends = ((inputs, own), (outputs, others))
-        if not all(isinstance(i, int) and 0 <= i < len(roles) for indices, roles in ends for i in indices):
-            return None
-        if [own[i] for i in inputs] != [others[i] for i in outputs]:
-            return None
-        parts.append({**said, "inputAxes": inputs, "outputAxes": inputs})
-    return {"type": "byDimension", "transformations": parts}
+def unlike_scene(
+    meta: ImageMeta, ways: Sequence[WayInScene], units: Sequence[Axis], where: str
+) -> tuple[str, ...]:
+    """What is not known or not drawn of where an image lies that has other axes than its scene."""
+    axes = meta.axes or ()
+    if not ways or len(units) in (0, len(axes)):
+        return ()
+    roles = [axes[i].role for i in meta.order or range(len(axes))]
+    fitted = way_of_axes(_whole_way(meta, ways), roles, [unit.role for unit in units])
+    if fitted is None:
+        return (
+            f"{where}: what leads into its scene is not along the axes that both have, so it is not "
+            "known where the image lies",
+        )
+    said: list[str] = []
+    _along_way(fitted, len(axes), said, where)
+    return tuple(dict.fromkeys(said))
 
 
 def _along_way(

@@ -165,3 +165,9 @@ def level_of(image: ZarrImage, largest: ZarrImage) -> Level:
     level = ngff_level(image.meta, image.level, sizes, of, largest.level)
     dtype = image.facts.dtype
     return level if dtype == largest.facts.dtype else dataclasses.replace(level, dtype=dtype)
+
+
+def with_warnings(info: DatasetInfo, warnings: tuple[str, ...]) -> DatasetInfo:
+    """The info with the warnings that it has not got; the same object if there are none."""
+    new = tuple(warning for warning in warnings if warning not in info.warnings)
+    return dataclasses.replace(info, warnings=(*info.warnings, *new)) if new else info

@@ -15,9 +15,10 @@ from .image_facts import (
     learned_info,
     shortened,
     with_contents,
+    with_warnings,
     without_lag,
 )
-from .positions import DescribedPositions
+from .positions import DescribedPositions, not_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -158,6 +159,7 @@ class KnownImages:
                 content = self._content(image, names, after.channels if self.learned else ())
                 for p in at:
                     self._described.add(p, self.places[p], image)
+                    after = with_warnings(after, not_known(self.places[p], image, p))
                 if not self.learned and not (image.provisional and after.dtype is not None):
                     after = learned_info(after, image, content)
                     self.learned = not image.provisional
@@ -191,7 +193,8 @@ class KnownImages:
         with self._lock:
             self._described.add(p, self.places[p], image)
             pending = self._described.take(self.places, all_of_them=True)
-            self._info = self._with_positions(self._info, pending)
+            info = self._with_positions(self._info, pending)
+            self._info = with_warnings(info, not_known(self.places[p], image, p))
 
     def _with_positions(self, info: DatasetInfo, positions: Mapping[int, Position]) -> DatasetInfo:
         """The info, and `places`, with these positions. With the lock held."""
@@ -233,8 +236,7 @@ class KnownImages:
     def warn(self, warning: str) -> None:
         """Add a warning, once."""
         with self._lock:
-            if warning not in self._info.warnings:
-                self._info = dataclasses.replace(self._info, warnings=(*self._info.warnings, warning))
+            self._info = with_warnings(self._info, (warning,))
 
     def lack(self, warnings: list[PlacedWarning]) -> None:
         """Warn of what is not there, instead of what was not there before."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...metadata import ngff, scenes
+from ...storage.about_files import about_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...model import Position
+    from ...model import PlacedWarning, Position
     from .image_locations import ImageLocation
     from .nodes import ZarrImage
 
@@ -47,6 +48,14 @@ def _place_um(place: ImageLocation, image: ZarrImage) -> tuple[float | None, flo
     if place.scene is None:
         return ngff.stage_position_um(image.meta)
     return scenes.placed_um(image.meta, place.scene.ways, place.scene.axes)
+
+
+def not_known(place: ImageLocation, image: ZarrImage, p: int) -> tuple[PlacedWarning, ...]:
+    """What is not known or not drawn of where an image lies in its scene."""
+    if place.scene is None:
+        return ()
+    said = scenes.unlike_scene(image.meta, place.scene.ways, place.scene.axes, place.store)
+    return tuple(about_file(each, place.store, p=p) for each in said)
 
 
 class DescribedPositions:
