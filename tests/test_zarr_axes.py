@@ -356,3 +356,22 @@ def test_a_dimension_with_an_unknown_name_is_not_taken_for_another(tmp_path: Pat
     with open_dataset(tmp_path / "y.zarr") as dataset:
         (warning,) = dataset.info.warnings
         assert "axes are called 'dim_0 dim_1 dim_2'; assuming z y x" in warning
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("single", ["phase", "modality"])
+def test_an_axis_of_a_single_sample_may_be_called_anything(tmp_path: Path, single: str, version: int) -> None:
+    pixels = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(1, 3, 8, 9)
+    names = (single, "t", "y", "x")
+    attributes = {"_ARRAY_DIMENSIONS": names} if version == 2 else None
+    zarr.create_array(
+        tmp_path / "x.zarr",
+        data=pixels,
+        chunks=(1, 1, 8, 9),
+        zarr_format=version,
+        attributes=attributes,
+        dimension_names=names if version == 3 else None,
+    )
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        assert [dataset.plane(t=t).tolist() for t in range(3)] == pixels[0].tolist()
+        assert not dataset.info.warnings

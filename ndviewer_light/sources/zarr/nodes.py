@@ -219,7 +219,7 @@ class ZarrImage:
     @cached_property
     def order(self) -> tuple[int, ...]:
         """Of each axis, the index of its role in "tpczyx"; -1 for others."""
-        return tuple("tpczyx".find(axis.role) for axis in self.axes)
+        return tuple("tpczyx".find(axis.role) if axis.role else -1 for axis in self.axes)
 
     @property
     def fill_value(self) -> np.generic:
