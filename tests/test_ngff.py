@@ -237,9 +237,11 @@ def test_axes_without_names_are_those_of_the_rank_and_a_warning_says_so(rank: in
     assert "zarr.json" in warning
 
 
-@pytest.mark.parametrize("rank", [0, 1, 7])
-def test_other_ranks_without_names_are_refused(rank: int) -> None:
-    with pytest.raises(UnsupportedError, match=f"{rank} dimensions?"):
+@pytest.mark.parametrize(
+    ("rank", "said"), [(0, "0 dimensions"), (1, "1 dimension "), (7, "more axes .* than can be shown")]
+)
+def test_other_ranks_without_names_are_refused(rank: int, said: str) -> None:
+    with pytest.raises(UnsupportedError, match=said):
         ngff.resolve_axes(ngff.ImageMeta(), (2,) * rank, None, "x")
 
 

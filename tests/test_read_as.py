@@ -91,6 +91,35 @@ def test_every_other_order_of_axes_opens(tmp_path: Path, write: Callable[[Path],
             assert len(dataset.info.interpretations) == 9  # and back
 
 
+@pytest.mark.parametrize("single", [(), (1,)], ids=["six axes", "and one of a single sample"])
+@pytest.mark.parametrize("kind", ["hdf5", "zarr 2", "zarr 3"])
+def test_six_axes_that_nobody_names_are_positions_times_channels_z_or_others(
+    tmp_path: Path, kind: str, single: tuple[int, ...]
+) -> None:
+    array = np.arange(2 * 3 * 2 * 4 * 20 * 30, dtype=np.uint16).reshape(*single, 2, 3, 2, 4, 20, 30)
+    path = tmp_path / kind
+    if kind == "hdf5":
+        path = path.with_suffix(".h5")
+        with h5py.File(path, "w") as file:
+            file["data"] = array
+    else:
+        import zarr
+
+        zarr.create_array(path, data=array, zarr_format=int(kind[-1]))
+    stack = array.reshape(array.shape[-6:])
+    with open_dataset(path) as dataset:
+        assert np.array_equal(along(dataset, "ptczyx"), stack)
+        (said,) = dataset.info.warnings
+        assert said.endswith("axes are not named; assuming p t c z y x")
+        others = dataset.info.interpretations
+    assert others[0].options == (("axes", "tpczyx"),)
+    for way in others:
+        ((_, letters),) = way.options
+        with open_dataset(path, storage_options=dict(way.options)) as dataset:
+            planes = along(dataset, letters)
+            assert np.array_equal(planes if letters[-2:] == "yx" else planes.swapaxes(-1, -2), stack)
+
+
 def test_pages_and_names_that_may_be_something_else_open_as_such(tmp_path: Path) -> None:
     pages = write_pages(tmp_path)
     with open_dataset(pages) as dataset:

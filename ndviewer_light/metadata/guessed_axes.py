@@ -20,7 +20,10 @@ SAMPLES = "s"
 LEAST_IN_COLOUR = 16
 """Rows and columns of an image in colour; an array (…, 5, 3) is hardly one."""
 _MOST_LAST = 4
-_CHANNELS_LAST = {3: "yxc", 4: "zyxc", 5: "tzyxc"}
+_CHANNELS_LAST = {3: "yxc", 4: "zyxc", 5: "tzyxc", 6: "ptzyxc"}
+ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx", 6: "ptczyx"}
+"""What axes are of which nothing is said; six are those of Squid's 6-D store, (FOV, T, C, Z, Y, X)."""
+MAX_AXES = max(ROLES_OF_RANK)
 
 FILLED_FIRST = "zctp"
 """What axes before y and x are where nothing is said of them, the innermost first."""
@@ -31,6 +34,7 @@ _OUTER = {
     1: ("z", "t", "c", "p"),
     2: ("tz", "tc", "cz", "zc", "ct", "zt", "pz", "pt", "pc"),
     3: ("tcz", "tzc", "ctz", "czt", "ztc", "zct", "ptz", "ptc", "pcz", "pzc"),
+    4: ("ptcz", "tpcz", "ptzc", "tpzc", "pctz", "tcpz", "ctpz", "pczt"),
 }
 """What the axes before y and x may be, the usual ones first."""
 
@@ -43,6 +47,24 @@ def channels_last(shape: Sequence[int]) -> str | None:
     roles = _CHANNELS_LAST.get(len(shape))
     is_short = roles is not None and 1 < shape[-1] <= _MOST_LAST and min(shape[-3:-1]) >= LEAST_IN_COLOUR
     return roles if is_short else None
+
+
+def counted_axes(shape: Sequence[int]) -> list[int]:
+    """The axes that count where nothing is said.
+
+    Of more than there are roles, those of a single sample do not, unless they are the last two.
+    """
+    last = len(shape) - 2
+    return [i for i, size in enumerate(shape) if len(shape) <= MAX_AXES or size > 1 or i >= last]
+
+
+def too_many_axes(shape: Sequence[int], where: str) -> UnsupportedError:
+    """The error for an array with more axes than can be shown."""
+    sizes = " × ".join(map(str, shape))
+    return UnsupportedError(
+        f"{where} has more axes ({sizes}) than can be shown, which are t p c z y x: leave some out when you "
+        "write it, or make one of several"
+    )
 
 
 def with_plane_last(roles: Sequence[str], shape: Sequence[int]) -> tuple[str, ...] | None:
@@ -114,7 +136,7 @@ def other_axes(shape: Sequence[int], roles: Sequence[str]) -> tuple[Interpretati
     sizes = [size for size in shape if size > 1]
     now = "".join(role for role, size in zip(roles, shape, strict=True) if size > 1)
     n = len(sizes)
-    if not 2 <= n <= 5:
+    if not 2 <= n <= MAX_AXES:
         return ()
     candidates = [f"{outer}yx" for outer in _OUTER[n - 2]]
     if n > 2 and sizes[-1] * 2 <= min(sizes[-3:-1]):  # a last axis that is short is hardly x

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import MetadataError, UnsupportedError
 from ..model import how_many
 from ..storage.printable import brief
-from .guessed_axes import with_plane_last
+from .guessed_axes import MAX_AXES, ROLES_OF_RANK, counted_axes, too_many_axes, with_plane_last
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,6 @@ _ROLE_OF_NAME = {
 _COLOURS = ("rgb", "rgba", "color", "colour")
 """Names of an axis of channels where no other has them, else of the samples of a pixel."""
 _ROLE_OF_TYPE = {"time": "t", "channel": "c", "fov": "p"}
-_ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx", 6: "ptczyx"}
-"""The rank convention; six axes are those of Squid's 6-D store, (FOV, T, C, Z, Y, X)."""
 
 
 class Axis(NamedTuple):
@@ -166,10 +164,10 @@ def resolved_axes(
     if axes is None and dimension_names is not None:
         axes = _axes_of_names(dimension_names, shape)
     if axes is None:
-        axes = _last_two_of_plane(dimension_names or (), shape) or _axes_of_rank(len(shape), where)
+        axes = _last_two_of_plane(dimension_names or (), shape) or _axes_of_rank(shape, where)
         named = [clean(name) for name in dimension_names or () if clean(name)]
         how = f"axes are called {brief(' '.join(named))}" if named else "axes are not named"
-        warning = f"{where}: {how}; assuming {' '.join(axis.role for axis in axes)}"
+        warning = f"{where}: {how}; assuming {' '.join(axis.role for axis in axes if axis.role)}"
     if len(axes) != len(shape):
         raise MetadataError(
             f"{where}: names {how_many(len(axes), 'axis', 'axes')} for an array of "
@@ -197,12 +195,16 @@ def _last_two_of_plane(names: Sequence[str | None], shape: Sequence[int]) -> tup
     return tuple(axis._replace(role=role) for axis, role in zip(axes, roles, strict=True))
 
 
-def _axes_of_rank(rank: int, where: str) -> tuple[Axis, ...]:
-    if rank not in _ROLES_OF_RANK:
+def _axes_of_rank(shape: Sequence[int], where: str) -> tuple[Axis, ...]:
+    counted = counted_axes(shape)
+    if len(counted) > MAX_AXES:
+        raise too_many_axes(shape, where)
+    if len(counted) not in ROLES_OF_RANK:
         raise UnsupportedError(
-            f"{where}: an array of {how_many(rank, 'dimension')} without named axes cannot be shown"
+            f"{where}: an array of {how_many(len(shape), 'dimension')} without named axes cannot be shown"
         )
-    return tuple(Axis(role, role) for role in _ROLES_OF_RANK[rank])
+    roles = dict(zip(counted, ROLES_OF_RANK[len(counted)], strict=True))
+    return tuple(Axis(roles.get(i, ""), roles.get(i, "")) for i in range(len(shape)))
 
 
 def _refuse_unknown(axes: Sequence[Axis], shape: Sequence[int], where: str) -> None:

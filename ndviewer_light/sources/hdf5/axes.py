@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...metadata.guessed_axes import FILLED_FIRST, LEAST_IN_COLOUR, channels_last, filled, with_plane_last
+from ...metadata.guessed_axes import (
+    FILLED_FIRST,
+    LEAST_IN_COLOUR,
+    MAX_AXES,
+    ROLES_OF_RANK,
+    channels_last,
+    counted_axes,
+    filled,
+    too_many_axes,
+    with_plane_last,
+)
 from ...model import how_many
 
 if TYPE_CHECKING:
@@ -28,8 +38,7 @@ _ROLE_OF_NAME = {
     **dict.fromkeys(("y", "row", "rows", "height"), "y"),
     **dict.fromkeys(("x", "col", "column", "columns", "width"), "x"),
 }
-_ROLES_OF_RANK = {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}
-_REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy"}
+_REVERSED_IN_COLOUR = {3: "cxy", 4: "zcxy", 5: "tzcxy", 6: "ptzcxy"}
 
 
 _NO_WORD = re.compile(r"[^A-Za-z]+")
@@ -63,8 +72,19 @@ class AssignedAxes(NamedTuple):
 
 def is_picture(shape: Sequence[int]) -> bool:
     """Whether an array of this shape, of whose axes nothing is said, may be shown by default."""
-    shape = without_singles(shape)
-    return 2 <= len(shape) <= 5 and min(shape) > 0 and min(shape[-2:]) > 1
+    sizes = [shape[i] for i in _counted(shape)]
+    return 2 <= len(sizes) <= MAX_AXES and min(sizes) > 0 and min(sizes[-2:]) > 1
+
+
+def has_too_many_axes(shape: Sequence[int]) -> bool:
+    """Whether an array would be a picture, but for the number of its axes."""
+    sizes = [shape[i] for i in _counted(shape)]
+    return len(sizes) > MAX_AXES and min(sizes) > 0 and min(sizes[-2:]) > 1
+
+
+def _counted(shape: Sequence[int]) -> list[int]:
+    """The axes that count where nothing is said of them: without those of size 1 at the end."""
+    return counted_axes(without_singles(shape))
 
 
 def without_singles(shape: Sequence[int]) -> tuple[int, ...]:
@@ -166,18 +186,17 @@ def _partly_named(shape: Sequence[int], dtype: np.dtype[Any], names: Sequence[st
 
 
 def _assumed(shape: Sequence[int], dtype: np.dtype[Any], where: str, is_reversed: bool) -> AssignedAxes:
-    kept = _reversed_kept(shape) if is_reversed else list(range(len(without_singles(shape))))
+    kept = _reversed_kept(shape) if is_reversed else _counted(shape)
     sizes = [shape[i] for i in kept]
-    if len(sizes) not in _ROLES_OF_RANK:
-        raise UnsupportedError(
-            f"{where} has {how_many(len(sizes), 'dimension')}; 2 to 5 can be shown, more if their labels are "
-            "t p c z y x"
-        )
+    if len(sizes) > MAX_AXES:
+        raise too_many_axes(shape, where)
+    if len(sizes) not in ROLES_OF_RANK:
+        raise UnsupportedError(f"{where} has {how_many(len(sizes), 'dimension')}, and no plane")
     in_colour = _looks_like_colour(sizes, dtype, is_reversed)
     if is_reversed:
-        said = _REVERSED_IN_COLOUR[len(sizes)] if in_colour else f"{_ROLES_OF_RANK[len(sizes)][:-2]}xy"
+        said = _REVERSED_IN_COLOUR[len(sizes)] if in_colour else f"{ROLES_OF_RANK[len(sizes)][:-2]}xy"
     else:
-        said = channels_last(sizes) or _ROLES_OF_RANK[len(sizes)]
+        said = channels_last(sizes) or ROLES_OF_RANK[len(sizes)]
     roles = [""] * len(shape)
     for i, role in zip(kept, said, strict=True):
         roles[i] = role

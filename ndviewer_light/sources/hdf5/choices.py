@@ -1,7 +1,7 @@
 """Which datasets of an HDF5 file can be shown, and which one is chosen.
 
 In an NWB file these are its image series, then its single images and masks; in NeXus and EMD files what they
-call their image; in others the numeric datasets with 2 to 5 axes, or more that are named. The one with the
+call their image; in others the numeric datasets with 2 to 6 axes. The one with the
 most pixels is shown unless another is requested. Everything here is called within `HDF5File.reading`.
 """
 
@@ -12,10 +12,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, UnsupportedError
-from ...metadata.guessed_axes import AXES_OPTION
+from ...metadata.guessed_axes import AXES_OPTION, MAX_AXES, too_many_axes
 from . import emd, ilastik, matlab, nexus, nwb, nwb_images
 from .array import DatasetFacts, facts, refuse_outside
-from .axes import is_picture, named_roles
+from .axes import has_too_many_axes, is_picture, named_roles
 from .file import Elsewhere, HDF5File
 from .images import axis_notes, is_palette, plain_image
 
@@ -92,10 +92,17 @@ class Candidate(NamedTuple):
         return self.facts.dtype.kind in "uib" and any(map(_LABELS.fullmatch, names))
 
     @property
-    def rank(self) -> tuple[int, int, bool]:
-        """The order in which candidates are offered; of two as large, labels come after the image."""
+    def rank(self) -> tuple[int, bool, int, bool]:
+        """The order in which candidates are offered; of two as large, labels come after the image.
+
+        Numbers along six axes of which nothing is said may be a table rather than images.
+        """
+        import h5py
+
         is_main = self.is_main or self.series is not None
-        return -int(is_main), -math.prod(self.facts.shape), self.is_called_labels
+        shape = self.facts.shape
+        may_be_table = len(shape) == MAX_AXES and not h5py.h5a.get_num_attrs(self.node.id)
+        return -int(is_main), may_be_table, -math.prod(shape), self.is_called_labels
 
 
 class Choices(NamedTuple):
@@ -167,7 +174,11 @@ def _all_plain(file: HDF5File, top: str, seconds: float) -> Choices:
 
     candidates, notes = [], []
     for path, node in file.walk(top, seconds=seconds):
-        if not isinstance(node, h5py.Dataset) or not _may_be_picture(file, path, node):
+        if not isinstance(node, h5py.Dataset):
+            continue
+        if not _may_be_picture(file, path, node):
+            if node.dtype.kind in "uifbc" and has_too_many_axes(node.shape or ()):
+                notes.append(str(too_many_axes(node.shape, f"{file.name}::{path}")))
             continue
         try:
             known = facts(file, path, node)
@@ -297,7 +308,9 @@ def _nothing(file: HDF5File, known: Choices) -> str:
         other = [candidate.facts for candidate in _all_plain(file, "", WALK_SECONDS).candidates]
         which = f" It contains {_listed(other)}; to open one of them, use FILE::/PATH" if other else ""
         return f"{file.name} contains no image series (TwoPhotonSeries, OnePhotonSeries, ImageSeries).{which}"
-    return f"{file.name} contains no numeric dataset with 2 to 5 axes and more than one row and column"
+    return (
+        f"{file.name} contains no numeric dataset with 2 to {MAX_AXES} axes and more than one row and column"
+    )
 
 
 def _offered(known: Choices) -> str:

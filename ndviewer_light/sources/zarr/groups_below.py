@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError
 from ...metadata import labels, ngff, nwb_series
+from ...metadata.guessed_axes import MAX_AXES
 from ...metadata.nwb_types import SINGLE_IMAGES
 from ...storage.trees.tree import METADATA_FILES
 from .nodes import Node, learn_consolidated, read_node
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _MAX_GROUPS = 20_000
 _MOST_BESIDE = 256
 _MAX_GROUP_DEPTH = 6
-_MAX_ARRAYS, _MAX_ARRAYS_DEPTH, _MAX_AXES = 200, 2, 5
+_MAX_ARRAYS, _MAX_ARRAYS_DEPTH = 200, 2
 _NUMBERS = re.compile(r"[<>|]?[biuf][0-9]+|bool|u?int[0-9]+|float[0-9]+")
 
 
@@ -118,7 +119,7 @@ def _pixels_of(document: JsonObject) -> int:
     is_number = isinstance(dtype, str) and _NUMBERS.fullmatch(dtype) is not None
     if not is_number or not isinstance(shape, list) or not all(type(n) is int for n in shape):
         return 0
-    is_picture = 2 <= sum(n > 1 for n in shape) <= _MAX_AXES and min(shape[-2:], default=0) > 1
+    is_picture = 2 <= sum(n > 1 for n in shape) <= MAX_AXES and min(shape[-2:], default=0) > 1
     return math.prod(shape) if is_picture and min(shape) > 0 else 0
 
 
