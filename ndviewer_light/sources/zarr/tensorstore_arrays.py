@@ -23,6 +23,7 @@ from .tensorstore_context import delivered
 from .tensorstore_errors import (
     ChunkMissingError,
 )
+from .whole_chunks import WholeChunks, whole_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -164,28 +165,40 @@ class StoreArray(OpenArray):
         self._missing.looks = LOOKS_REMOTE if native.remote else LOOKS
 
     def read(self, index: tuple[int, ...], region: Region | None = None) -> np.ndarray:
-        """See `OpenArray.read`; strict, then lenient if some chunks exist."""
+        """See `OpenArray.read`."""
         selection = self._selection(index, region)
-        if self._guard is not None:
-            self._guard.check(selection)
-        view = self._store[selection]
-        try:
-            pixels = self._native.read(
-                view, self.image, in_one_piece=region is None and self._is_in_one_chunk
-            )
-        except ChunkMissingError as missing:
-            self._native.check_refusal(missing)
-            found = self._read_if_any(view, index, selection, is_whole=region is None)
-            if found is None and (region is None or not self._missing.is_partly_stored(index)):
-                raise self._missing.error(index, missing) from missing
-            if self._is_followed:
-                check_complete(self._selection(index), self.image)
-            fill, dtype = self.image.fill_value, self.image.facts.dtype
-            pixels = np.full(view.shape, fill, dtype) if found is None else found
+        whole = self._whole_chunks if region is None else None
+        pixels = None if whole is None else whole.read(selection, self.record)
+        if pixels is None:
+            pixels = self._read_by_tensorstore(index, selection, is_whole=region is None)
         if region is None:
             self._check_written(pixels, index)
         self._missing.note(index)
         return self._upright(pixels)
+
+    @functools.cached_property
+    def _whole_chunks(self) -> WholeChunks | None:
+        """What reads planes without tensorstore; None if they are not one chunk each, or it knows more."""
+        return whole_chunks(self.image, self._native.links(self.image))
+
+    def _read_by_tensorstore(
+        self, index: tuple[int, ...], selection: tuple[int | slice, ...], *, is_whole: bool
+    ) -> np.ndarray:
+        """A plane, or a part of it: strict, then lenient if some chunks exist."""
+        if self._guard is not None:
+            self._guard.check(selection)
+        view = self._store[selection]
+        try:
+            return self._native.read(view, self.image, in_one_piece=is_whole and self._is_in_one_chunk)
+        except ChunkMissingError as missing:
+            self._native.check_refusal(missing)
+            found = self._read_if_any(view, index, selection, is_whole=is_whole)
+            if found is None and (is_whole or not self._missing.is_partly_stored(index)):
+                raise self._missing.error(index, missing) from missing
+            if self._is_followed:
+                check_complete(self._selection(index), self.image)
+            fill, dtype = self.image.fill_value, self.image.facts.dtype
+            return np.full(view.shape, fill, dtype) if found is None else found
 
     @functools.cached_property
     def _is_in_one_chunk(self) -> bool:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import tensorstore as ts
 
     from ...storage.limits import JsonObject
+    from ...storage.local_files import LinkGuard
     from ...storage.trees.tree import Tree
     from .nodes import ZarrImage
 
@@ -168,8 +169,12 @@ class TensorStoreContext:
 
     def guard(self, image: ZarrImage) -> ChunkGuard | None:
         """The check of an array's chunks before they are read; None if on a server."""
-        links = self._tree.links(image.array)
+        links = self.links(image)
         return None if links is None else ChunkGuard(image, links)
+
+    def links(self, image: ZarrImage) -> LinkGuard | None:
+        """What says which files belong to a dataset; None on a server."""
+        return self._tree.links(image.array)
 
     @contextlib.contextmanager
     def in_memory(self, files: Mapping[str, bytes]) -> Iterator[JsonObject]:

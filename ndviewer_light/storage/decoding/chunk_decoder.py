@@ -30,7 +30,7 @@ from .zarr_guard import array_facts
 
 if TYPE_CHECKING:
     from ..limits import JsonObject
-    from .codec import Codec
+    from .codec import Buffer, Codec
 
 _MAX_CODECS = 16
 
@@ -66,6 +66,11 @@ class ChunkDecoder:
         return not self.codecs
 
     @property
+    def fills_memory(self) -> bool:
+        """Whether `decode` puts a chunk into the memory that it is given; a plain one can be read there."""
+        return self.is_plain or (len(self.codecs) == 1 and self.codecs[0].fills_memory)
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """Bytes from one element to the next along each axis, in a plain chunk."""
         strides, step = [0] * len(self.chunk), self.dtype.itemsize
@@ -82,7 +87,7 @@ class ChunkDecoder:
             MAX_CHUNK_BYTES if any(isinstance(c, Pixels) for c in self.codecs) else most_stored(self.nbytes)
         )
 
-    def decode(self, data: bytes, where: str, into: np.ndarray | None = None) -> np.ndarray:
+    def decode(self, data: Buffer, where: str, into: np.ndarray | None = None) -> np.ndarray:
         """The chunk as an array of shape `chunk`, read-only and in stored order.
 
         `into`: memory (bytes) for a chunk, which is used where a codec can decode into it.

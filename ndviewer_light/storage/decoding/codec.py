@@ -40,6 +40,9 @@ _DECODERS_RAISE = (
 class Codec(ABC):
     """One step on the way from a chunk to what is stored of it."""
 
+    fills_memory = False
+    """Whether `undo_into` always uses the memory that it is given."""
+
     @abstractmethod
     def stored_bytes(self, n: int) -> int | None:
         """How many bytes it makes of `n`, None if that depends on which they are."""

@@ -31,8 +31,9 @@ def _blosc_codec() -> Codec:
 
 
 def _zstd_codec(config: JsonObject) -> Codec:
-    decode = compressors.zstd_decoded
-    return Compressor(decode) if from_imagecodecs("zstd") else _needs_numcodecs("zstd", decode)
+    if from_imagecodecs("zstd") is None:
+        need("numcodecs.zstd", "refs", "zstd")
+    return compressors.Zstd()
 
 
 def _lzma_codec(config: JsonObject) -> Codec:

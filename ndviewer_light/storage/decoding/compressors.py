@@ -119,6 +119,8 @@ def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
 class Blosc(Codec):
     """Blosc 1; the header of a chunk is judged before it is decoded."""
 
+    fills_memory = True
+
     def stored_bytes(self, n: int) -> int | None:
         """It depends."""
         return None
@@ -150,27 +152,40 @@ def lz4_decoded(data: memoryview, n: int) -> Buffer:
     return decoded
 
 
-def zstd_decoded(data: memoryview, n: int) -> Buffer:
+class Zstd(Codec):
     """Frames of Zstandard; numcodecs, where imagecodecs is not installed, takes one that says its size."""
-    if (fast := from_imagecodecs("zstd")) is not None:
-        decoded: bytes = fast(data, out=n)
-        return decoded
-    said = _zstd_says(data)
-    if said is not None and said > n:
-        raise DamagedError(f"its zstd header declares {said:,} bytes, expected at most {n:,}")
-    # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the library
-    # does not tell how much of the buffer it has filled
-    into = np.empty(n if said is None else said, np.uint8)
-    try:
-        need("numcodecs.zstd", "refs", "zstd").decompress(data, into)
-    except RuntimeError as error:
-        if said is None:  # damaged, or a numcodecs before 0.14
-            raise DamagedError(
-                f"{error}; its zstd header does not declare its size: newer versions of numcodecs, "
-                "or imagecodecs, may read it"
-            ) from error
-        raise
-    return into
+
+    fills_memory = True
+
+    def stored_bytes(self, n: int) -> int | None:
+        """It depends."""
+        return None
+
+    def undo(self, data: memoryview, n: int) -> Buffer:
+        """See `Codec.undo`."""
+        return self.undo_into(data, n, np.empty(n, np.uint8))
+
+    def undo_into(self, data: memoryview, n: int, into: np.ndarray) -> Buffer:
+        """See `Codec.undo_into`."""
+        if (fast := from_imagecodecs("zstd")) is not None:
+            decoded: np.ndarray = fast(data, out=into)  # the part of it that is filled
+            return decoded
+        said = _zstd_says(data)
+        if said is not None and said > n:
+            raise DamagedError(f"its zstd header declares {said:,} bytes, expected at most {n:,}")
+        # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the
+        # library does not tell how much of the buffer it has filled
+        filled = into[: n if said is None else said]
+        try:
+            need("numcodecs.zstd", "refs", "zstd").decompress(data, filled)
+        except RuntimeError as error:
+            if said is None:  # damaged, or a numcodecs before 0.14
+                raise DamagedError(
+                    f"{error}; its zstd header does not declare its size: newer versions of numcodecs, "
+                    "or imagecodecs, may read it"
+                ) from error
+            raise
+        return filled
 
 
 def _zstd_says(data: memoryview) -> int | None:

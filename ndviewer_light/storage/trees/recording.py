@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import DatasetError
 from ..asked_together import asked_together
-from ..file_versions import version_of
+from ..file_versions import NOTHING, version_of
 from ..limits import read_versioned_file
 from .tree import LocalTree
 
@@ -60,6 +60,10 @@ class RecordingTree(LocalTree):
         return all(asked_together(_has_version, self._versions.items())) and all(
             asked_together(lambda item: _kind(item[0]) == item[1], self._kinds.items())
         )
+
+    def is_unchanged(self, path: str) -> bool:
+        """Whether a file is as it was when it was read, and it was read."""
+        return self._versions.get(path) == version_of(path) != NOTHING
 
     def read_small(self, path: str) -> bytes | None:
         """See `Tree.read_small`."""
