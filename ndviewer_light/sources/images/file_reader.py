@@ -62,6 +62,8 @@ class Sample:
     channels: tuple[str, ...] = ()
     described: tuple[Channel, ...] = ()
     n_images: int = 1
+    kind: str = ""
+    """By what its pages were understood."""
     is_inverted: bool = False
     """Whether it is grey, and its low values are the bright ones."""
     orientation: object = UPRIGHT
@@ -209,6 +211,7 @@ class ImageFiles:
                 tuple(channel.name for channel in facts.channels),
                 facts.channels,
                 len(tiff.reading().images),
+                image.kind,
                 bool(facts.channels) and all(channel.inverted for channel in facts.channels),
                 tiff.pages.orientation(),
             )

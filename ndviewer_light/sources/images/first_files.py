@@ -137,7 +137,7 @@ def first_sample(listing: Listing, files: ImageFiles) -> Sample:
 
 def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> tuple[str, ...]:
     """What of the files is not shown, or not as other programs would show it."""
-    warnings = list(listing.warnings)
+    warnings = [*listing.warnings, *listing.doubts]
     root = presentable(listing.root).rstrip("/" + os.sep)
     if catalogue.doubles:
         warnings.append(f"{root}: {how_many(catalogue.doubles, 'file')} with planes of others, not shown")

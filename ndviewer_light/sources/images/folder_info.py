@@ -117,6 +117,7 @@ def grown_info(
 
 def understood_anew(info: DatasetInfo, known: Listing, listing: Listing) -> DatasetInfo:
     """`info` of files whose names mean something else than they did with `known`."""
-    kept = [warning for warning in info.warnings if warning not in known.warnings]
-    said = [about_file(warning, listing.root) for warning in listing.warnings]
+    of_names = {*known.warnings, *known.doubts}
+    kept = [warning for warning in info.warnings if warning not in of_names]
+    said = [about_file(warning, listing.root) for warning in (*listing.warnings, *listing.doubts)]
     return replace(info, warnings=(*kept, *said), interpretations=listing.others)

@@ -13,7 +13,7 @@ from .next_names import NextNames
 from .patterns import MAX_FILES, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from ...model import PlaneKey
     from .catalogue import FileCatalogue
@@ -43,9 +43,19 @@ class FolderGrowth:
     one with many files only by the share of the time that this takes.
     """
 
-    def __init__(self, listing: Listing, *, by_user: bool) -> None:
-        """`by_user`: the pattern of the names was given, so that it is not to be found again."""
+    def __init__(
+        self,
+        listing: Listing,
+        *,
+        by_user: bool,
+        told_apart: Callable[[Listing], Listing] = lambda names: names,
+    ) -> None:
+        """`by_user`: the pattern of the names was given, so that it is not to be found again.
+
+        `told_apart` makes of what names mean by themselves what they mean with these files.
+        """
         self._by_user = by_user
+        self._told_apart = told_apart
         self._root = listing.root
         self._ending = os.path.splitext(listing.files[0][1])[1].lower()
         self._seen = {name for _, name in listing.files}
@@ -102,10 +112,17 @@ class FolderGrowth:
         """What all names mean by now; None if files that are known would have another place then."""
         if self._by_user or len(self._seen) > _MAX_UNDERSTOOD_AGAIN:
             return None
-        again = _understood_again(listing, catalogue)
+        again = self._listed_again(listing, catalogue)
         if again is not None:
             self._use(again.listing.pattern)
         return again
+
+    def _listed_again(self, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
+        try:
+            found = self._told_apart(listed(listing.root.rstrip(os.sep) or os.sep))
+        except DatasetError:
+            return None
+        return _grown_into(found, listing, catalogue)
 
     # ---- by name -----------------------------------------------------------------------------
 
@@ -188,12 +205,8 @@ def _folder_of(name: str) -> str:
     return name[: name.rfind("/") + 1]
 
 
-def _understood_again(listing: Listing, catalogue: FileCatalogue) -> Grown | None:
-    """Interpret all names anew; None if files that are known would have another place then."""
-    try:
-        found = listed(listing.root.rstrip(os.sep) or os.sep)
-    except DatasetError:
-        return None
+def _grown_into(found: Listing, listing: Listing, catalogue: FileCatalogue) -> Grown | None:
+    """`listing` with all names as they were `found` now; None if known files would have another place."""
     if found.root != listing.root or not found.pattern:
         return None
     before = {name: key for key, name in catalogue.files.items()}

@@ -17,6 +17,7 @@ from ...storage.presentable import presentable
 from .catalogue import FileCatalogue
 from .first_files import FirstFiles, first_sample
 from .folder_info import grown_info, image_info, opened_info, understood_anew
+from .own_axes import told_apart_by_files
 from .page_axes import PageAxes, page_axes_of
 from .pixel_kinds import PixelKind, channels_of, common_dtype, parts_shown
 from .planned_images import planned_fields
@@ -47,7 +48,9 @@ class KnownFolder:
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         stage = files.beside.coordinates()
         self._beside_names = (stage.warning,) if stage.warning else ()
-        listing = self.listing = self._with_warnings(listing)
+        sample = self._sample = first_sample(listing, files)
+        self._by_user = found.by_user
+        listing = self.listing = self.told_apart(self._with_warnings(listing))
         first = listing.root + listing.files[0][1]
         stage = stage if stage.by_fov else files.beside.listed(first)
         index = files.beside.index(first)
@@ -56,7 +59,6 @@ class KnownFolder:
         self.catalogue.add(listing.files)
         self._inners: dict[int, PageAxes] = {}  # of the positions that were looked at
         self._firsts = FirstFiles(self.catalogue, files, listing.root)
-        sample = self._sample = first_sample(self.listing, self._files)
         self.kinds = self._firsts.kinds(sample)  # of each channel in the names
         self.pages = self._pages_of(self._firsts.fullest(sample))
         # as displayed; of positions with others there are more, like the channels in `info`
@@ -97,6 +99,10 @@ class KnownFolder:
                 info = understood_anew(info, known, listing)
             if info != self.info:  # a new object would mean that more is known
                 self.info = info
+
+    def told_apart(self, listing: Listing) -> Listing:
+        """A listing by names, as far as they count nothing that the files have themselves."""
+        return listing if self._by_user else told_apart_by_files(listing, self._sample)
 
     def _with_warnings(self, listing: Listing) -> Listing:
         """A listing that says what is wrong beside the names as well."""

@@ -52,7 +52,8 @@ class Listing(NamedTuple):
     interpretation of the names, and lists alternatives; `others` are those that are nearly as likely.
     `beside` are the URLs of files that describe images, as far as a server lists them. `convention` is whose
     names they are, "" if nobody's that is known or that is not certain. `said` is what an index of the set
-    says, which has its own name then, `title`.
+    says, which has its own name then, `title`. `warnings` are about the folder, `doubts` about what names
+    mean.
     """
 
     root: str
@@ -65,6 +66,7 @@ class Listing(NamedTuple):
     convention: str = ""
     said: SetIndex | None = None
     title: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def is_image(path: str) -> bool:
@@ -205,6 +207,7 @@ def _names_below(folder: str, warnings: list[str]) -> list[str]:
 def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     by_stem: dict[str, str] = {}
     where = root.rstrip("/" + os.sep) or root
+    doubts: list[str] = []
     for name in names:
         by_stem.setdefault(stem_of(name), name)
     found = understood(list(by_stem))
@@ -212,7 +215,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
     if layout is None:
         names = natural_sorted(names)
         if len(names) > 1:
-            warnings.append(
+            doubts.append(
                 f"{where}: the naming of the {len(names)} files is not recognised; each is shown as a time "
                 "point. Describe the names, for example with --pattern 'img_t{t:d}_{c}_z{z:d}.png'"
             )
@@ -223,6 +226,7 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
             tuple(warnings),
             _evidence(found),
             _unordered(len(names)),
+            doubts=tuple(doubts),
         )
     files = [(fields, by_stem[stem]) for stem, fields in layout.fields.items()]
     doubles = len(names) - len(by_stem)
@@ -237,16 +241,18 @@ def _understood(root: str, names: list[str], warnings: list[str]) -> Listing:
         )
     n_planes = math.prod(layout.sizes.values())
     if n_planes > 2 * len(files):
-        warnings.append(
+        doubts.append(
             f"{where}: only {len(files)} of the {n_planes} planes implied by the file names exist "
             f"({layout.pattern.text!r}). If that is wrong, describe the names with --pattern"
         )
     if (doubt := _doubt(layout)) is not None:
-        warnings.append(f"{where}: {doubt}")
+        doubts.append(f"{where}: {doubt}")
     others = _others(found, list(by_stem))
     certain = "" if layout.doubts else layout.author
     text, evidence = layout.pattern.text, _evidence(found)
-    return Listing(root, tuple(files), text, tuple(warnings), evidence, others, convention=certain)
+    return Listing(
+        root, tuple(files), text, tuple(warnings), evidence, others, convention=certain, doubts=tuple(doubts)
+    )
 
 
 def _doubt(layout: Layout) -> str | None:

@@ -65,14 +65,19 @@ class ImagesSource(Source, TakesRemark):
     may_have_room = True
 
     def __init__(self, found: FoundImages) -> None:
-        path, listing, files, folder = found.path, found.listing, found.files, found.folder
+        path, files, folder = found.path, found.files, found.folder
         self._path = path
         self._folder = folder
         is_folder = not is_url(path) and (os.path.isdir(path) or is_pattern(path))
-        self._growth = FolderGrowth(listing, by_user=found.by_user) if is_folder else None
         self._server_growth = None if folder is None else ServerGrowth(folder, files)
         self._growing = threading.Lock()  # held while the folder is listed
         self._known = KnownFolder(found)
+        listing = self._known.listing
+        self._growth = (
+            FolderGrowth(listing, by_user=found.by_user, told_apart=self._known.told_apart)
+            if is_folder
+            else None
+        )
         self._files = files
         self._there = FilesThere(listing.root, lambda: list(self._known.catalogue.files.values()))
         self._times = TimesBeside(files.links)
