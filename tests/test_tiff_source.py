@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import stores
 import tifffile
@@ -320,6 +321,52 @@ def test_colour_tiffs_of_both_layouts(tmp_path: Path, opened: Open, planar: str,
     source = opened(tmp_path)
     for c in range(3):
         np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), pixels[..., c])
+
+
+@pytest.mark.parametrize("end", [".tiff", ".png", ".bmp"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_indices_into_a_palette_are_its_colours(
+    tmp_path: Path, opened: Open, end: str, compression: str | None
+) -> None:
+    table = np.random.default_rng(1).integers(0, 256, (256, 3), np.uint8)
+    indices = stores.plane(dtype="uint8")
+    path = tiffs.image_path(tmp_path, 0, "A1", 0, 0, "BF", end=end)
+    path.parent.mkdir()
+    if end == ".tiff":
+        colormap = table.T.astype(np.uint16) * 257
+        tifffile.imwrite(path, indices, photometric="palette", colormap=colormap, compression=compression)
+    else:
+        picture = PIL.Image.fromarray(indices)
+        picture.putpalette(table.tobytes())
+        picture.save(path)
+    source = opened(tmp_path)
+    assert tiffs.names_of(source) == [f"BF ({letter})" for letter in "RGB"]
+    region = Region(3, 2, 5, 7)
+    for c in range(3):
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), table[indices][..., c])
+        found = source.read_region(PlaneKey(c=c), region)
+        np.testing.assert_array_equal(found, table[indices][..., c][region.slices])
+
+
+def test_indices_into_a_palette_of_grey_values_are_one_channel(tmp_path: Path, opened: Open) -> None:
+    path = tiffs.image_path(tmp_path, 0, "A1", 0, 0, "BF")
+    path.parent.mkdir()
+    ramp = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
+    tifffile.imwrite(path, stores.plane(dtype="uint8"), photometric="palette", colormap=ramp)
+    source = opened(tmp_path)
+    assert tiffs.names_of(source) == ["BF"]
+    np.testing.assert_array_equal(source.read_plane(PlaneKey()), stores.plane(dtype="uint8"))
+
+
+def test_inks_are_shown_as_colours(tmp_path: Path, opened: Open) -> None:
+    path = tiffs.image_path(tmp_path, 0, "A1", 0, 0, "BF")
+    path.parent.mkdir()
+    inks = np.zeros((*RED_GREEN_BLUE.shape[:2], 4), np.uint8)
+    inks[..., :3] = 255 - RED_GREEN_BLUE
+    tifffile.imwrite(path, inks, photometric="separated", planarconfig="contig")
+    source = opened(tmp_path)
+    for c in range(3):
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), RED_GREEN_BLUE[..., c])
 
 
 # ---- images of other sizes ------------------------------------------------

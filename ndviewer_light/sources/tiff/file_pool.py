@@ -30,6 +30,7 @@ from ...storage.decoding.pictures import (
     picture_in,
     sane,
 )
+from ...storage.decoding.tiff_colours import PALETTE, colour_picture, in_colours, is_grey_palette
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.decoding.tiff_parts import (
     WHOLE,
@@ -157,8 +158,10 @@ class OpenTiff:
         return subs[level - 1].aspage()
 
     def picture(self, index: int = 0, level: int = 0) -> Picture:
-        """The pixel format of a page, checked; no pixels are read."""
-        return picture_of(self.at_level(self.page(index), level), self.path)
+        """The pixel format of a page as `read` gives it, checked; no pixels are read."""
+        page = self.at_level(self.page(index), level)
+        picture = picture_of(page, self.path)
+        return picture if is_grey_palette_of(page) else colour_picture(picture, page, self.path)
 
     def tile(self, index: int = 0, level: int = 0) -> tuple[int, int] | None:
         """Rows and columns worth reading at once; None if that is the whole page."""
@@ -170,7 +173,11 @@ class OpenTiff:
         return self.read_page(self.at_level(self.page(index), part.level), part.region)
 
     def read_page(self, page: TiffPage, region: Region | None = None) -> np.ndarray:
-        """Like `read`, for a page of this file."""
+        """Like `read`, for a page of this file: (Y, X, 3) of one with a palette of colours."""
+        pixels = self._read_stored(page, region)
+        return pixels if is_grey_palette_of(page) else in_colours(pixels, page, self.path)
+
+    def _read_stored(self, page: TiffPage, region: Region | None) -> np.ndarray:
         picture = picture_of(page, self.path)
         wanted = within(region, picture)
         bytes_per_pixel = picture.dtype.itemsize * picture.samples
@@ -254,7 +261,7 @@ _NATIVE = "<" if np.little_endian else ">"
 
 
 def picture_of(page: TiffPage, path: str) -> Picture:
-    """Check the pixel format of a page; raises `UnsupportedError` or `LimitExceededError`."""
+    """Check the pixel format of a page as stored; raises `UnsupportedError` or `LimitExceededError`."""
     if page.dtype is None or page.imagedepth != 1:
         raise UnsupportedError(
             f"{path}: {page.bitspersample}-bit pixels of depth {page.imagedepth} are not supported"
@@ -269,6 +276,11 @@ def picture_of(page: TiffPage, path: str) -> Picture:
     if picture.dtype.kind not in "buif":
         raise UnsupportedError(f"{path}: pixel type {picture.dtype} is not supported")
     return picture
+
+
+def is_grey_palette_of(page: TiffPage) -> bool:
+    """Whether the pixels of a page are indices of grey values, which are as good as these."""
+    return page.photometric == PALETTE and is_grey_palette(page)
 
 
 def is_plain(page: TiffPage) -> bool:

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from .pictures import Picture
 
-_PALETTE, _SEPARATED, _LAB = 3, 5, (8, 9, 10)
+PALETTE, _SEPARATED, _LAB = 3, 5, (8, 9, 10)
 
 
 def colour_picture(picture: Picture, page: TiffPage, name: str) -> Picture:
     """The format of a page as RGB; raises `UnsupportedError` for colours of another kind."""
-    if page.photometric == _PALETTE and picture.samples == 1:
+    if page.photometric == PALETTE and picture.samples == 1:
         return picture._replace(samples=3, dtype=np.dtype(np.uint8))
     if page.photometric == _SEPARATED:
         return picture._replace(samples=3)
@@ -29,7 +29,7 @@ def colour_picture(picture: Picture, page: TiffPage, name: str) -> Picture:
 
 def in_colours(pixels: np.ndarray, page: TiffPage, name: str) -> np.ndarray:
     """(Y, X, 3) of pixels as stored; those that are RGB already, or RGBA, are returned."""
-    if page.photometric == _PALETTE and pixels.ndim == 2:
+    if page.photometric == PALETTE and pixels.ndim == 2:
         table = _table(page)
         if table is None:
             raise CorruptDataError(f"{name} is damaged: its palette is missing")
