@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,11 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+import zarr as zarr_python
+from hdf5_dialects import write_imaris
 from memory_source import wait_until
+from nd2_writer import time_loop, write_nd2
+from test_lindi import write_tar
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import DatasetGoneError
@@ -158,3 +163,105 @@ def test_a_folder_that_keeps_changing_is_listed_for_a_share_of_the_time(tmp_path
         assert dataset.report().counts == {PRESENT: 4}, "not now"
         may_list = True
         assert dataset.report().counts == {PRESENT: 3, ABSENT: 1}
+
+
+# ---- files with the whole dataset --------------------------------------------------------------------
+
+
+def tiff(path: Path, stack: np.ndarray) -> None:
+    tifffile.imwrite(path, stack, metadata={"axes": "TYX"}, compression="zlib", photometric="minisblack")
+
+
+def hdf5(path: Path, stack: np.ndarray) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("a", data=stack, chunks=(1, SIZE, SIZE))
+        for i, name in enumerate("tyx"):
+            dataset.dims[i].label = name
+
+
+def imaris(path: Path, stack: np.ndarray) -> None:
+    write_imaris(path, stack[:, None, None])
+
+
+def archive(path: Path, stack: np.ndarray) -> None:
+    """With zarr-python: an image of OME-Zarr 0.5."""
+    axes = [{"name": name, "type": kind} for name, kind in (("t", "time"), ("y", "space"), ("x", "space"))]
+    scale = {"type": "scale", "scale": [1, 1, 1]}
+    level = {"path": "0", "coordinateTransformations": [scale]}
+    attributes = {"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [level]}]}}
+    with zarr_python.storage.ZipStore(path, mode="w") as store:
+        group = zarr_python.create_group(store=store, attributes=attributes)
+        group.create_array("0", data=stack, chunks=(1, SIZE, SIZE))
+
+
+def nd2(path: Path, stack: np.ndarray) -> None:
+    write_nd2(path, lambda i: stack[i], [time_loop(len(stack), 1000.0)])
+
+
+def references_in_tar(path: Path, stack: np.ndarray) -> None:
+    meta = {"zarr_format": 2, "shape": list(stack.shape), "chunks": [1, SIZE, SIZE], "dtype": "<u2"}
+    meta |= {"compressor": None, "fill_value": 0, "order": "C", "filters": None}
+    refs: dict[str, object] = {".zgroup": {"zarr_format": 2}, "a/.zarray": meta}
+    refs["a/.zattrs"] = {"_ARRAY_DIMENSIONS": ["t", "y", "x"]}
+    refs |= {f"a/{t}.0.0": [f"./blobs/{t}", 0, plane.nbytes] for t, plane in enumerate(stack)}
+    blobs = {f"blobs/{t}": plane.tobytes() for t, plane in enumerate(stack)}
+    document = json.dumps({"version": 1, "refs": refs, "generationMetadata": {}})
+    write_tar(path, {"lindi.json": document.encode(), **blobs})
+
+
+SINGLE_FILES: dict[str, Callable[[Path, np.ndarray], None]] = {
+    "a.tif": tiff,
+    "a.h5": hdf5,
+    "a.ims": imaris,
+    "a.zarr.zip": archive,
+    "a.ozx": archive,
+    "a.nd2": nd2,
+    "a.lindi.tar": references_in_tar,
+}
+
+
+def stack_of(first: int) -> np.ndarray:
+    return np.stack([np.full((SIZE, SIZE), first + t, "u2") for t in range(4)])
+
+
+@pytest.mark.parametrize("follow", [False, True], ids=["asked", "followed"])
+@pytest.mark.parametrize("name", SINGLE_FILES)
+def test_a_file_that_is_moved_away_is_gone_and_another_in_its_place_is_another(
+    tmp_path: Path, name: str, follow: bool
+) -> None:
+    """What was read stays; what is read of a file that is still open is of that file."""
+    path, away = tmp_path / name, tmp_path / "away"
+    SINGLE_FILES[name](path, stack_of(1))
+    stores.make_old(tmp_path, 3600)
+    with open_dataset(path, follow=follow) as dataset:
+        assert dataset.info.n_t == 4
+        assert dataset.plane(0)[0, 0] == 1
+
+        def is_gone() -> bool:
+            if follow:
+                dataset.take_changes()
+                return dataset.unreachable is not None
+            try:
+                dataset.refresh()
+            except DatasetGoneError as error:
+                assert "no longer reachable" in str(error)
+                return True
+            return False
+
+        path.rename(away)
+        wait_until(is_gone)
+        assert dataset.plane(0)[0, 0] == 1
+        try:
+            assert dataset.plane(1)[0, 0] == 2
+        except DatasetGoneError as error:
+            assert "no longer reachable" in str(error)
+        away.rename(path)
+        wait_until(lambda: not is_gone())
+        assert [dataset.plane(t)[0, 0] for t in range(4)] == [1, 2, 3, 4]
+        path.rename(away)
+        wait_until(is_gone)
+        SINGLE_FILES[name](path, stack_of(101))
+        wait_until(lambda: not is_gone() and dataset.info.generation > 0)
+        assert [dataset.plane(t)[0, 0] for t in range(4)] == [101, 102, 103, 104]

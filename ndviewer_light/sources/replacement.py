@@ -148,9 +148,12 @@ class ReplaceableSource(Source):
         return self._opened.source.describe()
 
     def refresh(self) -> DatasetInfo:
-        """Look whether another dataset lies at the path; if not, as the source has it."""
+        """Look whether another dataset lies at the path; if not, as the source has it.
+
+        Raises `DatasetGoneError` if nothing lies there: planes may be read still from a file that is open.
+        """
         self._current.look()
-        self._of_one_dataset(lambda source: source.refresh())
+        self._of_one_that_is_there(lambda source: source.refresh())
         self._current.look_if_doubted()
         return self.info
 
@@ -168,7 +171,7 @@ class ReplaceableSource(Source):
         """See `Source.look`; the same as `refresh` otherwise."""
         self._current.look()
         try:
-            self._of_one_dataset(lambda source: source.look())
+            self._of_one_that_is_there(lambda source: source.look())
         except DatasetNotFoundError as error:
             if not isinstance(error, DatasetGoneError):  # which says what is away
                 self._check_metadata(are_away=True)
@@ -284,6 +287,16 @@ class ReplaceableSource(Source):
                 if self._opened is opened:
                     return answer
         raise DatasetReplacedError(f"{self._path} keeps being replaced by other datasets")
+
+    def _of_one_that_is_there(self, asked: Callable[[Source], _Answer]) -> _Answer:
+        """The same; raises `DatasetGoneError` if nothing lies at the path, whatever else went wrong."""
+        try:
+            answer = self._of_one_dataset(asked)
+        except DatasetError:
+            self._check.check_there(self._opened.stamp)
+            raise
+        self._check.check_there(self._opened.stamp)
+        return answer
 
     def _is_of(self, opened: OpenedAtPath, before: SeenAtPath) -> bool:
         """Whether pixels that were read since `before` are of this dataset; looks for another if need be.
