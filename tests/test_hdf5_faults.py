@@ -55,11 +55,13 @@ def test_a_truncated_file_says_so(tmp_path: Path, opened: Open, libver: str) -> 
     size = path.stat().st_size
     for length in (size - 1, size // 2, 100):
         os.truncate(path, length)
-        with pytest.raises(CorruptDataError, match=rf"truncated: {length} of {size} bytes"):
+        with pytest.raises(CorruptDataError, match=rf"truncated: {length:,} of {size:,} bytes"):
             opened(path)
-    for length in (47, 8, 3):  # as much of its signature as is left tells what it is
+    for length in (47, 8, 1):  # as much of its signature as is left tells what it is
         os.truncate(path, length)
-        with pytest.raises(CorruptDataError, match=rf"truncated: {length} bytes are less than the header"):
+        with pytest.raises(
+            CorruptDataError, match=rf"truncated: it has {length} bytes?, less than the header of"
+        ):
             opened(path)
     os.truncate(path, 0)
     with pytest.raises(CorruptDataError, match=r"empty \(0 bytes\)"):

@@ -118,7 +118,7 @@ def test_what_cannot_be_shown_says_why(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mrc", pixels())
     raw = path.read_bytes()
     path.write_bytes(raw[:-5])
-    with pytest.raises(CorruptDataError, match=r"a\.mrc is truncated: 6187 of 6192 bytes"):
+    with pytest.raises(CorruptDataError, match=r"a\.mrc is truncated: 6,187 of 6,192 bytes"):
         open_source(str(path))
     for at, value, error, said in (
         (12, 4, UnsupportedError, "complex64"),

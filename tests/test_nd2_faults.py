@@ -103,7 +103,7 @@ def said_to_be(**attributes: int) -> Callable[[Path], None]:
         pytest.param(said_to_be(uiBpcInMemory=12), UnsupportedError, "12-bit pixels", id="packed bits"),
         pytest.param(said_to_be(uiHeight=0), MetadataError, "rows, columns", id="no rows"),
         pytest.param(said_to_be(uiWidthBytes=10), MetadataError, "rows of 10 bytes", id="short rows"),
-        pytest.param(said_to_be(uiComp=1), MetadataError, "2 channels with 1 components", id="uneven"),
+        pytest.param(said_to_be(uiComp=1), MetadataError, "2 channels with 1 component:", id="uneven"),
         pytest.param(
             said_to_be(uiWidth=2**31, uiWidthBytes=2**32 - 1, uiComp=1, uiBpcInMemory=8),
             LimitExceededError,

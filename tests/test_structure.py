@@ -8,6 +8,7 @@ import io
 import re
 import tokenize
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -345,3 +346,37 @@ def test_every_room_has_a_sentence_at_its_door() -> None:
     for name in rooms:
         text = ast.get_docstring(parsed(name)) or ""
         assert text.split("\n")[0].endswith("."), f"{name or PACKAGE}: no sentence"
+
+
+# ---- numbers in messages ---------------------------------------------------------------------------
+
+_COUNTED = re.compile(
+    r" (bytes|axes|dimensions|requests|values|components|samples|thumbnails)\b(.*)", re.DOTALL
+)
+_MANY = ("at most", "too ", "more than", "may have", "or more", "in all", "beyond")
+"""What is said of numbers that are large."""
+_LIMIT = re.compile(r"[\w.]*[A-Z]{4,}\w*")
+
+
+def counted_in_texts(name: str) -> Iterator[str]:
+    """What is counted in a module's messages, and called by its plural whatever its number is."""
+    path = modules()[name]
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.JoinedStr):
+            continue
+        for number, text in pairwise(node.values):
+            if not isinstance(number, ast.FormattedValue) or not isinstance(text, ast.Constant):
+                continue
+            found = _COUNTED.match(text.value)
+            said = ast.unparse(number.value)
+            if found is None or said.startswith("how_many(") or _LIMIT.fullmatch(said):
+                continue
+            if not any(word in found[2] for word in _MANY):
+                yield f"{name}:{number.lineno}: {said} {found[1]}"
+
+
+def test_what_is_counted_in_messages_has_one_or_many() -> None:
+    """No "1 bytes": `how_many` knows both."""
+    found = [each for name in modules() for each in counted_in_texts(name)]
+    assert sorted(found) == []

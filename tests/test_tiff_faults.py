@@ -111,7 +111,7 @@ def test_a_file_cut_anywhere_is_being_written_and_later_damaged(
         with pytest.raises(PlaneNotWrittenError, match=path.name):
             source.read_plane(PlaneKey(z=1))
         tiffs.make_old(path)
-        said = rf"{path.name} is (truncated: .*{length:,}.* bytes|empty)"
+        said = rf"{path.name} is (truncated: .*{length:,}.* bytes?|empty)"
         with pytest.raises(CorruptDataError, match=said):
             source.read_plane(PlaneKey(z=1))
     path.write_bytes(whole)

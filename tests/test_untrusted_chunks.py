@@ -231,7 +231,9 @@ def test_a_blosc_chunk_cut_short(tmp_path: Path, length: int) -> None:
     path = _array(tmp_path / "a.zarr", 3)
     chunk = _chunks(path)[1]
     chunk.write_bytes(chunk.read_bytes()[:length])
-    with pytest.raises(CorruptDataError, match=rf"{re.escape(str(chunk))} is damaged: {length} bytes"):
+    with pytest.raises(
+        CorruptDataError, match=rf"{re.escape(str(chunk))} is damaged: it has {length} bytes?, too few"
+    ):
         _read(path)
 
 

@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.surveyor import REPORT_SECONDS
 from ..errors import NDViewerError
+from ..model import how_many
 from ..storage.bytes import WEB_SCHEMES, absolute, is_url, scheme_of
 from ..storage.presentable import presentable
 from ..storage.printable import printable
@@ -385,7 +386,7 @@ def _plain(value: Any) -> str:
 def _cost(cost: Mapping[str, Any]) -> str:
     text = f"{cost['seconds']:.2f} s"
     if cost["requests"] is not None:
-        text += f", {cost['requests']} requests, {_bytes(cost['bytes'])}"
+        text += f", {how_many(cost['requests'], 'request')}, {_bytes(cost['bytes'])}"
     return f"{text}: {cost['error']}" if cost.get("error") else text
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ReaderCrashedError
+from ..model import how_many
 from ..sources.source import MadeThumbnail
 from ..storage.disk_cache import KINDS
 from . import protocol
@@ -46,7 +47,7 @@ def unpacked(pixels: np.ndarray, parts: Sequence[Message], n: int) -> list[MadeT
             dtype, (height, width) = np.dtype(part["dtype"]), map(int, part["shape"])
             end = start + height * width * dtype.itemsize
             if dtype.kind not in KINDS or min(height, width) < 0 or end > pixels.nbytes:
-                raise ValueError(f"{part} in {pixels.nbytes} bytes")
+                raise ValueError(f"{part} in {how_many(pixels.nbytes, 'byte')}")
             found.append(MadeThumbnail(pixels[start:end].view(dtype).reshape(height, width), *said))
             start = end
         if len(found) != n:

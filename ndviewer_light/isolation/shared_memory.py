@@ -15,6 +15,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LimitExceededError
+from ..model import how_many
 from ..storage.limits import MAX_PLANE_BYTES
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class OwnedSlot:
         while len(buffer):
             n = self._file.readinto(buffer)
             if not n:
-                raise OSError(f"{len(buffer)} of {nbytes} bytes are missing")
+                raise OSError(f"{len(buffer)} of {how_many(nbytes, 'byte')} are missing")
             buffer = buffer[n:]
         return pixels
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import DatasetError
+from ..model import how_many
 from ..storage.about_files import about_file
 from ..storage.local_files import open_regular
 from .recorded_times import squids_times
@@ -156,7 +157,9 @@ def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None
     for row in rows:
         if len(row) < len(header):
             if row:
-                raise ValueError(f"line {rows.line_num} has {len(row)} values instead of {len(header)}")
+                raise ValueError(
+                    f"line {rows.line_num} has {how_many(len(row), 'value')} instead of {len(header)}"
+                )
             continue
         region = row[header.index("region")].strip()
         if "fov" in header:

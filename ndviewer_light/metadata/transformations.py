@@ -135,7 +135,10 @@ class _TransformationWalk:
         if len(found) == len(axes) and _are_indices(order, len(axes)):
             self._exchange(axes, [axes[i] for i in found])
         elif axes:
-            self._warn(f"ignored a coordinate transformation 'mapAxis' that is no order of {len(axes)} axes")
+            self._warn(
+                "ignored a coordinate transformation 'mapAxis' that is no order of "
+                f"{how_many(len(axes), 'axis', 'axes')}"
+            )
 
     def _exchange(self, outputs: Sequence[int], inputs: Sequence[int]) -> None:
         """Make each of the outputs what one of the inputs was."""
@@ -175,7 +178,9 @@ class _TransformationWalk:
         rows = [[finite(value) for value in _list(row)] for row in _list(transform.get(kind))]
         numbers = [value for row in rows for value in row if value is not None]
         if not n or len(rows) != n or any(len(row) != n + is_affine for row in rows):
-            self._warn(f"ignored {_with_article(kind)} that is not a matrix for {n} axes")
+            self._warn(
+                f"ignored {_with_article(kind)} that is not a matrix for {how_many(n, 'axis', 'axes')}"
+            )
             return
         if len(numbers) != n * (n + is_affine):
             self._warn(f"ignored {_with_article(kind)} with values that are not numbers")

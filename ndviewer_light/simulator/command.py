@@ -75,7 +75,7 @@ def _write(run: Run, faults: Faults, options: argparse.Namespace) -> int:
     behaviour = {"rate": options.rate, "stop_after": options.stop_after, "start_delay": options.start_delay}
     count = write_run(run, report=report, ended=ended, faults=faults, **behaviour)
     if report is None:
-        sys.stdout.write(f"{count} planes in {run.folder}\n")
+        sys.stdout.write(f"{count} plane{'s' * (count != 1)} in {run.folder}\n")
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..metadata import imagej
 from ..metadata.tiff_tags import page_steps, resolution_of
-from ..model import Channel
+from ..model import Channel, how_many
 from ..storage.decoding.tiff_parts import within
 from ..storage.limits import MAX_CHUNK_BYTES
 
@@ -118,7 +118,8 @@ def _check_size(image: TiffImage, pages: TiffPages, at: Any, level: int) -> None
     if (picture.height, picture.width) != expected or picture.samples != image.samples[1]:
         raise UnsupportedError(
             f"{pages.name}: page {at.page} has {picture.width} × {picture.height} pixels of "
-            f"{picture.samples} samples, its image has {expected[1]} × {expected[0]} of {image.samples[1]}"
+            f"{how_many(picture.samples, 'sample')}, its image has {expected[1]} × {expected[0]} of "
+            f"{image.samples[1]}"
         )
 
 

@@ -20,6 +20,7 @@ from ..errors import (
     DatasetNotFoundError,
     UnsupportedError,
 )
+from ..model import how_many
 from .file_versions import settled
 from .limits import error_of_os
 from .local_files import open_descriptor
@@ -303,7 +304,7 @@ class LocalBytes(Bytes):
             del file  # the traceback of an error would keep it open
         if len(data) != length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
+                f"{self.name} is truncated: {len(data):,} of {how_many(length, 'byte')} at byte {offset}"
             )
         return data
 

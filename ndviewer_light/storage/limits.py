@@ -22,6 +22,7 @@ from ..errors import (
     MetadataError,
     UntrustedReferenceError,
 )
+from ..model import how_many
 from .file_kinds import looks_like
 from .file_versions import NOTHING, version_in
 from .local_files import open_file
@@ -116,7 +117,7 @@ def _read(
 
 def _read_descriptor(descriptor: int, path: str, size: int, most: int, what: str) -> bytes:
     if size > most:
-        raise LimitExceededError(f"{path} has {size} bytes; {what} may have at most {most}")
+        raise LimitExceededError(f"{path} has {how_many(size, 'byte')}; {what} may have at most {most:,}")
     # the file may grow or shrink while being read: parse what was read
     raw = os.read(descriptor, size + 1)
     if len(raw) == size:  # one more was asked for
@@ -180,7 +181,7 @@ def _where_json_breaks(error: json.JSONDecodeError, where: str) -> str:
         return f"{where} is empty: not written yet, or not copied completely"
     offset = len(error.doc[: error.pos].encode())
     if error.pos >= len(error.doc.rstrip()) or "Unterminated" in error.msg:
-        return f"{where} is not valid JSON: it is truncated after {len(error.doc.encode()):,} bytes"
+        return f"{where} is not valid JSON: it is truncated after {how_many(len(error.doc.encode()), 'byte')}"
     kind = looks_like(error.doc.encode()) if error.doc.lstrip()[0] not in "{[" else ""
     return f"{where} is not valid JSON at line {error.lineno}, column {error.colno} (byte {offset}){kind}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import LimitExceededError
+from ..model import how_many
 from .bytes import LocalBytes, is_url
 from .limits import MAX_CHUNK_BYTES
 from .offered import claimed
@@ -40,7 +41,9 @@ def read_whole(path: str, options: Mapping[str, str] | None = None) -> bytes:
         file = LocalBytes(path)
     try:
         if file.size > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{file.name} is too large to be read whole: {file.size} bytes")
+            raise LimitExceededError(
+                f"{file.name} is too large to be read whole: {how_many(file.size, 'byte')}"
+            )
         return file.read(0, file.size)
     finally:
         file.close()

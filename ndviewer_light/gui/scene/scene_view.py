@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from ...engine.scene import FieldScene, scene_of
 from ...errors import DatasetError
-from ...model import PlaneState
+from ...model import PlaneState, how_many
 from ...rendering.label_picture import LabelsChosen
 from ...rendering.scene_picture import notes_on_types
 from ...views.visible_area import VisibleArea
@@ -158,7 +158,7 @@ class SceneView(QObject):
         if self._is_looking and self.is_shown and self.canvas.scene is None:
             return "Overview: locating all fields"
         if self.is_shown and self._n_said:
-            return f"Overview: {self._n_said:,} thumbnails to read"
+            return f"Overview: {how_many(self._n_said, 'thumbnail')} to read"
         view = self._stage.view
         if self.is_shown and view.is_volume:
             return f"Overview: plane {view.z + 1} of each stack, not the volume"

@@ -27,6 +27,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...model import how_many
 from ...storage import collector
 from ...storage.abandonable import run_abandonable
 from ...storage.bytes import is_url
@@ -119,13 +120,14 @@ class HDF5File:
                 raise CorruptDataError(f"{self.name} is empty (0 bytes): copy it again")
             if hdf5_structures.SIGNATURE.startswith(head) or head == hdf5_structures.SIGNATURE:
                 raise CorruptDataError(
-                    f"{self.name} is truncated: {size} bytes are less than the header of an HDF5 file. "
+                    f"{self.name} is truncated: it has {how_many(size, 'byte')}, less than the header "
+                    "of an HDF5 file. "
                     "Copy it again"
                 )
             raise MetadataError(f"{self.name} is not an HDF5 file: it lacks the HDF5 signature")
         if self.bytes.size < found.end:
             raise CorruptDataError(
-                f"{self.name} is truncated: {self.bytes.size} of {found.end} bytes. "
+                f"{self.name} is truncated: {self.bytes.size:,} of {how_many(found.end, 'byte')}. "
                 "Copy it again; if it is still being written, wait until that has finished"
             )
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CorruptDataError, DatasetError
+from ...model import how_many
 from ...storage.bytes import SeekableFile
 from .chunk_index import structures as hdf5_structures
 from .structure_guard import JUDGED, StructureGuard
@@ -43,7 +44,8 @@ class HDF5Stream(SeekableFile):
     def _fill(self, view: memoryview) -> None:
         if self._at + len(view) > self._size:
             raise CorruptDataError(
-                f"{self._name} is damaged: {len(view)} bytes expected at byte {self._at}, beyond the "
+                f"{self._name} is damaged: {how_many(len(view), 'byte')} expected at byte {self._at}, "
+                "beyond the "
                 "end of the file"
             )
         self._inner.seek(self._at)

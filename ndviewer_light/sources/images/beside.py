@@ -17,7 +17,7 @@ from ...metadata.micromanager import listed_positions, summary_channels, summary
 from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
 from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
-from ...model import natural_key
+from ...model import how_many, natural_key
 from ...storage.bytes import is_url, name_of
 from ...storage.file_versions import version_of
 from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
@@ -185,7 +185,7 @@ class Beside:
         file = open_bytes(url, self._options)
         try:
             if file.size > MAX_METADATA_BYTES:
-                raise LimitExceededError(f"{file.name} has {file.size} bytes")
+                raise LimitExceededError(f"{file.name} has {how_many(file.size, 'byte')}")
             return file.read(0, file.size), file.name
         finally:
             file.close()

@@ -179,7 +179,7 @@ def listing_of(root: str, folder: str, names: list[str], warnings: list[str]) ->
         warnings.append(f"{folder} also contains {kinds}, not shown: {names_said(others)}")
     kept, thumbnails = _without_thumbnails(kept)
     if thumbnails:
-        small = f"{len(thumbnails)} thumbnails" if len(thumbnails) > 1 else "a thumbnail"
+        small = how_many(len(thumbnails), "thumbnail") if len(thumbnails) > 1 else "a thumbnail"
         warnings.append(f"{folder} also contains {small}, not shown: {names_said(thumbnails)}")
     return _understood(root, sorted(kept), warnings)
 

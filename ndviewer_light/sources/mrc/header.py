@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, MetadataError, UnsupportedError
+from ...model import how_many
 from ...storage.limits import MAX_POSITIONS, MAX_T
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
     found = MrcLayout(roles, shape, dtype, HEADER_BYTES + extended, _steps(header))
     if size < found.start + found.nbytes:
         raise CorruptDataError(
-            f"{where} is truncated: {size} of {found.start + found.nbytes} bytes. Copy it again; if it is "
+            f"{where} is truncated: {size:,} of {how_many(found.start + found.nbytes, 'byte')}. Copy it "
+            "again; if it is "
             "still being written, wait until that has finished"
         )
     return found

@@ -16,6 +16,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ...model import how_many
 from ...storage.limits import MAX_CHANNELS, MAX_CHUNK_BYTES, MAX_PLANE_BYTES
 from ...storage.memory_cache import MemoryCache, nbytes
 from .chunk_map import find_data, read_chunk
@@ -94,7 +95,8 @@ def judged_layout(layout: FrameLayout, where: str) -> FrameLayout:
         raise MetadataError(f"{where} declares invalid frame sizes: {sizes} rows, columns and components")
     if layout.row_bytes < layout.width * layout.components * layout.dtype.itemsize:
         raise MetadataError(
-            f"{where} declares {layout.width} pixels in rows of {layout.row_bytes} bytes: metadata is "
+            f"{where} declares {how_many(layout.width, 'pixel')} in rows of "
+            f"{how_many(layout.row_bytes, 'byte')}: metadata is "
             "inconsistent"
         )
     plane = layout.height * layout.width * layout.dtype.itemsize
@@ -191,7 +193,7 @@ class StoredFrames:
             raise CorruptDataError(f"{where} is damaged: frame {frame} has an invalid header")
         if pixels < self._layout.nbytes:
             raise CorruptDataError(
-                f"{where} is damaged: frame {frame} has {pixels} bytes of pixel data where "
+                f"{where} is damaged: frame {frame} has {how_many(pixels, 'byte')} of pixel data where "
                 f"{self._layout.nbytes} are expected"
             )
 
@@ -205,7 +207,7 @@ class StoredFrames:
         except zlib.error as error:
             raise CorruptDataError(f"{self._source.name} is damaged: frame {frame}: {error}") from error
         if len(pixels) != self._layout.nbytes or more or not inflater.eof:
-            size = f"{len(pixels)} bytes or more" if more else f"{len(pixels)} bytes"
+            size = f"{len(pixels)} bytes or more" if more else how_many(len(pixels), "byte")
             raise CorruptDataError(
                 f"{self._source.name} is damaged: frame {frame} decompresses to {size} where "
                 f"{self._layout.nbytes} are expected"

@@ -12,6 +12,7 @@ import zlib
 from io import BytesIO
 
 from ...errors import LimitExceededError, MetadataError
+from ...model import how_many
 from ...storage.limits import MAX_JSON_DEPTH, MAX_METADATA_BYTES
 
 _MAX_INFLATED_BYTES = 4 * MAX_METADATA_BYTES
@@ -106,7 +107,9 @@ class _Walk:
             end += 2
         self._text_cost += (end - begin) ** 2
         if self._text_cost > _MAX_TEXT_COST:
-            raise LimitExceededError(f"{self._where} contains text longer than its {end - begin} bytes")
+            raise LimitExceededError(
+                f"{self._where} contains text longer than its {how_many(end - begin, 'byte')}"
+            )
         stream.seek(end + 2)
 
     def _unpack(self, layout: str, stream: BytesIO) -> tuple[int, ...]:

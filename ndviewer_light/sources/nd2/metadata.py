@@ -233,7 +233,8 @@ def component_counts(
     per_channel, rest = divmod(n_components, max(1, n_channels))
     if rest or not per_channel:
         raise MetadataError(
-            f"{where} declares {n_channels} channels with {n_components} components: metadata is inconsistent"
+            f"{where} declares {how_many(n_channels, 'channel')} with "
+            f"{how_many(n_components, 'component')}: metadata is inconsistent"
         )
     return (per_channel,) * max(1, n_channels)
 

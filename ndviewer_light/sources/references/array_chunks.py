@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import LimitExceededError, MetadataError
+from ...model import how_many
 from ...storage.decoding.chunk_decoder import chunks_of
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.printable import brief
@@ -116,7 +117,9 @@ def _flat(suffixes: list[str], separator: str, grid: tuple[int, ...], where: str
 
     if not _are_numbers(text) or other in text or any(s.count(separator) != between for s in suffixes):
         wrong = next((suffix for suffix in suffixes if not is_chunk(suffix)), text)
-        raise MetadataError(f"{where}: {wrong[:80]!r} is not a chunk of an array of {len(grid)} dimensions")
+        raise MetadataError(
+            f"{where}: {wrong[:80]!r} is not a chunk of an array of {how_many(len(grid), 'dimension')}"
+        )
     numbers = np.fromstring(text.replace(separator, " ").replace("\n", " "), np.int64, sep=" ")
     index = numbers.reshape(len(suffixes), len(grid))
     inside = (index < np.array(grid)).all(axis=1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetNotFoundError
+from ...model import how_many
 from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
 from ...storage.memory_cache import MemoryCache, nbytes
@@ -116,7 +117,9 @@ class ReferencedBytesReader:
     def _inline_part(self, wanted: ReferencedBytes) -> bytes:
         data = inline_bytes(self._inline[wanted.offset], self._where)
         if wanted.stop is not None and wanted.stop > len(data):
-            raise CorruptDataError(f"{self._where}: a chunk has {len(data)} bytes instead of {wanted.stop}")
+            raise CorruptDataError(
+                f"{self._where}: a chunk has {how_many(len(data), 'byte')} instead of {wanted.stop:,}"
+            )
         return data[wanted.start : wanted.stop]
 
     def _own_threads(self) -> ThreadPoolExecutor:
@@ -204,7 +207,8 @@ def _wanted(array: ReferencedArray, row: int, start: int = 0, stop: int | None =
         return ReferencedBytes(location, offset, None, start, stop)
     if length > array.chunks.most_stored or (stop or 0) > length:
         raise CorruptDataError(
-            f"{_name(array, row)} is referenced with {length} bytes, but a chunk has {array.chunks.nbytes}"
+            f"{_name(array, row)} is referenced with {how_many(length, 'byte')}, but a chunk has "
+            f"{array.chunks.nbytes:,}"
         )
     return ReferencedBytes(location, offset, length, start, stop)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import LimitExceededError
+from ...model import how_many
 from ...storage.decoding.tiff_bombs import check_part, is_judged_by_its_parts
 from ...storage.limits import MAX_PLANE_BYTES
 
@@ -27,7 +28,7 @@ def refuse_bombs(page: TiffPage, file: BufferedReader, path: str, parts: Sequenc
     offsets = page.dataoffsets if parts is None else [page.dataoffsets[i] for i in parts]
     if len(counts) > _MAX_PARTS_OF_FILE or max(counts, default=0) > MAX_PLANE_BYTES:
         raise LimitExceededError(
-            f"{path} is damaged: {len(counts)} strips or tiles of up to {max(counts)} bytes"
+            f"{path} is damaged: {len(counts)} strips or tiles of up to {how_many(max(counts), 'byte')}"
         )
     part = _nbytes(page)
     if part > MAX_PLANE_BYTES:

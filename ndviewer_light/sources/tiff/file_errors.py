@@ -19,6 +19,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
+from ...model import how_many
 from ...storage.decoding.ifd_chain import MAX_TAGS, TYPE_SIZES
 from ...storage.decoding.pictures import PNG_SIGNATURE
 from ...storage.file_clock import FILE_CLOCK
@@ -129,15 +130,15 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
     if stored.there == 0:
         return _empty(path)
     if stored.expected is None:
-        return short(path, f"it has {stored.there:,} bytes, but no header yet")
+        return short(path, f"it has {how_many(stored.there, 'byte')}, but no header yet")
     return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
 
 
 def _of(there: int, expected: int) -> str:
     """The actual size of a file; `expected` is the known minimum, perhaps only its header."""
     if expected <= _TIFF_HEADER_BYTES:
-        return f"{there} bytes are less than the header of an image"
-    return f"{there:,} of at least {expected:,} bytes"
+        return f"it has {how_many(there, 'byte')}, less than the header of an image"
+    return f"{there:,} of at least {how_many(expected, 'byte')}"
 
 
 def _empty(path: str) -> DatasetError:

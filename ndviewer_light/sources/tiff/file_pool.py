@@ -23,6 +23,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...metadata.tiff_tags import pixel_size_of
+from ...model import how_many
 from ...storage.decoding.ifd_chain import MAX_PAGES, IfdChain
 from ...storage.decoding.pictures import (
     Picture,
@@ -197,7 +198,7 @@ class OpenTiff:
         places = [(int(page.dataoffsets[i]), int(page.databytecounts[i])) for i in parts]
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(offset + count for offset, count in places)) > size:
-            raise short(self.path, f"{size:,} of at least {end:,} bytes")
+            raise short(self.path, f"{size:,} of at least {how_many(end, 'byte')}")
         stored = (self._read_bytes(offset, count) for offset, count in places if count)
         return put_together(page, picture, region, parts, stored, self.path)
 
@@ -206,12 +207,14 @@ class OpenTiff:
         offsets, counts = page.dataoffsets, page.databytecounts
         size = os.fstat(self._file.fileno()).st_size
         if (end := max(map(add, offsets, counts), default=0)) > size:
-            raise short(self.path, f"{size:,} of at least {end:,} bytes")
+            raise short(self.path, f"{size:,} of at least {how_many(end, 'byte')}")
         n_parts = math.prod(page.chunked)
         if len(offsets) < n_parts or (is_plain(page) and 0 < sum(counts) < picture.nbytes):
             raise CorruptDataError(
-                f"{self.path} is damaged: {len(offsets)} strips or tiles of {sum(counts)} bytes in total for "
-                f"an image of {n_parts} strips or tiles, {picture.nbytes} bytes"
+                f"{self.path} is damaged: {how_many(len(offsets), 'strip or tile', 'strips or tiles')} "
+                f"of {how_many(sum(counts), 'byte')} in total for "
+                f"an image of {how_many(n_parts, 'strip or tile', 'strips or tiles')}, "
+                f"{how_many(picture.nbytes, 'byte')}"
             )
 
     def read_plain(self, offset: int, picture: Picture, region: Region, *, planar: bool) -> np.ndarray:
@@ -237,7 +240,7 @@ class OpenTiff:
         while there < len(into) and (n := self._file.readinto(into[there:])):
             there += n
         if there < len(into):
-            raise short(self.path, f"{offset + there:,} of at least {offset + len(into):,} bytes")
+            raise short(self.path, f"{offset + there:,} of at least {how_many(offset + len(into), 'byte')}")
         if dtype.itemsize > 1 and self._tif.byteorder != _NATIVE:
             pixels.byteswap(inplace=True)
         return pixels

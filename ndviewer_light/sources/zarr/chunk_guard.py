@@ -15,6 +15,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, DatasetError, UnsupportedError
+from ...model import how_many
 from ...storage.decoding.codec import DamagedError, most_stored
 from ...storage.decoding.compressors import BLOSC_HEAD, judge_blosc
 from ...storage.decoding.shard_decoder import NOT_STORED
@@ -186,7 +187,9 @@ def _in_shard(
 ) -> Iterator[tuple[int, int]]:
     """Offset and length of the chunks of a shard that a selection intersects, from its index."""
     if size < shards.index_bytes:
-        raise CorruptDataError(f"{file} is truncated: {size:,} of at least {shards.index_bytes:,} bytes")
+        raise CorruptDataError(
+            f"{file} is truncated: {size:,} of at least {how_many(shards.index_bytes, 'byte')}"
+        )
     order = ">" if shards.is_big_endian else "<"
     start = size - shards.index_bytes if shards.at_end else 0
     entries = _entries(image, shards, at, selection)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CorruptDataError
+from ...model import how_many
 from ...storage.decoding.compressors import BLOSC_HEAD
 from ...storage.limits import MAX_CHUNK_BYTES
 from ...storage.trees.tree import FileRange
@@ -133,7 +134,7 @@ class PackedArray(OpenArray):
         parts = []
         for shard, size in there.items():
             if size < length:
-                raise CorruptDataError(f"{self._path(shard)} is truncated: it has {size} bytes")
+                raise CorruptDataError(f"{self._path(shard)} is truncated: it has {how_many(size, 'byte')}")
             parts.append(FileRange(self._path(shard), size - length if self._shards.at_end else 0, length))
         for shard, data in zip(there, self._tree.read_parts(parts, self._most), strict=True):
             found[shard] = self._decoded_index(shard, data)

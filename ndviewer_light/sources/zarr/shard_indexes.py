@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, MetadataError
+from ...model import how_many
 from ...storage.activity import PART_SECONDS, QUIET_SECONDS
 from ...storage.decoding.chunk_decoder import codecs_named, named_codec
 from ...storage.decoding.codec import decoded_bytes
@@ -142,7 +143,7 @@ class _ShardedArray:
         except OSError as error:
             raise CorruptDataError(f"{path} could not be read: {error.strerror}") from error
         if len(data) < n:
-            raise CorruptDataError(f"{path} is truncated: {size:,} of at least {n:,} bytes")
+            raise CorruptDataError(f"{path} is truncated: {size:,} of at least {how_many(n, 'byte')}")
         n_plain = 16 * math.prod(shards.per_shard)
         plain = np.frombuffer(data, np.uint8)[:n_plain]
         if is_young:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, LimitExceededError, UnsupportedError
+from ...model import how_many
 from ..limits import MAX_CHUNK_BYTES
 from .pictures import begins_like_a_picture
 
@@ -81,14 +82,14 @@ def decoded_bytes(
             else:
                 raw = view(codec.undo(raw.data, size))
             if (exact and len(raw) != size) or len(raw) > size:
-                raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {size}")
+                raise DamagedError(f"it decompresses to {how_many(len(raw), 'byte')} instead of {size:,}")
         if not codecs and is_exact and len(raw) != n and begins_like_a_picture(bytes(raw[:16])):
             raise UnsupportedError(
                 "it is a picture, but the metadata of its array name no codec: there, give the compressor "
                 '{"id": "imagecodecs_png"}, "imagecodecs_jpeg" or "imagecodecs_bmp"'
             )
         if len(raw) > n or (is_exact and len(raw) != n):
-            raise DamagedError(f"it decompresses to {len(raw)} bytes instead of {n}")
+            raise DamagedError(f"it decompresses to {how_many(len(raw), 'byte')} instead of {n:,}")
     except DatasetError as error:
         raise type(error)(f"{where}: {error}") from error
     except MemoryError as error:

@@ -45,7 +45,7 @@ def _lzma_codec(config: JsonObject) -> Codec:
 def _shuffle(config: JsonObject) -> Codec:
     item = config.get("elementsize", 4)
     if type(item) is not int or not 1 <= item <= 256:
-        raise MetadataError(f"'shuffle' is for items of {brief(item)} bytes")
+        raise MetadataError(f"'shuffle' is for items of 1 to 256 bytes, not {brief(item)}")
     return numeric_filters.Shuffle(item)
 
 

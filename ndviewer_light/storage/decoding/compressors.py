@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...model import how_many
 from .codec import Codec, DamagedError, from_imagecodecs, need
 
 if TYPE_CHECKING:
@@ -106,10 +107,12 @@ def judge_blosc(head: bytes | memoryview, stored: int, n: int) -> None:
     The library takes as much memory as the header says, whatever is wanted of it. Raises `DamagedError`.
     """
     if len(head) < BLOSC_HEAD:
-        raise DamagedError(f"{stored} bytes are too few for a blosc header")
+        raise DamagedError(f"it has {how_many(stored, 'byte')}, too few for a blosc header")
     version, _, _, item, nbytes, block, cbytes = struct.unpack_from("<BBBBIII", head)
     if nbytes > n:
-        raise DamagedError(f"its blosc header declares {nbytes:,} bytes, but a chunk of this array has {n:,}")
+        raise DamagedError(
+            f"its blosc header declares {how_many(nbytes, 'byte')}, but a chunk of this array has {n:,}"
+        )
     if version not in (1, 2) or not item or not 0 < block <= max(nbytes, 1):
         raise DamagedError("its blosc header is invalid")
     if cbytes != stored:
@@ -172,7 +175,7 @@ class Zstd(Codec):
             return decoded
         said = _zstd_says(data)
         if said is not None and said > n:
-            raise DamagedError(f"its zstd header declares {said:,} bytes, expected at most {n:,}")
+            raise DamagedError(f"its zstd header declares {how_many(said, 'byte')}, expected at most {n:,}")
         # into a buffer of ours, whatever follows the first frame; no larger than that frame, because the
         # library does not tell how much of the buffer it has filled
         filled = into[: n if said is None else said]

@@ -13,6 +13,7 @@ from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptDataError, LimitExceededError
+from ...model import how_many
 from .tags_ahead import TagsAhead
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ class IfdChain:
 
     def _after_unwritten(self, at: int, data: bytes, end: int) -> int:
         if not self.offsets:
-            raise CorruptDataError(f"{self._name} is truncated: it has {self._size:,} bytes, but no tags yet")
+            raise CorruptDataError(
+                f"{self._name} is truncated: it has {how_many(self._size, 'byte')}, but no tags yet"
+            )
         (following,) = self._offset.unpack_from(data, end)
         self._seen.remove(at)  # to be visited again as the file grows
         self._unwritten.add(at)
@@ -240,7 +243,8 @@ class IfdChain:
             self._values += nbytes
             if self._values > 2 * self._size + _SHARED_BYTES:
                 raise CorruptDataError(
-                    f"{self._name} is damaged: its tags declare {self._values:,} bytes of values, but the "
+                    f"{self._name} is damaged: its tags declare {how_many(self._values, 'byte')} of "
+                    "values, but the "
                     f"whole file has {self._size:,}"
                 )
 

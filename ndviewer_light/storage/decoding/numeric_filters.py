@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MetadataError, UnsupportedError
+from ...model import how_many
 from ..printable import brief
 from .codec import Codec, DamagedError, from_imagecodecs, need, view
 
@@ -40,7 +41,7 @@ class Shuffle(Codec):
     def undo(self, data: memoryview, n: int) -> Buffer:
         """See `Codec.undo`."""
         if self.item < 1:
-            raise DamagedError(f"its bytes are shuffled as items of {self.item} bytes")
+            raise DamagedError(f"its bytes are shuffled as items of {how_many(self.item, 'byte')}")
         raw = view(data)
         count = len(raw) // self.item
         if self.item < 2 or count < 2:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MetadataError, UnsupportedError
+from ...model import how_many
 from ..printable import brief
 from .codec import Codec, DamagedError, need
 from .declared_pixels import declared_pixels
@@ -41,7 +42,10 @@ class Pixels(Codec):
         if self.measure is not None:
             declared, wanted = self.measure(data), n // self.dtype.itemsize
             if wanted % declared or wanted // declared > _MAX_SAMPLES_OF_PIXEL:
-                raise DamagedError(f"its header declares {declared} pixels, but a chunk has {wanted} numbers")
+                raise DamagedError(
+                    f"its header declares {how_many(declared, 'pixel')}, but a chunk has "
+                    f"{how_many(wanted, 'number')}"
+                )
         pixels = self.decode(data)
         if pixels.dtype.newbyteorder("=") != self.dtype.newbyteorder("="):
             raise DamagedError(f"its pixels are {pixels.dtype}, but the array's are {self.dtype}")

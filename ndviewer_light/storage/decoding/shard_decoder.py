@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, MetadataError
+from ...model import how_many
 from ..limits import MAX_CHUNK_BYTES, MAX_RANK, MAX_SHARD_INDEX_BYTES
 from .chunk_decoder import ChunkDecoder, chunks_of, codecs_named, named_codec, transposed
 from .codec import decoded_bytes
@@ -140,7 +141,9 @@ class ShardDecoder:
     def _index(self, raw: np.ndarray, where: str) -> np.ndarray:
         n = self._index_bytes
         if len(raw) < n:
-            raise CorruptDataError(f"{where} is truncated: it has {len(raw):,} of at least {n:,} bytes")
+            raise CorruptDataError(
+                f"{where} is truncated: it has {len(raw):,} of at least {how_many(n, 'byte')}"
+            )
         stored = raw[len(raw) - n :] if self.is_index_at_end else raw[:n]
         index = decoded_bytes(self.index_codecs, stored, 16 * math.prod(self.grid), f"{where}: its index")
         return index.view(f"{self.index_order}u8").reshape(*self.grid, 2)

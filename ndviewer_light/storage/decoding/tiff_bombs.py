@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LimitExceededError, UnsupportedError
+from ...model import how_many
 from ..limits import MAX_PLANE_BYTES
 from .pictures import PNG_SIGNATURE
 
@@ -79,7 +80,8 @@ def _check_stream(compression: int, peek: Peek, count: int, declared: int, path:
     # tifffile decodes this again: slower, but only without imagecodecs
     if len(decoder.decompress(peek(0, count), max_length=declared + 1)) > declared:
         raise LimitExceededError(
-            f"{path} is damaged: it decompresses to more than the {declared} bytes its header declares"
+            f"{path} is damaged: it decompresses to more than the {how_many(declared, 'byte')} its "
+            "header declares"
         )
 
 

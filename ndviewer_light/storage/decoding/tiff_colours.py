@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import CorruptDataError, UnsupportedError
+from ...model import how_many
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -35,7 +36,7 @@ def in_colours(pixels: np.ndarray, page: TiffPage, name: str) -> np.ndarray:
             raise CorruptDataError(f"{name} is damaged: its palette is missing")
         if pixels.dtype.kind not in "bu" or (pixels.size and int(pixels.max()) >= len(table)):
             raise CorruptDataError(
-                f"{name} is damaged: its palette has {len(table)} colours, and pixels more"
+                f"{name} is damaged: its palette has {how_many(len(table), 'colour')}, and pixels more"
             )
         return table[pixels.astype(np.intp)]
     if page.photometric == _SEPARATED and pixels.ndim == 3 and pixels.shape[-1] == 4:

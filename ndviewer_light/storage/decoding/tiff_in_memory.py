@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from ...errors import CorruptDataError, PlaneNotStoredError
+from ...model import how_many
 from .tiff_pages import TiffPages
 from .tiff_parts import PageAt
 
@@ -42,7 +43,7 @@ class _InMemory:
         data = self._data[offset : offset + length]
         if len(data) < length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {len(data)} of {length} bytes at byte {offset}"
+                f"{self.name} is truncated: {len(data):,} of {how_many(length, 'byte')} at byte {offset}"
             )
         return data
 

@@ -19,6 +19,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ...model import how_many
 from ..file_kinds import looks_like
 from ..limits import MAX_CHUNK_BYTES
 from ..printable import tame_logger
@@ -295,7 +296,7 @@ class TiffPages:
             return self._at(at.offset, picture)
         if not at.nth and (size := sum(found.databytecounts)) < picture.nbytes:
             raise CorruptDataError(
-                f"{self.name} is damaged: page {at.page} has {size} of {picture.nbytes} bytes"
+                f"{self.name} is damaged: page {at.page} has {size:,} of {how_many(picture.nbytes, 'byte')}"
             )
         return self._at(int(found.dataoffsets[0]) + at.nth * picture.nbytes, picture)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetError, LimitExceededError
-from ...model import Region
+from ...model import Region, how_many
 from ..limits import MAX_CHUNK_BYTES
 from ..tiling import tile_of_chunks
 from .tiff_bombs import check_part, is_judged_by_its_parts
@@ -91,7 +91,8 @@ def touched_parts(page: TiffPage, picture: Picture, region: Region, name: str) -
     n_listed = min(len(page.dataoffsets), len(page.databytecounts))
     if n_listed < per_sample * n_separate:
         raise CorruptDataError(
-            f"{name} is damaged: {n_listed} strips or tiles are listed of {per_sample * n_separate}"
+            f"{name} is damaged: it lists {how_many(n_listed, 'strip or tile', 'strips or tiles')} of "
+            f"{per_sample * n_separate}"
         )
     return [
         sample * per_sample + y * across + x

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import LimitExceededError, MetadataError, UnsupportedError
+from ...model import how_many
 from .. import limits
 from ..printable import brief
 
@@ -96,7 +97,9 @@ def _integers(document: limits.JsonObject, field: str, where: str, least: int = 
 
 def _check_chunk(chunk: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> None:
     if len(chunk) != len(shape):
-        raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
+        raise MetadataError(
+            f"{where}: chunks of {how_many(len(chunk), 'dimension')} in an array of {len(shape)}"
+        )
     if 0 in chunk:
         raise LimitExceededError(f"{where}: chunks of {chunk} are empty")
     if math.prod(chunk) * dtype.itemsize > limits.MAX_CHUNK_BYTES:
@@ -168,7 +171,9 @@ def _check_v3_codecs(
     if chain[-1][0] != "sharding_indexed":
         _check_chunk(chunk, shape, dtype, where)
     elif len(chunk) != len(shape):
-        raise MetadataError(f"{where}: chunks of {len(chunk)} dimensions in an array of {len(shape)}")
+        raise MetadataError(
+            f"{where}: chunks of {how_many(len(chunk), 'dimension')} in an array of {len(shape)}"
+        )
     for configuration in sharding:
         _check_shard(configuration, chunk, shape, dtype, where)
 
@@ -182,7 +187,9 @@ def _check_shard(
 ) -> None:
     inner = _integers(configuration, "chunk_shape", where, least=1)
     if len(inner) != len(outer):
-        raise MetadataError(f"{where}: shards of {len(outer)} dimensions with chunks of {len(inner)}")
+        raise MetadataError(
+            f"{where}: shards of {how_many(len(outer), 'dimension')} with chunks of {len(inner)}"
+        )
     entries = math.prod(-(-whole // part) for whole, part in zip(outer, inner, strict=True))
     if entries * 16 > limits.MAX_SHARD_INDEX_BYTES:
         raise LimitExceededError(f"{where}: shards of {outer} contain {entries} chunks of {inner}: too many")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
+from ...model import how_many
 from ..presentable import presentable
 from .bucket_logins import aws_credentials, google_credentials, gs_config, s3_config
 from .errors import Failure, failure_of
@@ -167,7 +168,7 @@ class RemoteFile:
         except _client_errors() as error:
             raise failure_of(error) from None
         if len(data) != end - start:
-            raise Failure("truncated", f"{len(data)} of {end - start} bytes")
+            raise Failure("truncated", f"{len(data):,} of {how_many(end - start, 'byte')}")
         return self._noted(Answer(data, version, kind))
 
     @property
@@ -202,7 +203,7 @@ class RemoteFile:
             except errors as error:
                 raise failure_of(error) from None
             if length != end - start:
-                raise Failure("truncated", f"{length} of {end - start} bytes")
+                raise Failure("truncated", f"{length:,} of {how_many(end - start, 'byte')}")
             return self._noted(Answer(b"".join(parts), version))
 
         return get
@@ -278,7 +279,7 @@ class RemoteFile:
         if kind.startswith("text/html") and not may_be_page and _is_web_page(data):
             raise Failure("web page")
         if len(data) != version.size:
-            raise Failure("truncated", f"{len(data)} of {version.size} bytes")
+            raise Failure("truncated", f"{len(data):,} of {how_many(version.size, 'byte')}")
         return self._noted(Answer(data, version, kind))
 
     def _note(self) -> None:

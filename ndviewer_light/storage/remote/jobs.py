@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, ReadDroppedError
+from ...model import how_many
 from .coalescing import Block, blocks_of, joined
 from .errors import Failure, error_for
 
@@ -48,7 +49,7 @@ class File:
         if size != mine.size or (etag != mine.etag if etag and mine.etag else modified != mine.modified):
             raise Failure("changed")
         if len(answer.data) != block.length:
-            raise Failure("truncated", f"{len(answer.data)} of {block.length} bytes")
+            raise Failure("truncated", f"{len(answer.data):,} of {how_many(block.length, 'byte')}")
         return answer
 
 

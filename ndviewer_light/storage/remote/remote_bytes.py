@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ...errors import CorruptDataError, DatasetError
+from ...model import how_many
 from ..bytes import FIRST_BYTES, SHARE_SCHEMES, WEB_SCHEMES, Bytes, scheme_of, unknown_scheme
 from ..presentable import presentable
 from .block_file import MAX_BYTES, BlockFile, Blocks
@@ -210,10 +211,12 @@ class RemoteBytes(Bytes):
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0:
-            raise ValueError(f"invalid range: {length} bytes at {offset}")
+            raise ValueError(f"invalid range: {how_many(length, 'byte')} at {offset}")
         if offset + length > self.size:
             there = max(0, self.size - offset)
-            raise CorruptDataError(f"{self.name} is truncated: {there} of {length} bytes at byte {offset}")
+            raise CorruptDataError(
+                f"{self.name} is truncated: {there:,} of {how_many(length, 'byte')} at byte {offset}"
+            )
 
     def _check_open(self) -> None:
         if self._closed:

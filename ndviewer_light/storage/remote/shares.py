@@ -21,6 +21,7 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
 )
+from ...model import how_many
 from ..abandonable import run_abandonable
 from ..bytes import Bytes
 from ..cancellation import current_scope
@@ -109,7 +110,7 @@ class ShareBytes(Bytes):
         for offset, length in ranges:
             if offset < 0 or length < 0 or offset + length > self.size:
                 raise CorruptDataError(
-                    f"{self.name} is truncated: {length} bytes expected at byte {offset}, "
+                    f"{self.name} is truncated: {how_many(length, 'byte')} expected at byte {offset}, "
                     f"{max(0, self.size - offset)} available"
                 )
         blocks = blocks_for([wanted for wanted in ranges if wanted[1]])
@@ -145,7 +146,8 @@ class ShareBytes(Bytes):
         _close(handle)
         if len(data) != block.length:
             raise CorruptDataError(
-                f"{self.name} is truncated: {len(data)} of {block.length} bytes at byte {block.start}"
+                f"{self.name} is truncated: {len(data):,} of {how_many(block.length, 'byte')} at byte "
+                f"{block.start}"
             )
         return data
 
