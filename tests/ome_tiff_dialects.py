@@ -74,6 +74,27 @@ def companion(folder: Path) -> Written:
 
 
 @dialect
+def companion_of_one_time(folder: Path) -> Written:
+    """ome-writers, `companion-file`, t without end: one time is declared of all, the files have four."""
+    names = [f"c_p{p}.ome.tiff" for p in range(2)]
+    sizes = {"SizeT": 1, "SizeC": 2}
+    xml = ome([(f"P{p}", sizes, data(names[p], uuid(p), PlaneCount=2)) for p in range(2)], uuid(9))
+    only = [
+        ome([], uuid(p), before=f'<BinaryOnly MetadataFile="c.companion.ome" UUID="urn:uuid:{uuid(9)}"/>')
+        for p in range(2)
+    ]
+    pixels = [image(4, 2, 1, p) for p in range(2)]
+    paths = [write_pages(folder / names[p], pages(pixels[p]), only[p]) for p in range(2)]
+    (folder / "c.companion.ome").write_text(xml)
+    expected = Expected(
+        pixels,
+        ["P0", "P1"],
+        said="declares 1 time point for P0, but there are 4; so it does for 1 other image",
+    )
+    return Written([*paths, folder / "c.companion.ome", folder], expected)
+
+
+@dialect
 def renamed(folder: Path) -> Written:
     """OME-TIFF that was renamed, with another file under its old name beside it: the UUID counts."""
     other = ome([("other", {}, data("old.ome.tif", uuid(7), PlaneCount=1))], uuid(7))

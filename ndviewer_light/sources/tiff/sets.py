@@ -204,7 +204,7 @@ def _by_document(
     resolver: SetFiles, files: TiffFiles, facts: Sequence[PageFacts] | None, opened: str
 ) -> TiffSet:
     """The images that one OME-XML describes; `facts` are those of the file that contains it."""
-    document, refused = resolver.document, list[str]()
+    document, refused, untold = resolver.document, list[str](), list[str]()
     keys: dict[str, FileId] = {}
 
     def key_of(file: FileId) -> str:
@@ -217,12 +217,18 @@ def _by_document(
     most = max((pixels.n_t for pixels in document.images), default=1)
     for number, pixels in enumerate(document.images):
         image = ome_image_of(pixels, "", key_of, lambda key: facts if key == "" else None, refused, assumed)
-        if image is not None and pixels.n_t < most and len(image.files) == 1:
-            image = with_unlisted_pages(image, pixels, _facts_in(image, resolver, keys, files), refused)
+        # of a run without a known end some writers declare one time point of all images: the first one tells
+        is_doubted = pixels.n_t < most or (pixels.n_t == 1 and number == 0)
+        if image is not None and is_doubted and len(image.files) == 1:
+            image = with_unlisted_pages(image, pixels, _facts_in(image, resolver, keys, files), untold)
+            most = max(most, image.size("t"))
         if image is not None and number < _MAX_UNCLOSED and len(image.files) == 1:
             image = as_far_as_written(image, pixels, _n_unclosed(image, resolver, keys, files))
         if image is not None:
             images.append(image)
+    if untold:
+        others = f"; so it does for {how_many(len(untold) - 1, 'other image')}" if untold[1:] else ""
+        refused.append(f"{untold[0]}{others}")
     if not images:
         raise DatasetNotFoundError(
             f"{presentable(opened)} describes no image that can be shown: {'; '.join(refused)}"
