@@ -242,6 +242,43 @@ def test_solo_shows_one_channel_alone_and_again_shows_all(qtbot, strips, modifie
     assert told == [("shown_for_now", 0, True), ("shown_for_now", 2, True)]
 
 
+def test_after_a_channel_alone_those_are_back_that_were_on(qtbot, strips):
+    def solo(i):
+        qtbot.mouseClick(strips.strip(i).on, LEFT, Qt.KeyboardModifier.ControlModifier)
+
+    qtbot.mouseClick(strips.strip(1).on, LEFT)
+    for way in ([2, 2], [1, 1], [0, 1, 2, 2], [1, 0, 0]):  # also through several, and one that was off
+        for i in way:
+            solo(i)
+        assert on(strips) == [0, 2], way
+    strips.step_alone(1)
+    strips.step_alone(1)
+    solo(strips.alone)
+    assert on(strips) == [0, 2]
+    solo(0)
+    qtbot.mouseClick(strips.strip(1).on, LEFT)  # another choice
+    solo(0)
+    solo(0)
+    assert on(strips) == [0, 1]
+    qtbot.mouseClick(strips.strip(1).on, LEFT)
+    solo(2)
+    solo(2)
+    assert on(strips) == [0], "it was alone before"
+    solo(0)
+    assert on(strips) == [0, 1, 2], "it was alone from the first"
+
+
+def test_a_channel_alone_at_one_position_and_those_that_were_on_at_another(strips):
+    strips.set_channels([Channel(f"C{i}", visible=i != 1) for i in range(6)])
+    strips.show_only(range(3))
+    strips.solo(2)
+    strips.show_only(range(3, 6))
+    assert on(strips) == [2, 3, 4, 5]
+    strips.show_only(range(3))
+    strips.solo(2)
+    assert on(strips) == [0, 2, 3, 4, 5]
+
+
 def on(strips):
     return [i for i in range(len(strips)) if strips.is_channel_visible(i)]
 
@@ -263,6 +300,10 @@ def test_many_channels_have_a_slider_that_shows_one_of_them(qtbot, strips):
     strips.step_alone(1)
     strips.step_alone(1)
     assert on(strips) == [0] and slider.value() == 0
+    strips.one.button.click()
+    assert on(strips) == [0, 1, 2, 3] and not strips.one.button.isChecked()
+    strips.one.button.click()
+    assert on(strips) == [0] and strips.one.button.isChecked() and strips.one.name.text() == "C0"
     strips.show_only(range(5, 20))  # at a position that has others
     assert slider.maximum() == 14
     strips.step_alone(-1)

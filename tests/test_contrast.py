@@ -311,6 +311,17 @@ def test_a_run_of_which_all_channels_were_hidden_in_another_is_not_a_black_pictu
 
 
 @pytest.mark.gl
+def test_what_was_on_before_a_channel_was_shown_alone_comes_back_in_a_run_that_grows(qtbot, viewer):
+    channels = tuple(Channel(f"marker {i}", "#FFFFFF") for i in range(12))
+    stage = show(qtbot, viewer, {(0, c): RAMP + c for c in range(12)}, channels=channels)
+    qtbot.keyClick(stage.picture, Qt.Key.Key_6)
+    assert list(settle(qtbot, viewer).planes) == [5]
+    stage.channels.take_info(replace(viewer.dataset.info, n_t=2))
+    qtbot.keyClick(stage.picture, Qt.Key.Key_6)
+    assert sorted(settle(qtbot, viewer).planes) == [0, 1, 2, 3], "not all of them"
+
+
+@pytest.mark.gl
 def test_choices_are_exported_and_imported_and_kept_only_if_wanted(qtbot, viewer, tmp_path):
     planes = {(0, c): RAMP + 10 * c for c in range(2)}
     stage = show(qtbot, viewer, planes)

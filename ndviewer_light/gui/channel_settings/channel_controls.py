@@ -81,12 +81,15 @@ class ChannelControls(QObject):
             self.shown.forget_spans()
         visible = {self._name(c): self.strips.is_channel_visible(c) for c in range(len(self.strips))}
         others = {name: on for c, (name, on) in enumerate(visible.items()) if on != self._is_on_at_first(c)}
+        before = {self._name(c): on for c, on in self.strips.on_before.items()}
         self._info = info
         self.shown.take_info(info)
         self._make_strips()
         for c in range(len(self.strips)):
             if self._name(c) in others:
                 self.strips.set_visible_channel(c, others[self._name(c)])
+        names = map(self._name, range(len(self.strips)))
+        self.strips.on_before = {c: before[name] for c, name in enumerate(names) if name in before}
 
     def restore(self, choices: Mapping[Name, ChannelChoice], *, is_lent: bool = False) -> None:
         """Show channels as they were left; before the canvas is built.

@@ -83,7 +83,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Channels",
         (
-            Key("solo_channel", tuple("123456789"), "show that channel alone; again: all"),
+            Key("solo_channel", tuple("123456789"), "show that channel alone; again: those shown before"),
             Key("previous_channel", (",",), "show the previous channel alone"),
             Key("next_channel", (".",), "show the next channel alone"),
             Key("gray", ("G",), "show a channel that is alone in gray, or in its colour again"),
@@ -197,7 +197,7 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("drag a shape, or one of its handles", "move the shape, or change it"),
     ("double click", "fit the picture to the window; in the overview: show that field"),
     ("wheel over a slider", "one step per notch"),
-    ("Ctrl or Alt and a click on a channel's On", "show that channel alone; again: all"),
+    ("Ctrl or Alt and a click on a channel's On", "show that channel alone; again: those shown before"),
 )
 """What the mouse does, and what it is."""
 

@@ -187,7 +187,9 @@ class ChannelStrip(QFrame):
         self._reserve_room_for_modes(name)
         self.on = _OnButton("On", self)
         self.on.setAccessibleName(f"Show {name}")
-        self.on.setToolTip("Show or hide this channel\nAlt or Ctrl + click: show only this channel")
+        self.on.setToolTip(
+            "Show or hide this channel\nAlt or Ctrl + click: this channel alone; again: those shown before"
+        )
         for button in (self.auto, self.on):
             button.setCheckable(True)
             button.setAutoDefault(False)

@@ -52,6 +52,8 @@ class ChannelStrips(Panel):
         super().__init__(parent)
         self._strips: list[ChannelStrip] = []
         self._shown: list[int] = []
+        self.on_before: dict[int, bool] = {}
+        """While one channel is shown alone: which were on before, by channel; they come back with `solo`."""
         self._is_logarithmic = True
         self._list = QWidget()
         self._list.setAutoFillBackground(False)
@@ -78,6 +80,7 @@ class ChannelStrips(Panel):
         self.one = OneChannelRow(self)
         """Where there are many channels: the slider through them."""
         self.one.picked.connect(self.show_alone)
+        self.one.toggled.connect(self.solo)
         layout.addWidget(self.one)
         layout.addWidget(self._type)
         self._area = self._make_scroll_area()
@@ -146,6 +149,7 @@ class ChannelStrips(Panel):
         else:
             self._make_strips(channels, common_beginning(names))
         self._shown = list(range(len(self._strips)))
+        self.on_before.clear()
         self._offer_one()
         self._say_mode_of_all()
 
@@ -182,7 +186,7 @@ class ChannelStrips(Panel):
         strip.histogram.set_logarithmic(self._is_logarithmic)
         self._column.insertWidget(i, strip)
         strip.visible_changed.connect(partial(self.visible_changed.emit, i))
-        strip.visible_changed.connect(self._say_alone)
+        strip.visible_changed.connect(self._on_visible_chosen)
         strip.mode_chosen.connect(partial(self.contrast_mode_chosen.emit, i))
         strip.mode_chosen.connect(self._say_mode_of_all)
         strip.window_changed.connect(partial(self.window_changed.emit, i))
@@ -310,13 +314,22 @@ class ChannelStrips(Panel):
 
     @safe_slot
     def solo(self, i: int) -> None:
-        """Show only channel `i` and its strip, or all if it was the only one. Emits `shown_for_now`."""
-        self._show_these(self.shown() if self.alone == i else [i])
-        self._show_strip_soon()
+        """Show only channel `i` and its strip; if it is alone, those that were on before. `shown_for_now`.
+
+        Where it was alone from the first, all of them.
+        """
+        if self.alone != i:
+            self.show_alone(i)
+            return
+        before = [k for k in self._shown if self.on_before.get(k, self.is_channel_visible(k))]
+        self._show_these(before if set(before) - {i} else self.shown())
+        self.on_before.clear()
 
     @safe_slot
     def show_alone(self, i: int) -> None:
         """Show only channel `i`, and its strip. Emits `shown_for_now`."""
+        if self.alone is None or not self.on_before:  # not from one that is alone to the next
+            self.on_before = {k: self.is_channel_visible(k) for k in self._shown}
         self._show_these([i])
         self._show_strip_soon()
 
@@ -344,7 +357,8 @@ class ChannelStrips(Panel):
                 self.shown_for_now.emit(k, k in channels)
 
     @safe_slot
-    def _say_alone(self, *_: object) -> None:
+    def _on_visible_chosen(self, *_: object) -> None:
+        self.on_before.clear()  # another choice
         self.one.show_alone(self.alone)
 
     @safe_slot

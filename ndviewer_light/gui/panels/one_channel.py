@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from ..look.one_line_label import OneLineLabel
+from ..look.push_button import PushButton
 from ..look.short_names import without_beginning
 from ..look.theme import set_role
 from ..slots import safe_slot
@@ -22,17 +23,26 @@ _NAME_PX = 84
 
 
 class OneChannelRow(QWidget):
-    """Shown where there are more than `MANY` channels. `picked` with the channel to be shown alone."""
+    """Shown where there are more than `MANY` channels. `picked` with the channel to be shown alone.
+
+    `toggled` with the channel of the slider: to be shown alone, or with those that were on before.
+    """
 
     picked = Signal(int)
+    toggled = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._channels: list[int] = []
         self._names: Sequence[str] = ()
-        label = QLabel("One", self)
-        label.setTextFormat(Qt.TextFormat.PlainText)
-        set_role(label, "dim")
+        self.button = PushButton("One", self)
+        self.button.setCheckable(True)
+        self.button.setAutoDefault(False)
+        tip = "One channel alone, or those shown before"
+        self.button.setToolTip(tip)
+        self.button.setAccessibleName(f"One: {tip}")
+        set_role(self.button, "chip")
+        self.button.clicked.connect(self._on_clicked)
         self.slider = JumpSlider(self)
         self.slider.setAccessibleName("One channel at a time")
         self.slider.setToolTip("Show one channel at a time: drag, wheel, or arrow keys (, . in the picture)")
@@ -43,7 +53,7 @@ class OneChannelRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 0, 8, 0)
         row.setSpacing(8)
-        row.addWidget(label)
+        row.addWidget(self.button)
         row.addWidget(self.slider, 1)
         row.addWidget(self.name)
         self.hide()
@@ -56,7 +66,8 @@ class OneChannelRow(QWidget):
         self.setVisible(len(channels) > MANY)
 
     def show_alone(self, channel: int | None) -> None:
-        """Say which channel is shown alone; None: several are."""
+        """Say which channel is shown alone; None: several are, or none."""
+        self.button.setChecked(channel is not None)
         if channel in self._channels:
             with QSignalBlocker(self.slider):
                 self.slider.setValue(self._channels.index(channel))
@@ -67,6 +78,12 @@ class OneChannelRow(QWidget):
         if metrics.horizontalAdvance(name) > _NAME_PX:
             name = without_beginning(self._names)[channel]
         self.name.say(name, self._names[channel])
+
+    @safe_slot
+    def _on_clicked(self, wants_one: bool) -> None:
+        self.button.setChecked(not wants_one)  # pressed if one channel is alone, whatever comes of it
+        if self.slider.value() < len(self._channels):
+            self.toggled.emit(self._channels[self.slider.value()])
 
     @safe_slot
     def _on_moved(self, at: int) -> None:
