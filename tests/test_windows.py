@@ -505,7 +505,7 @@ def test_buttons_of_the_picture_are_on_while_there_is_one(qtbot, tmp_path):
         return {buttons[name].isEnabled() for name in of_picture}
 
     others = set(buttons) - set(of_picture)
-    assert others == {"Open…", "Link windows", "Panels", "Keys"}
+    assert others == {"Open…", "Link windows", "Panels", "Keys", "»"}
     assert are_on() == {False} and all(buttons[name].isEnabled() for name in others)
     (tmp_path / "cells.ome.tif").write_bytes(b"II*\0" + bytes(40))
     with qtbot.waitSignal(window.viewer.dataset_failed, timeout=20_000):

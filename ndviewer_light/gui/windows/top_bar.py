@@ -8,9 +8,10 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from ..keyboard.keys import keys_of
+from ..look.menu_key import MenuKey
 from ..look.one_line_label import OneLineLabel
 from ..look.push_button import PushButton
-from ..look.theme import Panel, set_role
+from ..look.theme import Panel, menu_of, plain_tooltip, set_role
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..shown_parts import ShownParts
 
 _GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "statistics")
-"""Actions whose buttons there is no room for in a narrow window."""
+"""Actions whose buttons are in the menu of *»* where a window is too narrow for them."""
 _OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "overview", "statistics")
 """Actions that do nothing while no dataset is on screen."""
 
@@ -38,16 +39,18 @@ class TopBar(Panel):
         self.showing: dict[str, QPushButton] = {}
         """The buttons that show and hide a part, by their action."""
         shown.changed.connect(self._say_shown)
-        self.open = self._button("Open…", "Open a folder, a file or an address (Ctrl O)")
-        self.measure = self._button("Measure…", f"Draw lines, rectangles and points ({keys_of('measures')})")
+        self._keys_of: dict[QPushButton, str] = {}
+        self.open = self._button("Open…", "Open a folder, a file or an address", "open")
+        self.measure = self._button("Measure…", "Draw lines, rectangles and points", "measures")
         self.written = self._button(
-            "Scale bar…", f"What is written on the picture: scale bar, time, position ({keys_of('written')})"
+            "Scale bar…", "What is written on the picture: scale bar, time, position", "written"
         )
         self._of_picture = [self.measure, self.written]
         self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
             "Link windows",
-            f"Move with the other linked windows: position, time, z, projection and zoom ({keys_of('link')})",
+            "Move with the other linked windows: position, time, z, projection and zoom",
+            "link",
         )
         self.link.setCheckable(True)
         self._giving_way.append(self.link)
@@ -88,6 +91,9 @@ class TopBar(Panel):
                 self.showing[action] = button
                 button.setCheckable(True)
                 button.clicked.connect(self._on_clicked)
+        self._giving_way.append(self.measure)
+        self.more = self._make_more()
+        row.addWidget(self.more)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def set_has_picture(self, has_picture: bool) -> None:
@@ -106,21 +112,65 @@ class TopBar(Panel):
         for action, button in self.showing.items():
             button.setChecked(action in self._shown.names)
 
+    def place_of(self, button: QPushButton) -> QPushButton:
+        """Where a menu of this button opens: below it, or below the one whose menu it is in."""
+        return button if button.isVisibleTo(self) else self.more
+
+    def _make_more(self) -> QPushButton:
+        more = PushButton("»", self)
+        more.setAutoDefault(False)
+        more.setAccessibleName("More buttons")
+        set_role(more, "bar")
+        more.clicked.connect(self._on_more)
+        MenuKey(more, self._on_more)
+        more.hide()
+        return more
+
+    @safe_slot
+    def _on_more(self, *_: object) -> None:
+        """Offer the buttons for which there is no room, as they are now."""
+        menu = menu_of(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for button in self._left_out():
+            keys = self._keys_of[button]
+            entry = menu.addAction(f"{button.text()}\t{keys}" if keys else button.text())
+            entry.setEnabled(button.isEnabled())
+            entry.setCheckable(button.isCheckable())
+            entry.setChecked(button.isChecked())
+            entry.triggered.connect(safe_slot(lambda *_, button=button: button.click()))
+        corner = self.more.mapToGlobal(self.more.rect().bottomRight())
+        corner.setX(corner.x() + 1 - menu.sizeHint().width())
+        menu.popup(corner)
+
+    def _left_out(self) -> list[QPushButton]:
+        row = self.layout()
+        widgets = (row.itemAt(i).widget() for i in range(row.count()))
+        return [each for each in widgets if each in self._giving_way and not each.isVisibleTo(self)]
+
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._width_of(self._least_buttons()), super().minimumSizeHint().height())
+        width = self._width_of([*self._least_buttons(), self.more])
+        return QSize(width, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """In a narrow window, some of the buttons that have keys give way."""
+        """In a narrow window, some of the buttons that have keys are in a menu instead."""
         super().resizeEvent(event)
-        buttons = self._least_buttons()
-        for button in reversed(self._giving_way):
-            has_room = self._width_of([*buttons, button]) <= self.width()
-            button.setVisible(has_room)
-            if has_room:
-                buttons.append(button)
+        shown, may_be_shown = self._least_buttons(), self._giving_way
+        has_room = self._width_of([*shown, *may_be_shown]) <= self.width()
+        self.more.setVisible(not has_room)
+        if not has_room:
+            shown.append(self.more)
+        fits = True
+        for button in reversed(may_be_shown):  # after the first that does not fit none: they come in order
+            shown.append(button)
+            fits = fits and self._width_of(shown) <= self.width()
+            button.setVisible(fits)
+        self.layout().activate()  # now: nothing is painted squeezed
+        said = ", ".join(each.text().rstrip("…") for each in self._left_out())
+        self.more.setToolTip(plain_tooltip(f"More: {said}"))
 
     def _least_buttons(self) -> list[QPushButton]:
-        return [button for button in self.findChildren(QPushButton) if button not in self._giving_way]
+        hiding = {*self._giving_way, self.more}
+        return [button for button in self.findChildren(QPushButton) if button not in hiding]
 
     def _width_of(self, buttons: list[QPushButton]) -> int:
         row = self.layout()
@@ -130,17 +180,18 @@ class TopBar(Panel):
             sum(button.sizeHint().width() for button in buttons) + spaces + margins.left() + margins.right()
         )
 
-    def _button(self, text: str, tip: str) -> QPushButton:
+    def _button(self, text: str, tip: str, action: str) -> QPushButton:
         button = PushButton(text, self)
         button.setAutoDefault(False)
-        button.setToolTip(tip)
+        keys = self._keys_of[button] = keys_of(action) if action != "save_menu" else ""
+        button.setToolTip(f"{tip} ({keys})" if keys else tip)
         set_role(button, "bar")
         return button
 
     def _acting(
         self, text: str, tip: str, action: str, actions: Mapping[str, Callable[[], object]]
     ) -> QPushButton:
-        button = self._button(text, f"{tip} ({keys_of(action)})" if action != "save_menu" else tip)
+        button = self._button(text, tip, action)
         button.clicked.connect(safe_slot(actions[action]))
         if action in _OF_PICTURE:
             self._of_picture.append(button)

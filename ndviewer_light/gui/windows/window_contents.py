@@ -133,11 +133,11 @@ class WindowContents(QWidget):
 
     @safe_slot
     def _on_measure(self) -> None:
-        self.viewer.contents.tools.measuring.show_menu(self.bar.measure)
+        self.viewer.contents.tools.measuring.show_menu(self.bar.place_of(self.bar.measure))
 
     @safe_slot
     def _on_written(self) -> None:
-        self.viewer.contents.tools.written.show(self.bar.written)
+        self.viewer.contents.tools.written.show(self.bar.place_of(self.bar.written))
 
     def _toggle_link(self) -> None:
         self.bar.link.toggle()
