@@ -326,21 +326,21 @@ def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
     settle(qtbot, cpu_viewer)
     button, row = cpu_viewer.stage.strips._volume, cpu_viewer._screen._row
     assert not button.isEnabled()
-    assert "3-D needs OpenGL" in button.toolTip()
+    assert "3D needs OpenGL" in button.toolTip()
     assert row.drawing.isVisible()
     qtbot.mouseClick(row.drawing, LEFT)
-    assert row.line.text().startswith("3-D needs OpenGL, which is not used here")
+    assert row.line.text().startswith("3D needs OpenGL, which is not used here")
     qtbot.keyClick(cpu_viewer.stage.canvas.surface, Qt.Key.Key_Z)  # what there is instead
     frame = settle(qtbot, cpu_viewer)
     assert frame.view.projection.how == "max"
     stacks = [planes_of(run, 0, 0, z) for z in range(4)]
     assert_shows(cpu_viewer, {name: np.max([each[name] for each in stacks], axis=0) for name in CHANNELS})
-    load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3&volume=iso:1-2")  # from somebody who has it
+    load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3&volume=surface:1-2")  # from somebody who has it
     frame = settle(qtbot, cpu_viewer)
     assert not frame.view.is_volume and not cpu_viewer.stage.strips.is_3d()
     assert_shows(cpu_viewer, stacks[2])
     said = row.line.said("message")
-    assert said.startswith("A plane is shown instead of the volume: 3-D needs OpenGL, which is")
+    assert said.startswith("A plane is shown instead of the volume: 3D needs OpenGL, which is")
     load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3")
     settle(qtbot, cpu_viewer)
     assert row.line.said("message").startswith("Loaded: ")
@@ -355,7 +355,7 @@ def test_a_volume_wanted_before_it_is_known_what_draws_is_not_missed_in_silence(
     viewer = LightweightViewer()
     qtbot.addWidget(viewer)
     viewer.show()
-    load(qtbot, viewer, f"ndviewer:{run.folder}?volume=mip&p=Z9:0")
+    load(qtbot, viewer, f"ndviewer:{run.folder}?volume=max&p=Z9:0")
     monkeypatch.undo()
     brought[0].draw_on_cpu(SO_WANTED)
     settle(qtbot, viewer)
@@ -476,5 +476,5 @@ def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypat
     said = next((line for line in done.stdout.splitlines() if line.startswith("seen")), "")
     assert said, done.stderr[-3000:]
     assert int(said.split()[1]) > 20
-    assert "3-D needs OpenGL" in said
+    assert "3D needs OpenGL" in said
     assert "drawn without OpenGL: no OpenGL context" in done.stderr

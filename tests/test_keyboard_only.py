@@ -156,7 +156,7 @@ def test_channels_limits_colours_and_contrast(
     typist.type("120")
     typist.press(KEY.Key_Return)
     assert strips.window_of(0)[0] == 120 and strips.contrast_mode(0) is ContrastMode.MANUAL
-    typist.tab_to(f"Contrast window of {name}")
+    typist.tab_to(f"Limits of {name}")
     typist.press(KEY.Key_Right)
     assert strips.window_of(0)[0] > 120
     typist.press(KEY.Key_Down, CTRL, times=3)
@@ -260,7 +260,7 @@ def test_overview_channels_side_by_side_and_sections(
     assert tools.scene.area.x[0] < before.x[0]
     typist.press(KEY.Key_Return)
     assert not tools.scene.is_shown and viewer.stage.view.p == 1
-    typist.tab_to("Channels")
+    typist.tab_to("Side by side")
     typist.press(KEY.Key_Space)
     qtbot.waitUntil(lambda: tools.split.is_shown, timeout=TIMEOUT)
     typist.press(KEY.Key_Escape)

@@ -385,7 +385,7 @@ def test_keys_work_in_the_window_wherever_the_focus_is(qtbot):
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
     buttons = {each.text(): each for each in window.findChildren(QPushButton) if each.isVisible()}
-    for text in ("Reset view", "1:1", "Run", "2D"):
+    for text in ("Fit", "1:1", "Run", "2D"):
         qtbot.mouseClick(buttons[text], LEFT)
         assert QApplication.focusWidget() is picture
     qtbot.keyClick(picture, Qt.Key.Key_Right)

@@ -172,7 +172,7 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     assert is_orange.mean() > 0.05
     # cut off with the volume: its first planes are no longer there
     control = stage.sliders.projection_control
-    control.show_volume_so("mip", (4, None))
+    control.show_volume_so("max", (4, None))
     control.changed.emit()
     qtbot.waitUntil(lambda: settle(qtbot, viewer).view.part == (4, None), timeout=20_000)
     qtbot.waitUntil(lambda: mesh() is not None and bounds() == [2, 2, 0, 10, 6, 4], timeout=20_000)

@@ -405,7 +405,7 @@ def test_what_is_kept_is_given_back_when_the_sections_are_left(qtbot, shown):
         ("_volume", "_flat", "2D"),
         ("projection", "projection", "a plane"),
     ],
-    ids=["3-D", "projection"],
+    ids=["3D", "projection"],
 )
 def test_sections_come_back_once_there_is_a_single_plane_again(qtbot, shown, leave, back, why):
     view, strips = shown._screen.tools.orthogonal, shown.stage.strips
@@ -565,7 +565,7 @@ def test_links_and_windows_that_remember_show_the_sections_again(qtbot, viewer, 
     load(qtbot, again, f"ndviewer:{run.folder}?z=2")  # of somebody who had none
     settle(qtbot, again)
     assert not again._screen.tools.orthogonal.is_on
-    load(qtbot, again, f"ndviewer:{run.folder}?volume=mip&sections=30,17")
+    load(qtbot, again, f"ndviewer:{run.folder}?volume=max&sections=30,17")
     settle(qtbot, again)
     assert not again._screen.tools.orthogonal.is_on
     QTest.mouseClick(again.stage.strips._flat, LEFT)

@@ -181,9 +181,9 @@ def test_a_link_says_how_it_is_drawn_as_far_as_no_option_does(capsys, written, t
     assert drawn(a_link(written, channels=choices)).mean() > red.mean()
     # volumes, and channels side by side
     volume = a_link(
-        written, volume=VolumeLook(True, "mip", 1, 2), sight=VolumeSight(width=width, height=2 * height)
+        written, volume=VolumeLook(True, "max", 1, 2), sight=VolumeSight(width=width, height=2 * height)
     )
-    turned = drawn(written, *want, "--volume", "mip:1-2", "--turn", 90)
+    turned = drawn(written, *want, "--volume", "max:1-2", "--turn", 90)
     np.testing.assert_allclose(drawn(volume, "--turn", 90).max(axis=2), turned.max(axis=2), atol=8)
     seen = drawn(volume)
     assert seen.shape[1] / seen.shape[0] == pytest.approx(width / height / 2, rel=0.01)

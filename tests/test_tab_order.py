@@ -94,7 +94,7 @@ def test_tab_goes_through_all_of_the_window_in_reading_order(window: Lightweight
         assert [each.split()[0] for each in strip] == [
             "Colour",
             "Show",
-            "Contrast",
+            "Limits",
             "Low",
             "Contrast",
             "High",

@@ -84,14 +84,14 @@ def test_every_button_is_in_the_bar_or_in_the_menu_of_more(qtbot, window):
 
 def test_what_has_no_room_works_from_the_menu_of_more(qtbot, window):
     bar, stage = window.bar, window.viewer.stage
-    resize(qtbot, window, 680)
+    resize(qtbot, window, window.minimumSizeHint().width())
     assert bar.more.isVisible() and bar.more.accessibleName() == "More buttons"
     choose_in_menu(bar.more, "Ortho")
     qtbot.waitUntil(lambda: bar.showing["orthogonal"].isChecked(), timeout=20_000)
     QTest.mouseClick(bar.more, Qt.MouseButton.LeftButton)
     menu = open_menu(qtbot)
     checked = {each.text().partition("\t")[0]: each.isChecked() for each in menu.actions()}
-    assert checked["Ortho"] and not checked["Channels"]
+    assert checked["Ortho"] and not checked["Side by side"]
     menu.close()
     choose_in_menu(bar.more, "Link windows")
     assert bar.link.isChecked()
@@ -107,14 +107,14 @@ def test_what_has_no_room_works_from_the_menu_of_more(qtbot, window):
 
 def test_more_is_reached_and_used_by_keyboard(qtbot, window):
     bar = window.bar
-    resize(qtbot, window, 680)
+    resize(qtbot, window, window.minimumSizeHint().width())
     activate(qtbot, window)
     in_bar(window)[-2].setFocus()
     press(qtbot, Qt.Key.Key_Tab)
     assert QApplication.focusWidget() is bar.more
     press(qtbot, Qt.Key.Key_Down)
     menu = open_menu(qtbot)
-    at = [each.text().partition("\t")[0] for each in menu.actions()].index("Channels")
+    at = [each.text().partition("\t")[0] for each in menu.actions()].index("Side by side")
     for _ in range(at + 1):
         QTest.keyClick(menu, Qt.Key.Key_Down)
     QTest.keyClick(menu, Qt.Key.Key_Return)

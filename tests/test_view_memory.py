@@ -152,7 +152,7 @@ def test_another_dataset_at_the_same_path_begins_anew_and_a_shorter_one_stays_wi
 
 def test_a_view_is_read_back_as_it_was_written() -> None:
     assert view_of(json.loads(json.dumps(SAVED.as_json()))) == SAVED
-    other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated_mip", 3), sections=(7, 0))
+    other = SAVED._replace(area=None, volume=VolumeLook(True, "attenuated", 3), sections=(7, 0))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
     other = SAVED._replace(split=SplitLook.COLOURS, sight=VolumeSight.of_text("20,-30,40.5,1,2,3,4"))
     assert view_of(json.loads(json.dumps(other.as_json()))) == other
@@ -174,7 +174,7 @@ def test_a_view_is_read_back_as_it_was_written() -> None:
         {"area": [2, 1, 3, 4]},
         {"area": [0, float("inf"), 3, 4]},
         {"followed": 3},
-        {"volume": "mip:1"},
+        {"volume": "max:1"},
         {"volume": "paint"},
         {"volume": 3},
         {"sections": [1]},
@@ -248,7 +248,7 @@ ODD = {("β \x1b&=#%;:,|", 0): ChannelChoice(False), ("DAPI", 1): ChannelChoice(
     ],
 )
 def test_a_link_says_what_it_was_made_of(path):
-    odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "iso", 2, 11))
+    odd = LINKED._replace(channels=ODD, area=None, position="", volume=VolumeLook(True, "surface", 2, 11))
     turned = LINKED._replace(sight=VolumeSight.of_text("-30.5,20,100,3.25,-4,80,60"), area=None)
     for view in (
         LINKED,

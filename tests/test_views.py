@@ -202,9 +202,10 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     np.testing.assert_allclose(box.corners.max(axis=0), full, rtol=1e-5)
     # drawn as chosen
     control, canvas = stage.sliders.projection_control, viewer.stage.canvas.viewer
-    for name, method in (("Surface", "iso"), ("Attenuated", "attenuated_mip"), ("Max", "mip")):
+    for name, method in (("Surface", "surface"), ("Attenuated", "attenuated"), ("Max", "max")):
         choose_in_menu(control.button, name)
         assert volume_visuals.method_of(canvas) == method
+        assert control.button.text().startswith(f"{name} "), "one name for one thing"
         qtbot.waitUntil(
             lambda: framebuffer(viewer).max(axis=(0, 1))[1] > 200
         )  # more than the grey of the box
@@ -326,8 +327,8 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
     settle(qtbot, first.viewer)
     left, seen = stage.volume_look, stage.canvas.volume_sight(of_part=True)
     tilt, turn, _ = seen.angles
-    assert abs(tilt) > 5 and abs(turn) > 5 and min(map(abs, seen.off_middle)) > 1
-    assert left.is_shown and left.method == "iso" and 3 <= left.last <= 8
+    assert abs(tilt) > 5 and abs(turn) > 5 and min(map(abs, seen.off_middle)) > 0.5
+    assert left.is_shown and left.method == "surface" and 3 <= left.last <= 8
     link = link_to(str(path), view_to_share(stage))
     first.close()
     documents = first.viewer._screen.views._documents
@@ -343,7 +344,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
             assert what == pytest.approx(was, abs=1e-3)
         assert frame.view.is_volume and frame.view.part == (0, left.last)
         canvas = window.viewer.stage.canvas.viewer
-        qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "iso")
+        qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "surface")
         window.close()
 
 

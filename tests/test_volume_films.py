@@ -63,12 +63,12 @@ def middle(picture, least=120):
 
 def test_from_the_front_a_volume_is_its_maximum_along_z():
     voxels = np.random.default_rng(0).integers(0, 60_000, (5, 20, 31)).astype(np.uint16)
-    seen = Volume(voxels, (2.0, 0.5, 0.5)).seen(VolumeSight(), 31, 20, 0.5, "mip", (0, 60_000))
+    seen = Volume(voxels, (2.0, 0.5, 0.5)).seen(VolumeSight(), 31, 20, 0.5, "max", (0, 60_000))
     np.testing.assert_array_equal(seen.values, voxels.max(axis=0))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "float32", "float64"])
-@pytest.mark.parametrize("method", ["mip", "attenuated_mip", "iso"])
+@pytest.mark.parametrize("method", ["max", "attenuated", "surface"])
 def test_a_voxel_is_seen_where_geometry_says_however_it_is_turned(dtype, method):
     spans, at = (1.7, 0.5, 0.6), (4, 30, 11)
     voxels = np.zeros((21, 41, 51), dtype)
@@ -109,9 +109,9 @@ def test_what_lies_in_front_hides_a_surface_and_darkens_what_is_behind():
         return volume.seen(sight, 30, 30, 1.0, method, (0, 1000)).values[15, 15]
 
     front, back = VolumeSight(), VolumeSight().turned(180)
-    assert at_middle(front, "mip") == at_middle(back, "mip") == 1000
-    assert at_middle(front, "iso") in (500, 1000) and at_middle(back, "iso") == 1000
-    assert at_middle(front, "attenuated_mip") < at_middle(back, "attenuated_mip")
+    assert at_middle(front, "max") == at_middle(back, "max") == 1000
+    assert at_middle(front, "surface") in (500, 1000) and at_middle(back, "surface") == 1000
+    assert at_middle(front, "attenuated") < at_middle(back, "attenuated")
 
 
 def test_a_turned_volume_stays_within_its_picture():
@@ -130,7 +130,7 @@ def test_a_turned_volume_stays_within_its_picture():
 def test_a_film_of_volumes_over_time_has_what_is_written_of_them(capsys, tmp_path):
     path = write_stacks(tmp_path / "x.zarr", without={(2, c, z) for c in range(2) for z in range(N_Z)})
     film = tmp_path / "a.gif"
-    what = ("--volume", "mip", "--channels", "DAPI", "--contrast", "0:1000", "--size", 200, "-o", film)
+    what = ("--volume", "max", "--channels", "DAPI", "--contrast", "0:1000", "--size", 200, "-o", film)
     said = rendered(capsys, path, *what, status=3)
     assert "render: " in said.err, "it says what is missing"
     found = frames_in(film)
@@ -143,14 +143,14 @@ def test_a_volume_turns_once_about_the_vertical(capsys, tmp_path):
     path = write_stacks(tmp_path / "x.zarr")
     film = tmp_path / "a.gif"
     what = ("--axis", "turn", "--frames", 8, "--channels", "DAPI", "--contrast", "0:1000", "--size", 240)
-    rendered(capsys, path, "--volume", "mip", *what, "-o", film)
+    rendered(capsys, path, "--volume", "max", *what, "-o", film)
     places = [middle(frame, 180) for frame in frames_in(film)]
     assert len(places) == 8
     offs = [x - 0.5 for x, _ in places]
     assert offs[0] < -0.1 and offs[4] == pytest.approx(-offs[0], abs=0.03), "half a turn: the other side"
     assert np.ptp([y for _, y in places]) < 0.03, "the axis is vertical"
     picture = tmp_path / "a.png"
-    rendered(capsys, path, "--volume", "mip", "--turn", 180, *what[4:], "-o", picture)
+    rendered(capsys, path, "--volume", "max", "--turn", 180, *what[4:], "-o", picture)
     with Image.open(picture) as still:
         assert middle(np.asarray(still).astype(int), 180)[0] > 0.6
 
@@ -190,9 +190,9 @@ def test_the_scale_bar_of_channels_side_by_side_is_in_the_last_pane_not_in_an_em
     [
         (("--turn", "10"), "only for --volume"),
         (("--axis", "turn"), "only for --volume"),
-        (("--volume", "mip", "--z", "3"), "--volume says which planes"),
-        (("--volume", "mip", "--frames", "3"), "only for --axis turn"),
-        (("--volume", "mip", "--overview"), "not for --overview"),
+        (("--volume", "max", "--z", "3"), "--volume says which planes"),
+        (("--volume", "max", "--frames", "3"), "only for --axis turn"),
+        (("--volume", "max", "--overview"), "not for --overview"),
     ],
 )
 def test_options_of_volumes_that_mean_nothing_together_are_refused(capsys, tmp_path, options, why):
@@ -206,7 +206,7 @@ def test_options_of_volumes_that_mean_nothing_together_are_refused(capsys, tmp_p
 def test_an_unknown_way_to_draw_a_volume_is_a_sentence(capsys, tmp_path):
     path = write_stacks(tmp_path / "x.zarr")
     said = rendered(capsys, path, "--volume", "fog", "-o", tmp_path / "a.png", status=1)
-    assert "expected one of mip, attenuated_mip, iso" in said.err
+    assert "expected one of max, attenuated, surface" in said.err
 
 
 # ---- the window ----------------------------------------------------------------------------------------

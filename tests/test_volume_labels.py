@@ -78,7 +78,7 @@ def test_the_nearest_label_is_seen_in_each_pixel_from_any_side(tilt, turn):
 def test_a_film_of_volumes_has_labels_and_what_is_written_on_one_of_planes(capsys, tmp_path):
     path = write_labelled_stacks(tmp_path / "x.zarr", n_t=3)
     film = tmp_path / "a.gif"
-    what = ("--volume", "mip", "--contrast", "0:250", "--size", 320, "--label-opacity", 1)
+    what = ("--volume", "max", "--contrast", "0:250", "--size", 320, "--label-opacity", 1)
     rendered(capsys, path, *what, "--labels", "cells", "-o", film)
     found = frames_in(film)
     assert len(found) == 3
@@ -100,7 +100,7 @@ def test_a_film_of_volumes_has_labels_and_what_is_written_on_one_of_planes(capsy
 def test_a_volume_and_its_labels_are_turned_together_within_the_picture(capsys, tmp_path, turn):
     path = write_labelled_stacks(tmp_path / "x.zarr")
     out = tmp_path / "a.png"
-    what = ("--volume", "mip", "--turn", turn, "--tilt", 25, "--contrast", "0:4000", "--size", 400)
+    what = ("--volume", "max", "--turn", turn, "--tilt", 25, "--contrast", "0:4000", "--size", 400)
     rendered(capsys, path, *what, "--labels", "cells", "--label-opacity", 1, "-o", out)
     with Image.open(out) as picture:
         pixels = np.asarray(picture).astype(int)

@@ -489,13 +489,13 @@ def test_buttons_of_the_picture_are_on_while_there_is_one(qtbot, tmp_path):
     window.show()
     buttons = {each.text(): each for each in window.bar.findChildren(QPushButton)}
     of_picture = [
-        "Reset view",
+        "Fit",
         "1:1",
         "Go to…",
         "Save…",
         "Measure…",
         "Scale bar…",
-        "Channels",
+        "Side by side",
         "Ortho",
         "Overview",
         "Statistics",

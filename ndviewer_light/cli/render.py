@@ -171,7 +171,7 @@ def _volumes(
         look = VolumeLook.of_text(options.volume)
     except ValueError:
         ways = ", ".join(how for how, *_ in VOLUMES)
-        raise ValueError(f"--volume {options.volume}: expected one of {ways}, or mip:2-11") from None
+        raise ValueError(f"--volume {options.volume}: expected one of {ways}, or max:2-11") from None
     sight = VolumeSight().tilted(options.tilt or 0.0)
     if options.view is not None and options.tilt is options.turn is None:
         sight = options.view.sight or sight

@@ -83,7 +83,7 @@ def _check_volume(parser: argparse.ArgumentParser, options: argparse.Namespace, 
             parser.error("--axis turn: only for --volume")
         return
     if options.z is not None:
-        parser.error("--z: --volume says which planes, as in mip:2-11")
+        parser.error("--z: --volume says which planes, as in max:2-11")
     if options.axis == "z":
         parser.error("--axis z: a volume shows all z; over t, p or turn")
     if options.frames is not None and options.axis != "turn":
@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--volume",
         metavar="HOW",
-        help="draw the stack as a volume: mip, attenuated_mip or iso, or some planes of it: mip:2-11",
+        help="draw the stack as a volume: max, attenuated or surface, or some planes of it: max:2-11",
     )
     parser.add_argument(
         "--turn", type=float, metavar="DEGREES", help="turn the volume about the vertical (default: 0)"

@@ -78,7 +78,7 @@ def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: s
     if (info.n_t if image is None else info.n_times(image)) > 1:
         parts.append(f"t {view.t + 1}")
     if view.is_volume:
-        parts.append(f"3-D   {volume}" if volume else "3-D")
+        parts.append(f"3D   {volume}" if volume else "3D")
     elif facts.n_z > 1:
         z = f"z {view.z + 1}"
         parts.append(z if view.projection is None else projection_text(view.projection, facts.n_z))

@@ -15,11 +15,11 @@ TURN_FRAMES = 90
 _VOLUME_TEXT = re.compile(r"([a-z_]{1,20})(?::([0-9]{1,9})-([0-9]{1,9})?)?")
 
 VOLUMES = (
-    ("mip", "Max", "the brightest value along the line of sight"),
-    ("attenuated_mip", "Attenuated", "the brightest value, dimmed by what lies in front of it"),
-    ("iso", "Surface", "a surface where values are in the middle of the limits"),
+    ("max", "Max", "the brightest value along the line of sight"),
+    ("attenuated", "Attenuated", "the brightest value, dimmed by what lies in front of it"),
+    ("surface", "Surface", "a surface where values are in the middle of the limits"),
 )
-"""How a volume is drawn, its name in the menu, and what that is."""
+"""How a volume is drawn, its name in the window, and what that is."""
 
 
 class VolumeLook(NamedTuple):
@@ -35,7 +35,7 @@ class VolumeLook(NamedTuple):
 
     @classmethod
     def of_text(cls, text: str) -> VolumeLook:
-        """The volume that `str` wrote: "mip", "iso:2-11". Raises `ValueError`."""
+        """The volume that `str` wrote: "max", "surface:2-11". Raises `ValueError`."""
         found = _VOLUME_TEXT.fullmatch(text)
         if found is None or all(found[1] != method for method, _, _ in VOLUMES):
             raise ValueError("not a way to draw a volume")

@@ -142,9 +142,9 @@ class Volume:
     def seen(
         self, sight: VolumeSight, width: int, height: int, um_per_px: float, method: str, limits: Limits
     ) -> SeenVolume:
-        """A picture of it of so many pixels. `method`: "mip", "attenuated_mip" or "iso".
+        """A picture of it of so many pixels. `method`: "max", "attenuated" or "surface".
 
-        The surface of "iso" lies in the middle of the limits.
+        The surface lies in the middle of the limits.
         """
         shear = _Shear.of(sight, self._voxels.shape, self._spans, um_per_px)
         slices = shear.slices(self._along(shear.axis))
@@ -153,9 +153,9 @@ class Volume:
         for down, right in {(math.floor(a), math.floor(b)) for a, b in shear.offsets}:
             covered[down : down + shear.n_rows, right : right + shear.n_columns] = 1
         is_seen = warp.nearest(covered, width, height) > 0
-        if method == "iso":
+        if method == "surface":
             return self._surface(shear, slices, warp, is_seen, sum(limits) / 2)
-        if method == "attenuated_mip":
+        if method == "attenuated":
             brightest = _attenuated(shear, slices, limits)
         else:
             brightest = _brightest(shear, slices, self._voxels.dtype)

@@ -42,7 +42,7 @@ class _FrameRead(NamedTuple):
 class CpuCanvas(Canvas):
     """A `PaintedPane` that is given one frame at a time; flat pictures only."""
 
-    why_flat = "3-D needs OpenGL, which is not used here"
+    why_flat = "3D needs OpenGL, which is not used here"
 
     def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
         super().__init__(parent)

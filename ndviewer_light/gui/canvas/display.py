@@ -133,7 +133,7 @@ class Canvas(QWidget):
         """Request the frame of the view that is wanted now; `before`: what was wanted."""
 
     def set_volume_method(self, method: str) -> None:
-        """Draw volumes so, one of `volume_visuals.METHODS`."""
+        """Draw volumes so, by the first of one of `VOLUMES`."""
 
     def show_surface(self, surface: LabelSurface | None) -> None:
         """Draw the surfaces of labels over the volume, from now on; None: nothing."""

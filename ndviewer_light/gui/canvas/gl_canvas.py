@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QMouseEvent
 
+from ...rendering.volume_look import VOLUMES
 from ...storage import collector
 from ..ends import Owner
 from ..look.tab_frame import TabFrame
@@ -91,7 +92,7 @@ class GlCanvas(Canvas):
         self._is_placed = False  # whether the camera has been told what to see
         self._gl: QOpenGLWidget | ImageSurface | None = None
         self._context: Any = None
-        self._method = volume_visuals.METHODS[0]
+        self._method = VOLUMES[0][0]
         self._box: volume_visuals.VolumeBox | None = None
         self._mesh: LabelMesh | None = None
         self._surface: LabelSurface | None = None
@@ -170,7 +171,7 @@ class GlCanvas(Canvas):
     # ---- volumes ---------------------------------------------------------------------------
 
     def set_volume_method(self, method: str) -> None:
-        """Draw volumes so, one of `volume_visuals.METHODS`."""
+        """Draw volumes so, by the first of one of `VOLUMES`."""
         self._method = method
         if self._pictures is not None and self.frame is not None and self.frame.view.is_volume:
             volume_visuals.set_method(self._pictures, method)
@@ -226,7 +227,7 @@ class GlCanvas(Canvas):
     def apply_contrast(self, c: int) -> None:
         """Draw a channel with the limits it has by now."""
         super().apply_contrast(c)
-        if self._method == "iso":
+        if self._method == "surface":
             self.set_volume_method(self._method)  # the surface lies in the middle of the limits
 
     # ---- frames ----------------------------------------------------------------------------

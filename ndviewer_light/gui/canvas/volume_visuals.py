@@ -15,20 +15,20 @@ from ...rendering.volume_look import ATTENUATION
 if TYPE_CHECKING:
     from .ndv_pictures import ChannelPictures
 
-METHODS = ("mip", "attenuated_mip", "iso")
-"""Brightest value along the ray; the same, darker behind what is bright; a surface where values are high."""
+_VISPYS = {"max": "mip", "attenuated": "attenuated_mip", "surface": "iso"}
+"""What vispy calls the `VOLUMES`."""
 _BOX_COLOR = (0.55, 0.58, 0.65, 0.9)
 _EDGES = [(a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1]
 
 
 def set_method(pictures: ChannelPictures, method: str) -> None:
-    """Draw all volumes so, one of `METHODS`; a surface lies in the middle of the limits."""
+    """Draw all volumes so, by the first of one of `VOLUMES`; a surface lies in the middle of the limits."""
     is_changed = False  # drawing a volume again takes long without a graphics card
     for visual in _volumes(pictures):
-        if visual.method != method:
-            visual.method, visual.attenuation, is_changed = method, ATTENUATION, True
+        if visual.method != _VISPYS[method]:
+            visual.method, visual.attenuation, is_changed = _VISPYS[method], ATTENUATION, True
         threshold = sum(visual.shared_program["clim"]) / 2  # as the shader sees values
-        if method == "iso" and visual.threshold != threshold:
+        if method == "surface" and visual.threshold != threshold:
             visual.threshold, is_changed = threshold, True
     if is_changed:
         pictures.canvas.refresh()
@@ -36,7 +36,8 @@ def set_method(pictures: ChannelPictures, method: str) -> None:
 
 def method_of(pictures: ChannelPictures) -> str | None:
     """How the volumes are drawn; None if there is none."""
-    return next((str(visual.method) for visual in _volumes(pictures)), None)
+    drawn = next((visual.method for visual in _volumes(pictures)), None)
+    return next((method for method, vispys in _VISPYS.items() if vispys == drawn), None)
 
 
 class VolumeBox:

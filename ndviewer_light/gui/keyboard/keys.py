@@ -190,7 +190,7 @@ KEYS = tuple(key for _, keys in KEY_GROUPS for key in keys)
 MOUSE: tuple[tuple[str, str], ...] = (
     ("wheel", "zoom, at the mouse"),
     ("Ctrl and wheel", "next or previous z plane; with Shift, or without a stack, time point"),
-    ("drag", "move the picture; in 3-D turn it"),
+    ("drag", "move the picture; in 3D turn it"),
     ("Shift and drag", "zoom to a rectangle"),
     ("drag with the right button", "zoom"),
     ("click, or drag a line of the cross-hair", "beside sections: move the cross-hair; in a section also z"),

@@ -198,7 +198,7 @@ class ChannelStrip(QFrame):
         self.histogram.setAccessibleName(f"Histogram of {name}")
         self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
         self.slider = WindowSlider(self.values, self)
-        self.slider.setAccessibleName(f"Contrast window of {name}")
+        self.slider.setAccessibleName(f"Limits of {name}")
         self.slider.setToolTip(
             "Limits: drag an end, or what is between them; arrow keys move an end, with Ctrl ↑ ↓ change gamma"
         )

@@ -1,4 +1,4 @@
-"""The right-hand pane: 2-D or 3-D, and one strip of controls per channel."""
+"""The right-hand pane: 2D or 3D, and one strip of controls per channel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ChannelStrips(Panel):
     """
 
     mode_changed = Signal(bool)
-    """True: the user chose 3-D."""
+    """True: the user chose 3D."""
     visible_changed = Signal(int, bool)
     shown_for_now = Signal(int, bool)
     """(i, visible): like `visible_changed`, while one channel is looked at alone; not to be remembered."""
@@ -228,7 +228,7 @@ class ChannelStrips(Panel):
         (self._volume if is_3d else self._flat).setChecked(True)
 
     def set_3d_enabled(self, enabled: bool, why: str = "") -> None:
-        """Enable or disable 3-D; the tooltip says `why` not."""
+        """Enable or disable 3D; the tooltip says `why` not."""
         self._volume.setEnabled(enabled)
         self._volume.setToolTip("The whole z stack as a volume" if enabled else plain_tooltip(why))
 

@@ -27,9 +27,8 @@ CHOICES = (
     ("sum", "Sum", "the sum along z"),
     ("min", "Min", "the lowest value along z"),
 )
-"""How a stack is projected, its name in the menu, and what that is."""
-_SHORT_VOLUMES = {"mip": "MIP", "attenuated_mip": "Att.", "iso": "Iso"}
-_SHORT = {"": "Z", "max": "Max", "mean": "Mean", "sum": "Sum", "min": "Min"}
+"""How a stack is projected, its name in the window, and what that is."""
+_PLANE = "Z"  # what the button says while one plane is shown: the name of the axis
 
 
 class ProjectionControl(QObject):
@@ -60,9 +59,6 @@ class ProjectionControl(QObject):
         set_role(self.button, "chip")
         self._menu = menu_of(self.button)
         self.button.clicked.connect(self._on_clicked)  # a menu of a button waits until it is closed
-        metrics = self.button.fontMetrics()
-        names = (*_SHORT.values(), *_SHORT_VOLUMES.values())
-        self.button.setFixedWidth(max(metrics.horizontalAdvance(_opening(name)) for name in names) + 18)
         self.button.setFixedHeight(24)
         self.range = WindowSlider(ValueRange(), parent)
         self.range.setAccessibleName("Planes of the projection")
@@ -128,15 +124,18 @@ class ProjectionControl(QObject):
         self.range.update()
 
     def _say(self) -> None:
+        choices = VOLUMES if self.is_volume else CHOICES
+        names = {_opening(name) for _, name, _ in choices}  # nothing moves from one to the next
+        self.button.setFixedWidth(max(map(self.button.fontMetrics().horizontalAdvance, names)) + 18)
         if self.is_volume:
-            does = next(does for each, _, does in VOLUMES if each == self.method)
-            self.button.setText(_opening(_SHORT_VOLUMES[self.method]))
+            name, does = next((name, does) for each, name, does in VOLUMES if each == self.method)
+            self.button.setText(_opening(name))
             self.button.setToolTip(f"Shows {does}. Click to choose how the volume is drawn")
             self.button.setAccessibleDescription(does)
             return
         how = self._projection.how if self._projection is not None else ""
-        self.button.setText(_opening(_SHORT[how]))
-        does = next(does for each, _, does in CHOICES if each == how)
+        name, does = next((name, does) for each, name, does in CHOICES if each == how)
+        self.button.setText(_opening(name if how else _PLANE))
         self.button.setToolTip(f"Shows {does}. Click to choose a plane or a projection (Z)")
         self.button.setAccessibleDescription(does)
 

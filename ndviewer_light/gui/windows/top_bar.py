@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..shown_parts import ShownParts
 
-_GIVE_WAY = ("one_to_one", "split", "orthogonal", "overview", "statistics")
-"""Actions whose buttons are in the menu of *»* where a window is too narrow for them."""
+_GIVE_WAY = ("link", "written", "statistics", "split", "orthogonal", "overview", "one_to_one", "measures")
+"""Actions whose buttons are in the menu of *»* where a window is too narrow for them, the first one first."""
 _OF_PICTURE = ("fit", "one_to_one", "go_to", "save_menu", "split", "orthogonal", "overview", "statistics")
 """Actions that do nothing while no dataset is on screen."""
 
@@ -39,21 +39,19 @@ class TopBar(Panel):
         self.showing: dict[str, QPushButton] = {}
         """The buttons that show and hide a part, by their action."""
         shown.changed.connect(self._say_shown)
-        self._keys_of: dict[QPushButton, str] = {}
+        self._buttons: dict[str, QPushButton] = {}  # by their action
         self.open = self._button("Open…", "Open a folder, a file or an address", "open")
         self.measure = self._button("Measure…", "Draw lines, rectangles and points", "measures")
         self.written = self._button(
             "Scale bar…", "What is written on the picture: scale bar, time, position", "written"
         )
         self._of_picture = [self.measure, self.written]
-        self._giving_way: list[QPushButton] = []  # the first of these goes first
         self.link = self._button(
             "Link windows",
             "Move with the other linked windows: position, time, z, projection and zoom",
             "link",
         )
         self.link.setCheckable(True)
-        self._giving_way.append(self.link)
         self.name = OneLineLabel(Qt.TextElideMode.ElideMiddle)
         self.name.setAlignment(Qt.AlignmentFlag.AlignCenter)
         set_role(self.name, "dim")
@@ -62,7 +60,7 @@ class TopBar(Panel):
         row.setSpacing(5)
         row.addWidget(self.open)
         for text, tip, action in (
-            ("Reset view", "Fit the picture to the window", "fit"),
+            ("Fit", "Fit the picture to the window", "fit"),
             ("1:1", "Show one pixel of the data on one pixel of the screen", "one_to_one"),
             ("Go to…", "Go to what is typed: D7:4, t12, z5, c3", "go_to"),
             ("Save…", "Save picture, planes or a film; copy the picture, or a link", "save_menu"),
@@ -70,11 +68,10 @@ class TopBar(Panel):
             row.addWidget(self._acting(text, tip, action, actions))
         row.addWidget(self.measure)
         row.addWidget(self.written)
-        self._giving_way.append(self.written)
         row.addWidget(self.name, 1)
         row.addWidget(self.link)
         for text, tip, action in (
-            ("Channels", "Show each channel in a pane of its own, or all together again", "split"),
+            ("Side by side", "Show each channel in a pane of its own, or all together again", "split"),
             ("Ortho", "Show or hide sections along z (XZ, YZ) beside the picture", "orthogonal"),
             ("Overview", "Show all fields at their places, or the one in view again", "overview"),
             (
@@ -91,7 +88,7 @@ class TopBar(Panel):
                 self.showing[action] = button
                 button.setCheckable(True)
                 button.clicked.connect(self._on_clicked)
-        self._giving_way.append(self.measure)
+        self._giving_way = [self._buttons[action] for action in _GIVE_WAY]
         self.more = self._make_more()
         row.addWidget(self.more)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -131,9 +128,8 @@ class TopBar(Panel):
         """Offer the buttons for which there is no room, as they are now."""
         menu = menu_of(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for button in self._left_out():
-            keys = self._keys_of[button]
-            entry = menu.addAction(f"{button.text()}\t{keys}" if keys else button.text())
+        for button, keys in self._left_out():
+            entry = menu.addAction(f"{button.text()}\t{keys}")
             entry.setEnabled(button.isEnabled())
             entry.setCheckable(button.isCheckable())
             entry.setChecked(button.isChecked())
@@ -142,10 +138,11 @@ class TopBar(Panel):
         corner.setX(corner.x() + 1 - menu.sizeHint().width())
         menu.popup(corner)
 
-    def _left_out(self) -> list[QPushButton]:
-        row = self.layout()
-        widgets = (row.itemAt(i).widget() for i in range(row.count()))
-        return [each for each in widgets if each in self._giving_way and not each.isVisibleTo(self)]
+    def _left_out(self) -> list[tuple[QPushButton, str]]:
+        """Those in the menu, with their keys, in the order in which they are in the bar."""
+        left_out = [(each, keys_of(action)) for action, each in self._buttons.items() if action in _GIVE_WAY]
+        left_out = [(each, keys) for each, keys in left_out if not each.isVisibleTo(self)]
+        return sorted(left_out, key=lambda each: self.layout().indexOf(each[0]))
 
     def minimumSizeHint(self) -> QSize:
         width = self._width_of([*self._least_buttons(), self.more])
@@ -165,7 +162,7 @@ class TopBar(Panel):
             fits = fits and self._width_of(shown) <= self.width()
             button.setVisible(fits)
         self.layout().activate()  # now: nothing is painted squeezed
-        said = ", ".join(each.text().rstrip("…") for each in self._left_out())
+        said = ", ".join(each.text().rstrip("…") for each, _ in self._left_out())
         self.more.setToolTip(plain_tooltip(f"More: {said}"))
 
     def _least_buttons(self) -> list[QPushButton]:
@@ -183,7 +180,8 @@ class TopBar(Panel):
     def _button(self, text: str, tip: str, action: str) -> QPushButton:
         button = PushButton(text, self)
         button.setAutoDefault(False)
-        keys = self._keys_of[button] = keys_of(action) if action != "save_menu" else ""
+        self._buttons[action] = button
+        keys = keys_of(action) if action != "save_menu" else ""
         button.setToolTip(f"{tip} ({keys})" if keys else tip)
         set_role(button, "bar")
         return button
@@ -195,6 +193,4 @@ class TopBar(Panel):
         button.clicked.connect(safe_slot(actions[action]))
         if action in _OF_PICTURE:
             self._of_picture.append(button)
-        if action in _GIVE_WAY:
-            self._giving_way.append(button)
         return button
