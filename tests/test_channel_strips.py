@@ -77,6 +77,62 @@ def test_what_is_typed_after_one_click_takes_the_place_of_a_limit(qtbot, strips)
     assert not field.selectedText()
 
 
+@pytest.mark.parametrize(
+    ("bounds", "window", "texts"),
+    [
+        ((-0.1, 1.3), (0.1185623, 0.8833249), ("0.1186", "0.8833")),
+        ((0.0, 0.9), (2.1167e-30, 0.81237), ("0", "0.8124")),  # next to nothing
+        ((0.0, 1e-30), (1.0806e-33, 9.9901e-31), ("1.1e-33", "9.99e-31")),
+        ((0.0, 1e-40), (1.0725e-43, 9.9891e-41), ("1.1e-43", "9.989e-41")),  # denormal as 32-bit floats
+        ((0.0, 2e-5), (0.0, 2e-5), ("0", "2e-5")),
+        ((0.0, 6e38), (0.0, 6e38), ("0", "6e38")),
+        ((0.0, 1e6), (0.25, 123456.789), ("0", "123457")),
+        ((0, 2**64 - 1), (0, 2**64 - 1), ("0", "1.845e19")),
+        ((0, 4_000_000_000), (12, 65535), ("12", "65535")),
+    ],
+)
+def test_limits_are_written_with_the_digits_that_matter_and_typed_back_with_all(qtbot, bounds, window, texts):
+    pane = shown(qtbot, ChannelStrips(), 280, 400)
+    pane.set_channels([DAPI])
+    pane.set_range(0, *bounds)
+    pane.set_window(0, *window)
+    strip = pane.strip(0)
+    fields = strip.low, strip.high
+    QApplication.processEvents()
+    assert tuple(field.text() for field in fields) == texts
+    before = pane.window_of(0)
+    pane.activateWindow()
+    for field, value in zip(fields, before, strict=True):
+        qtbot.mouseClick(field, LEFT)
+        qtbot.waitUntil(field.hasFocus, timeout=20_000)
+        assert float(field.text()) == value and field.selectedText() == field.text()
+        typed = field.text()
+        qtbot.keyClicks(field, typed)
+        qtbot.keyClick(field, Qt.Key.Key_Return)
+        assert pane.window_of(0) == before and field.text() == typed
+    qtbot.keyClick(strip.high, Qt.Key.Key_Tab)
+    assert tuple(field.text() for field in fields) == texts
+    for field, text, value in zip(fields, texts, before, strict=True):
+        assert float(text) == value or float(field.toolTip().split()[0]) == value
+
+
+@pytest.mark.parametrize("width", [NEEDED_PX, 230, 280])
+@pytest.mark.parametrize(
+    "high", [65535, 12_345_678, 4_000_000_001, 2**64 - 1, 0.8833249, 1234.5678, -9.99e-31]
+)
+def test_limits_are_not_cut_however_narrow_the_pane_is(qtbot, width, high):
+    pane = shown(qtbot, ChannelStrips(), 280, 400)
+    pane.set_channels([DAPI])
+    pane.set_range(0, -0.5 * abs(high) if isinstance(high, float) else 0, abs(high))
+    pane.set_window(0, -abs(high) / 3 if isinstance(high, float) else 12, abs(high))
+    pane.resize(width, 400)
+    QApplication.processEvents()
+    for field in (pane.strip(0).low, pane.strip(0).high):
+        assert field.fontMetrics().horizontalAdvance(field.text()) <= field.width() - 10
+        if not field.toolTip().startswith(("Lower", "Upper")):  # not all digits are shown
+            assert float(field.text()) == pytest.approx(float(field.toolTip().split()[0]), rel=0.1)
+
+
 def test_strips_that_are_used_for_the_next_run_are_like_new_ones(qtbot, strips):
     made = [strips.strip(i) for i in range(3)]
     strips.set_window(0, 12, 900)

@@ -164,7 +164,7 @@ QPushButton[role="bar"]:checked {{ background: {accent_fill}; border-color: {acc
 QPushButton[role="bar"]:disabled {{ color: {dim}; border-color: transparent; }}
 QLineEdit[role="number"] {{
     background: transparent; color: {text}; border: 1px solid transparent; border-radius: 3px;
-    padding: 1px 3px; selection-background-color: {accent};
+    padding: 1px 2px; selection-background-color: {accent};
 }}
 QLineEdit[role="number"]:hover {{ border-color: {border}; }}
 QLineEdit[role="number"]:focus {{ border-color: {accent}; background: {window}; }}

@@ -163,6 +163,7 @@ class ChannelStrip(QFrame):
         self.histogram.set_counts((), 0, 1)
         self.histogram.set_gamma(1.0)
         self.set_saturated(0)
+        self.set_not_finite(0, 0)
         self.set_state("")
         for field in (self.low, self.high):
             field.setModified(False)
@@ -208,19 +209,25 @@ class ChannelStrip(QFrame):
         self.saturated = QLabel(self)
         self.saturated.setTextFormat(Qt.TextFormat.PlainText)
         self.saturated.setToolTip("Pixels at the highest value of the detector, in the plane in view")
-        set_role(self.saturated, "warning")
+        self.not_finite = QLabel(self)
+        self.not_finite.setTextFormat(Qt.TextFormat.PlainText)
+        self.not_finite.setToolTip(
+            "Pixels without a number, in the plane in view: NaN is drawn black, inf as above all limits"
+        )
+        for label in (self.saturated, self.not_finite):
+            set_role(label, "warning")
+            label.hide()
         self.state = StateNote(self.histogram)
 
     def _reserve_room_for_modes(self, name: str) -> None:
         self.auto.setAccessibleName(f"Contrast of {name}")
         # nothing moves when the mode changes
-        self.auto.setFixedWidth(widest_mode(self.auto) + 20)
+        self.auto.setFixedWidth(widest_mode(self.auto) + 14)
 
     def _number_field(self, spoken: str, tip: str) -> NumberField:
-        field = NumberField(self)
+        field = NumberField(tip, self)
         field.setFont(digits_font(self))
         field.setAccessibleName(spoken)
-        field.setToolTip(tip)
         field.setMinimumWidth(40)
         field.setPlaceholderText("–")
         set_role(field, "number")
@@ -232,9 +239,10 @@ class ChannelStrip(QFrame):
         top.addWidget(self.dot)
         top.addWidget(self.name, 1)
         top.addWidget(self.saturated)
+        top.addWidget(self.not_finite)
         top.addWidget(self.on)
         numbers = QHBoxLayout()
-        numbers.setSpacing(4)
+        numbers.setSpacing(2)
         numbers.addWidget(self.low, 1)
         numbers.addWidget(self.auto)
         numbers.addWidget(self.high, 1)
@@ -307,7 +315,17 @@ class ChannelStrip(QFrame):
 
     def set_saturated(self, fraction: float) -> None:
         """Say how many pixels are saturated (0 to 1); nothing if none is."""
-        self.saturated.setText(_percentage(fraction) if fraction > 0 else "")
+        self._mark(self.saturated, "sat", fraction)
+
+    def set_not_finite(self, nan: float, infinite: float) -> None:
+        """Say how many pixels (0 to 1) are NaN and how many are infinite; nothing if none is."""
+        names = [name for name, fraction in (("NaN", nan), ("inf", infinite)) if fraction > 0]
+        self._mark(self.not_finite, ", ".join(names), nan + infinite)
+
+    @staticmethod
+    def _mark(label: QLabel, what: str, fraction: float) -> None:
+        label.setText(f"{what} {_percentage(fraction)}" if fraction > 0 else "")
+        label.setVisible(fraction > 0)
 
     def set_visible_channel(self, visible: bool) -> None:
         """Set whether On is shown as pressed."""
@@ -333,10 +351,12 @@ class ChannelStrip(QFrame):
         self._write_numbers()
 
     def _write_numbers(self) -> None:
-        for field, value in zip((self.low, self.high), self.values.window, strict=True):
-            if not (field.hasFocus() and field.isModified()):  # not while the user is typing
-                field.setText(self.values.text(value) if self.values.is_known else "")
-                field.setCursorPosition(0)
+        values = self.values
+        for field, value in zip((self.low, self.high), values.window, strict=True):
+            if values.is_known:
+                field.say(values.texts(value), values.exact_text(value))
+            else:
+                field.say(("",), "")
 
     def _user_chose_window(self) -> None:
         if self._mode.is_automatic:
@@ -414,7 +434,9 @@ class ChannelStrip(QFrame):
 
 def _percentage(fraction: float) -> str:
     percent = 100 * fraction
-    return f"sat {percent:.0f} %" if percent >= 1 else f"sat {max(percent, 0.01):.1g} %"
+    if percent >= 1:
+        return f"{min(percent, 99 if fraction < 1 else 100):.0f} %"
+    return f"{max(percent, 0.01):.1g} %"
 
 
 def _number(text: str) -> float | None:

@@ -249,6 +249,10 @@ class ChannelStrips(Panel):
         """Say which fraction (0 to 1) of the pixels of channel `i` is saturated."""
         self._strips[i].set_saturated(fraction)
 
+    def set_not_finite(self, i: int, nan: float, infinite: float) -> None:
+        """Say which fractions (0 to 1) of the pixels of channel `i` are NaN and infinite."""
+        self._strips[i].set_not_finite(nan, infinite)
+
     def set_visible_channel(self, i: int, visible: bool) -> None:
         """Show whether channel `i` is on."""
         self._strips[i].set_visible_channel(visible)

@@ -8,7 +8,7 @@ window must survive a dimmer plane, and the slider must work without a mouse.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
@@ -17,6 +17,10 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..look.theme import colors_of
 from ..slots import safe_slot
+from .number_text import exact_text, number_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MARGIN_PX = 7
 """From the edge to where the range begins: half a handle. The histogram keeps the same margin."""
@@ -116,9 +120,13 @@ class ValueRange:
         value = low + min(1.0, max(0.0, fraction)) * (high - low)
         return float(round(value)) if self.integer else value
 
-    def text(self, value: float) -> str:
-        """`value` formatted for display."""
-        return str(round(value)) if self.integer else f"{value:.5g}"
+    def texts(self, value: float) -> Iterator[str]:
+        """One end of the window for display, ever shorter; see `number_texts`."""
+        return number_texts(value, self.window[1] - self.window[0], is_whole=self.integer)
+
+    def exact_text(self, value: float) -> str:
+        """All digits of a value."""
+        return exact_text(value, is_whole=self.integer)
 
 
 def _above(low: float, high: float, integer: bool) -> float:
