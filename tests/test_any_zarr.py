@@ -29,8 +29,8 @@ from ndviewer_light.storage import tiling
 pytest.importorskip("ndv")
 from ndviewer_light.gui.canvas import view_arrays
 from ndviewer_light.gui.canvas.canvas_view import View
+from ndviewer_light.gui.canvas.texture_values import shown_pixels
 from ndviewer_light.gui.canvas.view_arrays import ViewArrays
-from ndviewer_light.gui.canvas.view_frames import shown_pixels
 
 pytestmark = stores.needs_zarr_3
 

@@ -55,6 +55,11 @@ def test_limits_leave_out_few_pixels_at_each_end():
         pytest.param(np.full((4, 5), 200_000, "f4"), 0.5, id="a-float"),
         pytest.param(np.full((4, 5), -3.5, "f4"), 0.5, id="negative"),
         pytest.param(np.full((4, 5), 2**63 + 5, "u8"), 0.5, id="64-bits"),
+        pytest.param(np.full((4, 5), 2**64 - 1, "u8"), 1, id="64-bits-saturated"),
+        pytest.param(np.full((4, 5), 3.4e38, "f4"), 0.5, id="nearly-the-largest-32-bit-float"),
+        pytest.param(np.full((4, 5), -3.4e38, "f4"), 0.5, id="the-lowest-32-bit-float"),
+        pytest.param(np.full((4, 5), 1e300, "f8"), 0.5, id="beyond-32-bit-floats"),
+        pytest.param(np.full((4, 5), 1e-44, "f4"), 0.5, id="a-denormal"),
         pytest.param(np.full((4, 5), np.nan, "f4"), None, id="not-a-number"),
     ],
 )
@@ -76,6 +81,30 @@ def test_values_that_are_counted_suggest_the_same_as_all_one_by_one(dtype, shape
     assert counted.windows == one_by_one.windows and counted.range == one_by_one.range
     assert counted.span == one_by_one.span and np.array_equal(counted.counts, one_by_one.counts)
     assert (counted.n, counted.n_top) == (one_by_one.n, one_by_one.n_top)
+
+
+def test_values_of_any_size_have_limits_that_are_numbers_and_a_histogram():
+    ramp = np.linspace(-1, 1, 1000).reshape(20, 50)
+    for largest, dtype in ((3.4e38, "f4"), (1e-40, "f4"), (1e-300, "f8"), (1.7e308, "f8"), (1e12, "f8")):
+        contrast = contrast_of((ramp * largest).astype(dtype))
+        low, high = contrast.window
+        assert low < high and np.isfinite(high - low)
+        assert np.count_nonzero(contrast.counts) > 90, "spread over all bins"
+
+
+def test_pixels_without_numbers_are_counted_and_do_not_decide_about_limits():
+    pixels = RAMP.astype("f4")
+    pixels[0, :10], pixels[1, :20] = np.nan, np.inf
+    contrast = contrast_of(pixels)
+    assert (contrast.nan, contrast.infinite, contrast.is_empty) == (0.01, 0.02, False)
+    nothing = contrast_of(np.full((20, 50), np.nan))
+    assert (nothing.nan, nothing.is_empty) == (1, True)
+    for planes in ((contrast, nothing), (nothing, contrast)):
+        for mode in (ContrastMode.RUN, ContrastMode.FULL):
+            assert seen_ones(*planes).limits(mode, 0.1) == seen_ones(contrast).limits(mode, 0.1)
+    for mode in ContrastMode.RUN, ContrastMode.FULL, ContrastMode.PLANE:
+        assert seen_ones(nothing).limits(mode, 0.1) == (0, 1)
+    assert seen_ones(nothing).range is None
 
 
 def test_complex_numbers_suggest_what_their_magnitudes_do():
@@ -103,6 +132,13 @@ def test_a_detector_has_the_fewest_bits_that_its_values_need(highest, top):
 
 
 # ---- what a run suggests -----------------------------------------------------------------------
+
+
+def seen_ones(*contrasts) -> SeenContrast:
+    so_far = SeenContrast()
+    for contrast in contrasts:
+        so_far.add(contrast)
+    return so_far
 
 
 def seen(*planes) -> SeenContrast:
@@ -269,6 +305,48 @@ def test_a_saturated_frame_is_white_and_said_and_a_missing_one_has_no_histogram(
     assert settle(qtbot, viewer).planes[0].state is not PlaneState.PRESENT
     assert not strip.histogram.has_counts()
     assert strip.saturated.text() == ""
+
+
+@pytest.mark.gl
+@pytest.mark.each_binding
+def test_a_plane_of_nan_is_not_black_without_a_word(qtbot, viewer):
+    ramp, some = RAMP.astype("f4"), RAMP.astype("f4")
+    some[:5] = np.nan
+    nothing = np.full_like(ramp, np.nan)
+    planes = {(0, 0): nothing, (0, 1): ramp, (1, 0): some, (1, 1): ramp, (2, 0): ramp, (2, 1): ramp}
+    stage = show(qtbot, viewer, planes)
+    strips, strip, said = stage.strips, stage.strips.strip(0), "no numbers: all pixels are NaN"
+    assert strips.state_text(0) == said and strips.state_text(1) == ""
+    assert stage.overlay.state() == ("partial", f"DAPI: {said}")
+    assert strip.not_finite.text() == "NaN 100 %" and strip.not_finite.isVisible()
+    assert (strip.low.text(), strip.high.text()) == ("", ""), "there are no limits"
+    qtbot.mouseClick(strips.strip(1).on, Qt.MouseButton.LeftButton)
+    settle(qtbot, viewer)
+    assert stage.overlay.state() == ("partial", said.capitalize().replace("nan", "NaN"))
+    qtbot.keyClick(stage.sliders.slider("t"), Qt.Key.Key_Right)
+    settle(qtbot, viewer)
+    assert strip.not_finite.text() == "NaN 25 %" and stage.overlay.state() == ("none", "")
+    assert strips.state_text(0) == "" and strips.window_of(0)[0] > 1000, "those of the numbers there are"
+    qtbot.keyClick(stage.sliders.slider("t"), Qt.Key.Key_Right)
+    settle(qtbot, viewer)
+    assert not strip.not_finite.isVisible()
+    limits = strips.window_of(0)
+    qtbot.keyClick(stage.sliders.slider("t"), Qt.Key.Key_Left)
+    qtbot.keyClick(stage.sliders.slider("t"), Qt.Key.Key_Left)
+    settle(qtbot, viewer)
+    assert strips.state_text(0) == said and strips.window_of(0) == limits
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(3e38, "f4"), (-3e38, "f4"), (1e300, "f8"), (1e-42, "f4"), (2**63, "u8"), (10**15, "i8"), (7.5, "f4")],
+)
+def test_a_constant_is_grey_whatever_its_size(qtbot, viewer, value, dtype):
+    stage = show(qtbot, viewer, {(0, 0): np.full((20, 50), value, dtype)})
+    assert brightness(viewer) == pytest.approx(127, abs=2)
+    low, high = stage.strips.window_of(0)
+    assert low <= value <= high
 
 
 @pytest.mark.gl

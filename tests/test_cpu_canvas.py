@@ -154,6 +154,16 @@ def fractions() -> list[np.ndarray]:
     return planes
 
 
+def of_magnitude(largest: float, dtype: str, offset: float = 0.0) -> Callable[[], list[np.ndarray]]:
+    """Values up to `largest`, from `offset` on, more than 32-bit floats or shaders can calculate with."""
+
+    def planes() -> list[np.ndarray]:
+        random = np.random.default_rng(3)
+        return [(random.random((91, 121)) * largest + offset).astype(dtype) for _ in range(2)]
+
+    return planes
+
+
 @pytest.mark.gl
 @pytest.mark.parametrize(
     ("planes", "limits"),
@@ -162,8 +172,27 @@ def fractions() -> list[np.ndarray]:
         (column_by_column, (9_000.0, 51_000.0)),
         (some_column_by_column, (9_000.0, 51_000.0)),
         (fractions, (-1.5, 1.25)),
+        (of_magnitude(3.3e38, "f4"), (2e37, 3e38)),
+        (of_magnitude(1e300, "f8"), (1e299, 8e299)),
+        (of_magnitude(1e-40, "f4"), (2e-41, 8e-41)),
+        (of_magnitude(3e-200, "f8"), (0.0, 2e-200)),
+        (of_magnitude(1000.0, "f8", offset=1e12), (1e12 + 100, 1e12 + 900)),
+        (of_magnitude(200.0, "u4", offset=4e9), (4e9 + 20, 4e9 + 180)),
+        (of_magnitude(1e6, "i8", offset=-(2.0**60)), (-(2.0**60) + 1e5, -(2.0**60) + 9e5)),
     ],
-    ids=["uint16", "stored transposed", "some of them stored transposed", "float32 with NaN and infinities"],
+    ids=[
+        "uint16",
+        "stored transposed",
+        "some of them stored transposed",
+        "float32 with NaN and infinities",
+        "near the largest float32",
+        "beyond float32",
+        "denormal float32",
+        "below float32",
+        "alike to nine digits",
+        "high uint32",
+        "low int64",
+    ],
 )
 def test_a_picture_drawn_on_the_cpu_differs_by_one_grey_level_at_most(qtbot, new_viewer, planes, limits):
     pictures = []

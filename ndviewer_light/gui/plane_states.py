@@ -37,7 +37,7 @@ def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
     return {
         c: ("; ".join(_said(frame, c)), plane.reason)
         for c, plane in frame.planes.items()
-        if plane.state is not PlaneState.PRESENT
+        if plane.state is not PlaneState.PRESENT or _without_numbers(frame, c)
     }
 
 
@@ -57,17 +57,19 @@ def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
     well as a plane of which one channel is.
     """
     planes = frame.planes
-    if all(plane.state is PlaneState.PRESENT for plane in planes.values()):
+    is_plain = all(plane.state is PlaneState.PRESENT for plane in planes.values())
+    has_nothing = any(_without_numbers(frame, c) for c in planes)
+    if is_plain and not has_nothing:
         return "none", ""
     if not any(_has_pixels(frame, c) for c in planes):
         return _nothing_there(list(planes.values()))
     said = {c: list(_said(frame, c)) for c in planes}
     lines = [f"{names[c]}: {text}" for c, texts in said.items() for text in texts]
-    if any(plane.state not in WITH_PIXELS for plane in planes.values()):
-        return "partial", "\n".join(lines)
+    is_partial = any(plane.state not in WITH_PIXELS for plane in planes.values())
     texts = {text for each in said.values() for text in each}
-    is_same = len(texts) == 1 and all(said.values())
-    return "filled", _sentence(texts.pop()) if is_same else "\n".join(lines)
+    is_same = len(texts) == 1 and all(said.values()) and not is_partial
+    kind: StateKind = "partial" if is_partial or has_nothing else "filled"
+    return kind, _sentence(texts.pop()) if is_same else "\n".join(lines)
 
 
 def _said(frame: Frame, c: int) -> Iterator[str]:
@@ -77,6 +79,8 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
     total = sum(counts.values())
     if projected := _projected(frame, c):
         yield projected
+    if plane.state is not PlaneState.FILLED and (nothing := _without_numbers(frame, c)):
+        yield nothing
     for state, words in _WORDS.items():
         n = counts.get(state, 0)
         if not n:
@@ -86,6 +90,15 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
         elif state is PlaneState.ABSENT is plane.state:
             words = _nothing_stored(plane)
         yield words if n == total else f"{n} of {total} planes: {words}"
+
+
+def _without_numbers(frame: Frame, c: int) -> str:
+    """That no pixel of a channel has a number: that looks like black or white; "" if one has."""
+    contrast = frame.contrasts.get(c)
+    if contrast is None or not contrast.is_empty:
+        return ""
+    names = [name for name, share in (("NaN", contrast.nan), ("infinite", contrast.infinite)) if share]
+    return f"no numbers: all pixels are {' or '.join(names)}"
 
 
 def _has_pixels(frame: Frame, c: int) -> bool:

@@ -27,6 +27,11 @@ _SHADES = 2**16
 """Places on a colour map that are told apart, between the colours of its table as well."""
 _ADDED_UP_PIXELS = 4 * 1024**2
 """Added up at a time."""
+LARGE, SMALL = 1e36, 1e-30
+"""Between these magnitudes one can calculate with 32-bit floats."""
+TOO_ALIKE = 2.0**-14
+"""Of the largest value: what differs by less has fewer than 2**10 steps in 32-bit floats."""
+_LEAST_SPAN = 1e-320
 _Stops = tuple[bytes, bytes]
 """Of a colour map: places from 0 to 1, and their colours (n, 4)."""
 _TABLED = (np.dtype(np.uint8), np.dtype(np.uint16))
@@ -194,20 +199,29 @@ def _places(pixels: np.ndarray, limits: Limits, gamma: float) -> np.ndarray:
     """Where on a colour map pixels are, from 0 to `_SHADES` - 1; NaN is at `_SHADES`."""
     low, high = limits
     values = np.abs(pixels) if pixels.dtype.kind == "c" else pixels
-    bright = values.astype(np.float32)
+    bright = values.astype(np.float64 if _are_doubles_needed(values.dtype, limits) else np.float32)
     is_nan = np.isnan(bright) if bright.dtype.kind == values.dtype.kind else None
-    bright -= np.float32(low)
-    bright /= np.float32(max(high - low, 1e-30))
+    with np.errstate(over="ignore"):
+        bright -= low
+        bright /= max(high - low, _LEAST_SPAN)
     np.clip(bright, 0, 1, out=bright)
     if is_nan is not None:
         bright[is_nan] = 0
     if gamma != 1.0:
-        bright **= np.float32(gamma)
+        bright **= gamma
     bright *= _SHADES - 1
     places: np.ndarray = np.rint(bright, out=bright).astype(np.intp)
     if is_nan is not None:
         places[is_nan] = _SHADES
     return places
+
+
+def _are_doubles_needed(dtype: np.dtype, limits: Limits) -> bool:
+    """Whether 32-bit floats have too few digits, or are too small, for values between these limits."""
+    low, high = limits
+    largest, span = max(abs(low), abs(high)), high - low
+    is_precise = dtype.kind in "iuf" and dtype.itemsize >= 4 and dtype != np.dtype(np.float32)
+    return largest > LARGE or span < SMALL or (is_precise and span < largest * TOO_ALIKE)
 
 
 def _stops(colormap: cmap.Colormap) -> _Stops:

@@ -25,6 +25,8 @@ DEFAULT_CLIP = 0.1
 
 _SAMPLES = 65536
 _BINS = 96
+_LARGEST = float(np.finfo(np.float64).max) / 4
+"""Values beyond are taken for this one: limits and the range between them are numbers."""
 
 
 class ContrastMode(Enum):
@@ -50,7 +52,8 @@ class Contrast(NamedTuple):
     `windows`: limits by the percentage left out at each end (`CLIPS`). `range`: lowest and highest value.
     `counts`: a histogram of a sample, over `span`. `n_top`: how many of the `n` pixels have the highest
     value, if that may be the highest of a detector; 0 of a mask. `is_unsigned`: whether the values are those
-    of a detector, from 0 on.
+    of a detector, from 0 on. `nan`, `infinite`: the share of pixels that are NaN or infinite, 0 to 1. The
+    others decide about the rest; `is_empty`: there are none.
     """
 
     windows: Mapping[float, Limits]
@@ -60,6 +63,9 @@ class Contrast(NamedTuple):
     n_top: int = 0
     n: int = 0
     is_unsigned: bool = False
+    nan: float = 0.0
+    infinite: float = 0.0
+    is_empty: bool = False
 
     @property
     def window(self) -> Limits:
@@ -74,22 +80,26 @@ class Contrast(NamedTuple):
 
 def contrast_of(pixels: np.ndarray) -> Contrast:
     """Return what `pixels` (any shape, real numbers) suggest; NaN and infinities are ignored."""
-    sample = sample_of(pixels, _SAMPLES)
+    taken = _taken(pixels, _SAMPLES)
+    sample = _finite(taken)
+    nan, infinite = _shares(taken) if sample.size < taken.size else (0.0, 0.0)
     if not sample.size:
-        nothing = 0.0, 1.0
-        return Contrast(dict.fromkeys(CLIPS, nothing), nothing, np.zeros(_BINS, int), nothing)
+        nothing, counts = (0.0, 1.0), np.zeros(_BINS, int)
+        windows = dict.fromkeys(CLIPS, nothing)
+        return Contrast(windows, nothing, counts, nothing, nan=nan, infinite=infinite, is_empty=True)
     is_unsigned = pixels.dtype.kind in "ub"
     values, n_each = _counted(sample)
     least, most = float(values.min()), float(values.max())
     n_top = 0
     if is_unsigned:
-        most = float(pixels.max())  # of all: saturation is rare
+        top = pixels.max()  # of all: saturation is rare
+        most = float(top)
         if most == detector_top(most):
-            n_top = int(np.count_nonzero(pixels == pixels.dtype.type(most)))
+            n_top = int(np.count_nonzero(pixels == top))
             if not least and n_top == np.count_nonzero(pixels):
                 n_top = 0  # 0 and one other value: a mask
     found = contrast_of_values(values, n_each, (least, most), is_unsigned=is_unsigned)
-    return found._replace(n_top=n_top, n=pixels.size)
+    return found._replace(n_top=n_top, n=pixels.size, nan=nan, infinite=infinite)
 
 
 def contrast_of_values(
@@ -99,7 +109,9 @@ def contrast_of_values(
 
     `whole`: the lowest and highest value of what they are a sample of.
     """
-    least, most = whole
+    least, most = (min(max(each, -_LARGEST), _LARGEST) for each in whole)
+    if (least, most) != whole:
+        values = np.clip(values, -_LARGEST, _LARGEST)
     if least == most:
         span = _flat_window(most, is_unsigned)
         windows = dict.fromkeys(CLIPS, span)
@@ -115,10 +127,22 @@ def sample_of(pixels: np.ndarray, most: int) -> np.ndarray:
 
     Of complex ones their magnitude, which is what is shown.
     """
+    return _finite(_taken(pixels, most))
+
+
+def _taken(pixels: np.ndarray, most: int) -> np.ndarray:
     step = max(1, math.ceil((pixels.size / most) ** (1 / max(pixels.ndim, 1))))
-    sample = pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
-    sample = np.abs(sample) if sample.dtype.kind == "c" else sample
-    return sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
+    taken = pixels[(slice(None, None, step),) * pixels.ndim].ravel(order="K")
+    return np.abs(taken) if taken.dtype.kind == "c" else taken
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)] if values.dtype.kind == "f" else values
+
+
+def _shares(values: np.ndarray) -> tuple[float, float]:
+    """The shares of values that are NaN, and that are infinite."""
+    return float(np.isnan(values).mean()), float(np.isinf(values).mean())
 
 
 def _counted(sample: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -175,14 +199,14 @@ def _flat_window(value: float, is_unsigned: bool) -> Limits:
 
 def _top_of_bins(least: float, most: float) -> float:
     """Where the last bin ends: far enough for `_BINS` that floats can tell apart."""
-    return max(most, least + _BINS * float(np.spacing(max(abs(least), abs(most), 1.0))))
+    return max(most, least + _BINS * float(np.spacing(max(abs(least), abs(most)))))
 
 
 class SeenContrast:
     """What the planes of one channel that have been seen suggest together.
 
     The limits of a run only widen, so that the brightness does not fluctuate; a flat plane (closed shutter,
-    not exposed) counts only as long as there is no other.
+    not exposed) counts only as long as there is no other, one without numbers (all NaN) never.
     """
 
     def __init__(self) -> None:
@@ -198,6 +222,8 @@ class SeenContrast:
         if contrast is self.last and (self._is_counted or not is_whole):
             return
         self.last, self._is_counted = contrast, is_whole
+        if contrast.is_empty:
+            return
         if not is_whole:
             self.range = self.range or contrast.range
             return
@@ -244,15 +270,15 @@ class SeenContrast:
             return last.windows[clip]
         seen = None if is_of_fields and fields else self.range
         if mode is ContrastMode.FULL:
-            whole = _union_of([seen, *(each.range for each in fields)])
+            whole = _union_of([seen, *(each.range for each in fields)]) or last.range
             return (0.0, detector_top(whole[1])) if last.is_unsigned else _wide(whole)
         counting = [each for each in fields if not each.is_flat]
         if is_of_fields and fields:
-            return _union_of([each.windows[clip] for each in counting or fields])
+            return _union_of([each.windows[clip] for each in counting or fields]) or last.windows[clip]
         known = [self._of_run.get(clip), *(each.windows[clip] for each in counting)]
         if not any(known):
             known = [self._of_flat.get(clip), *(each.windows[clip] for each in fields)]
-        return _union_of(known) if any(known) else last.windows[clip]
+        return _union_of(known) or last.windows[clip]
 
     @property
     def saturated(self) -> float:
@@ -272,9 +298,9 @@ def _union(a: Limits | None, b: Limits) -> Limits:
     return b if a is None else (min(a[0], b[0]), max(a[1], b[1]))
 
 
-def _union_of(several: Sequence[Limits | None]) -> Limits:
+def _union_of(several: Sequence[Limits | None]) -> Limits | None:
     known = [each for each in several if each is not None]
-    return min(low for low, _ in known), max(high for _, high in known)
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
 def _wide(limits: Limits) -> Limits:

@@ -266,6 +266,8 @@ class FieldValues:
         known = self._closer.setdefault((self._kind, c), {})
         for p, pixels in planes.items():
             found = contrast_of(sample_of(pixels, _MOST_OF_A_CLOSER_LOOK))
+            if found.is_empty:
+                continue
             known[self._place, p] = found._replace(counts=_NO_COUNTS)  # there may be thousands of them
 
     def contrasts(self, c: Hashable) -> tuple[Contrast, ...]:

@@ -159,7 +159,7 @@ def _read(frames: ViewFrames, view: View, visible: list[int]) -> _FrameRead:
     """Read a frame. Any thread; never raises."""
     try:
         read = frames.read(view, visible)
-        return _FrameRead(frames, frames.frame_of(view, read)[0], read.is_held_back)
+        return _FrameRead(frames, frames.frame_of(view, read), read.is_held_back)
     except Exception as error:
         logger.exception("showing %s", view)
         return _FrameRead(frames, frames.frame_that_failed(view, visible, error), is_held_back=False)

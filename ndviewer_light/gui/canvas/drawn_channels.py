@@ -8,7 +8,6 @@ from ...model import PlaneState
 from ...rendering.added_up import Layer
 from ...rendering.colormaps import chosen_colormap, colormap_of
 from .canvas_view import MAX_CHANNELS_SHOWN
-from .view_frames import shown_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ def layers_of(frame: Frame, looks: Sequence[DrawnLook]) -> dict[int, Layer]:
     for c, plane in frame.planes.items():
         if c >= len(looks) or plane.pixels is None or not looks[c].is_on:
             continue
-        layer = Layer(shown_pixels(plane.pixels), looks[c].limits, looks[c].colormap, looks[c].gamma)
+        layer = Layer(plane.pixels, looks[c].limits, looks[c].colormap, looks[c].gamma)
         if not found or next(iter(found.values())).pixels.shape == layer.pixels.shape:
             found[c] = layer
     return found

@@ -269,7 +269,7 @@ class GlCanvas(Canvas):
         self._hide_what_is_missing(frame)
         if frame.view.is_volume:
             pictures.keep(read.arrays)
-        pictures.draw(frame.planes, read.arrays, channels.looks)
+        pictures.draw(frame.planes, read.arrays, channels.looks, read.scales)
         self._drawn_from = read.pictures
         size = self._sight.voxel_size()
         scales = AlongZyx(*(size[dim] * each for dim, each in zip("zyx", frame.downsampled, strict=True)))

@@ -21,6 +21,7 @@ from ...engine.transpose import is_transposed
 from ...storage import collector
 from ..ends import delete_later
 from .image_surface import ImageSurface, surface_that_fits
+from .texture_values import AS_THEY_ARE, TextureScale
 from .vispy_scene import VispyScene, next_id
 
 try:
@@ -64,6 +65,7 @@ class ChannelPictures:
         self._handles: dict[int, ImageHandle] = {}
         self._shapes: dict[int, tuple[int, ...]] = {}  # of the pixels, before ndv leaves any out
         self._turned: dict[int, bool] = {}
+        self._scaled: dict[int, TextureScale] = {}
         self._placed: dict[int, np.ndarray] = {}
 
     @property
@@ -104,25 +106,33 @@ class ChannelPictures:
             self._handles.pop(c).remove()
             del self._visuals[c]
             self._placed.pop(c, None)
-            del self._shapes[c], self._turned[c]
+            del self._shapes[c], self._turned[c], self._scaled[c]
 
     def draw(
-        self, channels: Collection[int], arrays: Mapping[int, np.ndarray], looks: Sequence[DrawnLook]
+        self,
+        channels: Collection[int],
+        arrays: Mapping[int, np.ndarray],
+        looks: Sequence[DrawnLook],
+        scales: Mapping[int, TextureScale] = {},
     ) -> None:
         """Draw these channels and no others, of those that are other than before from new pixels.
 
-        `arrays`: these, (Y, X), or voxels (Z, Y, X). `looks`: how the channels are drawn. Pixels that lie in
-        memory column by column are uploaded so, and turned where they are drawn.
+        `arrays`: these, (Y, X), or voxels (Z, Y, X), with values of the data or moved by one of `scales`.
+        `looks`: how the channels are drawn, by values of the data. Pixels that lie in memory column by column
+        are uploaded so, and turned where they are drawn.
         """
         for c, pixels in arrays.items():
             self._turned[c] = is_transposed(pixels)
             self._shapes[c] = pixels.shape
             data = pixels.T if self._turned[c] else pixels
+            before, self._scaled[c] = self._scaled.get(c), scales.get(c, AS_THEY_ARE)
             if c in self._handles:
                 self._handles[c].set_data(data)
+                if self._scaled[c] != before:
+                    self._handles[c].set_clims(self._scaled[c].limits(looks[c].limits))
             else:
                 self._handles[c], self._visuals[c] = self._added(data)
-                self._dress(self._handles[c], looks[c])
+                self._dress(c, looks[c])
         self._drawn = frozenset(channels)
         for c, handle in self._handles.items():
             if handle.visible() is not self._is_on(c, looks[c]):
@@ -154,12 +164,13 @@ class ChannelPictures:
         if look.is_on != before.is_on:
             handle.set_visible(self._is_on(c, look))
         if look.limits != before.limits:
-            handle.set_clims(look.limits)
+            handle.set_clims(self._scaled[c].limits(look.limits))
 
-    def _dress(self, handle: ImageHandle, look: DrawnLook) -> None:
+    def _dress(self, c: int, look: DrawnLook) -> None:
+        handle = self._handles[c]
         handle.set_colormap(look.colormap)
         handle.set_gamma(look.gamma)
-        handle.set_clims(look.limits)
+        handle.set_clims(self._scaled[c].limits(look.limits))
 
     def place(self, scales: AlongZyx, corner: AlongZyx) -> None:
         """Have pictures and volumes begin at this corner, their pixels or voxels as large as `scales`."""

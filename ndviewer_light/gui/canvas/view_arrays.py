@@ -19,7 +19,8 @@ from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import contrast_of
 from ...storage.freed_memory import zeros_of_their_own
-from .view_frames import Frame, ViewFrames, common_shown_dtype, shown_dtype, shown_pixels
+from .texture_values import TextureScale, common_shown_dtype, shown_dtype, shown_pixels, texture_scale
+from .view_frames import Frame, ViewFrames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,13 +55,14 @@ class ArraysRead(NamedTuple):
     """A frame, and whether there is more of its view than is in it.
 
     `arrays`: what has to be uploaded for it, (Y, X) in any memory order or (Z, Y, X); `pictures`: what each
-    channel is drawn from once it is (of volumes nothing).
+    channel is drawn from once it is (of volumes nothing). `scales`: how values were moved into `arrays`.
     """
 
     frame: Frame
     is_held_back: bool
     arrays: Mapping[int, np.ndarray]
     pictures: Mapping[int, UploadedPicture]
+    scales: Mapping[int, TextureScale] = {}
 
 
 class ViewArrays(ViewFrames):
@@ -91,19 +93,20 @@ class ViewArrays(ViewFrames):
         """The frame of one plane per channel; channels without pixels keep their pictures, not drawn."""
         read = self.read(view, visible)
         planes, is_held_back = _held_back(read.planes, before)
-        frame, shown = self.frame_of(view, read._replace(planes=planes))
-        shape = next((pixels.shape for pixels in shown.values()), read.drawn.shape)
-        dtype = np.result_type(self.dtype, *shown.values())
-        pictures, arrays = dict(before), {}
-        for c, pixels in shown.items():
-            as_read = planes[c].pixels
-            assert as_read is not None
-            picture = UploadedPicture(as_read, shape, dtype)
+        frame = self.frame_of(view, read._replace(planes=planes))
+        there = {c: plane.pixels for c, plane in planes.items() if plane.pixels is not None}
+        shape = next((pixels.shape for pixels in there.values()), read.drawn.shape)
+        dtype = np.result_type(self.dtype, *(shown_dtype(pixels.dtype) for pixels in there.values()))
+        pictures, arrays, scales = dict(before), {}, {}
+        for c, pixels in there.items():
+            picture = UploadedPicture(pixels, shape, dtype)
             if not picture.is_as(before.get(c)):
+                scales[c] = texture_scale(pixels)
                 fits = pixels.shape == shape
-                arrays[c] = pixels.astype(dtype, copy=False) if fits else zeros_of_their_own(shape, dtype)
+                shown = shown_pixels(pixels, scales[c]) if fits else zeros_of_their_own(shape, dtype)
+                arrays[c] = shown.astype(dtype, copy=False)
                 pictures[c] = picture
-        return ArraysRead(frame, is_held_back or read.is_held_back, arrays, pictures)
+        return ArraysRead(frame, is_held_back or read.is_held_back, arrays, pictures, scales)
 
     def _volume(self, view: View, visible: list[int]) -> ArraysRead:
         self._look_at(view.p)
@@ -147,12 +150,14 @@ class ViewArrays(ViewFrames):
                 break
         # nothing is learned from what was given up, nor from channels without pixels
         contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
+        scales = {c: texture_scale(voxels) for c, voxels in out.items()} if is_whole else {}
+        out = {c: shown_pixels(voxels, scales[c]) if c in scales else voxels for c, voxels in out.items()}
         spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
         corner = level.corner(z_step, step)
         begins = corner.z + z_range.start * level.scale.z - in_view.start, corner.y, corner.x
         self.progress = ""
         frame = Frame(view, worst, contrasts, spans, counts, image, number, corner=begins, volume=self.volume)
-        return ArraysRead(frame, False, out, {})
+        return ArraysRead(frame, False, out, {}, scales)
 
     def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
         try:

@@ -11,8 +11,6 @@ from concurrent.futures import CancelledError
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import Contrast, contrast_of
@@ -25,10 +23,12 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Hashable, Mapping, Sequence
 
+    import numpy as np
+
     from ...engine.dataset import Dataset
     from ...engine.overview import DrawnLevel
     from ...engine.projections import StackProjection
-    from ...model import DatasetInfo, ImageInfo
+    from ...model import ImageInfo
 
 
 _STEPS_AHEAD = 2
@@ -142,14 +142,14 @@ class ViewFrames:
             any(stack.is_held_back for stack in found.values()),
         )
 
-    def frame_of(self, view: View, read: PlanesRead) -> tuple[Frame, dict[int, np.ndarray]]:
-        """The frame of what was read, and its pixels in the dtype for display, by channel."""
+    def frame_of(self, view: View, read: PlanesRead) -> Frame:
+        """The frame of what was read."""
         planes = read.planes
-        shown = {c: shown_pixels(plane.pixels) for c, plane in planes.items() if plane.pixels is not None}
-        self._suggested = {c: self._suggestion(c, pixels) for c, pixels in shown.items()}
+        there = {c: plane.pixels for c, plane in planes.items() if plane.pixels is not None}
+        self._suggested = {c: self._suggestion(c, pixels) for c, pixels in there.items()}
         contrasts = {c: contrast for c, (_, contrast) in self._suggested.items()}
         drawn, image = read.drawn, self.dataset.known_image(view.p)
-        frame = Frame(
+        return Frame(
             view,
             planes,
             contrasts,
@@ -160,7 +160,6 @@ class ViewFrames:
             read.z,
             corner=(0.0, *drawn.corner),
         )
-        return frame, shown
 
     def frame_that_failed(self, view: View, visible: list[int], error: Exception) -> Frame:
         """The frame of a view that could not be made, which says so of each channel."""
@@ -213,27 +212,6 @@ class ViewFrames:
         """The pixels and the contrast they suggest; computed once while they stay on screen."""
         known = self._suggested.get(c)
         return known if known is not None and known[0] is pixels else (pixels, contrast_of(pixels))
-
-
-def shown_dtype(dtype: np.dtype | None) -> np.dtype:
-    """The dtype of the texture: uint8, uint16 or float32."""
-    if dtype is None:
-        return np.dtype(np.uint16)
-    if dtype in (np.dtype(np.uint8), np.dtype(np.uint16)):
-        return dtype
-    return np.dtype(np.uint8 if dtype == np.dtype(bool) else np.float32)
-
-
-def shown_pixels(pixels: np.ndarray) -> np.ndarray:
-    """`pixels` in the dtype for display; complex ones as magnitude."""
-    if pixels.dtype.kind == "c":
-        pixels = np.abs(pixels)
-    return pixels.astype(shown_dtype(pixels.dtype), copy=False)
-
-
-def common_shown_dtype(info: DatasetInfo) -> np.dtype:
-    """The dtype of textures that hold the pixels of every position known so far."""
-    return np.result_type(*(shown_dtype(image.dtype) for image in info.groups))
 
 
 def voxel_size(image: ImageInfo) -> dict[Hashable, float]:

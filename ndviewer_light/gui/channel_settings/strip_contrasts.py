@@ -123,9 +123,11 @@ class StripContrasts:
             if contrast is None:
                 self._strips.set_histogram(c, (), 0.0, 1.0)
                 self._strips.set_saturated(c, 0.0)
+                self._strips.set_not_finite(c, 0.0, 0.0)
                 continue
             self._show_on_strip(c, contrast)
             self._strips.set_saturated(c, self._contrasts.of(c).saturated)
+            self._strips.set_not_finite(c, contrast.nan, contrast.infinite)
 
     def apply(self, c: int) -> None:
         """The limits of a channel are others now: the canvas draws with them, its strip says them."""
@@ -171,6 +173,9 @@ class StripContrasts:
         return {c: types[0] for c, types in of_channel.items() if other not in types}
 
     def _show_on_strip(self, c: int, contrast: Contrast) -> None:
+        if contrast.is_empty:
+            self._strips.set_histogram(c, (), 0.0, 1.0)
+            return
         low, high = contrast.range
         edges = self._contrasts.limits(c) or self._strips.window_of(c)
         self._span(c, min(0.0, low, *edges), max(high, *edges))
@@ -198,6 +203,8 @@ class StripContrasts:
         self._strips.set_range(c, *((int(low), int(high)) if whole else (low, high)))
 
     def _say_limits(self, c: int) -> None:
-        limits = self._contrasts.limits(c)
+        seen, limits = self._contrasts.of(c), self._contrasts.limits(c)
+        if seen.range is None and seen.of_fields is None:
+            return  # nothing but NaN
         if limits is not None and self._contrasts.mode(c).is_automatic:
             self._strips.set_window(c, *limits)
