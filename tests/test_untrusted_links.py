@@ -118,6 +118,18 @@ def test_a_file_is_read_unless_a_link_on_its_way_leads_out(
     assert opened_without_links.opened_without_links(str(root / "out" / "b" / "c"), os.O_RDONLY) is None
 
 
+def test_below_a_link_that_leads_out_no_folder_becomes_fine_by_being_refused(tmp_path: Path) -> None:
+    (tmp_path / "outside" / "0" / "0").mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "c").symlink_to(tmp_path / "outside")
+    chunk = tmp_path / "data" / "c" / "0" / "0" / "1"
+    chunk.write_bytes(b"outside")
+    guard = LinkGuard([str(tmp_path / "data")])
+    for _ in range(2):  # the second time within the second for which folders stay fine
+        with pytest.raises(UntrustedReferenceError):
+            guard.check_folders([str(chunk)])
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_folder_of_chunks_that_is_a_link_out(tmp_path: Path, version: int) -> None:
     path = _zarr(tmp_path, version)

@@ -176,6 +176,7 @@ class LinkGuard:
         if top is None:
             self._judge(path)
             return
+        fine: list[str] = []
         while len(path) > len(top) and path not in seen:
             try:
                 status = os.lstat(path)
@@ -184,8 +185,9 @@ class LinkGuard:
             else:
                 if _leads_on(status):
                     self._judge(path)
-                seen.add(path)
+                fine.append(path)
             path = path.rpartition(os.sep)[0]
+        seen.update(fine)  # only now: a folder is no better than those above it
 
     def _check_odd(self, path: str) -> None:
         """Check a path that is not a regular file, but may be a link to one."""

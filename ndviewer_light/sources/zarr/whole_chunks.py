@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DatasetError
+from ...errors import DatasetError, UntrustedReferenceError
 from ...storage.decoding.chunk_decoder import chunks_of
 from ...storage.local_files import open_file
 from ...storage.plane_memory import plane_memory
@@ -45,7 +45,8 @@ class WholeChunks:
     def read(self, selection: Sequence[int | slice], record: RecordingTree | None) -> np.ndarray | None:
         """A plane, in the order of the array's axes; None if it is not to be read in this way just now.
 
-        `record` is what was looked at to describe the array.
+        `record` is what was looked at to describe the array. Raises `UntrustedReferenceError` for a link that
+        leads out of the dataset.
         """
         if record is None or not record.is_unchanged(self._metadata):
             return None
@@ -53,6 +54,8 @@ class WholeChunks:
         file = self._image.array + os.sep + self._grid.name(at).replace("/", os.sep)
         try:
             return self._plane(file)
+        except UntrustedReferenceError:
+            raise
         except (DatasetError, OSError, ValueError):
             return None
 
