@@ -57,8 +57,6 @@ class FilledTiff:
 class FilledFolder(FilledTiff):
     """Such a file, as the first one of a folder of stacks."""
 
-    axis = "z"
-
     def __init__(self, folder: Path) -> None:
         (folder / "images").mkdir()
         super().__init__(folder / "images")

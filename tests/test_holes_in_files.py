@@ -76,7 +76,7 @@ KINDS: dict[str, tuple[str, str, Callable[[Path, Sequence[int]], None]]] = {
     "tiff": ("a.tif", "t", tiff),
     "imagej": ("a.tif", "t", lambda path, written: tiff(path, written, imagej=True)),
     "ome-tiff": ("a.ome.tif", "t", lambda path, written: tiff(path, written, ome=True)),
-    "folder of stacks": ("run", "z", folder_of_stacks),
+    "folder of stacks": ("run", "t", folder_of_stacks),
     "hdf5, one piece": ("a.h5", "z", hdf5),
     "hdf5, early chunks": ("a.h5", "z", hdf5_in_early_chunks),
     "mrc": ("a.mrc", "z", mrc),
@@ -102,7 +102,7 @@ class Run:
         self.path = folder / name
         write(self.path, written)
         stores.make_old(folder, 120.0)
-        self._fixed = {"t": 1} if kind == "folder of stacks" else {}
+        self._fixed = {"p": 1} if kind == "folder of stacks" else {}
 
     def key(self, i: int) -> PlaneKey:
         return PlaneKey(**{**self._fixed, self.axis: i})
