@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import stores
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from memory_source import Clock
+from memory_source import Clock, wait_until
 from stacks_with_holes import (
     ABSENT,
     FILLED,
@@ -275,6 +276,25 @@ def test_while_a_dataset_is_written_the_rest_of_a_stack_is_pending(
     np.testing.assert_array_equal(dataset.plane(z=6), np.full(SIZE, 7)), "it has come to rest"
     array[6] = pixels[6]
     np.testing.assert_array_equal(dataset.plane(z=6), pixels[6])
+
+
+@pytest.mark.parametrize("kind", ["v2", "v3", "v3 tiles", "v3 shards of a plane"])
+def test_what_is_written_between_opening_and_the_first_look_shows_that_more_may_come(tmp_path, opened, kind):
+    """Arrays are looked at when a plane is first asked for: who wrote before that is no less at work."""
+    pixels, path = stack("u2", 7), tmp_path / "a.zarr"
+    array = write(path, np.full_like(pixels, 7), 7, **KINDS[kind])
+    dataset = opened(path)
+    after(tmp_path)
+    array[0] = pixels[0]
+    assert states(dataset, [(0, 0, 0, z) for z in (0, 1, 6)]) == [PRESENT, PENDING, PENDING]
+    with pytest.raises(PlaneNotStoredError, match="not written yet"):
+        dataset.plane(z=6)
+
+
+def after(folder: Path) -> None:
+    """Wait until the clock of files is past what it is now."""
+    now = time.time_ns()
+    wait_until(lambda: (folder / "probe").write_text("") == 0 and (folder / "probe").stat().st_mtime_ns > now)
 
 
 def test_a_plane_written_later_replaces_its_fill_value(tmp_path, opened):

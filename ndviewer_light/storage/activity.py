@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from ..model import natural_key
+from .file_clock import FILE_CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,14 +37,19 @@ class Activity:
     was interrupted a second ago look alike, but only a running one goes on changing. Any thread.
     """
 
-    def __init__(self, look: Callable[[], object] | None) -> None:
+    def __init__(self, look: Callable[[], object] | None, since_ns: int | None = None) -> None:
         """`look` is called now, and by `is_on`; None: it never changes (a server, an archive).
 
-        Numbers that it returns count as a change only if they are larger than before: see `newest_write`.
+        Numbers that it returns count as a change only if they are larger than before: see `newest_write`. The
+        first one counts as well if it is a time after `since_ns`, when the dataset was opened by our clock.
         """
         self._look = look
         self._last = look() if look is not None else None
         self._noticed = float("-inf")
+        if since_ns is not None and isinstance(self._last, int):
+            now_ns = FILE_CLOCK.now_ns()
+            is_since = FILE_CLOCK.at_ns(since_ns) < self._last <= now_ns  # a time to come tells nothing
+            self._noticed = time.monotonic() - (now_ns - self._last) / 1e9 if is_since else self._noticed
 
     def is_on(self) -> bool:
         """Whether a change was noticed in the last minute; blocks on disk."""
@@ -60,16 +66,16 @@ _shared: WeakValueDictionary[str, Activity] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def activity_of(path: str, look: Callable[[], object]) -> Activity:
+def activity_of(path: str, look: Callable[[], object], since_ns: int | None = None) -> Activity:
     """The activity at a local path, one for all that have it open: a dataset may be opened anew meanwhile.
 
-    `look` as for `Activity`.
+    `look` and `since_ns` as for `Activity`.
     """
     with _lock:
         found = _shared.get(path)
     if found is not None:
         return found
-    new = Activity(look)
+    new = Activity(look, since_ns)
     with _lock:
         return _shared.setdefault(path, new)
 

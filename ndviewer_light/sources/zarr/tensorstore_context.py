@@ -76,6 +76,7 @@ class TensorStoreContext:
         self._tree = tree
         self._closed = closed
         self._on_refusal = on_refusal
+        self._since_ns = time.time_ns()
         self._lock = threading.Lock()
         self._context: ts.Context | None = None
         self.generation = 0
@@ -151,8 +152,8 @@ class TensorStoreContext:
         return store
 
     def activity(self, image: ZarrImage) -> Activity:
-        """Whether an array is being written from now on; nobody asks if it says that it is complete."""
-        return Activity(None) if image.meta.complete else self._tree.activity(image.array)
+        """Whether an array is written since this was made; nobody asks if it says that it is complete."""
+        return Activity(None) if image.meta.complete else self._tree.activity(image.array, self._since_ns)
 
     def is_empty(self, view: ts.TensorStore, image: ZarrImage) -> bool:
         """Whether nothing of a view is stored, also in shards. Raises a `DatasetError`."""

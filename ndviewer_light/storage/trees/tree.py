@@ -172,8 +172,11 @@ class Tree(ABC):
         """The check of an array's files before a library reads them; None if they are not local."""
         return None
 
-    def activity(self, array: str) -> Activity:
-        """Whether the array at this path is being written from now on; never on servers and in archives."""
+    def activity(self, array: str, since_ns: int) -> Activity:
+        """Whether the array at this path is being written, or was since a moment of ours (`time.time_ns`).
+
+        Never on servers and in archives.
+        """
         return Activity(None)
 
     def may_read(self) -> bool:
@@ -232,9 +235,9 @@ class LocalTree(Tree):
         """See `Tree.links`."""
         return self._links or LinkGuard([array])
 
-    def activity(self, array: str) -> Activity:
+    def activity(self, array: str, since_ns: int) -> Activity:
         """See `Tree.activity`; of a run that a host has announced, it is the host who says so."""
-        return Activity(None) if not self.root else activity_of(array, partial(newest_write, array))
+        return Activity(None) if not self.root else activity_of(array, partial(newest_write, array), since_ns)
 
     def is_file(self, path: str) -> bool:
         """See `Tree.is_file`."""
