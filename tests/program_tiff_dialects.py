@@ -95,6 +95,15 @@ def imagej_large(folder: Path) -> Written:
     return Written([path], Expected([pixels]))
 
 
+@dialect
+def imagej_colour_channels(folder: Path) -> Written:
+    """ImageJ: three channels of pictures in colour: each page is one, as there are as many."""
+    pixels = image(2, 9, dtype="u1")
+    stored = np.moveaxis(pixels.reshape(2, 3, 3, HEIGHT, WIDTH), 2, -1)
+    path = write_imagej(folder / "a.tif", np.ascontiguousarray(stored), "TCYXS")
+    return Written([path], Expected([pixels]))
+
+
 # ---- programs that the library knows ---------------------------------------------------------------
 
 

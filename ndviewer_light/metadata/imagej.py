@@ -27,15 +27,16 @@ _LONGEST_LABEL = 200
 _BLACK = 24  # a table that begins or ends darker than this counts as a ramp from or to black
 
 
-def outer_axes(metadata: Mapping[str, Any], samples: int) -> tuple[tuple[str, int], ...]:
+def outer_axes(metadata: Mapping[str, Any], samples: int, there: int) -> tuple[tuple[str, int], ...]:
     """The axes over pages that the header declares, slowest first, as (role, length).
 
-    Of pages with several samples, channels that are no more than those are not counted again.
+    Of pages with several samples, channels that are no more than those are not counted again, unless as many
+    pages are there as that comes to.
     """
     sizes = {
         role: _count(metadata.get(key)) for role, key in (("c", "channels"), ("z", "slices"), ("t", "frames"))
     }
-    if samples > 1 and sizes["c"] == samples:
+    if samples > 1 and sizes["c"] == samples and math.prod(sizes.values()) != there:
         sizes["c"] = 1
     order = str(metadata.get("order", "czt")).lower()
     declared = [(role, sizes[role]) for role in reversed(order if order in _ORDERS else "czt")]

@@ -227,7 +227,7 @@ def _by_imagej(tiff: TiffDocuments, refused: list[str]) -> Iterator[TiffImage]:
         return
     contiguous = n_pages == 1
     there = tiff.images_after(0) if contiguous else n_pages
-    declared = imagej.outer_axes(said, page.samples)
+    declared = imagej.outer_axes(said, page.samples, there)
     total = math.prod(n for _, n in declared)
     if contiguous and total <= 1:
         there = tiff.images_unclosed()
