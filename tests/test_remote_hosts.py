@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 pytest.importorskip("obstore")
 
 PUBLIC = "data.example.org"
+PRIVATE = "files.lab.example"
 NAMES = {  # what names resolve to, as the judge is told
+    PRIVATE: "10.0.0.7",
     PUBLIC: "93.184.216.34",
     "127.0.0.1.nip.example": "127.0.0.1",
     "metadata.example": "169.254.169.254",
@@ -60,7 +62,7 @@ def public_url(server: RangeServer, monkeypatch: pytest.MonkeyPatch) -> str:
     real = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *rest: Any, **how: Any) -> Any:
-        return real("127.0.0.1" if host == PUBLIC else host, *rest, **how)
+        return real("127.0.0.1" if host in (PUBLIC, PRIVATE) else host, *rest, **how)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -189,6 +191,17 @@ def test_a_redirect_of_a_public_server_into_this_network_is_not_followed(
     with pytest.raises(UntrustedReferenceError, match="network"):
         UrlTree(public_url + "redirect/a.zarr").read_small(public_url + "redirect/a.zarr/zarr.json")
     assert {each["path"] for each in server.log()} <= {"/redirect/a.bin", "/redirect/a.zarr/zarr.json"}
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:{}/a.bin", "http://169.254.169.254:{}/a.bin"])
+def test_a_redirect_of_a_server_in_this_network_to_this_machine_is_not_followed(
+    server: RangeServer, public_url: str, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "a.bin").write_bytes(b"secret")
+    server.set(redirect=target.format(server.port))
+    with pytest.raises(UntrustedReferenceError, match="network"):
+        open_bytes(public_url.replace(PUBLIC, PRIVATE) + "redirect/a.bin")
+    assert {each["path"] for each in server.log()} <= {"/redirect/a.bin"}
 
 
 def test_the_way_to_a_public_file_is_walked_once_for_its_folder(

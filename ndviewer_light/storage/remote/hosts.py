@@ -145,6 +145,10 @@ class HostJudge:
             return True
         return _literal(host) is None and any(map(is_inside_address, self._addresses(host)))
 
+    def is_here(self, host: str) -> bool:
+        """Whether a host is this machine, by its name or address."""
+        return "loopback" in self._near_here(host)
+
     def may_follow(self, from_url: str, to_url: str) -> bool:
         """Whether a URL or redirect target may be contacted: public hosts must not lead to internal ones.
 

@@ -1,6 +1,6 @@
 """Follows a server's redirects, checking each step.
 
-obstore follows redirects silently, so it is used for a file on a public server only after
+obstore follows redirects silently, so it is used for a file on another machine only after
 the redirects were followed once here. Not covered: a server may answer obstore differently later.
 """
 
@@ -97,17 +97,18 @@ def _walked(url: str, login: str, timeout_s: float) -> str:
 
 
 _lately: dict[str, float] = {}
-"""Folders on public servers of which a file was served without a redirect, and when that was seen."""
+"""Folders on other machines of which a file was served without a redirect, and when that was seen."""
 
 
 def refuse_redirects_inside(url: str, login: str, timeout_s: float) -> None:
-    """Raise `UntrustedReferenceError` if a public server redirects a file to a host of this network.
+    """Raise `UntrustedReferenceError` if a server redirects a file to a host that it must not lead to.
 
-    One request, unless a file beside it was recently served without redirect. Other failures are left to
-    the reader of the file.
+    See `HostJudge.may_follow`; a server on this machine may lead anywhere, and is not asked. One request,
+    unless a file beside it was recently served without redirect. Other failures are left to the reader of
+    the file.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or hosts.the_judge.is_inside(hosts.host_as_clients_read_it(url)):
+    if parts.scheme not in ("http", "https") or hosts.the_judge.is_here(hosts.host_as_clients_read_it(url)):
         return
     folder = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rpartition('/')[0]}"
     is_plain = not parts.query
