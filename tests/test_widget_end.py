@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import subprocess
+import sys
 import threading
 
 import psutil
@@ -282,6 +284,49 @@ def test_at_the_end_of_the_program_what_qt_keeps_for_plots_is_left_to_qt(qtbot):
     delete_windows([of_plot, window])
     qtbot.waitUntil(lambda: len(ended) == 2, timeout=20_000)
     assert ended == ["window", "of the plot"]
+
+
+def test_the_program_ends_after_a_name_was_typed_that_could_be_completed(tmp_path):
+    """The list of completions was deleted, and again with its dialog: saving, then closing, was a crash."""
+    program = f"""
+import sys
+from qtpy.QtCore import QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLineEdit, QListView
+from ndviewer_light.gui.look.save_dialog import SaveDialog
+from ndviewer_light.gui.windows.application import application
+from ndviewer_light.gui.windows.launcher import LauncherWindow
+
+app = application()
+window = LauncherWindow()
+window.show()
+dialog = SaveDialog(window, "Save", {{"Picture (*.png)": ".png"}}, "a")
+dialog.setOption(SaveDialog.Option.DontUseNativeDialog)
+dialog.open()
+name = dialog.findChild(QLineEdit)
+name.clear()
+QTest.keyClicks(name, {str(tmp_path)!r} + "/")
+
+
+def end_once_completed():
+    if any(isinstance(each, QListView) and each.isVisible() for each in QApplication.topLevelWidgets()):
+        dialog.reject()
+        window.close()
+        app.quit()
+    else:
+        QTimer.singleShot(20, end_once_completed)
+
+
+end_once_completed()
+app.exec()
+del name, dialog, window
+print("ended")
+"""
+    (tmp_path / "folder").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr
 
 
 def test_the_garbage_of_a_launcher_takes_its_windows_along(qtbot, tmp_path):

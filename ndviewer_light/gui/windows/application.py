@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OURS = __name__.removesuffix("windows.application")
+"""What modules of our widgets are called, whatever name the package was imported under."""
 _START_MS = 3000
 """By then the first picture is there, mostly."""
 
@@ -48,11 +50,11 @@ def delete_windows(windows: Iterable[QWidget]) -> None:
     """Have Qt delete those that are ours as the last thing that the event loop does.
 
     Python would delete them in whatever order, after the application as well: with OpenGL, that crashes.
-    Menus go with what they belong to; plain widgets are of Qt itself: the layout of a plot has one, which it
-    deletes as well.
+    Menus go with what they belong to. Others without a parent are of Qt itself, which deletes them as well:
+    a list of completions with the box in which one typed, a widget with the layout of a plot.
     """
     for window in windows:
-        if window.parent() is None and type(window) is not QWidget:
+        if window.parent() is None and type(window).__module__.startswith(_OURS):
             window.deleteLater()
 
 
