@@ -19,7 +19,13 @@ from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.launcher import LauncherWindow
 from ndviewer_light.gui.windows.path_completion import completions, path_typed
 from ndviewer_light.gui.windows.window import LightweightMainWindow
-from ndviewer_light.gui.windows.window_settings import MOST_RECENT, forget_recent, note_opened, recent_paths
+from ndviewer_light.gui.windows.window_settings import (
+    MOST_RECENT,
+    forget_recent,
+    keep_window,
+    note_opened,
+    recent_paths,
+)
 from ndviewer_light.model import Channel, Position
 
 pytestmark = pytest.mark.gl
@@ -240,16 +246,67 @@ def test_completions_are_of_the_folder_and_of_what_was_opened_lately(tmp_path):
 # ---- our own windows ---------------------------------------------------------------------------------
 
 
-def drop(window, paths) -> None:
+def drop(window, paths=(), text="") -> bool:
+    """Whether it was taken."""
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    if text:
+        data.setText(text)
+    else:
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     at = QPointF(5, 5) if hasattr(QDropEvent, "position") else QPoint(5, 5)
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    window.dropEvent(QDropEvent(at, Qt.DropAction.CopyAction, data, left, none))
+    event = QDropEvent(at, Qt.DropAction.CopyAction, data, left, none)
+    event.ignore()
+    window.dropEvent(event)
+    return event.isAccepted()
 
 
 def windows() -> list[LightweightMainWindow]:
     return [each for each in QApplication.topLevelWidgets() if isinstance(each, LightweightMainWindow)]
+
+
+def test_windows_of_what_is_dropped_are_on_the_screen(qtbot, tmp_path):
+    """Each was a step below the one before, until bar and status row were beyond a small screen."""
+    first = LightweightMainWindow()
+    qtbot.addWidget(first)
+    room = first.screen().availableGeometry()
+    first.resize(room.width() - 150, room.height() - 100)
+    first.move(room.topLeft() + QPoint(60, 40))
+    with qtbot.waitExposed(first):
+        first.show()
+    keep_window(first, None, panels=True)
+    drop(first, [tmp_path / str(n) for n in range(8)])
+    others = [window for window in windows() if window is not first]
+    assert len(others) == 7
+    for window in others:
+        qtbot.waitUntil(window.isVisible)
+        assert room.contains(window.frameGeometry()), window.frameGeometry()
+    assert len({(window.x(), window.y()) for window in others}) == 7
+    for window in others:
+        window.close()
+
+
+@pytest.mark.parametrize(
+    ("form", "n"),
+    [("{0}", 1), ("  {0}\n\n'{1}'\r\n", 2), ("file://{0}", 1), ("of {0}", 0), ("{0}\nand so on", 0)],
+)
+def test_a_dropped_text_that_names_datasets_opens_them(qtbot, tmp_path, monkeypatch, form, n):
+    """As from a terminal, a message or an address bar; other texts are not taken."""
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    opened = []
+    monkeypatch.setattr(window, "open_paths", opened.extend)
+    paths = [str(tmp_path / name) for name in ("a b", "c")]
+    assert drop(window, text=form.format(*paths)) == bool(n)
+    assert opened == paths[:n]
+    opened.clear()
+    for address in (
+        "https://host/run.zarr?a=1&b=%20",
+        "ndviewer:/data/run.zarr?p=B3:0&t=5",
+        "s3://bucket/key",
+    ):
+        assert drop(window, text=address)
+        assert opened.pop() == address
 
 
 @pytest.mark.each_binding

@@ -8,7 +8,10 @@ from urllib.parse import unquote_to_bytes
 
 from qtpy.QtCore import QUrl
 
+from ...storage.bytes import is_url
+from ...views.link_scheme import is_view_link
 from ..slots import safe_slot
+from .path_completion import path_typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,14 +19,35 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
 _MOST_DROPPED = 16
+_LONGEST_LIST = 20_000
 
 
 def _dropped_paths(event: QDropEvent | QDragEnterEvent | None) -> list[str]:
-    """The files, folders and addresses dropped."""
+    """The files, folders, addresses and links dropped, also as a text that names nothing else."""
     data = event.mimeData() if event is not None else None
-    urls = data.urls() if data is not None and data.hasUrls() else []
-    paths = [_local_path(url) if url.isLocalFile() else _address(url) for url in urls]
+    if data is None:
+        return []
+    if data.hasUrls():
+        paths = list(map(_path_of, data.urls()))
+    else:
+        paths = _paths_in(data.text()[:_LONGEST_LIST]) if data.hasText() else []
     return [path for path in dict.fromkeys(paths) if path][:_MOST_DROPPED]
+
+
+def _path_of(url: QUrl) -> str:
+    return _local_path(url) if url.isLocalFile() else _address(url)
+
+
+def _paths_in(text: str) -> list[str]:
+    """What each line names; nothing if a line is neither a whole path, an address nor a link to a view."""
+    paths = []
+    for line in filter(None, map(path_typed, text.splitlines())):
+        if line.lower().startswith("file://"):
+            line = _path_of(QUrl(line))
+        if not (is_url(line) or is_view_link(line) or os.path.isabs(line)):
+            return []
+        paths.append(line)
+    return paths
 
 
 def _address(url: QUrl) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QPoint, Qt, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QWidget
 
 from ...views.link_scheme import is_view_link
@@ -189,7 +189,17 @@ def shown_beside(window: LightweightMainWindow, other: QWidget | None, n: int) -
     """Show a window, not exactly over the `n` that are there already; Qt deletes it when it is closed."""
     window.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     if other is not None and n:
-        step = 30 * (n % 8)
-        window.move(other.x() + step, other.y() + step)
+        window.move(_place_beside(window, other, 30 * (n % 8)))
     window.show()
     return window
+
+
+def _place_beside(window: QWidget, other: QWidget, step: int) -> QPoint:
+    """Below and right of another window; where it would not be on the screen, from the other end again."""
+    screen, around = other.screen(), other.frameGeometry().size() - other.geometry().size()
+    if screen is None:
+        return QPoint(other.x() + step, other.y() + step)
+    room, size = screen.availableGeometry(), window.size() + around
+    free_x, free_y = max(room.width() - size.width(), 0), max(room.height() - size.height(), 0)
+    left, top = other.x() - room.left() + step, other.y() - room.top() + step
+    return QPoint(room.left() + left % (free_x + 1), room.top() + top % (free_y + 1))
