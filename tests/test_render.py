@@ -30,9 +30,11 @@ from ndviewer_light.rendering.annotations import add_scale_bar, add_text
 from ndviewer_light.rendering.colormaps import chosen_colormap
 from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.field_statistics import color_table
+from ndviewer_light.rendering.film_frames import Inscription, inscribed
 from ndviewer_light.rendering.movies import write_movie
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.rendering.scene_picture import render_scene
+from ndviewer_light.rendering.view_picture import ShownPlace, ViewPictures
 from ndviewer_light.rendering.volume_look import VolumeLook
 from ndviewer_light.rendering.volume_rays import VolumeSight
 from ndviewer_light.storage.whole_files import NotWrittenError
@@ -692,6 +694,21 @@ def test_a_part_of_the_overview_is_drawn_as_large(tmp_path):
 
 def tensorstore_of(image):
     return ts.open({"driver": "zarr3", "kvstore": {"driver": "file", "path": f"{image}/0/"}}).result()
+
+
+@pytest.mark.parametrize(
+    ("z", "said"), [(0, "z 1"), (1, "z 2"), ("max", "max of z 1–2"), ("mean:1-1", "mean of z 2–2")]
+)
+def test_where_a_picture_is_is_written_as_in_the_window(written, z, said):
+    """Of a film over z nothing told which plane it was: only the position was written."""
+    with open_dataset(written) as dataset:
+        pictures = ViewPictures(dataset, (0,), longest=400)
+        at = ShownPlace(1, 0, z)
+        plain, _ = pictures.picture(at)
+        seen, _ = inscribed(dataset, pictures, at, Inscription(label=True))
+        position = [] if dataset.info.is_lone(0) else [dataset.info.positions[0].title]
+    add_text(plain, "  ·  ".join((*position, "t 2", said)))
+    np.testing.assert_array_equal(np.asarray(seen), np.asarray(plain))
 
 
 def test_what_is_written_on_a_small_picture_is_not_cut():

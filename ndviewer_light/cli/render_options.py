@@ -190,7 +190,9 @@ def _parser() -> argparse.ArgumentParser:
         "--timestamp", action="store_true", help="write when it was acquired, or the number of the time point"
     )
     parser.add_argument(
-        "--label", action="store_true", help="write the position; on a part of the overview, names of wells"
+        "--label",
+        action="store_true",
+        help="write position, time point and plane; on a part of the overview, names of wells",
     )
     parser.add_argument(
         "--labels", metavar="NAME", help="draw these labels over pictures and films (info lists them)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import how_many
-from .view_texts import counted, height_of, name_of, planes_text, time_of
+from ..rendering.place_words import name_of
+from .view_texts import counted, height_of, planes_text, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,7 @@ from .plane_states import state_of_view, states_of_channels
 from .position_in_view import PositionInView
 from .slots import safe_slot
 from .stage_splitter import StageSplitter
-from .view_texts import place_text, readout_at
+from .view_texts import readout_at, text_of_view
 from .waiting import ViewWaits, Wait
 
 if TYPE_CHECKING:
@@ -374,7 +374,7 @@ class Stage(QWidget):
         if info is None or view.p >= len(info.positions):
             self.overlay.set_position("")
             return
-        self.overlay.set_position(place_text(info, image, view, volume))
+        self.overlay.set_position(text_of_view(info, image, view, volume))
         facts = image or info
         self.overlay.set_time(self.stamp_of(view, facts) if facts.n_t > 1 else "")
 

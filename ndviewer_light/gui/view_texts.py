@@ -6,24 +6,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..rendering.place_words import VOLUME, place_text, projection_text, stack_text
 from ..rendering.time_stamps import time_text
 from .look.short_names import without_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..engine.projections import StackProjection
     from ..model import DatasetInfo, ImageInfo, Position
     from .canvas.canvas_view import View
     from .canvas.view_frames import Frame
 
 _NAME_WIDTH = 24  # characters of a channel
-
-
-def name_of(position: Position) -> str:
-    """A position and, if there are several, its acquisition."""
-    of = position.acquisition
-    return f"{position.title}  ·  {of}" if of else position.title
 
 
 def counted(i: int, n: int, extra: str) -> str:
@@ -48,12 +42,6 @@ def planes_text(planes: range, n_z: int, step_um: float | None) -> str:
     return f"{planes[0] + 1}–{planes[-1] + 1} / {n_z}{thick}"
 
 
-def projection_text(projection: StackProjection, n_z: int) -> str:
-    """What is shown of a stack: "max of z 3–12"."""
-    planes = projection.planes_of(n_z)
-    return f"{projection.how} of z {planes[0] + 1}–{planes[-1] + 1}"
-
-
 def plane_words(info: DatasetInfo, t: int | None, p: int | None, c: int | None, z: int | None) -> list[str]:
     """What is said of the indices of a plane, as on the sliders; without None and axes of size 1."""
     parts = []
@@ -68,21 +56,16 @@ def plane_words(info: DatasetInfo, t: int | None, p: int | None, c: int | None, 
     return parts
 
 
-def place_text(info: DatasetInfo, image: ImageInfo | None, view: View, volume: str) -> str:
+def text_of_view(info: DatasetInfo, image: ImageInfo | None, view: View, volume: str) -> str:
     """Where a view is: position, time point and plane, as far as there are several.
 
     `volume` says how a volume is drawn.
     """
-    parts = [] if info.is_lone(view.p) else [name_of(info.positions[view.p])]
-    facts = image or info
-    if (info.n_t if image is None else info.n_times(image)) > 1:
-        parts.append(f"t {view.t + 1}")
     if view.is_volume:
-        parts.append(f"3D   {volume}" if volume else "3D")
-    elif facts.n_z > 1:
-        z = f"z {view.z + 1}"
-        parts.append(z if view.projection is None else projection_text(view.projection, facts.n_z))
-    return "  ·  ".join(parts)
+        of_stack = f"{VOLUME}   {volume}" if volume else VOLUME
+    else:
+        of_stack = stack_text(view.z if view.projection is None else view.projection, (image or info).n_z)
+    return place_text(info, image, view.t, view.p, of_stack)
 
 
 class Readout(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
+from .place_words import place_text
 from .scale_bar import BarLook
 from .time_stamps import TimeStamps
 
@@ -23,6 +24,7 @@ class Inscription(NamedTuple):
     """What is written on pictures."""
 
     label: bool = False
+    """Which position, time point and plane it is."""
     timestamp: bool = False
     scale_bar: bool = False
     bar: BarLook = BarLook()
@@ -46,9 +48,11 @@ def inscribed(
     `stamps`: the times that were looked up for others of the same dataset.
     """
     picture, view = pictures.picture(place)
-    lines = []
-    if inscription.label and not dataset.info.is_lone(place.p):
-        lines.append(dataset.info.positions[place.p].title)
+    lines: list[str] = []
+    if inscription.label:
+        image = view.image
+        of_stack = pictures.words_of_stack(place, image.n_z)
+        lines += filter(None, [place_text(dataset.info, image, place.t, place.p, of_stack)])
     if inscription.timestamp:
         stamps = stamps or TimeStamps(dataset)
         key = stamps.plane(place.t, place.p, pictures.first_z(place), view.image, pictures.channels)

@@ -48,6 +48,10 @@ class PanePictures:
         """As `ViewPictures.first_z`."""
         return self._pictures.first_z(place)
 
+    def words_of_stack(self, place: ShownPlace, n_z: int) -> str:
+        """As `ViewPictures.words_of_stack`."""
+        return self._pictures.words_of_stack(place, n_z)
+
     def see(self, places: Sequence[ShownPlace]) -> None:
         """As `ViewPictures.see`."""
         self._pictures.see(places)

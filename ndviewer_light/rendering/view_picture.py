@@ -20,6 +20,7 @@ from ..storage.limits import MAX_PLANE_BYTES
 from .added_up import Layer, composite
 from .colormaps import colormap_of
 from .contrast import NO_LIMITS, ContrastMode, SeenContrast, contrast_of
+from .place_words import stack_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,6 +131,10 @@ class ViewPictures:
     def first_z(self, place: ShownPlace) -> int:
         """The lowest of the planes that a picture of a place shows."""
         return StackProjection.of_text(place.z).first if isinstance(place.z, str) else place.z
+
+    def words_of_stack(self, place: ShownPlace, n_z: int) -> str:
+        """Which of the planes of a stack a picture of a place shows; nothing where there is only one."""
+        return stack_text(StackProjection.of_text(place.z) if isinstance(place.z, str) else place.z, n_z)
 
     def see(self, places: Sequence[ShownPlace], most: int = 8) -> None:
         """Let some of these places, evenly spread, decide about the contrast of all."""

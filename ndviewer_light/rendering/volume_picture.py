@@ -16,6 +16,7 @@ from ..errors import PlaneNotStoredError
 from .added_up import Layer, composite
 from .contrast import NO_LIMITS, ContrastMode
 from .label_picture import laid_over
+from .place_words import VOLUME
 from .surface_picture import surface_seen
 from .view_picture import ViewPictures, ViewPixels, hatch
 from .volume_look import voxel_size_um
@@ -92,6 +93,10 @@ class VolumePictures(ViewPictures):
     def first_z(self, place: ShownPlace) -> int:
         """See `ViewPictures.first_z`."""
         return self._look_of_volume.first
+
+    def words_of_stack(self, place: ShownPlace, n_z: int) -> str:
+        """See `ViewPictures.words_of_stack`."""
+        return VOLUME
 
     def pixels(self, place: ShownPlace) -> ViewPixels:
         """Read the stack of a place: voxels (Z, Y, X) by channel. Raises `DatasetError`, `IndexError`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...engine.shapes import box_of
-from ..view_texts import projection_text
+from ...rendering.place_words import projection_text
 from .shape_texts import um_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from qtpy.QtCore import QObject
 from ...engine.plate_grid import grid_layout, plate_with_listed
 from ...engine.state_codes import TimeState
 from ...model import how_many
+from ...rendering.place_words import name_of
 from ..panels.plate_layout import stage_places, state_of_all
 from ..slots import safe_slot
-from ..view_texts import name_of
 from .acquisition_facts import facts_of
 from .wells import Wells
 

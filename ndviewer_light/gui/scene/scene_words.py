@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...model import PlaneState, how_many
-from ..view_texts import name_of
+from ...rendering.place_words import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,10 +27,10 @@ from ...rendering.field_statistics import (
     tints_of,
     values_of_positions,
 )
+from ...rendering.place_words import name_of
 from ..look.plots import begin_import
 from ..scene.scene_painting import ValueLegend
 from ..slots import safe_slot
-from ..view_texts import name_of
 from .plotted_statistics import MOST_PLOTTED, in_order, median, over_time, values_of_wells
 from .statistics_job import StatisticsJob, keys_of_run
 from .statistics_panel import StatisticsPanel
