@@ -391,3 +391,36 @@ def test_keys_work_in_the_window_wherever_the_focus_is(qtbot):
     qtbot.keyClick(picture, Qt.Key.Key_Right)
     assert window.viewer.stage.view.t == 1
     window.close()
+
+
+def test_a_key_that_has_no_effect_says_why(qtbot, viewer):
+    """One plane, and nothing else: many keys did nothing, and said nothing."""
+    source = MemorySource(memory_info(positions=(Position("A1", 0),), n_t=1, n_z=1, height=48, width=64))
+    for c in range(2):
+        source.write((0, 0, c, 0), 100 + c)
+    dataset = Dataset(source, path="/data/one")
+    viewer._screen.sessions.ask_for(Session(dataset, "/data/one"))
+    qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
+    settle(qtbot, viewer)
+    picture = viewer.stage.canvas._gl
+    activate(qtbot, viewer)
+    qtbot.mouseClick(picture, LEFT)
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
+    key, shift, ctrl = Qt.Key, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+    none = Qt.KeyboardModifier.NoModifier
+    for name, modifier, said in (
+        (key.Key_O, none, "There are no labels"),
+        (key.Key_Z, none, "Only one z plane: there is nothing to project"),
+        (key.Key_V, none, "Only one z plane: there are no sections"),
+        (key.Key_Space, none, "Only one picture: there is nothing to play"),
+        (key.Key_F, none, "Nothing to follow"),
+        (key.Key_W, shift, "No warnings"),
+        (key.Key_M, shift, "No shape is drawn: M offers some"),
+        (key.Key_Right, ctrl, "No shape is drawn"),
+        (key.Key_C, shift, "Channels are not side by side: C shows them so"),
+        (key.Key_G, none, "A channel that is alone (1 … 9) is shown in gray from now on"),
+        (key.Key_G, none, "A channel that is alone (1 … 9) is shown in its colour from now on"),
+    ):
+        viewer.status_label.say("message", "")
+        qtbot.keyClick(picture, name, modifier)
+        assert viewer.status_label.said("message").startswith(said), name

@@ -16,6 +16,7 @@ from ..places.wells import Wells
 from ..scene.scene_canvas import SceneCanvas
 from ..slots import safe_slot
 from .keys import keys_of
+from .no_effect import why_no_effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,17 @@ class Actions:
 
     @property
     def by_name(self) -> dict[str, Callable[[], object]]:
-        """Every action by its name in `keys`."""
+        """Every action by its name in `keys`; where one has no effect, it is said why."""
+        return {name: partial(self._do, name, act) for name, act in self._actions().items()}
+
+    def _do(self, name: str, act: Callable[[], object]) -> None:
+        why = why_no_effect(self._screen, name.partition(" ")[0])
+        if why:
+            self._screen.status.say("message", why)
+        else:
+            act()
+
+    def _actions(self) -> dict[str, Callable[[], object]]:
         screen, tools = self._screen, self._screen.tools
         return {
             "fit": lambda: self._on_canvas(lambda canvas: canvas.reset_view(), SceneCanvas.fit),
@@ -203,8 +214,12 @@ class Actions:
             strips.solo(shown[i])
 
     def _toggle_gray(self) -> None:
-        contrast = self._screen.stage.strips.contrast
+        stage = self._screen.stage
+        contrast = stage.strips.contrast
         contrast.set_gray(not contrast.is_gray)
+        if len(stage.channels_on()) > 1:
+            how = "in gray" if contrast.is_gray else "in its colour"
+            self._screen.status.say("message", f"A channel that is alone (1 … 9) is shown {how} from now on")
 
     def _step(self, axis: str, step: int) -> None:
         sliders = self._screen.stage.sliders

@@ -53,6 +53,11 @@ class WarningWays(QObject):
         row.warnings.file_chosen.connect(self._on_file)
         row.line.clicked.connect(self._on_line_clicked)
 
+    @property
+    def are_any(self) -> bool:
+        """Whether there was a warning of the dataset on screen."""
+        return bool(self._row.warnings.noted)
+
     def list_all(self) -> None:
         """List all warnings of the dataset on screen."""
         self._row.warnings.list_all()
