@@ -85,6 +85,7 @@ __all__ = [
     "extract_ome_physical_sizes",
     "extract_wavelength",
     "hex_to_colormap",
+    "import_ahead",
     "main",
     "open_zarr_tensorstore",
     "parse_zarr_v3_metadata",
@@ -101,17 +102,28 @@ def __getattr__(name: str) -> Any:
 
         value = set(TIFF_ENDS)
     elif name in _HOME:
+        if name == "LightweightViewer":  # a host may start a run in the moment in which it creates one
+            from .gui import import_ahead
+
+            import_ahead.import_widget()
         module, _, other_name = _HOME[name].partition(":")
         value = getattr(importlib.import_module(f".{module}", __package__), other_name or name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
-    if name == "LightweightViewer":  # a host may start a run in the moment in which it creates one
-        from .storage.collector import collect_imported
-
-        importlib.import_module(".engine.dataset", __package__)
-        collect_imported()
     return value
+
+
+def import_ahead() -> None:
+    """Import what `LightweightViewer` needs in a thread, so that a host's event loop goes on meanwhile.
+
+    Returns at once and never raises. For hosts that import the widget while their event loop runs; call it
+    in the GUI thread, once Qt has been imported, else it does nothing. Whoever imports the widget before it
+    is done waits for what is left.
+    """
+    from .gui import import_ahead
+
+    import_ahead.begin()
 
 
 def main(dataset_path: str | None = None) -> NoReturn:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 from memory_source import TIMEOUT, Clock, Gate, MemorySource, wait_until
 
 from ndviewer_light.engine.background_work import AFTER_FAILURE_SECONDS, BackgroundWork
 from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.gui.short_turns import short_turns
 from ndviewer_light.model import PlaneKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 K = PlaneKey()
 
@@ -268,3 +274,37 @@ def test_after_close_no_thread_is_left_of_a_dataset_that_is_written_and_looked_a
     source.before_read.open()
     dataset.close()
     assert [t.name for t in threading.enumerate() if t.name in ("ndviewer-look", "ndviewer-read-again")] == []
+
+
+# ---- short turns of the interpreter ----------------------------------------------------------------
+
+
+@pytest.fixture
+def interval() -> Iterator[float]:
+    """How long a turn is, as it was before the test."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
+    yield sys.getswitchinterval()
+    sys.setswitchinterval(before)
+
+
+def test_turns_are_short_as_long_as_anybody_needs_that(interval: float) -> None:
+    first, second = short_turns(), short_turns()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() < interval
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == interval
+
+
+@pytest.mark.parametrize("wanted", [0.02, 0.0001])
+def test_turns_that_the_host_has_set_meanwhile_stay(interval: float, wanted: float) -> None:
+    with short_turns():
+        sys.setswitchinterval(wanted)
+        with short_turns():
+            assert sys.getswitchinterval() == pytest.approx(wanted)
+    assert sys.getswitchinterval() == pytest.approx(wanted)
+    with short_turns():
+        assert sys.getswitchinterval() == pytest.approx(min(wanted, 0.0005))
+    assert sys.getswitchinterval() == pytest.approx(wanted)

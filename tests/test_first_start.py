@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ from runs import load
 from screen import settle
 from vispy import scene
 
+import ndviewer_light
 from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.canvas import gl_canvas, ndv_pictures, warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, paints_images
@@ -87,6 +90,70 @@ def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_s
     libraries = {name.partition(".")[0] for name in imported}
     large = {"ndv", "vispy", "numpy", "cmap", "superqt", "psygnal", "pydantic", "scipy", "OpenGL", "PIL"}
     assert not large & libraries
+
+
+_AHEAD = """
+import gc, importlib.abc, json, sys, threading
+from qtpy.QtCore import QCoreApplication
+from qtpy.QtWidgets import QApplication
+import ndviewer_light
+order = sys.argv[1]
+app = QApplication([]) if order != "before the application" else None
+gui, by_gui, passes, interval = threading.get_ident(), [], [], sys.getswitchinterval()
+class Note(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if threading.get_ident() == gui:
+            by_gui.append(name)
+sys.meta_path.insert(0, Note())
+gc.collect()
+gc.callbacks.append(lambda phase, said: passes.append(said["generation"]))
+ndviewer_light.import_ahead()
+called = list(by_gui)
+threads = [each for each in threading.enumerate() if each.name == "ndviewer-import"]
+if order != "while it is imported":
+    while any(each.is_alive() for each in threads):
+        QCoreApplication.processEvents()
+by_gui.clear()
+from ndviewer_light import LightweightViewer
+from ndviewer_light.core import LightweightViewer
+imported = list(by_gui)
+for each in threads:
+    each.join()
+app = app or QApplication([])
+viewer = LightweightViewer()
+viewer.close()
+turns = sys.getswitchinterval() == interval
+sys.stdout.write(json.dumps([called, imported, 2 in passes, turns, gc.isenabled()]))
+"""
+
+
+@pytest.mark.parametrize("order", ["ahead", "before the application", "while it is imported"])
+def test_the_widget_is_imported_ahead_in_a_thread(order: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _AHEAD, order],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    called, imported, had_full_pass, has_turns_as_before, is_collecting = json.loads(done.stdout)
+    assert not {"numpy", "ndviewer_light.gui.viewer", "ndviewer_light.engine"} & set(called)
+    assert imported == [] or order == "while it is imported"
+    assert not had_full_pass
+    assert has_turns_as_before
+    assert is_collecting
+
+
+def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ndviewer_light.gui.viewer", None)
+    ndviewer_light.import_ahead()  # an exception in the thread would fail the test
+    for thread in [each for each in threading.enumerate() if each.name == "ndviewer-import"]:
+        thread.join(30)
+    with pytest.raises(ImportError):
+        importlib.import_module("ndviewer_light.gui.viewer")
 
 
 def test_what_a_run_does_not_need_is_made_after_it_has_started(qtbot, monkeypatch) -> None:

@@ -431,7 +431,8 @@ print("closed", viewer.status_label.text(), flush=True)
     assert result.stdout.splitlines()[-1] == f"closed {said}"
 
 
-def test_no_module_of_qt_is_imported_in_a_thread(tmp_path):
+@pytest.mark.parametrize("is_ahead", [False, True])
+def test_no_module_of_qt_is_imported_in_a_thread(tmp_path, is_ahead):
     # PyQt looks for the class of whatever it wraps in all of them, also in one that is half imported
     body = """
 import importlib.abc, threading
@@ -443,9 +444,13 @@ class Note(importlib.abc.MetaPathFinder):
 app = QApplication([])
 sys.meta_path.insert(0, Note())
 import ndviewer_light
+end = time.time() + 60
+if {is_ahead}:
+    ndviewer_light.import_ahead()
+    while any(each.name == "ndviewer-import" for each in threading.enumerate()) and time.time() < end:
+        app.processEvents(); time.sleep(0.01)
 viewer = ndviewer_light.LightweightViewer()
 viewer.show()
-end = time.time() + 60
 while "vispy.app.backends._qt" not in sys.modules and time.time() < end:
     app.processEvents(); time.sleep(0.01)
 while any(each.name == "ndviewer-import" for each in threading.enumerate()) and time.time() < end:
@@ -457,7 +462,7 @@ while not done and time.time() < end:
     app.processEvents(); time.sleep(0.01)
 print("vispy.app.backends._qt" in sys.modules, done, seen)
 """
-    result = host(body)
+    result = host(body.replace("{is_ahead}", str(is_ahead)))
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "True [''] []"
 

@@ -10,39 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _MOST_THREADS = 64
 """More work than this at a time waits: what hangs ends at its deadline."""
 IDLE = "ndviewer-idle"
 """What threads are called that wait for work, with a number."""
-
-
-_SHORT_TURN_S = 0.0005
-_lock = threading.Lock()  # guards the two below
-_n_short = 0
-_turn_before = 0.0
-
-
-@contextlib.contextmanager
-def short_turns() -> Iterator[None]:
-    """Have threads hand the interpreter over sooner while this one imports for long, as Python does for all.
-
-    The GUI thread lets go of it with most calls of Qt, and waits for a whole turn (5 ms) each time.
-    """
-    global _n_short, _turn_before
-    with _lock:
-        _n_short += 1
-        if _n_short == 1:
-            _turn_before = sys.getswitchinterval()
-            sys.setswitchinterval(min(_turn_before, _SHORT_TURN_S))
-    try:
-        yield
-    finally:
-        with _lock:
-            _n_short -= 1
-            if not _n_short:
-                sys.setswitchinterval(_turn_before)
 
 
 class Background:

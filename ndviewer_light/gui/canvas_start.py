@@ -13,10 +13,10 @@ from qtpy import QT6
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from .background import short_turns
 from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
 from .ends import delete_later
-from .qt_modules import import_of_qt
+from .qt_modules import FOR_VISPY, import_of_qt
+from .short_turns import short_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class CanvasStart:
         if canvas_wanted() == "cpu":
             self.draw_on_cpu(SO_WANTED)
             return
-        import_of_qt(_OF_QT)
+        import_of_qt(FOR_VISPY)
         if canvas_wanted() == "auto":
             self._later.add_next(self._try_opengl)  # while ndv is being imported
         self._background.run("ndviewer-import", short_turns()(self._import))
@@ -94,14 +94,8 @@ class CanvasStart:
     def _import(self) -> None:
         """In a thread."""
         try:
-            from .look.icon_files import use_bundled_icons
-
-            use_bundled_icons()
-            _check_ndv()
-            from .canvas import warm_up
-
-            warm_up.import_all()
-            from .canvas import gl_canvas
+            import_for_opengl()
+            from .canvas import gl_canvas, warm_up
         except Exception as error:  # vispy has errors of its own where a library of the system is missing
             logger.info("ndv cannot be imported", exc_info=True)
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
@@ -149,6 +143,28 @@ class CanvasStart:
                 _show_anew(self._owner.window(), why)
 
 
+def import_for_opengl() -> None:
+    """Import what draws with OpenGL. Any thread; raises `ImportError`, or what its libraries raise."""
+    from .canvas import warm_up
+    from .look.icon_files import use_bundled_icons
+
+    use_bundled_icons()
+    _check_ndv()
+    warm_up.import_all()
+
+
+def _check_ndv() -> None:
+    """Raise `ImportError` if ndv is too old, as pip may install it beside an old numpy."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("ndv")
+    except PackageNotFoundError:  # frozen applications lack metadata; importing ndv will tell
+        return
+    if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
+        raise ImportError(f"ndv {found} is too old")
+
+
 def _show_anew(window: QWidget | None, why: str) -> None:
     """Show a window again that stays empty: Qt still paints it with OpenGL since it had an OpenGL widget.
 
@@ -173,19 +189,3 @@ def _say_how_to_go_on(window: QWidget | None, why: str) -> None:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setWindowModality(Qt.WindowModality.NonModal)
     box.show()
-
-
-_OF_QT = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")
-"""What vispy imports of Qt."""
-
-
-def _check_ndv() -> None:
-    """Raise `ImportError` if ndv is too old, as pip may install it beside an old numpy."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        found = version("ndv")
-    except PackageNotFoundError:  # frozen applications lack metadata; importing ndv will tell
-        return
-    if [int(part) for part in found.split(".")[:2] if part.isdecimal()] < [0, 5]:
-        raise ImportError(f"ndv {found} is too old")

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+FOR_WIDGETS = ("QtCore", "QtGui", "QtWidgets")
+"""What the widget needs, beside what draws."""
+FOR_VISPY = ("QtOpenGL", "QtOpenGLWidgets", "QtTest")
+"""What vispy imports of Qt."""
+
 
 def import_of_qt(names: Iterable[str]) -> None:
     """Import modules of Qt, about a millisecond each. GUI thread; those that are not installed are left out.

@@ -5,14 +5,14 @@ And where h5py reads through Python threads, as the libraries for network shares
 for such a thread, and if the collector ran there and freed an h5py object, that thread would wait for the
 lock. A call of ``gc.collect`` is not held up: it waits in its own thread.
 
-And while the places of a plate are made, tens of thousands of tuples that it would look through in vain.
+And while the places of a plate are made, tens of thousands of tuples that it would look through in vain; and
+while much is imported (`importing`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COLLECTOR_POLL_SECONDS = 0.001
-_SMALL_HEAP = 1_500_000
-"""Blocks of memory; a full pass of the collector over a heap of half a million takes 60 ms."""
-
-
-def collect_imported() -> None:
-    """Have the collector's full pass now that much was imported, or it would fall into the first run.
-
-    In a host with a large heap what was imported is little, and a pass takes long: nothing there.
-    """
-    if gc.isenabled() and sys.getallocatedblocks() < _SMALL_HEAP:
-        gc.collect()
 
 
 class _Collector:
@@ -88,3 +77,28 @@ def paused() -> Iterator[None]:
         yield
     finally:
         _the_collector.go_on()
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """The collector looks through nothing of what is imported in here, neither now nor soon.
+
+    Otherwise it would again and again, and have its full pass in the middle of the first run, while the
+    event loop waits: 20 to 60 ms each time, in whichever thread it runs.
+    """
+    with paused():
+        try:
+            yield
+        finally:
+            _count_as_old()
+
+
+def _count_as_old() -> None:
+    """Count all objects that there are as old ones, of which the collector looks at few at a time.
+
+    Both calls together do that in no time, and with all of the process, which harms nobody: garbage among
+    them is found by the next full pass. Where somebody keeps objects from the collector for good, it is left.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()

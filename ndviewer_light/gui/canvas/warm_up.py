@@ -11,10 +11,11 @@ import contextlib
 import functools
 import logging
 import sys
+import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from ...storage.collector import collect_imported
+from ...storage import collector
 from ..ends import Owner, delete_later
 from .opengl import WINDOW_PREPARED, paints_images, why_no_opengl
 
@@ -30,19 +31,25 @@ logger = logging.getLogger(__name__)
 
 _DRAWN_AFTER = 4
 """Polls."""
+_importing = threading.Lock()
+
+
+def import_all() -> None:
+    """Import whatever a canvas needs, once. Any thread; raises `ImportError` if there can be none."""
+    with _importing:
+        _import_all()
 
 
 @functools.cache
-def import_all() -> None:
-    """Import whatever a canvas needs, once. Any thread; raises `ImportError` if there can be none."""
-    import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
+def _import_all() -> None:
+    with collector.importing():
+        import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
 
-    from ...engine import dataset  # noqa: F401  for the first run
-    from . import gl_canvas  # noqa: F401  and so ndv
+        from ...engine import dataset  # noqa: F401  for the first run
+        from . import gl_canvas  # noqa: F401  and so ndv
 
-    with contextlib.suppress(Exception):  # building the canvas will say what is wrong
-        _prepare_vispy()
-    collect_imported()
+        with contextlib.suppress(Exception):  # building the canvas will say what is wrong
+            _prepare_vispy()
 
 
 def _prepare_vispy() -> None:
