@@ -46,6 +46,7 @@ def test_a_canvas_overtaken_while_it_is_built_is_not_used(
         return build(*args, **more)
 
     monkeypatch.setattr(gl_canvas, "new_pictures", build_slowly)
+    viewer.stage.canvas.clear()  # else it would be used again
     viewer.stage._build()
     assert built == ["outer", "done", "done"]
     settle(qtbot, viewer)
@@ -70,6 +71,7 @@ def test_a_canvas_cleared_while_it_is_built_shows_nothing(
         canvas.clear()
         return made
 
+    canvas.clear()  # else it would be used again
     monkeypatch.setattr(gl_canvas, "new_pictures", build_and_clear)
     viewer.stage._build()
     assert canvas.viewer is None

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+import tifffile
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QWidget
 from runs import load
-from screen import settle
+from screen import assert_shows, choose_limits, framebuffer, settle
 from vispy import scene
 
 import ndviewer_light
 from ndviewer_light.gui.background import Background
-from ndviewer_light.gui.canvas import gl_canvas, ndv_pictures, warm_up
+from ndviewer_light.gui.canvas import ndv_pictures, warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, paints_images
 from ndviewer_light.gui.poll import HURRIED_INTERVAL_MS
 from ndviewer_light.gui.screen import Screen
@@ -33,7 +34,7 @@ from ndviewer_light.model import PlaneState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ndviewer_light.gui.canvas.ndv_pictures import ChannelPictures
+    from ndv.views.bases import ArrayCanvas
 
 pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
 
@@ -244,30 +245,94 @@ def test_a_canvas_is_built_ahead_once_in_a_process(
         built.clear()
 
 
-def test_the_first_dataset_is_drawn_in_the_canvas_that_was_built_ahead(
-    qtbot, monkeypatch, tmp_path, first_in_process
+@pytest.fixture
+def built(monkeypatch) -> list[ArrayCanvas]:
+    """The canvases of ndv, in the order in which they are built."""
+    canvases: list[ArrayCanvas] = []
+    build = ndv_pictures.new_canvas
+
+    def noted() -> tuple[ArrayCanvas, int]:
+        made = build()
+        canvases.append(made[0])
+        return made
+
+    monkeypatch.setattr(ndv_pictures, "new_canvas", noted)
+    return canvases
+
+
+def test_datasets_are_drawn_in_the_canvas_that_was_built_ahead(
+    qtbot, tmp_path, first_in_process, built: list[ArrayCanvas]
 ) -> None:
-    built: list[ChannelPictures] = []
-    build = ndv_pictures.new_pictures
-
-    def noted(*, is_volume: bool) -> ChannelPictures:
-        built.append(build(is_volume=is_volume))
-        return built[-1]
-
-    monkeypatch.setattr(ndv_pictures, "new_pictures", noted)
-    monkeypatch.setattr(gl_canvas, "new_pictures", noted)
-    for n_c in (2, 3):
+    for n_c in (2, 6, 3):
         write_image(tmp_path / f"{n_c}", n_c)
     viewer = LightweightViewer()
     qtbot.addWidget(viewer)
     viewer.show()
-    for n_c in (2, 3):
+    for n_c in (2, 6, 3):
         load(qtbot, viewer, tmp_path / f"{n_c}")
         settle(qtbot, viewer)
-        assert viewer.ndv_viewer is built[n_c - 2]
-        assert len(built) == n_c - 1
-        assert built[-1].widget.isVisible()
-        assert len(built[-1].visuals) == n_c
+        assert len(built) == 1
+        assert viewer.ndv_viewer.canvas is built[0]
+        assert viewer.ndv_viewer.widget.isVisible()
+        assert len(viewer.ndv_viewer.visuals) == n_c
+
+
+def test_pictures_are_made_ahead_and_used_from_run_to_run(
+    qtbot, monkeypatch, tmp_path, first_in_process, built: list[ArrayCanvas]
+) -> None:
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    monkeypatch.setattr(built[0], "add_image", None)  # no more of them
+    for i, array in enumerate((np.full((32, 32), 7, np.uint16), np.arange(1024, dtype=np.uint16))):
+        pixels = array.reshape(32, 32)
+        files = [tmp_path / f"{i}" / "0" / f"A1_0_0_{channel}.tiff" for channel in ("a", "b")]
+        viewer.start_acquisition(["a", "b"], 1, 32, 32, ["A1:0"])
+        files[0].parent.mkdir(parents=True)
+        for channel, path in zip("ab", files, strict=True):
+            tifffile.imwrite(path, pixels)
+            viewer.register_image(0, 0, 0, channel, str(path))
+        settle(qtbot, viewer)
+        assert len(built) == 1
+        for c in range(2):
+            choose_limits(viewer, c, 0, 1024)
+        settle(qtbot, viewer)
+        assert_shows(viewer, {"a": pixels, "b": pixels})
+
+
+def test_nothing_is_drawn_of_a_channel_before_its_own_pixels_come(
+    qtbot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "image", 2)
+    load(qtbot, viewer, tmp_path / "image")
+    settle(qtbot, viewer)
+    assert framebuffer(viewer).max() > 0
+    pictures = viewer.ndv_viewer
+    viewer.start_acquisition(["c0", "c1"], 1, 32, 32, ["A1:0"])
+    path = tmp_path / "0" / "A1_0_0_c1.tiff"
+    path.parent.mkdir()
+    tifffile.imwrite(path, np.zeros((32, 32), np.uint16))
+    viewer.register_image(0, 0, 0, "c1", str(path))
+    qtbot.waitUntil(lambda: viewer.ndv_viewer is not None and len(viewer.ndv_viewer.visuals) == 1)
+    settle(qtbot, viewer)
+    assert viewer.ndv_viewer is pictures
+    assert framebuffer(viewer).max() == 0  # of c0 there are none yet
+
+
+def test_a_picture_takes_pixels_of_another_type_in_the_next_dataset(
+    qtbot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    for i, kind in enumerate((np.uint16, np.uint8, np.float32)):
+        pixels = np.arange(1024).reshape(32, 32).astype(np.uint8).astype(kind)
+        array = stores.create_array(tmp_path / f"{i}" / "0", (1, 1, 1, 32, 32), dtype=np.dtype(kind).name)
+        array[0, 0, 0] = pixels
+        stores.write_group(tmp_path / f"{i}", stores.image_attributes(channels=["a"], squid=False))
+        load(qtbot, viewer, tmp_path / f"{i}")
+        settle(qtbot, viewer)
+        choose_limits(viewer, 0, 0, 255)
+        settle(qtbot, viewer)
+        assert_shows(viewer, {"a": pixels})
 
 
 def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(

@@ -252,14 +252,14 @@ def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
     canvas = viewer.stage.canvas
-    drop = canvas._drop_pictures
 
-    def drop_and_go() -> None:  # closing the canvas before lets the event loop run
-        drop()
+    def drop_and_go() -> bool:  # closing the canvas before, as of a volume, lets the event loop run
+        canvas._drop_pictures()
         monkeypatch.undo()
         viewer.load_fov(2, 1, 1)
+        return True
 
-    monkeypatch.setattr(canvas, "_drop_pictures", drop_and_go)
+    monkeypatch.setattr(canvas, "drop_released", drop_and_go)
     viewer.stage._build()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 2, 1))

@@ -1,4 +1,4 @@
-"""The picture drawn with OpenGL: one canvas of ndv per dataset, given one frame at a time.
+"""The picture drawn with OpenGL: a canvas of ndv, given one frame at a time of one dataset after the other.
 
 A frame is read in a thread, and passed to what draws in one step on the GUI thread: limits, what is hidden,
 pixels and place. A new one is requested only once the last one has arrived.
@@ -111,12 +111,12 @@ class GlCanvas(Canvas):
     @property
     def viewer(self) -> ChannelPictures | None:
         """What is on the canvas of ndv; None while there is no dataset."""
-        return self._pictures
+        return self._pictures if self._frames is not None else None
 
     @property
     def camera(self) -> Camera | None:
-        """The canvas of ndv."""
-        return self._pictures.canvas if self._pictures is not None else None
+        """The canvas of ndv; None while there is no dataset."""
+        return self.viewer.canvas if self.viewer is not None else None
 
     @property
     def surface(self) -> QWidget | None:
@@ -140,9 +140,11 @@ class GlCanvas(Canvas):
         self._wanted = view
         self.release()
         build = self._build
-        self._drop_pictures()
+        self.drop_released()
         if self._is_overtaken(build):
             return False
+        if self._pictures is not None:
+            self._pictures.start_over(is_volume=view.is_volume)
         self._frames = arrays = ViewArrays(dataset)
         arrays.view = self._wanted
         self._channels = DrawnChannels(arrays, contrasts, self._on_look)
@@ -154,6 +156,8 @@ class GlCanvas(Canvas):
     def release(self) -> None:
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         super().release()
+        self._later.stop()
+        self._empty.stop()
         self._surface = None
         self._reads.forget()
         self._sign.end()
@@ -161,12 +165,26 @@ class GlCanvas(Canvas):
         if self._pictures is not None:
             self._pictures.widget.hide()
 
+    def clear(self) -> None:
+        """Show nothing and release the dataset, and what it was drawn with."""
+        self.release()
+        self._drop_pictures()
+
     def drop_released(self) -> bool:
-        """Do the slow part of a `release`; False if there is nothing left to do."""
-        if self._pictures is None or self._frames is not None:
+        """Delete what the next dataset cannot be drawn with; False if there is nothing of that."""
+        pictures = self._pictures
+        if pictures is None or self._frames is not None:
+            return False
+        is_lost = self._context is not None and self._context is not self._context_of(self._gl)
+        was_volume = pictures.is_volume or self._mesh is not None or (self._box and self._box.was_shown)
+        if not (is_lost or was_volume or self._rebuild.isActive()):
             return False
         self._drop_pictures()
         return True
+
+    @staticmethod
+    def _context_of(widget: QOpenGLWidget | ImageSurface | None) -> Any:
+        return widget.context() if widget is not None else None
 
     # ---- volumes ---------------------------------------------------------------------------
 
@@ -222,7 +240,7 @@ class GlCanvas(Canvas):
     def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
         super()._on_look(c, look, before)
         if self._pictures is not None:
-            self._pictures.draw_as(c, look, before)
+            self._pictures.draw_as(c, look)
 
     def apply_contrast(self, c: int) -> None:
         """Draw a channel with the limits it has by now."""
@@ -293,20 +311,35 @@ class GlCanvas(Canvas):
     # ---- the canvas of ndv -----------------------------------------------------------------
 
     def _build_pictures(self) -> bool:
-        """Build the canvas for the current dataset; False if it was overtaken."""
-        build, arrays = self._build, self._arrays
+        """See to it that there is a canvas for the current dataset; False if it was overtaken."""
+        arrays = self._arrays
         assert arrays is not None
+        is_new = self._pictures is None
+        if is_new and not self._make_pictures(is_volume=arrays.view.is_volume):
+            return False
+        assert self._pictures is not None
+        self._drawn_from, self._is_placed = {}, False
+        self._in_use.arrays = arrays
+        if isinstance(self._gl, ImageSurface) or (is_new and self._gl is not None):
+            self._gl.setUpdatesEnabled(False)  # OpenGL's would show what was drawn in it before
+            self._empty.start(_EMPTY_MS)
+        self._pictures.widget.show()  # it is looked at when it is shown (`_filter`)
+        arrays.screen = self._screen()
+        self._read()
+        return True
+
+    def _make_pictures(self, *, is_volume: bool) -> bool:
+        build = self._build
         pictures, self._built_ahead = self._built_ahead, None
         if pictures is not None:
-            pictures.start_over(is_volume=arrays.view.is_volume)
+            pictures.start_over(is_volume=is_volume)
         else:
-            pictures = new_pictures(is_volume=arrays.view.is_volume)
+            pictures = new_pictures(is_volume=is_volume)
         if self._is_overtaken(build):  # the event loop may run while it is built
             pictures.dispose()
             return False
-        self._pictures, self._drawn_from, self._is_placed = pictures, {}, False
+        self._pictures = pictures
         self._box = volume_visuals.VolumeBox(pictures)
-        self._in_use.arrays = arrays
         widget = pictures.widget
         layout = self.layout()
         assert layout is not None
@@ -315,13 +348,7 @@ class GlCanvas(Canvas):
         widget.setAccessibleName("Picture")
         TabFrame(widget)
         self._gl = widget if isinstance(widget, (QOpenGLWidget, ImageSurface)) else None
-        if self._gl is not None:
-            self._gl.setUpdatesEnabled(False)
-            self._empty.start(_EMPTY_MS)
-        widget.show()  # hidden, if it was built ahead; it is looked at when it is shown (`_filter`)
         widget.setMouseTracking(True)
-        arrays.screen = self._screen()
-        self._read()
         return True
 
     def _drop_pictures(self) -> None:
@@ -353,7 +380,7 @@ class GlCanvas(Canvas):
         """Rebuild the canvas for the same frames after its GL context was lost to another window."""
         arrays = self._arrays
         if self._pictures is None or arrays is None:
-            return
+            return  # `drop_released` sees that it is lost
         logger.info("the OpenGL context was lost; rebuilding the canvas")
         place, channels, sight = self.visible_area(), self._channels, self.volume_sight(of_part=True)
         self.release()
@@ -367,7 +394,7 @@ class GlCanvas(Canvas):
             self.frame_shown.emit()
 
     def _watch_context(self) -> None:
-        context = self._gl.context() if self._gl is not None else None
+        context = self._context_of(self._gl)
         if context is None or context is self._context:
             return
         self._context = context

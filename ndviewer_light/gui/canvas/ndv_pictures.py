@@ -47,7 +47,10 @@ class AlongZyx(NamedTuple):
 
 
 class ChannelPictures:
-    """What is drawn of the channels of one dataset: pictures, or volumes. GUI thread only."""
+    """What is drawn of the channels of one dataset after the other: pictures, or volumes. GUI thread only.
+
+    Making one for a channel takes longer than giving it other pixels: those of planes are used again.
+    """
 
     def __init__(self, canvas: ArrayCanvas, first_id: int, *, is_volume: bool) -> None:
         """`first_id`: `next_id()` before the canvas was made."""
@@ -63,6 +66,8 @@ class ChannelPictures:
         self._nothing: ImageHandle | None = None
         self._set_camera()
         self._handles: dict[int, ImageHandle] = {}
+        self._looks: dict[int, DrawnLook] = {}  # as they are drawn
+        self._left: set[int] = set()  # with pixels of the dataset before, which nobody sees
         self._shapes: dict[int, tuple[int, ...]] = {}  # of the pixels, before ndv leaves any out
         self._turned: dict[int, bool] = {}
         self._scaled: dict[int, TextureScale] = {}
@@ -77,18 +82,29 @@ class ChannelPictures:
     @property
     def visuals(self) -> list[Any]:
         """What vispy draws for each channel."""
-        return list(self._visuals.values())
+        return [visual for c, visual in self._visuals.items() if c not in self._left]
 
     @property
     def world(self) -> Any:
         """The node of vispy in which they are, in µm; None while there is no picture."""
         return next((visual.parent for visual in self.visuals), None)
 
+    @property
+    def is_volume(self) -> bool:
+        """Whether volumes are drawn."""
+        return self._is_volume
+
     def start_over(self, *, is_volume: bool) -> None:
         """Draw volumes from now on, or pictures; none so far."""
-        self.keep(())
-        self._is_volume = is_volume
-        self._set_camera()
+        if is_volume or self._is_volume:
+            self.keep(())
+        self._left, self._drawn = set(self._handles), frozenset()
+        for handle in self._handles.values():
+            handle.set_visible(False)
+        if is_volume != self._is_volume:
+            self._is_volume = is_volume
+            self._set_camera()
+        self.canvas.refresh()
 
     def _set_camera(self) -> None:
         self.canvas.set_ndim(3 if self._is_volume else 2)
@@ -103,10 +119,14 @@ class ChannelPictures:
     def keep(self, channels: Collection[int]) -> None:
         """Draw nothing of other channels."""
         for c in [c for c in self._handles if c not in channels]:
-            self._handles.pop(c).remove()
-            del self._visuals[c]
-            self._placed.pop(c, None)
-            del self._shapes[c], self._turned[c], self._scaled[c]
+            self._remove(c)
+
+    def _remove(self, c: int) -> None:
+        self._handles.pop(c).remove()
+        self._left.discard(c)
+        self._placed.pop(c, None)
+        del self._visuals[c], self._looks[c], self._shapes[c], self._turned[c]
+        del self._scaled[c]
 
     def draw(
         self,
@@ -121,26 +141,35 @@ class ChannelPictures:
         `looks`: how the channels are drawn, by values of the data. Pixels that lie in memory column by column
         are uploaded so, and turned where they are drawn.
         """
+        self.keep(range(len(looks)))
         for c, pixels in arrays.items():
-            self._turned[c] = is_transposed(pixels)
-            self._shapes[c] = pixels.shape
-            data = pixels.T if self._turned[c] else pixels
-            before, self._scaled[c] = self._scaled.get(c), scales.get(c, AS_THEY_ARE)
-            if c in self._handles:
-                self._handles[c].set_data(data)
-                if self._scaled[c] != before:
-                    self._handles[c].set_clims(self._scaled[c].limits(looks[c].limits))
-            else:
-                self._handles[c], self._visuals[c] = self._added(data)
-                self._dress(c, looks[c])
+            is_turned = is_transposed(pixels)
+            self._upload(c, pixels.T if is_turned else pixels, looks[c], scales.get(c, AS_THEY_ARE))
+            self._turned[c], self._shapes[c] = is_turned, pixels.shape
         self._drawn = frozenset(channels)
         for c, handle in self._handles.items():
             if handle.visible() is not self._is_on(c, looks[c]):
                 handle.set_visible(self._is_on(c, looks[c]))
 
+    def _upload(self, c: int, data: np.ndarray, look: DrawnLook, scale: TextureScale) -> None:
+        if c in self._left and self._handles[c].data().dtype != data.dtype:
+            self._remove(c)
+        before, self._scaled[c] = self._scaled.get(c), scale
+        if c not in self._handles:
+            self._handles[c], self._visuals[c] = self._added(data)
+            self._dress(c, look)
+            self._looks[c] = look
+            return
+        self._handles[c].set_data(data)
+        if scale != before:
+            self._handles[c].set_clims(scale.limits(look.limits))
+        if c in self._left:
+            self._left.discard(c)
+            self.draw_as(c, look)
+
     def _is_on(self, c: int, look: DrawnLook) -> bool:
         """Whether a channel is drawn; what is kept of others may be of another plane."""
-        return look.is_on and c in self._drawn
+        return look.is_on and c in self._drawn and c not in self._left
 
     def _added(self, data: np.ndarray) -> tuple[ImageHandle, Any]:
         """A new handle, and what vispy draws for it."""
@@ -152,11 +181,12 @@ class ChannelPictures:
             del canvas.set_range
         return handle, next((node for node in reversed(self._scene.nodes()) if node not in before), None)
 
-    def draw_as(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
+    def draw_as(self, c: int, look: DrawnLook) -> None:
         """Draw a channel in another way than before."""
         handle = self._handles.get(c)
-        if handle is None:
+        if handle is None or c in self._left:
             return
+        before, self._looks[c] = self._looks[c], look
         if look.colormap is not before.colormap:
             handle.set_colormap(look.colormap)
         if look.gamma != before.gamma:
@@ -172,10 +202,20 @@ class ChannelPictures:
         handle.set_gamma(look.gamma)
         handle.set_clims(self._scaled[c].limits(look.limits))
 
+    def draw_unseen(self) -> None:
+        """Draw what there is where nobody sees it, if that can be: the first time takes long."""
+        widget = self.widget
+        if isinstance(widget, ImageSurface):
+            with collector.paused():  # as where it is painted
+                widget.grabFramebuffer()
+                widget.doneCurrent()
+
     def place(self, scales: AlongZyx, corner: AlongZyx) -> None:
         """Have pictures and volumes begin at this corner, their pixels or voxels as large as `scales`."""
         self.scales, self._corner = scales, corner
         for c, handle in self._handles.items():
+            if c in self._left:
+                continue
             place = self._place_of(c, handle.data().shape)
             if c not in self._placed or not np.array_equal(place, self._placed[c]):
                 self._placed[c] = place
@@ -231,13 +271,17 @@ class ChannelPictures:
 
 def new_pictures(*, is_volume: bool) -> ChannelPictures:
     """Build a canvas; the event loop may run meanwhile."""
+    return ChannelPictures(*new_canvas(), is_volume=is_volume)
+
+
+def new_canvas() -> tuple[ArrayCanvas, int]:
+    """The canvas alone, and `next_id()` before it was made."""
     hook, first_id = sys.excepthook, next_id()
     try:
         with surface_that_fits():
-            canvas = get_array_canvas_class()(ArrayViewerModel())
+            return get_array_canvas_class()(ArrayViewerModel()), first_id
     finally:
         sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
-    return ChannelPictures(canvas, first_id, is_volume=is_volume)
 
 
 def _stay(*where: object, **more: object) -> None:

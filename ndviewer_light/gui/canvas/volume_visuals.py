@@ -49,6 +49,11 @@ class VolumeBox:
         self._ends: tuple[object, object] | None = None
 
     @property
+    def was_shown(self) -> bool:
+        """Whether it has ever been drawn."""
+        return self._lines is not None
+
+    @property
     def corners(self) -> np.ndarray | None:
         """Where the corners are (x, y, z) in µm; None if there is no box."""
         return None if self._lines is None or not self._lines.visible else self._corners

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _DRAWN_AFTER = 4
 """Polls."""
+_CHANNELS_AHEAD = 4
+"""For so many a picture is made ahead; for each more it is made when its first pixels come, in 10 ms."""
+_UNSEEN_PX = 64
 _importing = threading.Lock()
 
 
@@ -50,6 +53,7 @@ def _import_all() -> None:
 
         with contextlib.suppress(Exception):  # building the canvas will say what is wrong
             _prepare_vispy()
+            _fill_caches()
 
 
 def _prepare_vispy() -> None:
@@ -62,6 +66,13 @@ def _prepare_vispy() -> None:
     if config["dpi"] is None:
         # runs a program and waits for it, else once for each canvas; only whole numbers are taken
         config["dpi"] = round(get_dpi(raise_error=False))
+
+
+def _fill_caches() -> None:
+    """Have read what ndv reads when its first canvas is built: what there is of colour maps, 25 ms."""
+    from ndv.models import ArrayViewerModel
+
+    ArrayViewerModel()
 
 
 _has_built = False
@@ -152,13 +163,10 @@ def _built(
     if _has_built:
         yield from _prepare_window(viewer())
         return
-    import numpy as np
-    from cmap import Colormap
     from vispy.scene import SceneCanvas
 
-    from .drawn_channels import DrawnLook
     from .image_surface import surface_that_fits
-    from .ndv_pictures import new_pictures
+    from .ndv_pictures import ChannelPictures, new_canvas
 
     yield False
     yield from _prepare_window(viewer())
@@ -166,12 +174,31 @@ def _built(
         scene = SceneCanvas(show=False)
     parts.append(scene.native)
     yield False
-    pictures = new_pictures(is_volume=False)
-    parts.append(pictures.widget)
+    scene.central_widget.add_view()  # as ndv's has one
     yield False
-    pictures.draw({0}, {0: np.zeros((8, 8), np.uint16)}, [DrawnLook(Colormap("green"), (0.0, 1.0))])
+    canvas, first_id = new_canvas()
+    parts.append(canvas.frontend_widget())
+    yield False
+    pictures = ChannelPictures(canvas, first_id, is_volume=False)
     yield False
     scene.close()
-    pictures.keep(())
+    yield from _drawn_unseen(pictures)
     keep(pictures)
     _has_built = True
+
+
+def _drawn_unseen(pictures: ChannelPictures) -> Generator[bool, None, None]:
+    """Have a picture for each channel of the first dataset, and what OpenGL compiles for it."""
+    import numpy as np
+    from cmap import Colormap
+
+    from .drawn_channels import DrawnLook
+
+    pictures.widget.resize(_UNSEEN_PX, _UNSEEN_PX)
+    looks = [DrawnLook(Colormap("green"), (0.0, 1.0))] * _CHANNELS_AHEAD
+    for c in range(_CHANNELS_AHEAD):
+        pictures.draw(range(c + 1), {c: np.zeros((8, 8), np.uint16)}, looks)
+        yield False
+        pictures.draw_unseen()
+        yield False
+    pictures.start_over(is_volume=False)
