@@ -26,8 +26,12 @@ import ndviewer_light
 from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.canvas import ndv_pictures, warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, paints_images
+from ndviewer_light.gui.panels import channels
+from ndviewer_light.gui.panels.channel_strip import ChannelStrip
 from ndviewer_light.gui.poll import HURRIED_INTERVAL_MS
+from ndviewer_light.gui.scene.scene_view import SceneView
 from ndviewer_light.gui.screen import Screen
+from ndviewer_light.gui.tools_later import ToolsLater
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneState
 
@@ -183,6 +187,61 @@ def test_what_a_run_does_not_need_is_made_after_it_has_started(qtbot, monkeypatc
     qtbot.waitUntil(
         lambda: later.stage.canvas.isVisible() and widgets(later) == widgets(before), timeout=30_000
     )
+
+
+def test_the_events_of_the_host_come_between_the_tools(qtbot, monkeypatch) -> None:
+    rounds, seen = [0], []
+    make = ToolsLater._make_now
+
+    def watched(self: ToolsLater) -> None:
+        seen.append(rounds[0])
+        make(self)
+
+    monkeypatch.setattr(ToolsLater, "_make_now", watched)
+    timer = QTimer()
+    timer.timeout.connect(lambda: rounds.__setitem__(0, rounds[0] + 1))
+    timer.start(0)
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    timer.stop()
+    assert len(seen) >= 5
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_tools_that_were_made_end_with_a_viewer_that_is_closed_meanwhile(qtbot, monkeypatch) -> None:
+    ended: list[SceneView] = []
+    end = SceneView.end
+    monkeypatch.setattr(SceneView, "end", lambda self: ended.append(self) or end(self))
+    steps, make = [], ToolsLater._make_now
+
+    def watched(self: ToolsLater) -> None:
+        make(self)
+        steps.append(1)
+        if len(steps) == 2:
+            viewer.close()
+
+    monkeypatch.setattr(ToolsLater, "_make_now", watched)
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    qtbot.waitUntil(lambda: len(steps) == 2, timeout=30_000)
+    assert len(ended) == 1
+    assert len(steps) == 2
+
+
+def test_the_strips_of_four_channels_are_made_ahead_and_used_again(qtbot, monkeypatch) -> None:
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
+    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
+    strips = viewer.stage.strips
+    monkeypatch.setattr(channels, "ChannelStrip", None)  # no more of them
+    for names in (["a", "b"], ["c", "d", "e", "f"], ["g"]):
+        viewer.start_acquisition(names, 1, 64, 64, ["A1:0"])
+        shown = [each for each in strips.findChildren(ChannelStrip) if not each.isHidden()]
+        assert sorted(each.name.text() for each in shown) == names
+        assert sorted(each.on.accessibleName() for each in shown) == [f"Show {name}" for name in names]
+    viewer.close()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ from .windows.dataset_choices import DatasetChoices
 from .words import Explanation, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from ..engine.dataset import Dataset
     from .canvas.display import Canvas
@@ -104,11 +104,9 @@ class Screen(QWidget):
             self.sessions.end()
             return
         self.poll.start()
-        is_over, failed = (lambda: sessions.closed), self.pages.show_no_display
-        self._canvas_start = CanvasStart(
-            self, self._background, self.poll, self.later, is_over, self._on_canvas, failed
-        )
-        self.later.add(self._canvas_start.begin, *self._tools.slices)
+        is_over, told = (lambda: sessions.closed), (self._on_canvas, self.pages.show_no_display)
+        self._canvas_start = CanvasStart(self, self._background, self.poll, self.later, is_over, *told)
+        self.later.add(self._canvas_start.begin, *self._tools.slices, *self.stage.strips.slices)
 
     def _build(self) -> None:
         self.stage = Stage()
@@ -155,11 +153,13 @@ class Screen(QWidget):
         """What works on the stage; made now if it has not been made yet."""
         return self._tools.tools
 
-    def _make_tools(self) -> StageTools:
+    def _make_tools(self) -> Generator[StageTools, None, StageTools]:
         from .saved_views.other_views import OtherViews
         from .stage_tools import StageTools
 
         tools = StageTools(self.stage, self._background, self.poll, self.move_along, self._say)
+        for _ in tools.make():
+            yield tools
         tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
         tools.scene.is_written = self._row.run.says_going_on
         tools.scene.said.connect(self._dataset_status.say_under_mouse)

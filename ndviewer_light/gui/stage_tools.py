@@ -21,7 +21,7 @@ from .time_stamping import TimeStamping
 from .written_menu import WrittenMenu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from .background import Background
     from .panels.left_panels import LeftPanels
@@ -37,7 +37,7 @@ class MoveAlong(Protocol):
 
 
 class StageTools:
-    """One of each for a stage. GUI thread only. `step` whenever the dataset is polled.
+    """One of each for a stage, once `make` is through. GUI thread only. `step` whenever there was a poll.
 
     `say(text, details)` writes into the status line.
     """
@@ -50,33 +50,55 @@ class StageTools:
         move_along: MoveAlong,
         say: Callable[[str, str], None],
     ) -> None:
+        self._stage = stage
+        self._background = background
+        self._poll = poll
+        self._move_along = move_along
+        self._say = say
+        self._ends: list[Callable[[], None]] = []
+
+    def make(self) -> Generator[None, None, None]:
+        """Make them, some with each step; `end` ends those that have been made."""
+        stage, background, poll, say = self._stage, self._background, self._poll, self._say
+        move_along = self._move_along
         self.scene = SceneView(stage, background, poll, lambda p: move_along(p=p))
+        self._ends.append(self.scene.end)
         stage.cover_comes_first = lambda: self.scene.comes_first
         self.written = WrittenMenu(stage, self.scene.canvas)
         self.times = TimeStamping(stage, background, poll)
+        self._ends.append(self.times.end)
+        yield
         self.labels = LabelControls(stage, background, poll)
+        self._ends.append(self.labels.end)
         self.labels.show_over(self.scene)
+        yield
         self.snapshots = Snapshots(stage, background, say)
         self.films = Films(stage, background, poll, say)
-        self.films.overview_area = lambda: self.scene.area
-        self.snapshots.shows_overview = lambda: self.scene.is_shown
         self.measuring = Measuring(stage, background, poll, say)
+        yield
         self.split = SplitView(stage, background, poll, say)
+        yield
         self.orthogonal = OrthogonalView(stage, background, poll, lambda z: move_along(z=z), say)
         self.saturation = SaturationMarks(stage, background, poll)
+        yield
         self.statistics = StatisticsView(stage, background, poll, lambda t, p: move_along(t=t, p=p))
+        self._ends.append(self.statistics.end)
         self.statistics.show_over(self.scene)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.snapshots.shows_overview = lambda: self.scene.is_shown
+        self.films.overview_area = lambda: self.scene.area
         self.films.overview_over = self._over_fields
         self.films.name_of_view = self.snapshots.name
         self.films.labels_over = lambda: self.labels.chosen
         self.films.split_look = lambda: self.split.shown_as if self.split.is_on else None
         over = self.labels.layer, self.saturation.layer, self.measuring.layer
         self.split.draw_over(over, self.saturation.text_of)
-        self._wheel = AxisWheel(stage.sliders)
+        self._wheel = AxisWheel(self._stage.sliders)
         self.split.panes.tools += (self.measuring.hand, self._wheel)
-        self._stage = stage
-        stage.canvas_set.connect(safe_slot(self._on_canvas_set))
-        self.choice_files = ChoiceFiles(stage.channels, background, say)
+        self._stage.canvas_set.connect(safe_slot(self._on_canvas_set))
+        self.choice_files = ChoiceFiles(self._stage.channels, self._background, self._say)
 
     def _on_canvas_set(self) -> None:
         if self._stage.canvas is not None:
@@ -130,7 +152,5 @@ class StageTools:
 
     def end(self) -> None:
         """The widget ends."""
-        self.labels.end()
-        self.scene.end()
-        self.statistics.end()
-        self.times.end()
+        while self._ends:
+            self._ends.pop()()

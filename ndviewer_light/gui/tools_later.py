@@ -11,13 +11,15 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from .later_parts import LaterParts
     from .panels.left_panels import LeftPanels
     from .places.places_view import PlacesView
     from .stage import Stage
     from .stage_tools import StageTools
+
+    Making = Generator[StageTools, None, StageTools]
 
 logger = logging.getLogger(__name__)
 
@@ -37,10 +39,13 @@ _MODULES = (
 class ToolsLater:
     """For one stage. GUI thread only; until the tools are made there is nothing to step, leave or end."""
 
-    def __init__(self, stage: Stage, later: LaterParts, make: Callable[[], StageTools]) -> None:
+    def __init__(self, stage: Stage, later: LaterParts, make: Callable[[], Making]) -> None:
+        """`make()`: makes them, some with each step, and says what there is of them."""
         self._stage = stage
         self._later = later
         self._make = make
+        self._making: Making | None = None
+        self._partly_made: StageTools | None = None
         self._made: StageTools | None = None
         self._cluster: object = None
 
@@ -65,13 +70,19 @@ class ToolsLater:
         return self._made
 
     def _make_now(self) -> None:
+        """Make some of them; the rest in the next slice."""
         try:
-            self._made = self._make()
+            if self._making is None:
+                self._making = self._make()
+            self._partly_made = next(self._making)
+        except StopIteration as done:
+            self._made = done.value
+            self.use_cluster(self._cluster)
+            _show_like_parent(self._stage)
         except Exception:  # the picture is shown all the same
             logger.exception("the tools for the picture could not be made")
         else:
-            self._made.scene.scheduler = self._cluster
-            _show_like_parent(self._stage)
+            self._later.add_next(self._make_now)
 
     @property
     def are_shown(self) -> dict[str, Callable[[], bool]]:
@@ -114,9 +125,9 @@ class ToolsLater:
             self._made.leave()
 
     def end(self) -> None:
-        """See `StageTools.end`."""
-        if self._made is not None:
-            self._made.end()
+        """See `StageTools.end`; those that are being made end as well."""
+        if self._partly_made is not None:
+            self._partly_made.end()
 
 
 def _show_like_parent(widget: QWidget) -> None:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QFont, QPainter, QPen, QTextOption
+from qtpy.QtGui import QColor, QFont, QPainter, QPen, QPixmap, QTextOption
 from qtpy.QtWidgets import QWidget
 
 from ...rendering.scale_bar import scale_bar
@@ -38,6 +38,8 @@ _LONGEST_BAR_PX, _LONGEST_BAR_SHARE = 160.0, 0.3
 _TEXT_MARGIN = 12.0
 _PLATE_SIDES = 16.0
 """Of a plate beside its text, both together."""
+_LINES_PX, _HATCH_PX = 14, 56
+"""From line to line of hatched ground, and a piece of it: whole pixels on screens of most scales."""
 _LONGEST_REASON = 600
 _MOST_BADGE_LINES = 6
 _AMBER = QColor(255, 190, 92)
@@ -68,6 +70,7 @@ class CanvasOverlay(QWidget):
         self._text = ""
         self._wait = ""
         self._painted_reach = 0
+        self._hatch: tuple[QColor, float, QPixmap] | None = None
         self._covered: QWidget | None = None
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
@@ -336,12 +339,24 @@ class CanvasOverlay(QWidget):
 
     def _draw_tile(self, painter: QPainter) -> None:
         ground = TILE_COLORS[self._kind]
-        painter.fillRect(self.rect(), ground)
-        pen = QPen(ground.lighter(140), 2)
-        painter.setPen(pen)
-        for x in range(-self.height(), self.width(), 14):
-            painter.drawLine(x, self.height(), x + self.height(), 0)
+        painter.drawTiledPixmap(self.rect(), self._hatched(ground))
         self._draw_sentence(painter, self.shown_text())
+
+    def _hatched(self, ground: QColor) -> QPixmap:
+        """A piece of the hatched ground, which is repeated: lines over all of it take ten times as long."""
+        ratio = self.devicePixelRatioF()
+        if self._hatch is None or self._hatch[:2] != (ground, ratio):
+            piece = QPixmap(round(_HATCH_PX * ratio), round(_HATCH_PX * ratio))
+            piece.setDevicePixelRatio(ratio)
+            piece.fill(ground)
+            painter = QPainter(piece)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(ground.lighter(140), 2))
+            for x in range(-_HATCH_PX, _HATCH_PX + 1, _LINES_PX):
+                painter.drawLine(x, _HATCH_PX, x + _HATCH_PX, 0)
+            painter.end()
+            self._hatch = ground, ratio, piece
+        return self._hatch[2]
 
     def _draw_sentence(self, painter: QPainter, text: str) -> None:
         font = QFont(painter.font())

@@ -148,13 +148,16 @@ class ChannelStrip(QFrame):
         self._dialog: QColorDialog | None = None
         self._mode = self._automatic = ContrastMode.RUN
         set_role(self, "card")
-        self._make_widgets(channel.name)
+        self._make_widgets()
         self._lay_out()
         self._connect()
+        self._call(channel.name)
         self._show(channel)
 
     def begin(self, channel: Channel) -> None:
-        """Be like a new strip for a channel of the same name: nothing is kept of what was set or shown."""
+        """Be like a new strip for this channel: nothing is kept of what was set or shown."""
+        if channel.name != self.name.text():
+            self._call(channel.name)
         self.values.begin()
         self.chosen_color = ""
         if self._dialog is not None:
@@ -178,16 +181,25 @@ class ChannelStrip(QFrame):
             self.values.set_window(*channel.window)
         self._show_values()
 
-    def _make_widgets(self, name: str) -> None:
-        self.name = ElidedLabel(name, self)
-        self.dot = _Dot(self)
+    def _call(self, name: str) -> None:
+        """Be the strip of the channel of this name."""
+        self.name.set_text(name)
         self.dot.setAccessibleName(f"Colour of {name}")
+        self.auto.setAccessibleName(f"Contrast of {name}")
+        self.on.setAccessibleName(f"Show {name}")
+        self.histogram.setAccessibleName(f"Histogram of {name}")
+        self.slider.setAccessibleName(f"Limits of {name}")
+        self.low.setAccessibleName(f"Low of {name}")
+        self.high.setAccessibleName(f"High of {name}")
+
+    def _make_widgets(self) -> None:
+        self.name = ElidedLabel(parent=self)
+        self.dot = _Dot(self)
         self.dot.setToolTip("Change colour")
         self.auto = PushButton(parent=self)
         self.auto.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self._reserve_room_for_modes(name)
+        self.auto.setFixedWidth(widest_mode(self.auto) + 14)  # nothing moves when the mode changes
         self.on = _OnButton("On", self)
-        self.on.setAccessibleName(f"Show {name}")
         self.on.setToolTip(
             "Show or hide this channel\nAlt or Ctrl + click: this channel alone; again: those shown before"
         )
@@ -196,15 +208,13 @@ class ChannelStrip(QFrame):
             button.setAutoDefault(False)
             set_role(button, "chip")
         self.histogram = Histogram(self.values, self)
-        self.histogram.setAccessibleName(f"Histogram of {name}")
         self.histogram.setToolTip("Drag the ends to set the limits, the middle to set gamma")
         self.slider = WindowSlider(self.values, self)
-        self.slider.setAccessibleName(f"Limits of {name}")
         self.slider.setToolTip(
             "Limits: drag an end, or what is between them; arrow keys move an end, with Ctrl ↑ ↓ change gamma"
         )
-        self.low = self._number_field(f"Low of {name}", "Lower limit: values below it are black")
-        self.high = self._number_field(f"High of {name}", "Upper limit: values above it are fully bright")
+        self.low = self._number_field("Lower limit: values below it are black")
+        self.high = self._number_field("Upper limit: values above it are fully bright")
         self.high.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.saturated = QLabel(self)
         self.saturated.setTextFormat(Qt.TextFormat.PlainText)
@@ -219,15 +229,9 @@ class ChannelStrip(QFrame):
             label.hide()
         self.state = StateNote(self.histogram)
 
-    def _reserve_room_for_modes(self, name: str) -> None:
-        self.auto.setAccessibleName(f"Contrast of {name}")
-        # nothing moves when the mode changes
-        self.auto.setFixedWidth(widest_mode(self.auto) + 14)
-
-    def _number_field(self, spoken: str, tip: str) -> NumberField:
+    def _number_field(self, tip: str) -> NumberField:
         field = NumberField(tip, self)
         field.setFont(digits_font(self))
-        field.setAccessibleName(spoken)
         field.setMinimumWidth(40)
         field.setPlaceholderText("–")
         set_role(field, "number")

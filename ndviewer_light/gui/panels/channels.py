@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from ...model import Channel
 from ..look.push_button import PushButton
 from ..look.short_names import common_beginning
 from ..look.theme import Panel, heading_font, plain_tooltip, set_role
@@ -17,15 +18,17 @@ from .contrast_menu import ContrastButton
 from .one_channel import OneChannelRow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import numpy as np
     from qtpy.QtGui import QResizeEvent
 
-    from ...model import Channel
     from ...rendering.contrast import ContrastMode
 
 PREFERRED_WIDTH_PX = 280
+_STRIPS_KEPT = 4
+"""So many strips are there, hidden if there are fewer channels, for the datasets to come."""
+_NO_CHANNEL = Channel("")
 
 
 class ChannelStrips(Panel):
@@ -51,6 +54,7 @@ class ChannelStrips(Panel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._strips: list[ChannelStrip] = []
+        self._spare: list[ChannelStrip] = []  # for channels to come, after the others
         self._shown: list[int] = []
         self.on_before: dict[int, bool] = {}
         """While one channel is shown alone: which were on before, by channel; they come back with `solo`."""
@@ -141,26 +145,39 @@ class ChannelStrips(Panel):
 
         A channel with a display window starts with it, the limits of others follow what is seen of the run.
         """
-        names = [channel.name for channel in channels]
-        if names == [strip.name.text() for strip in self._strips]:  # as from run to run: nothing to be made
-            for strip, channel in zip(self._strips, channels, strict=True):
-                strip.begin(channel)
-                strip.show()
-        else:
-            self._make_strips(channels, common_beginning(names))
-        self._shown = list(range(len(self._strips)))
+        common = common_beginning([channel.name for channel in channels])
+        strips, self._strips, self._spare = [*self._strips, *self._spare], [], []
+        for i, channel in enumerate(channels):
+            if i < len(strips):
+                strips[i].begin(channel)
+                strips[i].show()
+            else:
+                strips.append(self._make_strip(i, channel))
+            strips[i].name.common = common
+        n = len(channels)
+        self._strips, self._spare = strips[:n], strips[n : max(n, _STRIPS_KEPT)]
+        for strip in self._spare:
+            strip.hide()
+        for strip in strips[max(n, _STRIPS_KEPT) :]:
+            self._column.removeWidget(strip)
+            strip.hide()
+            strip.deleteLater()
+        self._shown = list(range(n))
         self.on_before.clear()
         self._offer_one()
         self._say_mode_of_all()
 
-    def _make_strips(self, channels: Sequence[Channel], common: int) -> None:
-        for strip in self._strips:
-            self._column.removeWidget(strip)
+    @property
+    def slices(self) -> list[Callable[[], object]]:
+        """What makes strips for the datasets to come, as each takes milliseconds."""
+        return [self._make_spare] * _STRIPS_KEPT
+
+    def _make_spare(self) -> None:
+        n = len(self._strips) + len(self._spare)
+        if n < _STRIPS_KEPT:
+            strip = self._make_strip(n, _NO_CHANNEL)
             strip.hide()
-            strip.deleteLater()
-        self._strips = [self._make_strip(i, channel) for i, channel in enumerate(channels)]
-        for strip in self._strips:
-            strip.name.common = common
+            self._spare.append(strip)
 
     def _offer_one(self) -> None:
         self.one.offer(self._shown, [strip.name.text() for strip in self._strips])
