@@ -107,6 +107,30 @@ def test_a_released_canvas_leaves_nothing_in_graphics_memory(
     viewer.close()
 
 
+def test_a_canvas_used_again_before_its_first_frame_came_is_painted(
+    qtbot: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")  # it would show what was drawn in it before
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
+    run = small_run(tmp_path / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    canvas.clear()
+    viewer.stage._build()
+    assert not canvas.surface.updatesEnabled()
+    widget = canvas.surface
+    viewer.stage._build()
+    assert canvas.surface is widget
+    assert widget.updatesEnabled()
+    settle(qtbot, viewer)
+    assert_shows(viewer, planes_of(run, 0, 0, 0))
+    viewer.close()
+
+
 def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
     qtbot: Any, viewer: Any, tmp_path: Path
 ) -> None:

@@ -321,8 +321,10 @@ class GlCanvas(Canvas):
         self._drawn_from, self._is_placed = {}, False
         self._in_use.arrays = arrays
         if isinstance(self._gl, ImageSurface) or (is_new and self._gl is not None):
-            self._gl.setUpdatesEnabled(False)  # OpenGL's would show what was drawn in it before
+            self._gl.setUpdatesEnabled(False)
             self._empty.start(_EMPTY_MS)
+        else:  # the widget of OpenGL would show what was drawn in it before
+            self._paint_from_now_on()
         self._pictures.widget.show()  # it is looked at when it is shown (`_filter`)
         arrays.screen = self._screen()
         self._read()
