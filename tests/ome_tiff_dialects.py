@@ -26,6 +26,16 @@ def mm_positions_same_xml(folder: Path) -> Written:
 
 
 @dialect
+def images_of_the_same_pages(folder: Path) -> Written:
+    """OME-TIFF: three images that are all said to be the pages of this file: each page is shown once."""
+    sizes = {"SizeZ": 2, "SizeT": 3, "SizeC": 2}
+    xml = ome([(f"Pos{p}", sizes, data(IFD=0, PlaneCount=12)) for p in range(3)])
+    pixels = image(3, 2, 2)
+    path = write_pages(folder / "run_MMStack_Pos1.ome.tif", pages(pixels), xml)
+    return Written([path], Expected([pixels], ["Pos1"], said="that the same pages are theirs"))
+
+
+@dialect
 def one_image_in_three_files(folder: Path) -> Written:
     """OME-TIFF: the three times of one image in a file each, which all describe the whole."""
     names = [f"a_{t}.ome.tif" for t in range(3)]

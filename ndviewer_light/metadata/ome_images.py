@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..storage.decoding.ifd_chain import PageFacts
+
+_NAME_PARTS = re.compile(r"[_.]")
 
 
 def ome_image_of(
@@ -131,6 +134,24 @@ def with_unlisted_pages(
     )
     outer = (("t", there), *((role, n) for role, n in image.outer if role != "t"))
     return replace(image, outer=outer, runs=(image.runs[0]._replace(n=there * each),))
+
+
+def of_pages_once(images: Sequence[TiffImage], file: str, refused: list[str]) -> list[TiffImage]:
+    """Of images that are said to be the same pages the one that `file` is called by, else the first.
+
+    Programs that write all of a set's OME-XML into each of its files may not say which file an image is in.
+    """
+    alike: dict[object, list[TiffImage]] = {}
+    for i, image in enumerate(images):
+        alike.setdefault(image.runs or i, []).append(image)
+    n_doubles = len(images) - len(alike)
+    if n_doubles:
+        refused.append(
+            f"OME-XML says of {how_many(n_doubles, 'more image')} that the same pages are theirs: each page "
+            "is shown once"
+        )
+    parts = set(_NAME_PARTS.split(file))
+    return [next((image for image in same if image.name in parts), same[0]) for same in alike.values()]
 
 
 def as_far_as_written(image: TiffImage, pixels: OmePixels, n: int) -> TiffImage:

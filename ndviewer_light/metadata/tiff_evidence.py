@@ -16,7 +16,13 @@ from . import imagej
 from .micromanager import micromanager_image
 from .named_axes import Axis, unit_factor
 from .ome_document import FileId, OmeDocument, ome_document
-from .ome_images import as_far_as_written, image_cut_off, ome_image_of, with_unlisted_pages
+from .ome_images import (
+    as_far_as_written,
+    image_cut_off,
+    of_pages_once,
+    ome_image_of,
+    with_unlisted_pages,
+)
 from .ome_xml import why_unreadable
 from .page_groups import by_pages, n_alike_from, sub_levels_of
 from .page_notes import by_notes
@@ -188,6 +194,7 @@ def _by_ome(tiff: TiffDocuments, refused: list[str]) -> tuple[OmeDocument | None
             image = with_sub_levels(image, sub_levels_of(tiff, image.runs[0].page))
             is_only = len(document.images) == len(facts) == 1 and not image.levels
             found.append(as_far_as_written(image, pixels, tiff.images_unclosed()) if is_only else image)
+    found = of_pages_once(found, own_name, refused)
     if found and len(found) == len(document.images) and not refused:
         n = _n_unlisted(found, facts)
         if n:

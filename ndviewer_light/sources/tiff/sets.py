@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import COMPANIONS, FileId, ome_document
-from ...metadata.ome_images import as_far_as_written, ome_image_of, with_unlisted_pages
+from ...metadata.ome_images import as_far_as_written, of_pages_once, ome_image_of, with_unlisted_pages
 from ...metadata.ome_xml import MAX_CHARACTERS
 from ...metadata.tiff_layout import in_order, with_sub_levels
 from ...metadata.unnamed_pages import with_axes
@@ -226,6 +226,7 @@ def _by_document(
             image = as_far_as_written(image, pixels, _n_unclosed(image, resolver, keys, files))
         if image is not None:
             images.append(image)
+    images = of_pages_once(images, name_said(opened), refused)
     if untold:
         others = f"; so it does for {how_many(len(untold) - 1, 'other image')}" if untold[1:] else ""
         refused.append(f"{untold[0]}{others}")
