@@ -139,9 +139,11 @@ def known_color(
 ) -> str | None:
     """The colour ``"#RRGGBB"`` that a channel's name or wavelength stands for, None if neither does.
 
-    Transmitted light ("BF LED matrix full", "DIC") is white. Light of a shorter wavelength than what excites
-    it, as with two photons, has its own colour.
+    A channel that is called "red" is red. Transmitted light ("BF LED matrix full", "DIC") is white. Light of
+    a shorter wavelength than what excites it, as with two photons, has its own colour.
     """
+    if (word := name.strip().lower()) in HEX_OF_COLORMAP:
+        return HEX_OF_COLORMAP[word]
     by_name = color_for_name(name)
     if by_name != HEX_OF_COLORMAP["gray"]:
         return by_name

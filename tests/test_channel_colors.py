@@ -37,6 +37,13 @@ def test_what_is_known_stays_and_is_not_given_to_another() -> None:
     assert channel_colors(["GFP", "y"], ["#123456"])[0] == "#123456"  # the file comes before the name
 
 
+def test_a_channel_that_is_called_by_a_colour_has_it() -> None:
+    assert channel_colors(["Red", "Green", "Blue"]) == ("#FF0000", GREEN, BLUE)
+    # the Human Protein Atlas
+    assert channel_colors(["blue", "green", "red", "yellow"]) == (BLUE, GREEN, "#FF0000", "#FFFF00")
+    assert known_color("infrared") is None
+
+
 def test_black_is_no_colour_to_draw_in() -> None:
     assert channel_colors(["GFP", "a", "b"], ["#000000", "#000000", "#000001"]) == (
         channel_colors(["GFP", "a", "b"])
