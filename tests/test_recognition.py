@@ -217,6 +217,7 @@ def test_names_are_found_in_addresses(tmp_path: Path, server: RangeServer) -> No
     assert split_inner("http://[::1]:80/a.nwb::/x") == ("http://[::1]:80/a.nwb", "/x")
     assert split_inner("http://[::1]/a.nwb") == ("http://[::1]/a.nwb", "")
     assert absolute("file:///tmp/a%20b.nwb::/x") == "/tmp/a b.nwb::/x"
+    assert absolute("file:/tmp/a%20b.nwb::/x") == "/tmp/a b.nwb::/x"
     odd = tmp_path / "a #1?.nwb"
     odd.touch()
     assert absolute(f"file://{odd}::/x") == absolute(f"{odd.as_uri()}::/x") == f"{odd}::/x"

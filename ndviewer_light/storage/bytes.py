@@ -60,6 +60,10 @@ def metadata_gone(path: str) -> DatasetGoneError:
     )
 
 
+_FILE_OF_JAVA = re.compile("file:/(?!/)", re.IGNORECASE)
+"""How Java, and so Fiji, writes the URL of a file; RFC 8089 allows it."""
+
+
 def is_url(path: str) -> bool:
     """Whether `path` is a URL ("https://…") rather than a local file."""
     return _SCHEME.match(path) is not None
@@ -124,6 +128,8 @@ def absolute(path: str) -> str:
     """
     if "\0" in path:
         raise DatasetNotFoundError(f"{path!a} is not a path: it contains a null character")
+    if _FILE_OF_JAVA.match(path) and not os.path.exists(path):
+        path = f"file://{path[5:]}"
     if path[:7].lower() == "file://":
         file, inner = split_inner(path)
         path = _path_of_file_url(file) + (f"::{inner}" if inner else "")
