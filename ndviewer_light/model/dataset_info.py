@@ -73,7 +73,7 @@ class DatasetInfo:
     Positions may differ: `image` is what one of them contains. `images` are those that are known to
     differ from `common`, by position; `common` is what the others contain, None if no image differs.
     The sizes and channels here are then the largest sizes and all channels, by name, and the rest are
-    facts of `common`. `PlaneKey.c` counts these channels.
+    facts of `common`. `PlaneKey.c` counts the channels of its position, as `image` has them.
 
     `n_t` and `n_z` may grow. Lengths in µm, times in s,
     None if unknown. `complete` is the writer's own claim about its run
