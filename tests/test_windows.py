@@ -265,6 +265,26 @@ def windows() -> list[LightweightMainWindow]:
     return [each for each in QApplication.topLevelWidgets() if isinstance(each, LightweightMainWindow)]
 
 
+def test_after_a_cancelled_opening_the_window_is_called_by_what_it_shows(qtbot, tmp_path):
+    """It went on with the name of what was given up, over the picture of the one before, or over none."""
+    folder = tmp_path / "first"
+    folder.mkdir()
+    Image.fromarray(np.full((20, 30), 9, np.uint8)).save(folder / "img_t0.png")
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    for shown in (None, folder):
+        if shown is not None:
+            with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
+                window.open_path(str(shown))
+        window.open_path(str(tmp_path / "other"))
+        assert window.windowTitle().endswith(" - other")
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+        assert window.windowTitle() == "NDViewer Lightweight" + (f" - {shown.name}" if shown else "")
+        assert bool(window.bar.name.toolTip()) == (shown is not None)
+    window.close()
+
+
 def test_windows_of_what_is_dropped_are_on_the_screen(qtbot, tmp_path):
     """Each was a step below the one before, until bar and status row were beyond a small screen."""
     first = LightweightMainWindow()

@@ -32,6 +32,8 @@ class Openings(QObject):
     """The `Opening` that is asked for has failed; why, in short and as an `Explanation`."""
     tried = Signal(str)
     """Why what is watched cannot be opened yet."""
+    taken_back = Signal(str)
+    """The path of what is shown again, since an opening was cancelled; "" if nothing was shown."""
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class Openings(QObject):
         """Return to what was shown, since the opening was cancelled; None: nothing was shown."""
         self.path = back.path if back is not None else ""
         self._options = dict(back.dataset.storage_options) if back is not None else {}
+        self.taken_back.emit(self.path)
 
     @property
     def has_failed(self) -> bool:

@@ -84,6 +84,7 @@ class WindowContents(QWidget):
         if self.viewer.stage is not None:
             self.viewer.contents.pages.currentChanged.connect(self._on_page_changed)
             self._on_page_changed()
+            self.viewer.contents.openings.taken_back.connect(safe_slot(self._name))
         self.viewer.dataset_loaded.connect(self._on_loaded)
         self.viewer.contents.shown.connect(safe_slot(self._lead_to_picture))
         self.viewer.contents.run_place.known.connect(safe_slot(self._name))
