@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 import tifffile
 from tiff_cases import HEIGHT, WIDTH, WRITERS, Expected, Written, dialect, image, pages, plane, write_pages
 
@@ -128,6 +129,20 @@ def cmyk(folder: Path) -> Written:
     left = (255 - inks.astype(float)) / 255
     colours = np.rint(left[..., :3] * left[..., 3:] * 255).astype("u1")
     return Written([path], Expected([np.moveaxis(colours, -1, 0)[None, :, None]]))
+
+
+@dialect
+def luma_and_colour_differences(folder: Path) -> Written:
+    """Plain TIFF: YCbCr, compressed without knowing of it, is red, green and blue."""
+    colours = np.stack([plane(c=c, dtype="u1") for c in range(3)], axis=-1)
+    stored = PIL.Image.fromarray(colours).convert("YCbCr")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "a.tif"
+    stored.save(path)
+    y, b, r = np.moveaxis(np.array(stored).astype(float), -1, 0)
+    red, blue = y + 1.402 * (r - 128), y + 1.772 * (b - 128)
+    shown = np.stack([red, (y - 0.299 * red - 0.114 * blue) / 0.587, blue])
+    return Written([path], Expected([np.rint(shown).clip(0, 255).astype("u1")[None, :, None]]))
 
 
 @dialect
