@@ -109,6 +109,13 @@ def test_what_names_no_path_is_refused_on_screen(qtbot, viewer):
     )
 
 
+@pytest.mark.parametrize("value", [np.zeros((3, 8, 8)), 5, ["/a"]])
+def test_load_dataset_of_what_is_no_path_says_so_and_raises_nothing(qtbot, viewer, value):
+    with qtbot.waitSignal(viewer.dataset_failed, timeout=10_000):
+        viewer.load_dataset(value)
+    assert "Expected the path or URL of a dataset" in viewer._screen.message.detail.toPlainText()
+
+
 def test_a_stream_of_ome_writers_is_followed_to_its_newest_plane(qtbot, viewer, tmp_path):
     omew = pytest.importorskip("ome_writers")
     settings = omew.AcquisitionSettings(

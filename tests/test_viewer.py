@@ -271,3 +271,13 @@ def test_the_lazy_array_of_a_dataset_on_screen_can_be_computed_elsewhere(qtbot, 
     load(qtbot, viewer, run.folder)
     array = pickle.loads(pickle.dumps(viewer.dataset.to_xarray()))
     np.testing.assert_array_equal(array[1, 2, 1, 0].values, next(iter(planes_of(run, 1, 2, 1).values())))
+
+
+def test_a_region_with_a_very_long_name_widens_no_window(qtbot, viewer, tmp_path):
+    run = small_run(tmp_path / "run", regions=("N" * 200, "B2"))
+    write(run)
+    viewer.resize(800, 600)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    assert viewer.minimumSizeHint().width() <= 800
+    assert viewer.width() == 800
