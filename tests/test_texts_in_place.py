@@ -116,6 +116,16 @@ def test_nothing_of_a_run_moves_while_its_numbers_grow(qtbot):
     assert bar.minimumSizeHint().width() < least
 
 
+def test_what_is_said_again_is_painted_anew(qtbot):
+    line = shown(qtbot, StatusLine(), 300, 24)
+    line.say("message", "Saved a.png")
+    painted = line.grab().toImage()
+    line.say("message", "Saved a.png")
+    assert line.text() == "Saved a.png"
+    assert line.grab().toImage() != painted, "it is gone for a moment"
+    qtbot.waitUntil(lambda: line.grab().toImage() == painted, timeout=20_000)
+
+
 def test_what_a_key_has_done_is_seen_with_the_mouse_over_the_picture(qtbot):
     line = StatusLine()
     qtbot.addWidget(line)
@@ -137,6 +147,10 @@ def test_what_a_key_has_done_is_seen_with_the_mouse_over_the_picture(qtbot):
     line.say("message", "Saving frame 2 of 9")
     assert line.text() == "x 1  y 3"
     line.say("message", "Saved a.mp4")
+    assert line.text() == "Saved a.mp4"
+    time_passes()
+    assert line.text() == "x 1  y 3"
+    line.say("message", "Saved a.mp4")  # once more
     assert line.text() == "Saved a.mp4"
     line.say("message", "")
     assert line.text() == "x 1  y 3"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from ndviewer_light.errors import CorruptDataError
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.warning_ways import folder_of
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.model import PlacedWarning, PlaneKey, WarningPlace
+from ndviewer_light.model import PlacedWarning, PlaneKey, WarningPlace, how_many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +172,36 @@ def test_the_last_warning_in_the_status_line_opens_the_list(qtbot: QtBot, viewer
     line.say("message", "Something else")
     QTest.mouseClick(line, LEFT)
     assert button_of(viewer).panel is None
+
+
+def test_a_warning_that_comes_again_is_counted_and_said_again(
+    qtbot: QtBot, viewer: LightweightViewer
+) -> None:
+    source, other = show(qtbot, viewer, PLAIN), "Two channels have the same name"
+    line, button = viewer.status_label, button_of(viewer)
+
+    def known(*warnings: str) -> None:
+        source.grows_to = replace(source.info, warnings=warnings)
+        viewer.dataset.refresh()  # as who follows it does
+        qtbot.waitUntil(lambda: viewer.dataset.info.warnings == warnings, timeout=20_000)
+        qtbot.waitUntil(lambda: button.text() == how_many(len(warnings), "warning"), timeout=20_000)
+
+    known(PLAIN, other)
+    assert line.said("message") == other
+    line.say("message", "Saved a.png")
+    known(other)
+    assert line.said("message") == "Saved a.png", "nothing new"
+    known(PLAIN, other)
+    assert line.said("message") == PLAIN, "it has come again"
+    known()
+    assert line.said("message") == ""
+    known(other, PLAIN)
+    button.click()
+    panel = panel_of(qtbot, viewer)
+    texts = [(panel.list.item(row, 0).text(), panel.list.item(row, 1).text()) for row in range(2)]
+    assert [text for _, text in texts] == [other, PLAIN]
+    assert [when.split()[1] for when, _ in texts] == ["2×", "3×"]
+    panel.close()
 
 
 def test_that_a_run_cannot_be_reached_is_said_once(

@@ -127,7 +127,7 @@ class PlaneFinder(QObject):
         self._poll.post(lambda: self._say_progress(search, text))
 
     def _say_progress(self, search: _Search, text: str) -> None:
-        if search is self._search:
+        if search is self._search and text != self._row.line.said("message"):
             self._row.line.say("message", text)
 
     def _on_found(self, search: _Search) -> None:

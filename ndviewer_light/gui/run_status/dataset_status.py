@@ -37,7 +37,7 @@ class DatasetStatus:
         name = os.path.basename(place.rstrip("/" + os.sep))
         restored = ", shown as it was left" if self.is_restored else ""
         self._row.line.say("message", f"Loaded: {name}{restored}" if name else "", place)
-        self.say_warnings(session)
+        self.say_warnings(session, is_loaded=True)
 
     @safe_slot
     def say_under_mouse(self, text: str, choices: Choices = ()) -> None:
@@ -47,21 +47,25 @@ class DatasetStatus:
     @safe_slot
     def say_of_overview(self, text: str) -> None:
         """Something about the overview of all fields; "" if that is no longer so."""
-        if text or self._row.line.said("message").startswith(_OF_OVERVIEW):
-            self._row.line.say("message", f"{_OF_OVERVIEW}{text}" if text else "")
+        said, text = self._row.line.said("message"), f"{_OF_OVERVIEW}{text}" if text else ""
+        if text != said and (text or said.startswith(_OF_OVERVIEW)):
+            self._row.line.say("message", text)
 
-    def say_warnings(self, session: Session) -> None:
-        """More is known of the dataset."""
+    def say_warnings(self, session: Session, *, is_loaded: bool = False) -> None:
+        """More is known of the dataset: a warning that came, also again, is said until something else is."""
         warnings = session.dataset.info.warnings
         self._row.warnings.dataset_file = "" if is_url(session.path) else split_inner(session.path)[0]
-        self._row.warnings.show_warnings(warnings)
+        is_new = self._row.warnings.show_warnings(warnings)
         line = self._row.line
-        if warnings:
+        if warnings and (is_new or is_loaded or (self._warning and line.said("message") == self._warning)):
             gone = session.dataset.unreachable
             is_said = gone is not None and warnings[-1] == str(gone) and self._row.run.news is not None
             # since when is said beside it, of a run
-            self._warning = gone.reason if gone is not None and is_said else warnings[-1]
-            line.say("message", self._warning, "\n".join((*warnings, "Click to see all")))
-        elif self._warning and line.said("message") == self._warning:
+            before, latest = self._warning, is_new[-1] if is_new else warnings[-1]
+            self._warning = gone.reason if gone is not None and is_said else latest
+            details = "\n".join((*warnings, "Click to see all"))
+            if is_new or is_loaded or self._warning != before:
+                line.say("message", self._warning, details)
+        elif not warnings and self._warning and line.said("message") == self._warning:
             self._warning = ""  # no longer true
             line.say("message", "")

@@ -25,6 +25,8 @@ Topic = Literal["pointer", "trouble", "waiting", "message"]
 
 _ORDER: tuple[Topic, ...] = ("pointer", "trouble", "waiting", "message")
 """Topics by priority: the pixel under the mouse, problems, waiting, other messages."""
+_AGAIN_MS = 150
+"""So long nothing is painted when the same is said again: one sees that it happened again."""
 _FRESH_MS = 2500
 """How long a message that comes while the mouse is over the picture is shown instead of the pixel there."""
 
@@ -32,6 +34,7 @@ _FRESH_MS = 2500
 class StatusLine(QLabel):
     """One text per topic; the first non-empty one is shown, literally, cut at its end. GUI thread only.
 
+    A message that is said again is shown as one that is new: what it says has happened again.
     `clicked` whenever it is clicked.
     """
 
@@ -48,6 +51,9 @@ class StatusLine(QLabel):
         self._fresh = QTimer(self)
         self._fresh.setSingleShot(True)
         self._fresh.timeout.connect(self._show)
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.timeout.connect(self._show)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setContentsMargins(8, 1, 8, 2)
         # changing text must not move the canvas, nor long text widen the window
@@ -70,6 +76,8 @@ class StatusLine(QLabel):
         """
         (self._elsewhere.add if is_elsewhere else self._elsewhere.discard)(topic)
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
+            if topic == "message" and text:
+                self._say_again()
             return
         before = self._said.get(topic, "")
         self._said[topic], self._details[topic], self._choices[topic] = text, details, choices
@@ -77,6 +85,12 @@ class StatusLine(QLabel):
             self._in_place = TextsInPlace()  # the mouse was elsewhere: texts need not stay where they were
         if topic == "message":
             self._note_message(text, before)
+        self._show()
+
+    def _say_again(self) -> None:
+        if self._said.get("pointer") and "message" not in self._elsewhere:
+            self._fresh.start(_FRESH_MS)
+        self._again.start(_AGAIN_MS)
         self._show()
 
     def _note_message(self, text: str, before: str) -> None:
@@ -97,7 +111,7 @@ class StatusLine(QLabel):
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
-        if self._shown in self._elsewhere:
+        if self._shown in self._elsewhere or (self._again.isActive() and self._shown == "message"):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from qtpy.QtCore import Signal
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _MOST_KEPT = 1000
 
 
+class Noted(NamedTuple):
+    """When a warning was noticed last, and how many times: it may have been untrue in between."""
+
+    when: str
+    n: int
+
+
 class WarningsButton(PushButton):
     """Says how many warnings there are, the last one on hover; a click lists all. GUI thread only.
 
@@ -39,7 +46,7 @@ class WarningsButton(PushButton):
         self._warnings: tuple[str, ...] = ()
         self._of_dataset: tuple[str, ...] = ()
         self._of_planes: tuple[str, ...] = ()
-        self._noted: dict[str, str] = {}  # when each was first seen, in order
+        self._noted: dict[str, Noted] = {}  # in the order of time
         self.panel: WarningsPanel | None = None
         self.name_of: Callable[[WarningPlace], str] = lambda place: place.file
         """What the place is called that a warning leads to."""
@@ -62,10 +69,12 @@ class WarningsButton(PushButton):
         self._of_planes = ()
         self.show_warnings(())
 
-    def show_warnings(self, warnings: Sequence[str]) -> None:
-        """These hold now of the dataset."""
+    def show_warnings(self, warnings: Sequence[str]) -> list[str]:
+        """These hold now of the dataset. Returns those that did not before, also if they once did."""
+        is_new = [each for each in warnings if each not in self._of_dataset]
         self._of_dataset = tuple(warnings)
         self._show()
+        return is_new
 
     def show_planes(self, warnings: Sequence[str]) -> None:
         """These hold now of planes that were in view."""
@@ -75,9 +84,10 @@ class WarningsButton(PushButton):
     def _show(self) -> None:
         warnings = (*self._of_planes, *self._of_dataset)
         now = datetime.now().astimezone().strftime("%H:%M:%S")
-        for warning in warnings:
-            if len(self._noted) < _MOST_KEPT:
-                self._noted.setdefault(warning, now)
+        for warning in dict.fromkeys(warnings):
+            if warning not in self._warnings and (len(self._noted) < _MOST_KEPT or warning in self._noted):
+                before = self._noted.pop(warning, None)
+                self._noted[warning] = Noted(now, 1 if before is None else before.n + 1)
         if warnings == self._warnings:
             return
         self._warnings = warnings

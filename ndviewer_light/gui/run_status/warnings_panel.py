@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from qtpy.QtCore import QObject
     from qtpy.QtGui import QResizeEvent
 
+    from .warnings_log import Noted
+
 _WHEN, _TEXT, _WHERE = range(3)
 _WIDEST_PLACE = 0.3  # of the list
 _NO_PLACE = "whole dataset"
@@ -117,16 +119,18 @@ class WarningsPanel(QDialog):
         button.clicked.connect(slot)
         return button
 
-    def show_warnings(self, noted: Mapping[str, str], current: Sequence[str]) -> None:
-        """Show these with their times; those that are not `current` are marked as past.
+    def show_warnings(self, noted: Mapping[str, Noted], current: Sequence[str]) -> None:
+        """Show these with their times, and how often they came; those not `current` are marked as past.
 
         What is selected stays so; at first that is the last one.
         """
         holds = frozenset(current)
         rows = [
-            (when, text if text in holds else f"(no longer)  {text}", text) for text, when in noted.items()
+            (f"{when}  {n}×" if n > 1 else when, text if text in holds else f"(no longer)  {text}", text)
+            for text, (when, n) in noted.items()
         ]
-        selected = self.list.currentRow() if self._texts else -1
+        at = self.list.currentRow()
+        selected = self._texts[at] if 0 <= at < len(self._texts) else ""
         self._texts = [text for *_, text in rows]
         self._lines = [f"{when}  {said}" for when, said, _ in rows]
         self.list.setRowCount(len(rows))
@@ -137,7 +141,8 @@ class WarningsPanel(QDialog):
             self.list.setItem(i, _TEXT, self._text_item(said, named))
             self.list.setItem(i, _WHERE, _link(named) if named else self._no_place())
         if rows:
-            self.list.setCurrentCell(selected if 0 <= selected < len(rows) else len(rows) - 1, _TEXT)
+            row = self._texts.index(selected) if selected in self._texts else len(rows) - 1
+            self.list.setCurrentCell(row, _TEXT)
         self._fit_rows()
         self._on_selected()
 
