@@ -40,6 +40,12 @@ def test_axes_that_were_guessed_are_corrected_and_remembered(qtbot, viewer, tmp_
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     assert sizes(viewer) == {"c": 2, "z": 3}
+    said = viewer.status_label.text()
+    assert said.startswith(os.path.basename(path)) and "axes are not named" in said, "not where it lies first"
+    assert str(path) in viewer.status_label.toolTip()
+    menu = viewer._screen._row.read_as.menu()
+    checked = [action.text() for action in menu.actions() if action.isChecked()]
+    assert checked == ["As found: 2 channels, 3 z planes"]
     choose(qtbot, viewer, "2 time points, 3 z planes")
     settle(qtbot, viewer)
     assert sizes(viewer) == {"t": 2, "z": 3}

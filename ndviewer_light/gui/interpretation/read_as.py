@@ -17,6 +17,7 @@ from .reading_options import permission_missing, reading_of, with_reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ...model import DatasetInfo
     from ..saved_views.view_memory import ViewMemory
     from ..sessions import Session
     from .read_as_button import ReadAsButton
@@ -63,7 +64,8 @@ class ReadAs(QObject):
         info, options = session.dataset.info, session.dataset.storage_options
         self._permission = self._permission or permission_missing(info.warnings)
         permission = "" if options.get(self._permission) else self._permission
-        self._button.offer(info.interpretations, reading_of(options), permission)
+        now = reading_of(options)
+        self._button.offer(info.interpretations, now, permission, "" if now else _in_words(info))
 
     def note_failures(self, reasons: Iterable[str]) -> None:
         """Planes cannot be read for these reasons: perhaps because they are in files that need permission."""
@@ -106,3 +108,14 @@ class ReadAs(QObject):
     @safe_slot
     def _on_text(self, name: str, text: str) -> None:
         self._on_chosen({name: text.strip()} if text.strip() else {})
+
+
+def _in_words(info: DatasetInfo) -> str:
+    """What the axes of a dataset are: "12 channels, 5 z planes"."""
+    sizes = (
+        (info.n_t, "time points"),
+        (len(info.positions), "positions"),
+        (len(info.channels), "channels"),
+        (info.n_z, "z planes"),
+    )
+    return ", ".join(f"{n} {what}" for n, what in sizes if n > 1)

@@ -35,7 +35,6 @@ class ReadAsButton(PushButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Read as…", parent)
-        self.setFlat(True)
         self.setToolTip("It is uncertain what its axes or file names mean: choose the right reading")
         self.setAccessibleName("Read as: choose what the axes or the file names mean")
         set_role(self, "bar")
@@ -44,15 +43,20 @@ class ReadAsButton(PushButton):
         self._offered: tuple[object, ...] = ()
         self.hide()
 
-    def offer(self, ways: Sequence[Interpretation], now: Mapping[str, str], permission: str) -> None:
-        """Offer other ways, `now` being the options of the present one; `permission` an option to allow."""
-        offered = tuple(ways), tuple(now.items()), permission
+    def offer(
+        self, ways: Sequence[Interpretation], now: Mapping[str, str], permission: str, found: str = ""
+    ) -> None:
+        """Offer other ways, `now` being the options of the present one; `permission` an option to allow.
+
+        `found`: what the dataset is in words without options, if that is known.
+        """
+        offered = tuple(ways), tuple(now.items()), permission, found
         if offered == self._offered:
             return
         self._offered = offered
         self._menu.clear()
         group = QActionGroup(self._menu)
-        options: list[tuple[str, dict[str, str]]] = [(AS_FOUND, {})]
+        options: list[tuple[str, dict[str, str]]] = [(f"{AS_FOUND}: {found}" if found else AS_FOUND, {})]
         options += [(way.text, dict(way.options)) for way in ways]
         if now and all(each != dict(now) for _, each in options):
             options.append((" ".join(now.values()), dict(now)))

@@ -51,6 +51,14 @@ class DatasetStatus:
         if text != said and (text or said.startswith(_OF_OVERVIEW)):
             self._row.line.say("message", text)
 
+    def _short(self, warning: str) -> str:
+        """A warning without the folders that lead to the dataset, which would take the room for the rest."""
+        dataset = self._row.warnings.dataset_file
+        for folder in (dataset, os.path.dirname(dataset)):
+            if folder and warning.startswith(os.path.join(folder, "")):
+                return warning[len(os.path.join(folder, "")) :]
+        return warning
+
     def say_warnings(self, session: Session, *, is_loaded: bool = False) -> None:
         """More is known of the dataset: a warning that came, also again, is said until something else is."""
         warnings = session.dataset.info.warnings
@@ -62,7 +70,7 @@ class DatasetStatus:
             is_said = gone is not None and warnings[-1] == str(gone) and self._row.run.news is not None
             # since when is said beside it, of a run
             before, latest = self._warning, is_new[-1] if is_new else warnings[-1]
-            self._warning = gone.reason if gone is not None and is_said else latest
+            self._warning = gone.reason if gone is not None and is_said else self._short(latest)
             details = "\n".join((*warnings, "Click to see all"))
             if is_new or is_loaded or self._warning != before:
                 line.say("message", self._warning, details)
