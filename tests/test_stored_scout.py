@@ -84,7 +84,9 @@ def test_of_the_planes_before_the_newest_nothing_is_read_unless_that_is_not_whol
         return can_read(source, key)
 
     half_written = set()
-    scout = StoredScout(is_whole, is_begun=lambda key: can_read(source, key) or key.t in half_written)
+    scout = StoredScout(
+        is_whole, are_begun=lambda keys: [can_read(source, key) or key.t in half_written for key in keys]
+    )
     wanted = NewestWanted(None, None, 0, (0,))
     assert ask(scout, wanted, info) == Place(11, 0, 0)
     assert ask(scout, wanted, info, 10) == Place(11, 0, 0)

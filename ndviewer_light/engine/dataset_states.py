@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, PlaneState
 from ..storage.bytes import is_url
-from ..storage.file_versions import NOTHING
+from ..storage.file_versions import is_nothing
 from .announced_planes import AnnouncedPlanes
 from .current_info import CurrentInfo
 from .dataset_contents import DatasetContents
@@ -28,13 +28,14 @@ from .planes_in_view import PlanesInView, ViewedPlanes
 from .position_states import PositionSurvey
 from .regions import TiledPlanes
 from .retry import RetryPolicy
+from .stored_count import StoredCount
 from .stored_scout import StoredScout
 from .surveyor import REPORT_SECONDS, Surveyor
 from .time_line import TimeLine
 from .transpose import c_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ..model import DatasetInfo
     from ..sources import Source
@@ -84,7 +85,12 @@ class DatasetStates(DatasetContents):
             is_live=lambda: self._live,
             schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
-        self._scout = StoredScout(self._is_stored, self._follower.found_news, is_begun=self._is_begun)
+        self._scout = StoredScout(
+            self._is_stored,
+            self._follower.found_news,
+            are_begun=self._are_begun,
+            are_whole=self._are_whole,
+        )
         self._surveyor = Surveyor(
             source,
             self._images,
@@ -96,6 +102,7 @@ class DatasetStates(DatasetContents):
             self._follower.ask_age,
             is_remote=is_url(path),
         )
+        self._count = StoredCount(self._surveyor, lambda: source.info)
         found_news = self._follower.found_news if follow else lambda: None  # of a host's run it is told
         self._time_line = TimeLine(self._surveyor, lambda: source.info, self._may_change, found_news)
         self._positions = PositionSurvey(
@@ -253,6 +260,11 @@ class DatasetStates(DatasetContents):
             positions, read=read, seconds=seconds, progress=progress, cancelled=cancelled
         )
 
+    def count_stored(self, seconds: float, cancelled: Callable[[], bool]) -> int | None:
+        """How many planes are stored: `StoredCount.again`. For one thread at a time; blocks on disk."""
+        self._current.adopt()
+        return self._count.again(seconds, cancelled)
+
     def find(
         self,
         after: PlaneKey,
@@ -361,22 +373,32 @@ class DatasetStates(DatasetContents):
         """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
         return self._follower.is_following_growth and not is_url(self.path) and self._tiled.is_small(0)
 
-    def _is_begun(self, key: PlaneKey) -> bool:
-        """Whether anything of the plane is stored; the whole plane, where only reading tells."""
-        if self._is_in_memory(key):
-            return True
+    def _are_begun(self, keys: Sequence[PlaneKey]) -> Iterator[bool]:
+        """Whether anything of the planes is stored; the whole plane, where only reading tells."""
+        unread = [key for key in keys if not self._is_in_memory(key)]
         try:
-            (stored,) = self._source.are_stored([key])
+            stored = dict(zip(unread, self._source.are_stored(unread) if unread else (), strict=True))
         except (DatasetError, IndexError):
-            return False
-        return self._is_stored(key) if stored is None else stored
+            stored = dict.fromkeys(unread, False)
+        for key in keys:
+            is_stored = stored.get(key, True)
+            yield self._is_stored(key) if is_stored is None else is_stored
+
+    def _are_whole(self, keys: Sequence[PlaneKey]) -> Iterator[bool]:
+        """Whether planes of which something is stored can be read; they are read at the same time."""
+        self._cache.request(keys)
+        return map(self._can_read, keys)
 
     def _is_stored(self, key: PlaneKey) -> bool:
         """Whether the whole plane is stored; reads it if its version does not deny it."""
         try:
             (version,) = self._source.versions([key])
-            if version is not None and set(version.split()) == {NOTHING}:
-                return False
+        except (DatasetError, IndexError):
+            return False
+        return (version is None or not is_nothing(version)) and self._can_read(key)
+
+    def _can_read(self, key: PlaneKey) -> bool:
+        try:
             self._cache.read(key)
         except (DatasetError, IndexError, CancelledError):
             return False

@@ -23,6 +23,7 @@ from .look_schedule import Following
 from .overview import OVERVIEW
 from .plane_versions import PlaneVersions
 from .transpose import c_ordered
+from .versions_ahead import VersionsAhead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -291,17 +292,24 @@ class DiskFollower:
         watch, computed = Stopwatch(), self._source.computed_elsewhere_s
         found = False
         self.ask_age()
+        ahead = VersionsAhead(self._source, self._versions)
+        if expected is None and self._waits_long():
+            ahead.begin(
+                (self._untold(*viewed.view.shown), viewed.view.shown.level) for viewed in self._viewed
+            )
         try:
             if expected is None or self._source.plane_shape(PlaneKey(*expected)) is not None:
                 self._source.look()
                 self._note_reached(None)
+            if self._source.info.generation != before.generation:  # what was asked is of another dataset
+                ahead = VersionsAhead(self._source, self._versions)
             # notified planes are known already; unreadable ones are retried anyway
             is_new = self._source.info is not before
             for viewed in self._viewed:
                 keys, level = viewed.view.shown
-                untold = [key for key in keys if not self._is_told(key, level)]
+                untold = self._untold(keys, level)
                 if self.follows_growth:
-                    found |= self._find_changed(viewed, untold, level, has_grown=is_new)
+                    found |= self._find_changed(viewed, untold, level, ahead, has_grown=is_new)
                 else:
                     self._compare_all(untold[:_COMPARED_PLANES], level)
         except DatasetGoneError as error:
@@ -321,13 +329,26 @@ class DiskFollower:
                 if self.follows_growth and info.complete:
                     self._schedule.end(now)
 
+    def _waits_long(self) -> bool:
+        with self._lock:
+            return self._schedule.waits_long
+
+    def _untold(self, keys: Sequence[PlaneKey], level: int) -> list[PlaneKey]:
+        """The planes of a view, as many as are looked at, that nobody notifies."""
+        return [key for key in keys if not self._is_told(key, level)][:_VERSIONED_PLANES]
+
     def _find_changed(
-        self, viewed: ViewedPlanes, keys: Sequence[PlaneKey], level: int, *, has_grown: bool
+        self,
+        viewed: ViewedPlanes,
+        keys: Sequence[PlaneKey],
+        level: int,
+        ahead: VersionsAhead,
+        *,
+        has_grown: bool,
     ) -> bool:
         """Find planes in view that were written since they were read; whether there are any."""
-        keys = keys[:_VERSIONED_PLANES]
         found, compared = False, 0
-        for key, version in zip(keys, self._source.versions_in_view(keys, max(level, 0)), strict=True):
+        for key, version in zip(keys, ahead.of(keys, level), strict=True):
             if version is not None:
                 self._clock.note((key, level), changed_ns(version))
             known = self._versions.get(key, level)

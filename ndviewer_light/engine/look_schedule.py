@@ -35,6 +35,7 @@ _SHARE_IDLE = 1 / 100
 _LONGEST_WHILE_GROWING_SECONDS = 15.0
 """The longest interval while it is being written, whatever a look computes."""
 _COSTS = 3
+_LONG_WAIT_SECONDS = 0.05
 """The cost of a look is that of the cheapest of so many: on a busy computer one may wait for its turn."""
 
 Index = tuple[int, int, int, int]
@@ -78,6 +79,11 @@ class LookSchedule(ABC):
     def grew_at(self) -> float:
         """When it was found to have grown last; -inf: never."""
         return float("-inf")
+
+    @property
+    def waits_long(self) -> bool:
+        """Whether looks wait for a slow disk."""
+        return False
 
     def found_young(self, now: float) -> None:  # noqa: B027  of a host's run it is known
         """It was written just before it was opened, and may grow."""
@@ -207,6 +213,12 @@ class GrowthSchedule(LookSchedule):
     def is_growing(self, now: float) -> bool:
         """See `LookSchedule`."""
         return now < self._young_until or (self._has_grown and now - self._news < self._rhythm.patience_s())
+
+    @property
+    def waits_long(self) -> bool:
+        """See `LookSchedule`."""
+        least = least_of(self._costs)
+        return least.took - least.computed > _LONG_WAIT_SECONDS
 
     def found_young(self, now: float) -> None:
         """See `LookSchedule`."""

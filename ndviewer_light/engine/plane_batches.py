@@ -6,6 +6,7 @@ import itertools
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from ..storage.asked_together import QUESTIONS_AT_ONCE
 from ..storage.time_spent import TimeSpent
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ _Key = TypeVar("_Key")
 
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
-_ASKED_FIRST = 16
+_ASKED_FIRST = QUESTIONS_AT_ONCE
+"""And the least, where that takes less than two seconds: a slow share is asked about as many at a time."""
+_LONGEST_BATCH_SECONDS = 2.0
 _PER_BATCH_SECONDS = 0.1
 """How long an answer may take: whoever wants to see a plane asks the same disk."""
 _SLOW_BATCH_SECONDS = 0.25
@@ -29,10 +32,13 @@ def plane_batches(
     `rest(seconds)` is called between slow answers, if the disk is to be left to others for as long.
     """
     waiting, n = iter(keys), min(_ASKED_FIRST, most)
+    least = n
     while batch := list(itertools.islice(waiting, n)):
         began = time.monotonic()
         yield batch
         took = time.monotonic() - began
         if rest is not None and took > _SLOW_BATCH_SECONDS:
             rest(TimeSpent(took).rest_s(1.0))
-        n = max(1, min(most, 4 * n, int(len(batch) * _PER_BATCH_SECONDS / max(took, 1e-6))))
+        if took > _LONGEST_BATCH_SECONDS:
+            least = 1
+        n = max(least, min(most, 4 * n, int(len(batch) * _PER_BATCH_SECONDS / max(took, 1e-6))))

@@ -15,7 +15,7 @@ from .background_work import BackgroundWork
 from .newest_places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..model import DatasetInfo
     from .newest_places import NewestWanted
@@ -69,8 +69,9 @@ def front(
 class StoredScout:
     """Answers what the newest place is, by looking at what is stored in a thread of its own. Any thread.
 
-    `is_stored(key)`: whether the whole plane is; `is_begun(key)`: whether anything of it is, or more, which
-    costs less. They may block. `found_news` is called when the newest place is another one than before.
+    `is_stored(key)`: whether the whole plane is. `are_begun(keys)`: whether anything of them is, or more,
+    which costs less; `are_whole(keys)`: `is_stored` of planes that are begun. They may block. `found_news`
+    is called when the newest place is another one than before.
     """
 
     def __init__(
@@ -78,10 +79,12 @@ class StoredScout:
         is_stored: Callable[[PlaneKey], bool],
         found_news: Callable[[], None] = lambda: None,
         *,
-        is_begun: Callable[[PlaneKey], bool] | None = None,
+        are_begun: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
+        are_whole: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
     ) -> None:
-        self._is_stored = is_stored
-        self._is_begun = is_begun or is_stored
+        self._are_stored = functools.partial(map, is_stored)
+        self._are_begun = are_begun or self._are_stored
+        self._are_whole = are_whole or self._are_stored
         self._found_news = found_news
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._asked: NewestWanted | None = None
@@ -117,23 +120,21 @@ class StoredScout:
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
         """The newest place; of those before it nothing is read if it is whole."""
-        found = self._find_by(self._is_begun, wanted, info, near)
+        found = self._find_by(self._are_begun, wanted, info, near)
         is_known = found == near and self._asked == wanted
         if found is None or is_known or self._is_whole(found, wanted, info):
             return found
-        return self._find_by(self._is_stored, wanted, info, near)
+        return self._find_by(self._are_stored, wanted, info, near)
 
     def _is_whole(self, place: Place, wanted: NewestWanted, info: DatasetInfo) -> bool:
         t, p, z = place
         zs = (0, info.n_z - 1) if wanted.whole_stack else (z,)
         keys = [PlaneKey(t, p, c, each) for each in zs for c in wanted.channels]
-        if wanted.every_channel:
-            return all(map(self._is_stored, keys))
-        return any(map(self._is_stored, keys))
+        return all(self._are_whole(keys)) if wanted.every_channel else any(self._are_stored(keys))
 
     def _find_by(
         self,
-        is_stored: Callable[[PlaneKey], bool],
+        are_stored: Callable[[Sequence[PlaneKey]], Iterable[bool]],
         wanted: NewestWanted,
         info: DatasetInfo,
         near: Place | None,
@@ -144,9 +145,8 @@ class StoredScout:
 
         def has(t: int, p: int, z: int) -> bool:
             enough = all if wanted.every_channel else any
-            return not self._work.closed.is_set() and enough(
-                is_stored(PlaneKey(t, p, c, z)) for c in wanted.channels
-            )
+            keys = [PlaneKey(t, p, c, z) for c in wanted.channels]
+            return not self._work.closed.is_set() and enough(are_stored(keys))
 
         @functools.cache  # on a slow share each answer takes as long as a look
         def is_there(t: int, p: int) -> bool:

@@ -34,7 +34,7 @@ _READERS = 4
 _READ_AT_ONCE = 4 * _READERS
 _ASKED_OF_SERVERS = 1024
 """For how many planes a server is asked whether anything is stored; for others only reading tells."""
-_MAX_PLANES_SURVEYED = 256_000_000
+MAX_PLANES_SURVEYED = 256_000_000
 """One byte each."""
 
 
@@ -88,7 +88,7 @@ class Surveyor:
         expected = sum(info.n_planes(info.image(p)) for p in positions)
         done, asked, limit = 0, 0, ""
         for p in (*positions, *positions):
-            block, info = self._block(p)
+            block, info = self._block_and_info(p)
             before = blocks.get(p)
             if before is not None:  # looking at positions may tell more of those before them
                 if before.shape == block.shape:
@@ -103,7 +103,7 @@ class Surveyor:
                 limit = _limit(blocks, done, deadline, cancelled)
                 if limit:
                     break
-                states = self.read(batch) if read else self._of_stored(batch, deadline)
+                states = self.read(batch) if read else self.of_stored(batch, deadline)
                 if self._is_remote and not read and asked < _ASKED_OF_SERVERS:
                     asked += self._look_up(batch[: _ASKED_OF_SERVERS - asked], states)
                 for (t, _, c, z), state in zip(batch, states, strict=True):
@@ -125,7 +125,7 @@ class Surveyor:
             seconds=time.monotonic() - began,
         )
 
-    def _of_stored(self, keys: Sequence[PlaneKey], deadline: float | None) -> list[PlaneState]:
+    def of_stored(self, keys: Sequence[PlaneKey], deadline: float | None) -> list[PlaneState]:
         """What is stored of some planes; asked again as long as that tells more: chunks are looked into."""
         states = self.stored.of(keys)
         unknown = [i for i, state in enumerate(states) if state is PlaneState.UNKNOWN]
@@ -138,8 +138,11 @@ class Surveyor:
                 break
         return states
 
-    def _block(self, p: int) -> tuple[np.ndarray, DatasetInfo]:
+    def block(self, p: int) -> np.ndarray:
         """See `block_of`; blocks the first time."""
+        return self._block_and_info(p)[0]
+
+    def _block_and_info(self, p: int) -> tuple[np.ndarray, DatasetInfo]:
         image = self.image(p)
         info = self._source.info
         return block_of(info, image), info
@@ -235,7 +238,7 @@ def _limit(
         return "cancelled"
     if deadline is not None and time.monotonic() >= deadline:
         return "the time limit was reached"
-    return "there are too many planes" if done >= _MAX_PLANES_SURVEYED else ""
+    return "there are too many planes" if done >= MAX_PLANES_SURVEYED else ""
 
 
 def _said(limit: str, done: int) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from qtpy import QT6
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 
-from ..isolation.program_end import call_before_threads_are_awaited
+from ..storage.program_end import call_before_threads_are_awaited
 
 try:
     from qtpy import sip

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import NamedTuple
 
+from ..storage.asked_together import asked_together
 from ..storage.bytes import is_url, split_inner
 from ..storage.file_versions import birth_ns
 
-_METADATA = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
+_NEWEST = "zarr.json"
+_OLDER = (".zattrs", ".zgroup", ".zarray", ".zmetadata")
 
 
 class PathStamp(NamedTuple):
@@ -27,16 +28,27 @@ def stamp_of(path: str, landmark: str | None) -> PathStamp | None:
     if is_url(path):
         return None
     path = split_inner(path)[0]
+    itself = _stat(path)
+    if itself is None:
+        return None
+    found = [_stat(landmark)] if landmark else [itself, *_metadata_in(path)]
+    versions = tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found if each is not None)
+    return PathStamp((itself.st_dev, itself.st_ino, birth_ns(path)), versions)
+
+
+def _metadata_in(folder: str) -> list[os.stat_result | None]:
+    """What is said of the metadata files in a folder; beside Zarr's of version 3 others do not count."""
+    newest = _stat(os.path.join(folder, _NEWEST))
+    if newest is not None:
+        return [newest]
+    return asked_together(_stat, [os.path.join(folder, name) for name in _OLDER])
+
+
+def _stat(path: str) -> os.stat_result | None:
     try:
-        itself = os.stat(path)
+        return os.stat(path)
     except (OSError, ValueError):
         return None
-    versions = []
-    for file in [landmark] if landmark else [path, *(os.path.join(path, name) for name in _METADATA)]:
-        with contextlib.suppress(OSError, ValueError):
-            found = os.stat(file)
-            versions.append((found.st_ino, found.st_size, found.st_mtime_ns))
-    return PathStamp((itself.st_dev, itself.st_ino, birth_ns(path)), tuple(versions))
 
 
 def lacks_metadata(before: PathStamp, now: PathStamp | None) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from .disk_threads import disk_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
@@ -16,15 +18,22 @@ _SLOW_S = 0.002
 """A local disk answers in microseconds, a share in the same room in less than a millisecond."""
 _SLOW_ANSWERS = 2
 """One after the other: one alone may have been a busy core."""
-_QUESTIONS_AT_ONCE = 8
+_SLOW_FOR_S = 30.0
+"""For so long a disk that was slow is taken to be slow, unless its answers come at once meanwhile."""
+QUESTIONS_AT_ONCE = 16
+"""Each waits for most of its time; what a share in the same building says at once."""
+
+_slow_until = float("-inf")  # by `time.monotonic`; only a hint, so without a lock
 
 
 def asked_together(ask: Callable[[_Question], _Answer], about: Iterable[_Question]) -> list[_Answer]:
     """What `ask` says of each, in order: it blocks on a disk, and may be called in other threads.
 
-    Blocks until all answers are there.
+    Blocks until all answers are there; raises the first error of `ask`, in order.
     """
     questions = list(about)
+    if len(questions) > 1 and time.monotonic() < _slow_until:
+        return _Together(ask, questions).answers()
     answers: list[_Answer] = []
     n_slow, began = 0, time.monotonic()
     for question in questions:
@@ -32,9 +41,64 @@ def asked_together(ask: Callable[[_Question], _Answer], about: Iterable[_Questio
         before, began = began, time.monotonic()
         n_slow = n_slow + 1 if began - before > _SLOW_S else 0
         if n_slow == _SLOW_ANSWERS:
+            _note(is_slow=True)
             break
     waiting = questions[len(answers) :]
-    if waiting:
-        with ThreadPoolExecutor(min(_QUESTIONS_AT_ONCE, len(waiting)), "ndviewer-asking") as pool:
-            answers += pool.map(ask, waiting)
-    return answers
+    return answers + _Together(ask, waiting).answers() if waiting else answers
+
+
+def _note(*, is_slow: bool) -> None:
+    global _slow_until
+    _slow_until = time.monotonic() + _SLOW_FOR_S if is_slow else float("-inf")
+
+
+class _Together(Generic[_Question, _Answer]):
+    """Questions that threads take in order, each the next one."""
+
+    def __init__(self, ask: Callable[[_Question], _Answer], questions: Sequence[_Question]) -> None:
+        self._ask = ask
+        self._questions = questions
+        self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._n_taken = 0
+        self._n_answered = 0
+        self._slowest_s = 0.0
+        self._answers: dict[int, _Answer] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._done = threading.Event()
+
+    def answers(self) -> list[_Answer]:
+        """Ask all, and wait. This thread asks nothing, so that Ctrl-C ends its waiting."""
+        try:
+            for _ in range(min(QUESTIONS_AT_ONCE, len(self._questions))):
+                disk_thread(self._take, "ndviewer-asking").start()
+        except RuntimeError:  # no more threads: this one asks what the others do not
+            self._take()
+        try:
+            self._done.wait()
+        finally:
+            with self._lock:
+                self._n_taken = len(self._questions)
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        _note(is_slow=self._slowest_s > _SLOW_S)
+        return [self._answers[i] for i in range(len(self._questions))]
+
+    def _take(self) -> None:
+        while (i := self._next()) is not None:
+            began = time.monotonic()
+            try:
+                self._answers[i] = self._ask(self._questions[i])
+            except BaseException as error:  # noqa: BLE001  whoever asked gets it
+                self._errors[i] = error
+            with self._lock:
+                self._slowest_s = max(self._slowest_s, time.monotonic() - began)
+                self._n_answered += 1
+                if self._n_answered == len(self._questions):
+                    self._done.set()
+
+    def _next(self) -> int | None:
+        with self._lock:
+            if self._n_taken >= len(self._questions):
+                return None
+            self._n_taken += 1
+            return self._n_taken - 1

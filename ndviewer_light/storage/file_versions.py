@@ -35,12 +35,18 @@ def version_of(path: str) -> str:
     50 ms (2 s where times are whole seconds) is never twice the same, as the next write may leave the same
     times.
     """
+    found = status_of(path)
+    return NOTHING if found is None else version_in(found)
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """What the system says of the file or folder at a local path, None if it says nothing; blocks on disk."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
-        return NOTHING
+        return None
     FILE_CLOCK.note(path, found.st_mtime_ns)
-    return version_in(found)
+    return found
 
 
 def birth_ns(path: str) -> int:

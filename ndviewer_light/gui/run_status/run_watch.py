@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ...engine.look_schedule import Following
 from ...errors import NDViewerError
-from ...model import PlaneState
 from ...storage.bytes import is_url
 from .run_progress import RunProgress, RunState
 
@@ -173,16 +172,8 @@ def wait_after(seconds: float, n_planes: int, quiet_seconds: float) -> float:
 
 
 def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
-    """How many planes are stored; None if that cannot be told, or takes too long.
-
-    All planes of a shard count while it is being written, where others are known: at most a shard too many.
-    """
+    """How many planes are stored; None if that cannot be told, or is not known so far."""
     try:
-        report = dataset.report(
-            seconds=_LONGEST_COUNT_SECONDS, cancelled=lambda: cancelled() or dataset.closed
-        )
+        return dataset.count_stored(_LONGEST_COUNT_SECONDS, lambda: cancelled() or dataset.closed)
     except (NDViewerError, LookupError, OSError):
         return None
-    n, unclear = report.present + report.count(PlaneState.FILLED), report.count(PlaneState.UNKNOWN)
-    is_known = not report.limit and (n or not unclear)
-    return n + unclear if is_known else None

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...storage.asked_together import asked_together
 from ...storage.watched_folders import WORTH_LISTING, WatchedFolders
 from .listing import names_in_folder
 
@@ -32,23 +33,18 @@ class FilesThere:
 
     def of(self, names: Sequence[str | None]) -> list[bool]:
         """Which of these files exist; False for None."""
-        of_folder: dict[str, list[int]] = defaultdict(list)
-        for i, name in enumerate(names):
+        of_folder: dict[str, list[str]] = defaultdict(list)
+        for name in names:
             if name is not None:
-                of_folder[name[: name.rfind("/") + 1]].append(i)
-        found = [False] * len(names)
+                of_folder[name[: name.rfind("/") + 1]].append(name)
+        few = [name for members in of_folder.values() if len(members) < WORTH_LISTING for name in members]
+        answers = asked_together(lambda name: os.path.exists(self._root + name), few)
+        there = {name for name, is_there in zip(few, answers, strict=True) if is_there}
         for folder, members in of_folder.items():
-            there = self._in_folder(folder, [name for i in members if (name := names[i]) is not None])
-            for i, is_there in zip(members, there, strict=True):
-                found[i] = is_there
-        return found
-
-    def _in_folder(self, folder: str, names: Sequence[str]) -> list[bool]:
-        if len(names) < WORTH_LISTING:
-            return [os.path.exists(self._root + name) for name in names]
-        with self._lock:
-            gone = self._gone_from(folder)
-        return [name not in gone for name in names]
+            if len(members) >= WORTH_LISTING:
+                with self._lock:
+                    there.update(set(members) - self._gone_from(folder))
+        return [name in there for name in names]
 
     def _gone_from(self, folder: str) -> set[str]:
         path = self._root + folder

@@ -59,7 +59,7 @@ class AlikeImages:
             if image is not None:
                 return image
         image = layouts.read_image(store, level, tree)
-        self._keep(store, image)
+        self._keep(store, image, tree)
         return image
 
     def _like(self, known: _Parsed, store: str, tree: Tree) -> ZarrImage | None:
@@ -83,14 +83,14 @@ class AlikeImages:
         meta, other = found[1], known.image.meta
         return meta if meta.paths == other.paths and meta.axes == other.axes and not meta.warnings else None
 
-    def _keep(self, store: str, image: ZarrImage) -> None:
+    def _keep(self, store: str, image: ZarrImage, tree: Tree) -> None:
         """Remember how the files of an image were understood, if these and no others say what it is."""
         paths = image.meta.paths
         inside = self._tree.inside("", paths[image.level]) if paths else ""
         if not inside or image.array != store + inside or image.warnings or not image.is_as_written:
             return
         parsed = _Parsed(image, inside, (), ())
-        group, array = _files(store, parsed, self._tree), _files(image.array, parsed, self._tree)
+        group, array = _files(store, parsed, tree), _files(image.array, parsed, tree)
         raw = array[0 if image.facts.version == 3 else 1]
         with contextlib.suppress(DatasetError):  # written in between
             if raw is None or parse_json(raw, image.array) != image.document:

@@ -16,6 +16,7 @@ from .tensorstore_arrays import StoreArray
 from .tensorstore_errors import StoreChangedError
 
 if TYPE_CHECKING:
+    from ...storage.trees.recording import OneLook, RecordingTree
     from ...storage.trees.tree import Tree
     from .alike_images import AlikeImages
     from .known_images import KnownImages
@@ -69,9 +70,10 @@ class OpenArrays:
     def __len__(self) -> int:
         return len(self._arrays)
 
-    def get(self, store: str, level: int, *, again: bool = False) -> OpenArray:
+    def get(self, store: str, level: int, *, again: bool = False, look: OneLook | None = None) -> OpenArray:
         """The open array of a store; `again` rereads its metadata and keeps the handle if unchanged.
 
+        What a `look` has read before is not read again.
         Raises `PlaneNotStoredError` while it does not exist, another `DatasetError`.
         """
         name = ArrayName(store, level)
@@ -82,7 +84,7 @@ class OpenArrays:
                 return known
         return self._opening.do(
             name,
-            lambda: self._opened_anew(name, known, again=again),
+            lambda: self._opened_anew(name, known, look, again=again),
             lambda: self.raise_if_closed(f"{store} was being opened"),
         )
 
@@ -106,10 +108,16 @@ class OpenArrays:
         with self._lock:
             return next(reversed(self._arrays.items()), None)
 
-    def outdated(self) -> list[ArrayName]:
-        """The same but for those of which it can be told cheaply that their metadata is as it was read."""
+    def records(self) -> list[RecordingTree]:
+        """What was looked at to describe those that are open."""
         with self._lock:
-            current = {name for name, array in self._arrays.items() if array.is_current()}
+            return [array.record for array in self._arrays.values() if array.record is not None]
+
+    def outdated(self, look: OneLook) -> list[ArrayName]:
+        """`worth_looking_at`, but for those whose metadata a look has found as they were read."""
+        with self._lock:
+            arrays = list(self._arrays.items())
+        current = {name for name, array in arrays if array.is_current(look)}
         return [name for name in self.worth_looking_at() if name not in current]
 
     def forget(self, store: str, level: int) -> None:
@@ -172,30 +180,35 @@ class OpenArrays:
 
     # ---- opening -----------------------------------------------------------------------------
 
-    def _opened_anew(self, name: ArrayName, known: OpenArray | None, *, again: bool) -> OpenArray:
+    def _opened_anew(
+        self, name: ArrayName, known: OpenArray | None, look: OneLook | None, *, again: bool
+    ) -> OpenArray:
         if not again:  # it may have been opened meanwhile
             with self._lock:
                 if (array := self._known_array(name)) is not None:
                     return array
         try:
-            array = self._open(name, known)
+            array = self._open(name, known, look)
         except BaseException:
             self.forget(*name)
             raise
         self._remember(name, array)
         return array
 
-    def _open(self, name: ArrayName, known: OpenArray | None) -> OpenArray:
+    def _open(self, name: ArrayName, known: OpenArray | None, look: OneLook | None) -> OpenArray:
         for _ in range(_MAX_OPENED_ANEW):
             with contextlib.suppress(StoreChangedError):
-                return self._open_as_described(name, known)
+                return self._open_as_described(name, known, look)
+            look = None  # what it has read is not true any more
         raise CorruptDataError(f"{name.store} keeps being replaced while it is being opened")
 
-    def _open_as_described(self, name: ArrayName, known: OpenArray | None) -> OpenArray:
+    def _open_as_described(self, name: ArrayName, known: OpenArray | None, look: OneLook | None) -> OpenArray:
         store, level = name
         self.raise_if_closed(f"{store} was to be opened")
         try:
-            image, record = recorded_reading(self._tree, lambda tree: self.read_image(store, level, tree))
+            image, record = recorded_reading(
+                self._tree, lambda tree: self.read_image(store, level, tree), look
+            )
         except PlaneNotStoredError:
             if not self._announced:
                 self._tree.check_there()  # distinguish a missing plane from a missing disk

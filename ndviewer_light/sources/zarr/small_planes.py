@@ -19,7 +19,7 @@ import numpy as np
 
 from ...errors import DatasetError
 from ...storage.decoding.shard_decoder import object_decoder
-from ...storage.trees.recording import RecordingTree
+from ...storage.trees.recording import OneLook, RecordingTree
 from ..source import OfPixels, SmallPlane
 from .chunk_grid import (
     has_shards,
@@ -121,7 +121,7 @@ class SmallPlanes:
 
     def find(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`. Raises `DatasetReplacedError` if an image is another one than before."""
-        places, tree = self._known.places, RecordingTree(self._tree, keeps=True)
+        places, tree = self._known.places, RecordingTree(self._tree, OneLook())
         asked = [key for key in keys if min(key[:3]) >= 0 and key.p < len(places)]
         images: dict[str, ZarrImage] = {}
         for store in dict.fromkeys(places[key.p].store for key in asked):

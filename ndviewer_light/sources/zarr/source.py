@@ -18,7 +18,7 @@ from ...storage.asked_together import asked_together
 from ...storage.tiling import tile_of_chunks
 from ...storage.time_spent import Stopwatch
 from ...storage.trees.open_tree import open_tree
-from ...storage.trees.recording import recorded, recorded_reading
+from ...storage.trees.recording import OneLook, recorded, recorded_reading
 from ...storage.trees.tree import LOCAL, LocalTree
 from ...storage.watched_folders import LISTING_SHARE
 from ..source import OfPixels, Source
@@ -314,12 +314,16 @@ class ZarrSource(Source):
         """
         if self._tree.remote:
             return self.refresh() if self._has_changed_on_server() else self.info
-        watch = Stopwatch()
-        if watch.began >= self._not_before and (self._listed is None or not self._listed.is_current()):
+        look, watch = OneLook(), Stopwatch()
+        may_list = watch.began >= self._not_before
+        listed = [self._listed] if may_list and self._listed is not None else []
+        look.ask([*listed, *self._arrays.records()])
+        if may_list and not (self._listed is not None and self._listed.is_current(look)):
+            watch = Stopwatch()
             with contextlib.suppress(PlaneNotStoredError):  # the only image has no metadata: see below
-                self._find_places()
+                self._find_places(look)
             self._not_before = time.monotonic() + watch.spent().rest_s(LISTING_SHARE)
-        self._look_at(self._arrays.outdated())
+        self._look_at(self._arrays.outdated(look), look)
         self._arrays.lost.say()
         return self.info
 
@@ -406,21 +410,21 @@ class ZarrSource(Source):
             return NOT_SAID
         return self._frame_times.of(place.store, [axis.role for axis in axes])
 
-    def _find_places(self) -> None:
+    def _find_places(self, look: OneLook | None = None) -> None:
         """Look for positions that were added."""
         if self._path is None:
             return
         self._tree.check_there()
         path = self._path
-        layout, listed = recorded_reading(self._tree, lambda tree: layouts.discover(path, tree))
+        layout, listed = recorded_reading(self._tree, lambda tree: layouts.discover(path, tree), look)
         self._known.add_places(layout.places, layout.empty_wells)
         self._identity = self._tree.identity()
         self._listed = listed
 
-    def _look_at(self, stores: Iterable[tuple[str, int]]) -> None:
+    def _look_at(self, stores: Iterable[tuple[str, int]], look: OneLook | None = None) -> None:
         for store, level in stores:
             try:
-                self._arrays.get(store, level, again=True)
+                self._arrays.get(store, level, again=True, look=look)
             except DatasetReplacedError:
                 raise
             except (DatasetError, IndexError):  # reading the plane will report it

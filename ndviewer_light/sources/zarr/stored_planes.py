@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...storage.asked_together import asked_together
 from ...storage.watched_folders import WORTH_LISTING
 from .array_in_chunks import ZarrInChunks, shares_chunks
 from .chunk_grid import planes_per_chunk, stored_grid
@@ -42,16 +43,18 @@ class SingleChunks:
         names = [self._name(index) for index in indices]
         root = self._image.array
         if len(names) < WORTH_LISTING:
-            return [os.path.exists(os.path.join(root, name)) for name in names]
+            return self._are_there(names)
         if self._grid.separator == ".":
             there = _names_in(root)
             return [name in there for name in names]
         depth = len(self._grid.prefix)
         first = _names_in(os.path.join(root, self._grid.prefix.rstrip("/")))
-        return [
-            name[depth : name.find("/", depth)] in first and os.path.exists(os.path.join(root, name))
-            for name in names
-        ]
+        begun = [name for name in names if name[depth : name.find("/", depth)] in first]
+        stored = {name for name, is_there in zip(begun, self._are_there(begun), strict=True) if is_there}
+        return [name in stored for name in names]
+
+    def _are_there(self, names: Sequence[str]) -> list[bool]:
+        return asked_together(os.path.exists, [os.path.join(self._image.array, name) for name in names])
 
     def _name(self, index: tuple[int, ...]) -> str:
         at = dict(zip("tpcz", index, strict=True))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import tensorstore as ts
 
     from ...model import PlaneKey, Region
-    from ...storage.trees.recording import RecordingTree
+    from ...storage.trees.recording import OneLook, RecordingTree
     from .nodes import ZarrImage
     from .tensorstore_context import TensorStoreContext
 
@@ -76,9 +76,9 @@ class OpenArray(ABC):
         """Whether it is to be opened anew, as data on the server may have changed or a read of it hangs."""
         return self._generation != self._native.generation
 
-    def is_current(self) -> bool:
-        """Whether reading its metadata again would give the same, as far as can be told cheaply."""
-        return self.record is not None and self.record.is_current()
+    def is_current(self, look: OneLook) -> bool:
+        """Whether reading its metadata again in a look would give the same, as far as can be told cheaply."""
+        return self.record is not None and self.record.is_current(look)
 
     def version(self, index: tuple[int, ...]) -> str | None:
         """See `Source.versions`."""

@@ -1,0 +1,258 @@
+"""Shares that answer slowly: what is known is not asked again, and what has to be asked is asked together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from follow_disk import GrowingZarr
+from memory_source import MemorySource, memory_info, wait_until
+
+from ndviewer_light.engine.dataset import Dataset
+from ndviewer_light.engine.newest_places import NewestWanted, Place
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources import open_source
+from ndviewer_light.sources.zarr import stored_planes
+from ndviewer_light.storage import asked_together as asking
+from ndviewer_light.storage.activity import newest_write
+from ndviewer_light.storage.asked_together import asked_together
+from ndviewer_light.storage.file_clock import FILE_CLOCK
+from ndviewer_light.storage.trees import recording
+from tests.live_writers.registry import WRITERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+HUNG_S = 60  # how long what never comes is waited for before the test fails
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk was slow lately."""
+    monkeypatch.setattr(asking, "_slow_until", float("inf"))
+
+
+# ---- questions ------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_was_slow_is_asked_together_from_the_first_question_on(slow) -> None:
+    together = threading.Barrier(8)
+    assert asked_together(lambda _: together.wait(HUNG_S) >= 0, range(8)) == [True] * 8
+
+
+def test_a_disk_that_is_quick_again_is_asked_one_by_one(slow) -> None:
+    def asked_here() -> bool:
+        return set(asked_together(lambda _: threading.get_ident(), range(4))) == {threading.get_ident()}
+
+    assert not asked_here()
+    wait_until(asked_here)
+
+
+def test_the_first_error_in_order_is_raised(slow) -> None:
+    def ask(question: int) -> int:
+        if question in (3, 5):
+            raise OSError(question)
+        return question
+
+    with pytest.raises(OSError, match="3"):
+        asked_together(ask, range(8))
+
+
+_HANGS = """
+import sys, threading
+from ndviewer_light.storage import asked_together as asking
+asking._slow_until = float("inf")
+hung = threading.Barrier(3)
+def ask(question):
+    hung.wait()
+    threading.Event().wait()
+threading.Thread(target=lambda: asking.asked_together(ask, range(2)), daemon=True).start()
+hung.wait()
+sys.stdout.write("hangs")
+"""
+
+_LOOK_HANGS = """
+import sys, threading
+from memory_source import MemorySource
+from ndviewer_light.engine.dataset import Dataset
+hung = threading.Event()
+class Hung(MemorySource):
+    def look(self):
+        hung.set()
+        threading.Event().wait()
+dataset = Dataset(Hung(), path="/data/run", follow=True)
+while not hung.wait(0.05):
+    dataset.take_changes()
+sys.stdout.write("hangs")
+"""
+
+
+@pytest.mark.parametrize("code", [_HANGS, _LOOK_HANGS], ids=["questions", "a look"])
+def test_a_script_ends_though_a_share_answers_no_more(code: str) -> None:
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n{code}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HUNG_S, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "hangs"), done.stderr
+
+
+# ---- a look ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tensorstore-v2", "tensorstore-v3"])
+def test_a_look_asks_about_each_file_once_and_reads_once_what_has_changed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.ome.zarr"
+    writer = WRITERS[name].make(path, WRITERS[name].plan(2))
+    writer.begin()
+    writer.write((0, 0, 0, 0), np.ones((192, 192), np.uint16))
+    source = open_source(str(path))
+    source.follow()
+    source.read_plane(PlaneKey())
+    wait_until(lambda: all(FILE_CLOCK.age_s(newest_write(str(each))) > 0.1 for each in (path, path / "0")))
+    source.look()
+    assert source.info.n_t == 1
+    writer.write((1, 0, 0, 0), np.ones((192, 192), np.uint16))
+    asked: Counter[str] = Counter()
+    read: Counter[str] = Counter()
+    ask, read_file = recording.status_of, recording.read_versioned_file
+    monkeypatch.setattr(recording, "status_of", lambda path: asked.update([path]) or ask(path))
+    monkeypatch.setattr(
+        recording,
+        "read_versioned_file",
+        lambda path, *others: read.update([path]) or read_file(path, *others),
+    )
+    source.look()
+    assert source.info.n_t == 2
+    source.close()
+    assert asked
+    assert set(asked.values()) == {1}
+    assert read == {str(path / "0" / (".zarray" if name.endswith("2") else "zarr.json")): 1}
+
+
+def test_planes_of_which_each_is_a_file_are_looked_for_together(tmp_path, monkeypatch, slow) -> None:
+    growing = GrowingZarr(tmp_path / "run")
+    for value in range(1, 5):
+        growing.add(value)
+    source = open_source(str(growing.path))
+    source.read_plane(PlaneKey())
+    together, exists = threading.Barrier(4), stored_planes.os.path.exists
+    monkeypatch.setattr(
+        stored_planes.os.path, "exists", lambda path: together.wait(HUNG_S) >= 0 and exists(path)
+    )
+    assert source.are_stored([PlaneKey(t) for t in range(4)]) == [True] * 4
+    source.close()
+
+
+class SlowToLook(MemorySource):
+    """Its first look takes long; later ones end once it was asked for versions meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_info(n_t=2))
+        self.n_looks = 0
+        self.was_asked = threading.Event()
+        self.is_in_vain = False
+
+    def look(self):
+        self.n_looks += 1
+        if self.n_looks == 1:
+            threading.Event().wait(0.2)
+        elif self.n_looks > 1:
+            self.is_in_vain |= not self.was_asked.wait(HUNG_S)
+        self.was_asked.clear()
+        return self.info
+
+    def versions_in_view(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
+        self.was_asked.set()
+        return super().versions_in_view(keys, level)
+
+    def close(self) -> None:
+        super().close()
+        self.was_asked.set()
+
+
+def test_planes_in_view_are_asked_for_while_a_slow_look_goes_on() -> None:
+    source = SlowToLook()
+    source.write((0, 0, 0, 0), 1)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        dataset.planes([PlaneKey()], wait=None)
+
+        def has_looked() -> bool:
+            dataset.take_changes()
+            return source.n_looks > 2
+
+        wait_until(has_looked)
+    assert not source.is_in_vain
+
+
+# ---- the newest plane, and how many there are -----------------------------------------------------
+
+
+class TwoAtATime(MemorySource):
+    """Of two channels; answers of both, and reads both, only at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_info(n_t=3, n_c=2))
+        self.asked: list[int] = []
+        self.together = threading.Barrier(2)
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        self.asked.append(len(keys))
+        return [tuple(key) in self.stored for key in keys]
+
+    def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+        self.together.wait(HUNG_S)
+        return super().read_plane(key, level)
+
+
+def test_all_channels_of_the_newest_place_are_asked_for_and_read_together(tmp_path) -> None:
+    source = TwoAtATime()
+    for t in range(3):
+        for c in range(2):
+            source.write((t, 0, c, 0), 1)
+    with Dataset(source, path=str(tmp_path), follow=True) as dataset:
+        wanted = NewestWanted(None, None, 0, (0, 1))
+        wait_until(lambda: dataset.newest(wanted) == Place(2, 0, 0))
+    assert source.asked
+    assert set(source.asked) == {2}
+
+
+class Counted(MemorySource):
+    """Notes which planes it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_info(n_t=100, n_p=1, n_c=1, n_z=1))
+        self.asked: list[PlaneKey] = []
+
+    def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+        self.asked += keys
+        return [tuple(key) in self.stored for key in keys]
+
+
+def test_what_there_is_no_time_to_count_is_counted_later() -> None:
+    """Of a slow share a count has time for some of the planes: the next one goes on."""
+    source = Counted()
+    for t in range(90):
+        source.write((t, 0, 0, 0), 1)
+    with Dataset(source, path="/data/run") as dataset:
+
+        def count(n_batches: int) -> int | None:
+            enough = len(source.asked) + n_batches * 16
+            return dataset.count_stored(HUNG_S, lambda: len(source.asked) >= enough)
+
+        assert count(1) is None
+        assert count(1) is None
+        assert count(100) == 90
+        assert len(set(source.asked[:100])) == 100, "each is asked for once before any is asked for again"
+        source.write((95, 0, 0, 0), 1)
+        assert count(1) == 91, "what was missing comes first"
+        del source.stored[95, 0, 0, 0], source.stored[89, 0, 0, 0]
+        assert count(100) == 89, "in the end the others, which may be gone"
