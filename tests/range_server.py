@@ -58,7 +58,10 @@ class Behaviour:
     ranges: bool = True  # False: every answer is the whole file
     heads: bool = True  # False: HEAD is answered 405, as signed URLs do with 403
     etags: bool = True
+    etags_of_seconds: bool = False  # as those of nginx: the time in seconds, and the size
+    weak: bool = False  # W/"…"
     dates: bool = True  # Last-Modified
+    late_s: float = 0.0  # how late the clock of the server is
     conditional: bool = True  # False: If-None-Match and If-Modified-Since are ignored
     missing_status: int = 404  # 403 where a bucket may not be listed
     query: str = ""  # what the query must be, else 403
@@ -275,9 +278,10 @@ class _Server:
             if self.behaviour.ranges:
                 headers["Accept-Ranges"] = "bytes"
             if self.behaviour.etags:
-                headers["ETag"] = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+                changed = int(status.st_mtime) if self.behaviour.etags_of_seconds else status.st_mtime_ns
+                headers["ETag"] = f'{"W/" * self.behaviour.weak}"{changed:x}-{status.st_size:x}"'
             if self.behaviour.dates:
-                headers["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
+                headers["Last-Modified"] = formatdate(status.st_mtime - self.behaviour.late_s, usegmt=True)
             if self.behaviour.conditional and _is_same(request.headers, headers):
                 entry["what"] = 304
                 del headers["Content-Type"]
@@ -343,7 +347,7 @@ async def _request(reader: asyncio.StreamReader) -> _Request | None:
 def _is_same(asked: dict[str, str], said: dict[str, Any]) -> bool:
     """Whether a request is only for another version than this one."""
     if "if-none-match" in asked:
-        return asked["if-none-match"].removeprefix("W/") == said.get("ETag")
+        return asked["if-none-match"].removeprefix("W/") == said.get("ETag", "").removeprefix("W/")
     return "Last-Modified" in said and asked.get("if-modified-since") == said["Last-Modified"]
 
 

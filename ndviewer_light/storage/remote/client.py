@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections import OrderedDict, deque
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -23,7 +23,7 @@ from ..presentable import presentable
 from .bucket_logins import aws_credentials, google_credentials, gs_config, s3_config
 from .errors import Failure, failure_of
 from .forks import after_fork, check_not_forked, note_request
-from .told_version import Version, told_version
+from .told_version import TOLD, Version, told_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,8 +33,6 @@ CONNECT_SECONDS = 10.0
 MAX_WHOLE_BYTES = 64 * 1024**2  # of a file that is loaded whole because its server does not support ranges
 _MAX_STORES = 32
 _PAGE_BEGINS = 2048
-_SETTLED = timedelta(minutes=1)
-"""A file changed so recently may change again within the second that its server tells."""
 _AMAZON = "https://s3.amazonaws.com"
 
 
@@ -159,7 +157,7 @@ class RemoteFile:
         self._note()
         try:
             result = await obstore.get_async(self._store(), self._path, options={"range": (start, end)})
-            version = told_version(result.meta)
+            version = self._told(result.meta)
             end = min(end, version.size)
             if tuple(result.range) != (start, end):
                 raise Failure("wrong range")
@@ -219,7 +217,7 @@ class RemoteFile:
         options: Any = {"range": (0, 1), **_unless(known)}
         try:
             result = await obstore.get_async(self._store(), self._path, options=options)
-            version = told_version(result.meta)
+            version = self._told(result.meta)
             data = await _at_most(result, 1)
         except _client_errors() as error:
             failure = failure_of(error)
@@ -235,7 +233,7 @@ class RemoteFile:
         """The version where a server sends nothing but whole files; `failure` if it does not say."""
         self._note()
         try:
-            return told_version(await _obstore().head_async(self._store(), self._path))
+            return self._told(await _obstore().head_async(self._store(), self._path))
         except _client_errors() as error:
             raise (by_head if (by_head := failure_of(error)).kind == "missing" else failure) from None
 
@@ -266,10 +264,10 @@ class RemoteFile:
     async def _get_whole(self, known: Version | None, may_be_page: bool) -> Answer:
         obstore = _obstore()
         self._note()
-        options: Any = _unless(known)
+        options: Any = _unless(known) if known is not None and TOLD.was_read_late(self.url, known) else {}
         try:
             result = await obstore.get_async(self._store(), self._path, options=options or None)
-            version = told_version(result.meta)
+            version = self._told(result.meta, is_read=True)
             kind = _content_type(result.attributes)
             if version.size > MAX_WHOLE_BYTES:
                 raise Failure("no ranges", f"{version.size / 1e6:.0f} MB")
@@ -281,6 +279,9 @@ class RemoteFile:
         if len(data) != version.size:
             raise Failure("truncated", f"{len(data):,} of {how_many(version.size, 'byte')}")
         return self._noted(Answer(data, version, kind))
+
+    def _told(self, meta: Any, *, is_read: bool = False) -> Version:
+        return TOLD.note(self.url, told_version(meta), meta, is_read=is_read)
 
     def _note(self) -> None:
         check_not_forked()
@@ -351,9 +352,7 @@ def _unless(known: Version | None) -> dict[str, Any]:
     if known is not None and known.etag:
         return {"if_none_match": known.etag}
     if known is not None and known.modified:
-        modified = datetime.fromisoformat(known.modified)
-        if datetime.now(timezone.utc) - modified > _SETTLED:
-            return {"if_modified_since": modified}
+        return {"if_modified_since": datetime.fromisoformat(known.modified)}
     return {}
 
 

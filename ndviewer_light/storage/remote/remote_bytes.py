@@ -23,6 +23,7 @@ from .jobs import File
 from .kept_blocks import KeptBlocks, kept_blocks
 from .redirects import refuse_redirects_inside
 from .scheduler import the_scheduler
+from .told_version import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,13 +134,14 @@ class RemoteBytes(Bytes):
 
     @property
     def identity(self) -> str | None:
-        """A name for exactly these bytes; None if the server does not report changes."""
-        return _identity(self._file.place.url, self._file.version)
+        """A name for exactly these bytes; None if what the server says may be the same of others."""
+        url, version = self._file.place.url, self._file.version
+        return _identity(url, version) if TOLD.is_proof(url, version) else None
 
     @property
     def version(self) -> str | None:
         """See `Bytes.version`."""
-        return self._file.version.text
+        return TOLD.text_of(self._file.place.url, self._file.version)
 
     def version_now(self) -> str | None:
         """See `Bytes.version_now`: a conditional request, else one of a byte, or of none."""
@@ -153,7 +155,7 @@ class RemoteBytes(Bytes):
                 return None
             if failure.kind != "unchanged":
                 raise self._file.error(failure) from None
-        return version.text
+        return TOLD.text_of(place.url, version)
 
     def read(self, offset: int, length: int) -> bytes:
         """See `Bytes.read`."""

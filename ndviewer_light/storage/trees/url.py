@@ -33,6 +33,7 @@ from ..remote.errors import Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import opened_at, set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_scheduler
+from ..remote.told_version import TOLD
 from .array_specs import GOOGLE, AwsProfile, google_spec, s3_spec, web_spec
 from .folder_pages import NamesInFolder
 from .remembered import RememberedFiles
@@ -257,7 +258,7 @@ class UrlTree(Tree):
         if len(self._versions) >= _MAX_VERSIONS:
             self._versions.clear()
         self._versions[path] = version
-        return version.text
+        return TOLD.text_of(place.url, version)
 
     def nothing_at(self, path: str, warnings: Sequence[str]) -> DatasetError:
         """See `Tree.nothing_at`."""
