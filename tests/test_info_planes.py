@@ -112,3 +112,24 @@ def test_of_files_it_does_not_say_that_they_may_be_empty(
 def test_indices_in_a_row_are_ranges() -> None:
     assert ranges([0, 1, 2, 5, 7, 8]) == "0–2, 5, 7–8"
     assert ranges([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("skip", "options", "says"),
+    [
+        ([], ["--planes"], "all 24 planes are there; the metadata do not say that the run has ended"),
+        ([(1, 2, 1, 1)], ["--planes"], "no: 23 of 24 planes were found, and the metadata do not say"),
+        ([], [], "the metadata do not say that the run has ended: it goes on, or was stopped; --planes says"),
+    ],
+)
+def test_a_run_whose_metadata_do_not_say_that_it_has_ended_is_complete_by_its_planes(
+    skip: list[tuple[int, ...]],
+    options: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stores.write_plate(tmp_path / "p.zarr", {"A/1": 3}, skip=skip)
+    info.main([str(tmp_path / "p.zarr"), *options])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("complete ")]
+    assert line.strip().removeprefix("complete").strip().startswith(says)

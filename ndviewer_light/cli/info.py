@@ -332,11 +332,24 @@ def _sections(said: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     if said["hosts"]:
         yield "servers", [", ".join(said["hosts"])]
     if said["complete"] is not None:
-        yield "complete", ["yes" if said["complete"] else "no: still running, or stopped early"]
+        yield "complete", [_complete(said["complete"], said.get("planes"))]
     if said["warnings"]:
         yield "warnings", list(said["warnings"])
     if "planes" in said:
         yield "planes", list(lines_of(said["planes"], said["sizes"]))
+
+
+def _complete(by_metadata: bool, planes: Mapping[str, Any] | None) -> str:
+    """Whether a run is complete, by its metadata, and by the planes that there are if these were counted."""
+    if by_metadata:
+        return "yes, by its metadata"
+    unsaid = "the metadata do not say that the run has ended"
+    if planes is None:
+        return f"{unsaid}: it goes on, or was stopped; --planes says which planes are there"
+    n, planned = planes["present"] + planes["filled"], how_many(planes["expected"], "plane")
+    if n == planes["expected"] and not planes["empty_wells"]:
+        return f"all {planned} are there; {unsaid}"
+    return f"no: {n:,} of {planned} were found, and {unsaid}"
 
 
 def _pixels(said: Mapping[str, Any]) -> str:
