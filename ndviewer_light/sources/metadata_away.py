@@ -25,6 +25,11 @@ class MetadataAway:
             now = time.monotonic()
             return now - self._since.setdefault(folder, now) > AWAY_SECONDS
 
+    def all(self) -> list[str]:
+        """The folders whose metadata are away."""
+        with self._lock:
+            return list(self._since)
+
     def for_long(self) -> list[str]:
         """The folders whose metadata have been away for long."""
         now = time.monotonic()

@@ -145,7 +145,8 @@ class OpenArrays:
         # before any store exists, the first ones are the likeliest; later the first represents the run
         n_first = 1 if self._known.learned else _REFRESHED_MISSING
         first = [place.store for place in self._known.places[:n_first]]
-        return list(dict.fromkeys(known + [ArrayName(store, 0) for store in missing + first]))
+        levels = [ArrayName(*each) for each in self.lost.levels()]
+        return list(dict.fromkeys(known + levels + [ArrayName(store, 0) for store in missing + first]))
 
     def raise_if_closed(self, doing: str) -> None:
         """Raise a `DatasetError` once the dataset is closed."""
@@ -189,8 +190,10 @@ class OpenArrays:
                     return array
         try:
             array = self._open(name, known, look)
-        except BaseException:
+        except BaseException as error:
             self.forget(*name)
+            if name.level and isinstance(error, DatasetError):
+                self.lost.missed_level(*name, error)
             raise
         self._remember(name, array)
         return array
@@ -216,8 +219,7 @@ class OpenArrays:
             if level == 0 and not self._announced:
                 self.lost.missed(store)
             raise
-        if level == 0:
-            self.lost.found(store, image)
+        self.lost.found(store, image)
         if level == 0 and self._known.was_longer(store, image) and (record is None or record.is_current()):
             self._known.shorten(store, image)  # not by what another thread has read earlier
         if known is not None and known.image == image:
