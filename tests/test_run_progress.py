@@ -162,6 +162,11 @@ def test_a_pause_between_time_points_is_no_stall():
 
 
 def test_nobody_is_told_an_end_that_is_not_known():
+    progress = RunProgress()  # planes are appended to a stack, as pages to a TIFF of which nothing is said
+    one = memory_info(n_t=1, n_p=1, n_c=1, n_z=4)
+    assert looks(progress, range(3), [1, 2, 3], one).parts[0] == "3/4 planes"
+    news = looks(progress, range(3, 12), range(4, 13), dataclasses.replace(one, n_z=14))
+    assert (news.expected, news.seconds_left, news.parts[0]) == (None, None, "12 planes")
     progress = RunProgress()  # time points are appended
     looks(progress, range(5), range(0, 20, 4), memory_info(n_t=1, positions=WELLS))
     news = looks(progress, range(5, 9), range(20, 36, 4), memory_info(n_t=3, positions=WELLS))

@@ -283,3 +283,8 @@ def test_how_often_planes_are_counted_follows_from_what_a_count_computes_not_fro
     seconds, n_planes, quiet, wait
 ):
     assert run_watch.wait_after(seconds, n_planes, quiet) == pytest.approx(wait)
+
+
+def test_what_has_grown_is_counted_again_soon_unless_that_computes_for_long():
+    assert run_watch.wait_after(0.01, 500, 0, at_least=0.5) == 0.5
+    assert run_watch.wait_after(2.0, 20_000, 0, at_least=0.5) == 40.0

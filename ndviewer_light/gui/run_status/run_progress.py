@@ -141,7 +141,7 @@ class RunProgress:
     def __init__(self, *, has_total: bool = True) -> None:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
         self._has_total = has_total
-        self._first_n_t: int | None = None
+        self._first_lengths: tuple[int, int] | None = None  # time points, and planes along z
         self._counts: tuple[DatasetInfo, tuple[int, int, int]] | None = None
         self._samples: deque[tuple[float, int]] = deque()
         self._changed: float | None = None  # when it was found that a plane had come
@@ -249,9 +249,10 @@ class RunProgress:
     def _note_growth(self, info: DatasetInfo, written: int) -> None:
         if info.dtype is None or not written:
             return
-        if self._first_n_t is None:
-            self._first_n_t = info.n_t
-        elif info.n_t != self._first_n_t:  # time points are appended: nobody knows how many there will be
+        lengths = info.n_t, info.image(0).n_z if info.positions else info.n_z
+        if self._first_lengths is None:
+            self._first_lengths = lengths
+        elif lengths != self._first_lengths:  # planes are appended: nobody knows how many there will be
             self._has_total = False
 
     def _rate(self, now: float, seconds: float) -> float:

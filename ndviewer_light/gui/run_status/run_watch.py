@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _WATCH_SECONDS = 0.25
 _COUNT_SECONDS = 2.0
+_COUNT_NEWS_SECONDS = 0.5
+"""The same once it has grown: a picture of more planes than are counted is seen by then."""
 _COUNT_SHARE = 20
 """Counting again waits this many times as long as the last count computed: at most 5 % of a core."""
 _PLANE_SECONDS = 1e-4
@@ -31,7 +33,7 @@ _WAITED_SHARE = 3
 _QUIET_SHARE = 0.1
 """It waits for this share of the time since the last count that found something new."""
 _LONGEST_COUNT_SECONDS = 4.0
-"""A dataset of which so many planes are expected that counting takes longer is not counted."""
+"""What a count has not asked for by then the next one does."""
 
 
 class RunWatch:
@@ -147,7 +149,7 @@ class RunWatch:
             self._counted = n
         n_planes = self._progress.n_planes(session.dataset.info)
         self._count_due = ended + wait_after(ended - began, n_planes, began - self._new_at)
-        self._count_earliest = ended + wait_after(ended - began, n_planes, 0.0)
+        self._count_earliest = ended + wait_after(ended - began, n_planes, 0.0, at_least=_COUNT_NEWS_SECONDS)
         return is_news
 
     def _is_believed(self, n: int) -> bool:
@@ -162,13 +164,16 @@ class RunWatch:
         return not is_fewer or is_confirmed
 
 
-def wait_after(seconds: float, n_planes: int, quiet_seconds: float) -> float:
+def wait_after(
+    seconds: float, n_planes: int, quiet_seconds: float, *, at_least: float | None = None
+) -> float:
     """How long to wait, in s, after a count of so many planes that took `seconds`.
 
     `quiet_seconds`: for how long nothing new was found before it.
     """
     computed = min(seconds, n_planes * _PLANE_SECONDS)
-    return max(_COUNT_SECONDS, _COUNT_SHARE * computed, _WAITED_SHARE * seconds, _QUIET_SHARE * quiet_seconds)
+    least = _COUNT_SECONDS if at_least is None else at_least
+    return max(least, _COUNT_SHARE * computed, _WAITED_SHARE * seconds, _QUIET_SHARE * quiet_seconds)
 
 
 def _n_stored(dataset: Dataset, cancelled: Callable[[], bool]) -> int | None:
