@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -288,3 +289,21 @@ def test_how_often_planes_are_counted_follows_from_what_a_count_computes_not_fro
 def test_what_has_grown_is_counted_again_soon_unless_that_computes_for_long():
     assert run_watch.wait_after(0.01, 500, 0, at_least=0.5) == 0.5
     assert run_watch.wait_after(2.0, 20_000, 0, at_least=0.5) == 40.0
+
+
+def test_another_run_in_the_same_folder_is_counted_by_itself(watch):
+    """With other sizes: these were not appended to."""
+    source = ListedSource(memory_info(n_t=5, n_p=1, n_c=1, n_z=1))
+    source.write((0, 0, 0, 0), 1)
+    source.write((1, 0, 0, 0), 1)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(parts: str) -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.parts[:1] == (parts,)
+
+        wait_until(lambda: says("2/5 planes"))
+        source.info = dataclasses.replace(source.info, n_t=3, generation=1)
+        wait_until(lambda: says("2/3 planes"))
+        watch.step(None)

@@ -59,6 +59,7 @@ class RunWatch:
         self._counted_at = self._new_at = 0.0
         self._count_due = self._count_earliest = 0.0
         self._is_counting = False
+        self._generation = 0  # of the dataset in the session
         self._was_live = False
         self._is_interrupted = False  # nobody looks, or there is nothing to look at
 
@@ -67,6 +68,10 @@ class RunWatch:
         now = time.monotonic()
         if session is not self._session:
             self._start_over(session)
+        elif session is not None and session.dataset.info.generation != self._generation:
+            is_counting = self._is_counting  # what it finds does not count
+            self._start_over(session)
+            self._is_counting = is_counting
         if session is None or now < self._due:
             return
         self._due = now + _WATCH_SECONDS
@@ -79,6 +84,7 @@ class RunWatch:
 
     def _start_over(self, session: Session | None) -> None:
         self._session, self._due = session, 0.0
+        self._generation = session.dataset.info.generation if session is not None else 0
         self._count_due = self._count_earliest = 0.0
         self._counted, self._is_counting, self._was_live, self._is_interrupted = None, False, False, False
         self._fewer = None
@@ -124,7 +130,7 @@ class RunWatch:
     def _count(self, session: Session) -> None:
         """In a thread of its own."""
         began = time.monotonic()
-        n = None
+        n, generation = None, session.dataset.info.generation
         try:
             n = _n_stored(session.dataset, lambda: session is not self._session)
             if os.path.exists(session.dataset.path):
@@ -133,6 +139,8 @@ class RunWatch:
                 n = None
         finally:
             ended = time.monotonic()
+            if session.dataset.info.generation != generation:
+                n = None
             self._post(lambda: self._take(session, n, began, ended))
 
     def _take(self, session: Session, n: int | None, began: float, ended: float) -> bool:
