@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import stores
 import tifffile
@@ -26,17 +27,16 @@ from memory_source import TIMEOUT, Clock, wait_until
 
 from ndviewer_light.engine import retry
 from ndviewer_light.engine.look_schedule import Following
-from ndviewer_light.errors import DatasetNotFoundError
+from ndviewer_light.errors import DatasetError, DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState, place_of
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import metadata_away
 from ndviewer_light.sources.disk_cached import open_disk_cached as open_source
 from ndviewer_light.storage.file_versions import settled
+from tests.live_writers.registry import WRITERS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
 
 
 def no_look_is_under_way() -> bool:
@@ -197,6 +197,25 @@ def test_a_folder_that_its_writer_has_made_anew_without_metadata_is_gone(tmp_pat
     shutil.rmtree(growing.path)
     (tmp_path / "elsewhere").rename(growing.path)
     wait_until(lambda: not is_gone() and dataset.unreachable is None)
+
+
+def test_what_is_left_of_a_folder_that_is_being_deleted_is_no_further_positions(tmp_path):
+    """Of which the metadata went first: folders of chunks are numbered like images."""
+    path = tmp_path / "run.ome.zarr"
+    writer = WRITERS["zarr-python-v3"].make(path, WRITERS["zarr-python-v3"].plan(20))
+    writer.begin()
+    for index in writer.plan.indices():
+        writer.write(index, np.ones((192, 192), np.uint16))
+    source = open_source(str(path))
+    source.follow()
+    source.read_plane(PlaneKey())
+    (path / "zarr.json").unlink()
+    (path / "0" / "zarr.json").unlink()
+    for _ in range(2):
+        with contextlib.suppress(DatasetError):
+            source.look()
+        assert len(source.info.positions) == 1
+    source.close()
 
 
 def growing_image(path: Path) -> GrowingZarr:

@@ -417,9 +417,20 @@ class ZarrSource(Source):
         self._tree.check_there()
         path = self._path
         layout, listed = recorded_reading(self._tree, lambda tree: layouts.discover(path, tree), look)
-        self._known.add_places(layout.places, layout.empty_wells)
+        if not self._are_remains(layout):
+            self._known.add_places(layout.places, layout.empty_wells)
         self._identity = self._tree.identity()
         self._listed = listed
+
+    def _are_remains(self, layout: DatasetLayout) -> bool:
+        """Whether what was found are folders of chunks, of which the metadata are away."""
+        known = {place.store for place in self._known.places}
+        found = [place.store for place in layout.places]
+        if not known.isdisjoint(found) or self._tree.remote:
+            return False
+        files = [self._tree.join(found[0], name) for name in layouts.METADATA_FILES]
+        copied = self._tree.consolidated.document
+        return not any(self._tree.is_file(file) or copied(file) is not None for file in files)
 
     def _look_at(self, stores: Iterable[tuple[str, int]], look: OneLook | None = None) -> None:
         for store, level in stores:
