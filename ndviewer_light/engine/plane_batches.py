@@ -6,8 +6,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from ..storage.asked_together import QUESTIONS_AT_ONCE
 from ..storage.time_spent import TimeSpent
+from ..storage.watched_folders import WORTH_LISTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +16,9 @@ _Key = TypeVar("_Key")
 
 ASKED_AT_ONCE = 2048
 """Planes per question: some milliseconds."""
-_ASKED_FIRST = QUESTIONS_AT_ONCE
-"""And the least, where that takes less than two seconds: a slow share is asked about as many at a time."""
+_ASKED_FIRST = WORTH_LISTING
+"""And the least, unless that takes more than two seconds: a slow share is asked about as many at a time,
+and is asked for a list of its folders from so many on."""
 _LONGEST_BATCH_SECONDS = 2.0
 _PER_BATCH_SECONDS = 0.1
 """How long an answer may take: whoever wants to see a plane asks the same disk."""
@@ -40,5 +41,7 @@ def plane_batches(
         if rest is not None and took > _SLOW_BATCH_SECONDS:
             rest(TimeSpent(took).rest_s(1.0))
         if took > _LONGEST_BATCH_SECONDS:
-            least = 1
+            least = max(1, len(batch) // 2)
+        elif 2 * took < _LONGEST_BATCH_SECONDS:
+            least = min(_ASKED_FIRST, most, max(least, 2 * len(batch)))
         n = max(least, min(most, 4 * n, int(len(batch) * _PER_BATCH_SECONDS / max(took, 1e-6))))

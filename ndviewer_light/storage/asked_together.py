@@ -20,7 +20,7 @@ _SLOW_ANSWERS = 2
 """One after the other: one alone may have been a busy core."""
 _SLOW_FOR_S = 30.0
 """For so long a disk that was slow is taken to be slow, unless its answers come at once meanwhile."""
-QUESTIONS_AT_ONCE = 16
+_QUESTIONS_AT_ONCE = 16
 """Each waits for most of its time; what a share in the same building says at once."""
 
 _slow_until = float("-inf")  # by `time.monotonic`; only a hint, so without a lock
@@ -69,7 +69,7 @@ class _Together(Generic[_Question, _Answer]):
     def answers(self) -> list[_Answer]:
         """Ask all, and wait. This thread asks nothing, so that Ctrl-C ends its waiting."""
         try:
-            for _ in range(min(QUESTIONS_AT_ONCE, len(self._questions))):
+            for _ in range(min(_QUESTIONS_AT_ONCE, len(self._questions))):
                 disk_thread(self._take, "ndviewer-asking").start()
         except RuntimeError:  # no more threads: this one asks what the others do not
             self._take()
