@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -133,3 +134,20 @@ def test_a_plane_behind_a_link_is_shown_once_that_is_allowed(qtbot, viewer, tmp_
     viewer.set_current_index("z", 2)
     frame = settle(qtbot, viewer)
     assert (frame.planes[0].pixels == 77).all()
+
+
+@pytest.mark.each_binding
+def test_the_arrow_of_the_button_does_not_touch_its_text(qtbot, viewer, tmp_path):
+    load(qtbot, viewer, write_hdf5(tmp_path))
+    button = viewer._screen._row.read_as
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    image = button.grab().toImage()
+    ground = image.pixelColor(image.width() // 2, 3).lightness()
+    inside = range(4, image.width() - 4)
+    drawn = [
+        x
+        for x in inside
+        if any(abs(image.pixelColor(x, y).lightness() - ground) > 60 for y in range(4, image.height() - 4))
+    ]
+    gaps = [right - left for left, right in pairwise(drawn)]
+    assert max(gaps[-12:]) >= 4, "between the text and the arrow at its right"

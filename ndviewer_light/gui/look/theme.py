@@ -157,6 +157,7 @@ QPushButton[role="bar"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 2px 8px;
     outline: none;
 }}
+QPushButton[role="bar"]::menu-indicator {{ right: 2px; }}
 QPushButton[role="bar"]:flat {{ background: transparent; color: {dim}; border-color: transparent; }}
 QPushButton[role="bar"]:hover {{ border-color: {dim}; }}
 QPushButton[role="bar"]:focus {{ border-color: {text}; }}
