@@ -51,11 +51,19 @@ class _PrintableFilter(logging.Filter):
 
 
 _FILTER = _PrintableFilter()
+_UNSHOWN = logging.NullHandler()
 
 
 def tame_logger(name: str) -> None:
-    """Make another library's log messages printable, whoever shows them. May be called repeatedly."""
-    logging.getLogger(name).addFilter(_FILTER)
+    """Make another library's log messages printable, whoever shows them. May be called repeatedly.
+
+    Where nobody has set up logging they are not shown: Python would write them to stderr, and what is wrong
+    with a file is said by errors and warnings of our own.
+    """
+    logger = logging.getLogger(name)
+    logger.addFilter(_FILTER)
+    if _UNSHOWN not in logger.handlers:
+        logger.addHandler(_UNSHOWN)
 
 
 def brief(value: object, most: int = 80) -> str:

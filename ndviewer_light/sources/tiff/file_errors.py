@@ -69,6 +69,21 @@ def short(path: str, why: str) -> DatasetError:
     return CorruptDataError(f"{path} is truncated: {why}. Copy it again")
 
 
+def torn(path: str, page: int = 0, page_at: int = 0) -> DatasetError | None:
+    """The error for a file that ends before its first page does; None if it does not.
+
+    `page_at`: where its `page` should begin, if that is known to be beyond its end.
+    """
+    stored = stored_bytes(path)
+    if stored is None:
+        return None
+    if stored.expected is not None and stored.there < stored.expected:
+        return short(path, _of(stored.there, stored.expected))
+    if page_at:
+        return short(path, f"page {page} should begin at byte {page_at:,} of {stored.there:,}")
+    return None
+
+
 class OtherFormatError(CorruptDataError):
     """The file is not of the format its name implies, whatever its size."""
 

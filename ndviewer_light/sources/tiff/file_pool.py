@@ -55,6 +55,7 @@ from .file_errors import (
     faults_are_named,
     open_file,
     short,
+    torn,
 )
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ class OpenTiff:
         """The number of pages that were written; visits all of them once."""
         self._chain.check()
         return len(self._chain.offsets)
+
+    @property
+    def ends_before_page(self) -> bool:
+        """Whether the file ends before a page that the one before names; visits all that are there."""
+        return self.n_pages > 0 and self._chain.cut_off_at >= self.status.st_size
+
+    def torn(self) -> DatasetError | None:
+        """The error for a file that ends before its pages do; None if it does not. Visits all of them."""
+        return torn(self.path, self.n_pages, self._chain.cut_off_at if self.ends_before_page else 0)
 
     def page(self, index: int) -> TiffPage:
         """One page with its tags; raises `PageMissingError` if there is none."""

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import DatasetError, PlaneNotWrittenError
+from ...errors import CorruptDataError, DatasetError, PlaneNotWrittenError
 from ...metadata.squid import sanitised
 from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.decoding.tiff_parts import WHOLE, PagePart
@@ -71,6 +71,7 @@ class FileFacts(NamedTuple):
     """What one file reveals about its dataset; None, 0 and () if unknown. Lengths in µm, times in s.
 
     `described` is more about the `channels`, `position_um` (x, y, z) and `name` are those of the position.
+    `torn` is why some of this may be missing: the file ends too early.
     """
 
     picture: Picture
@@ -87,6 +88,7 @@ class FileFacts(NamedTuple):
     described: tuple[Channel, ...] = ()
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     name: str = ""
+    torn: DatasetError | None = None
 
 
 class Form(ABC):
@@ -275,7 +277,7 @@ class StackPerPosition(Form):
             in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
             channels = tuple(dict.fromkeys(page.channel for page in in_order))
             n_z = max((page.z for page in pages), default=0) + 1
-            return FileFacts(tiff.picture(0), n_z=n_z, channels=channels)
+            return FileFacts(tiff.picture(0), n_z=n_z, channels=channels, torn=tiff.torn())
 
     def _page(self, tiff: OpenTiff, key: PlaneKey) -> int:
         channels = self.places.channels
@@ -287,6 +289,8 @@ class StackPerPosition(Form):
         for page in of_z:
             if page.c == key.c and sanitised(page.channel) not in channels:
                 return page.page
+        if isinstance(error := tiff.torn(), CorruptDataError):
+            raise error
         error = PlaneNotWrittenError(f"{tiff.path} has no page for z={key.z} of {wanted} yet")
         with contextlib.suppress(DatasetError, PageMissingError):
             picture = tiff.picture(0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...errors import DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError, PlaneNotWrittenError
 from ...metadata.ome_xml import (
     MAX_CHARACTERS,
     OmeImage,
@@ -49,10 +49,14 @@ whole last row: a page of memory usually ends inside it, and there the writer wa
 
 
 class _ParsedXML(NamedTuple):
-    """A file's parsed OME-XML, and the modification time it was read at."""
+    """A file's parsed OME-XML, and the modification time it was read at.
+
+    `torn`: why the file has none, if it ends too early.
+    """
 
     image: OmeImage
     modified_ns: int
+    torn: DatasetError | None = None
 
 
 class OmeFiles(Form):
@@ -202,6 +206,7 @@ class OmeFiles(Form):
                 described=image.described,
                 position_um=image.position_um,
                 name=image.name,
+                torn=_why_torn(tiff),
             )
 
     def _image(self, tiff: OpenTiff) -> OmeImage:
@@ -227,29 +232,37 @@ def ome_of(tiff: OpenTiff, experiment: str) -> OmeImage:
     if known is not None and (known.image.complete or known.modified_ns == modified_ns):
         return known.image
     if known is None:
-        image = _ome_of_first_page(tiff, experiment)
+        image, torn = _ome_of_first_page(tiff, experiment)
     else:
         with contextlib.closing(OpenTiff(tiff.path)) as again:  # `tiff` remembers the pages found so far
-            image = _ome_of_first_page(again, experiment)
-    tiff.known["ome"] = _ParsedXML(image, modified_ns)
+            image, torn = _ome_of_first_page(again, experiment)
+    tiff.known["ome"] = _ParsedXML(image, modified_ns, torn)
     return image
 
 
-def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> OmeImage:
+def _why_torn(tiff: OpenTiff) -> DatasetError | None:
+    known: _ParsedXML | None = tiff.known.get("ome")
+    return None if known is None else known.torn
+
+
+def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> tuple[OmeImage, DatasetError | None]:
     text, name = tiff.description()[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)
     image = ome_image(text, name) if text else None
     if image is not None:
-        return image
+        return image, None
     # the XML of a file that is just being created may follow; or its writer was killed while it wrote it
     n_pages = min(tiff.n_pages, MAX_PAGES)
-    return ome_image_cut_off(text, name, n_pages) or _as_planned(tiff, experiment, n_pages)
+    image = ome_image_cut_off(text, name, n_pages)
+    return (image, None) if image is not None else (_as_planned(tiff, experiment, n_pages), tiff.torn())
 
 
 def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
     """Pages of which no OME-XML says what they are: as the experiment was set up, if that is borne out."""
+    is_complete = not is_being_written(tiff.path)
+    if tiff.ends_before_page:  # which of all planes these pages are is certain of the first one only
+        return OmeImage(1, 1, 1, "CZT", (), (Pages(0, 1, 0),), complete=is_complete)
     planned = acquisition_parameters(experiment)
     n_t, n_z = planned.n_t, planned.n_z
-    is_complete = not is_being_written(tiff.path)
     pages = (Pages(0, n_pages, 0),)
     if not n_t * n_z or n_pages % (n_t * n_z):
         return OmeImage(1, n_pages, 1, "CZT", (), pages, complete=is_complete)
@@ -260,6 +273,8 @@ def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
 
 def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str, int]:
     found = image.page(t, c, z)
+    if found is None and isinstance(torn := _why_torn(tiff), CorruptDataError):
+        raise torn
     if found is None:
         raise PlaneNotStoredError(
             f"{tiff.path} has no plane t={t} c={c} z={z}: it has {image.n_t}×{image.n_c}×{image.n_z} planes"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetNotFoundError
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...metadata.squid import (
     Coordinates,
     acquisition_parameters,
@@ -68,6 +68,8 @@ _MAX_SAID = 5
 _MAX_CHANNELS_LOOKED_AT, _MAX_LOOKED_FOR = 32, 4096
 """For how many channels an image is opened at the start, and how many names are tried to find one."""
 
+_MAY_BE_MISSING = "Axes and channels may be missing"
+
 _SPARSE = 16
 """Numbers of z with more gaps than this are names, not indices."""
 
@@ -104,6 +106,7 @@ class OpenedFolder:
         self.form.links = self._links
         self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
+        self._damaged: dict[str, tuple[PlaneKey, DatasetError]] = {}  # files before it, and what they lack
         self._in_color: frozenset[int] = frozenset()
         self._looked_at: set[int] = set()  # channels of which an image was opened
         self._dtypes: set[np.dtype] = set()  # of these
@@ -163,6 +166,7 @@ class OpenedFolder:
             paths += own_files(os.path.dirname(first) if self._kind.inside else first)
         if self._sample is not None and not isinstance(self.form, ImagePerPlane):
             paths.append(self._sample[0])
+        paths += self._damaged
         return versions_of(paths)
 
     def _places(self, found: FolderContents) -> FileLocations:
@@ -205,8 +209,13 @@ class OpenedFolder:
         return self._raw[base] + spelt[len(base) :] if base in self._raw else name
 
     def _first_facts(self) -> FileFacts:
-        """The facts from the first readable file; only one is opened unless it is damaged."""
+        """The facts from the first readable file; only one is opened unless it is damaged.
+
+        Of files that end too early something may be missing: they tell only if no other one does.
+        """
         errors: list[DatasetError] = []
+        found: list[tuple[FileFacts, str, PlaneKey]] = []
+        self._damaged = {}
         for path, key in self._candidates():
             try:
                 self.form.check(path)
@@ -215,9 +224,16 @@ class OpenedFolder:
                 continue
             except DatasetError as error:
                 errors.append(error)
-                if len(errors) == _MAX_UNREADABLE_PAGES:
+                self._damaged[path] = key, error
+            else:
+                found.append((facts, path, key))
+                if facts.torn is None:
                     break
-                continue
+                self._damaged[path] = key, facts.torn
+            if len(self._damaged) == _MAX_UNREADABLE_PAGES:
+                break
+        if found:
+            facts, path, key = max(found, key=_fullness)
             self._sample = path, key
             if facts.picture.samples >= 3 and not isinstance(self.form, ImagePerPlane):
                 self._in_color = frozenset(range(len(facts.channels)))
@@ -261,7 +277,11 @@ class OpenedFolder:
                 yield path, key
 
     def _facts_again(self, path: str, key: PlaneKey) -> FileFacts | None:
-        """The sample's current facts, if it is of a kind that grows."""
+        """The sample's current facts, if it is of a kind that grows; files before it may be whole by now."""
+        if self._damaged:
+            with contextlib.suppress(DatasetError):  # reading a plane will report it
+                return self._first_facts()
+            return None
         if isinstance(self.form, ImagePerPlane):
             return None
         try:
@@ -269,6 +289,18 @@ class OpenedFolder:
             return self.form.facts(path, key)
         except (DatasetError, FileMissingError):  # reading the plane will report it
             return None
+
+    def _warnings_of_damaged(self) -> list[str]:
+        """What is wrong with the files before the one that tells axes and channels."""
+        if self._sample is None:
+            return []
+        first = self._sample[0]
+        said = f"Axes and channels are as in {os.path.basename(first)}"
+        return [
+            about_file(f"{error}. {_MAY_BE_MISSING if path == first else said}", path, p=key.p)
+            for path, (key, error) in self._damaged.items()
+            if not isinstance(error, PlaneNotStoredError)
+        ]
 
     def _info(
         self, found: FolderContents, before: DatasetInfo | None, facts: FileFacts | None
@@ -284,6 +316,7 @@ class OpenedFolder:
                 f"not shown: {few}"
             )
             warnings.append(about_file(said, self._path))
+        warnings += self._warnings_of_damaged()
         if before is None:
             before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
         return replace(
@@ -295,6 +328,12 @@ class OpenedFolder:
             warnings=tuple(warnings),
             times=times if times != tuple(range(len(times))) else (),
         )
+
+
+def _fullness(found: tuple[FileFacts, str, PlaneKey]) -> tuple[bool, int]:
+    """How much a file tells: more if it is whole, then by its number of planes."""
+    facts = found[0]
+    return facts.torn is None, max(1, facts.n_t) * max(1, facts.n_z) * max(1, len(facts.channels))
 
 
 def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = None) -> tuple[Form, Known]:
@@ -332,6 +371,8 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
     parts = channel_parts(names, in_color, by_name=False)
     info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
     info = learned(info, parts, facts, acquisition_parameters(experiment, links))
+    if facts.torn is not None and not isinstance(facts.torn, PlaneNotStoredError):
+        info = replace(info, warnings=(about_file(f"{facts.torn}. {_MAY_BE_MISSING}", path),))
     return form, Known(parts, info)
 
 
