@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+import tiff_cases
+import tifffile
 import tiffs
 
 from ndviewer_light.errors import CorruptDataError
@@ -54,6 +56,7 @@ def test_a_torn_first_file_costs_its_own_planes_only(
                 pixels = source.read_plane(key)
             except CorruptDataError as error:
                 assert path.name in str(error)
+                assert source.are_stored([key]) != [False]
                 continue
             assert left not in (0, 4, 300)
         else:
@@ -100,6 +103,75 @@ def test_a_torn_file_writes_nothing_to_stderr(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert (done.stdout.strip(), done.stderr) == ("2", "")
+
+
+def write_alike(folder: Path, kind: str) -> list[Path]:
+    """Three files of 2 channels and 3 planes each, by one program."""
+    paths = [folder / f"pos{p}.tif" for p in range(3)]
+    for p, path in enumerate(paths):
+        pixels = np.stack([np.stack([stores.plane(p=p, c=c, z=z) for c in range(2)]) for z in range(3)])
+        tifffile.imwrite(
+            path,
+            pixels,
+            imagej=kind == "imagej",
+            ome=kind == "ome",
+            metadata={"axes": "ZCYX"},
+            contiguous=False,
+        )
+        tiffs.make_old(path)
+    return paths
+
+
+@pytest.mark.parametrize("left", [0, 4, 0.15, 0.3, 0.6])
+@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+def test_in_a_folder_of_stacks_a_torn_first_file_costs_its_own_planes_only(
+    tmp_path: Path, opened: Open, kind: str, left: float
+) -> None:
+    first, *_ = write_alike(tmp_path, kind)
+    whole = opened(tmp_path).info
+    assert (whole.n_z, len(whole.channels), len(whole.positions), whole.warnings) == (3, 2, 3, ())
+    cut(first, left if isinstance(left, int) else int(left * first.stat().st_size))
+    source = opened(tmp_path)
+    assert source.info.sizes == whole.sizes
+    for key in tiffs.keys(source.info):
+        try:
+            pixels = source.read_plane(key)
+        except CorruptDataError as error:
+            assert key.p == 0 and first.name in str(error)
+            continue
+        np.testing.assert_array_equal(pixels, stores.plane(**key._asdict()), err_msg=str(key))
+    assert source.image(0).n_z == 3
+    (warning,) = source.info.warnings
+    assert f"{first} is " in warning and warning.endswith("Axes and channels are as in pos1.tif")
+
+
+@pytest.mark.parametrize("left", [0, 4, 0.1, 0.5])
+def test_in_a_set_of_a_file_for_each_channel_a_torn_first_file_costs_its_own_planes_only(
+    tmp_path: Path, opened: Open, left: float
+) -> None:
+    names = [f"c{c}.ome.tif" for c in range(3)]
+    listed = "".join(
+        tiff_cases.data(name, tiff_cases.uuid(c), FirstC=c, FirstZ=z, IFD=z, PlaneCount=1)
+        for c, name in enumerate(names)
+        for z in range(4)
+    )
+    for c, name in enumerate(names):
+        text = tiff_cases.ome([("cell", {"SizeC": 3, "SizeZ": 4}, listed)], uuid=tiff_cases.uuid(c))
+        tiff_cases.write_pages(tmp_path / name, [tiff_cases.plane(c=c, z=z) for z in range(4)], text)
+    first = tmp_path / names[0]
+    cut(first, left if isinstance(left, int) else int(left * first.stat().st_size))
+    source = opened(tmp_path)
+    assert (len(source.info.channels), source.info.n_z) == (3, 4)
+    lost = 0
+    for key in tiffs.keys(source.info):
+        try:
+            pixels = source.read_plane(key)
+        except CorruptDataError as error:
+            assert key.c == 0 and first.name in str(error)
+            lost += 1
+            continue
+        np.testing.assert_array_equal(pixels, tiff_cases.plane(c=key.c, z=key.z), err_msg=str(key))
+    assert lost >= (4 if left in (0, 4, 0.1) else 2)
 
 
 def test_a_first_file_that_is_still_written_is_no_damage(tmp_path: Path, opened: Open) -> None:

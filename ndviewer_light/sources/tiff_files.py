@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ..errors import CorruptDataError, DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ..metadata.tiff_evidence import read_documents
 from ..storage.bytes import is_url
 from ..storage.bytes_pool import BytesPool
@@ -21,7 +21,9 @@ from ..storage.decoding.ifd_chain import TIFF_STARTS
 from ..storage.decoding.orientation import orientation_said
 from ..storage.decoding.pictures import damage_is_named
 from ..storage.decoding.tiff_pages import TiffPages
+from ..storage.file_clock import is_being_written
 from ..storage.open_bytes import open_bytes
+from ..storage.presentable import presentable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -196,6 +198,25 @@ def _with_orientation(reading: Reading, pages: TiffPages) -> Reading:
     """With a warning where the first page says that it is not upright."""
     said = orientation_said(pages.orientation())
     return replace(reading, warnings=(*reading.warnings, f"{pages.name}: {said}")) if said else reading
+
+
+def ends_early(path: str) -> str:
+    """What is said of a TIFF that ends before one of its pages."""
+    return f"{presentable(path)} is truncated: it ends before a page that it announces. Copy it again"
+
+
+@contextlib.contextmanager
+def missing_pages_are_lost(path: str, tiff: UnderstoodTiff) -> Iterator[None]:
+    """Planes that are not there are `CorruptDataError`s where the file was cut off and nobody writes it.
+
+    Of a file on a server it is not known whether somebody does.
+    """
+    try:
+        yield
+    except PlaneNotStoredError as error:
+        if is_url(path) or is_being_written(path) or not tiff.pages.is_cut_off():
+            raise
+        raise CorruptDataError(ends_early(path)) from error
 
 
 def is_tiff_file(file: Bytes) -> bool:

@@ -6,6 +6,7 @@ a file that is looked at again and again, and has changed, was written in betwee
 
 from __future__ import annotations
 
+import os
 import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ _MOST_BETWEEN_NS = 60 * 10**9
 """So far apart two looks may be to tell when something was written."""
 _ALIKE_NS = 2 * 10**9
 """Clocks that differ by less are taken to be one: times of files may be whole seconds, or two."""
+_BEING_WRITTEN_SECONDS = 30.0
+"""A file modified so recently may still be written: what is missing in it is no damage."""
 _MAX_FILES_TIMED = 4096
 _MAX_AHEAD = 64
 
@@ -81,3 +84,11 @@ class FileClock:
 
 FILE_CLOCK = FileClock()
 """Of the files that this process follows: those that were seen to be written last tell."""
+
+
+def is_being_written(path: str) -> bool:
+    """Whether a local file was modified so recently that its writer may not have finished."""
+    try:
+        return FILE_CLOCK.age_s(os.stat(path).st_mtime_ns) < _BEING_WRITTEN_SECONDS
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ from ...storage.decoding.tiff_pages import TIFF_KINDS, Extent
 from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
-from ..tiff_files import TiffFiles, is_tiff_file
+from ..tiff_files import TiffFiles, ends_early, is_tiff_file, missing_pages_are_lost
 from ..tiff_planes import (
     block_index,
     facts_of,
@@ -72,6 +72,8 @@ class Sample:
     """The channels that a file beside it names."""
     numbered: Mapping[str, Channel] = field(default_factory=dict)
     """The same, by the numbers that they have in the names of files."""
+    torn: str = ""
+    """Why it may have fewer pages than others: the file ends before one of them."""
 
 
 class ImageFiles:
@@ -120,12 +122,8 @@ class ImageFiles:
             n = math.prod(size for _, size in image.plane_axes)
             if n > 1 and len(self.n_planes) < _MOST_COUNTED:
                 self.n_planes[path] = n
-            index = image.index(plane)
-            if image.is_upright:
-                return read_upright(image, index, level, region, tiff.only)
-            _only_plane(path, 0, level)
-            block = read_block(image, block_index(image, index), tiff.only)
-            return plane_in_block(image, index, block, region, plane_picture(image, index, 0, tiff.only))
+            with missing_pages_are_lost(path, tiff):
+                return _plane_of(tiff, image, path, plane, level, region)
 
     def tile(self, path: str, level: int = 0) -> tuple[int, int] | None:
         """Rows and columns of a TIFF worth reading at once; None: the whole plane. Raises like `read`."""
@@ -214,6 +212,7 @@ class ImageFiles:
                 image.kind,
                 bool(facts.channels) and all(channel.inverted for channel in facts.channels),
                 tiff.pages.orientation(),
+                torn=ends_early(path) if tiff.pages.is_cut_off() else "",
             )
 
     def has_changed(self, url: str) -> bool:
@@ -248,6 +247,17 @@ def _image_of(tiff: UnderstoodTiff) -> TiffImage:
             f"{tiff.file.name}: its planes are in other files: open the folder, or one of them"
         )
     return images[0]
+
+
+def _plane_of(
+    tiff: UnderstoodTiff, image: TiffImage, path: str, plane: int, level: int, region: Region | None
+) -> np.ndarray:
+    index = image.index(plane)
+    if image.is_upright:
+        return read_upright(image, index, level, region, tiff.only)
+    _only_plane(path, 0, level)
+    block = read_block(image, block_index(image, index), tiff.only)
+    return plane_in_block(image, index, block, region, plane_picture(image, index, 0, tiff.only))
 
 
 def _only_plane(path: str, plane: int, level: int) -> None:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import how_many
 from ...storage.about_files import about_file
-from ...storage.bytes import is_url
+from ...storage.bytes import is_url, name_of
 from ...storage.decoding.orientation import orientation_said
+from ...storage.file_clock import is_being_written
 from ...storage.presentable import presentable
 from .pixel_kinds import PixelKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ...model import PlaneKey
+    from ...model import PlacedWarning, PlaneKey
     from .catalogue import FileCatalogue
     from .file_reader import ImageFiles, Sample
     from .listing import Listing
@@ -43,10 +44,11 @@ class FirstFiles:
         self._sampled: dict[PlaneKey, Sample] = {}
 
     def at(self, p: int) -> tuple[PlaneKey, Sample] | None:
-        """The first file of a position, and what it reveals; None if there is none that can be read."""
+        """The first file of a position, and what it reveals; None if that cannot be read to its end."""
         try:
             first = min(self._at(p).values())
-            return first, self._sample(first)
+            sample = self._sample(first)
+            return None if sample.torn else (first, sample)
         except (DatasetError, KeyError, ValueError):
             return None
 
@@ -122,17 +124,44 @@ class FirstFiles:
         return self._of_positions.get(p, {})
 
 
-def first_sample(listing: Listing, files: ImageFiles) -> Sample:
-    """The sample of the first readable file; raises the error of the very first if none is."""
+def first_sample(listing: Listing, files: ImageFiles) -> tuple[Sample, tuple[PlacedWarning, ...]]:
+    """The sample of the first file that is whole, and what is wrong with those before it.
+
+    Of files that end too early, that with the most planes, if there is no other. Raises the error of the
+    very first if none can be read.
+    """
     errors: list[DatasetError] = []
+    damaged: list[tuple[str, str]] = []
+    found: list[tuple[str, Sample]] = []
     for _, name in listing.files[:MAX_SAMPLES]:
+        path = listing.root + name
         try:
-            return files.sample(listing.root + name)
+            sample = files.sample(path)
         except DatasetError as error:
             errors.append(error)
+            if not isinstance(error, PlaneNotStoredError):
+                damaged.append((path, str(error)))
+            continue
+        found.append((path, sample))
+        if not sample.torn:
+            break
+        damaged.append((path, sample.torn))
+    if found:
+        first, sample = max(found, key=lambda each: (not each[1].torn, math.prod(each[1].sizes)))
+        return sample, _said_of(damaged, first)
     if isinstance(errors[0], PlaneNotStoredError):
         raise DatasetNotFoundError(str(errors[0])) from errors[0]
     raise errors[0]
+
+
+def _said_of(damaged: Sequence[tuple[str, str]], first: str) -> tuple[PlacedWarning, ...]:
+    """What is wrong with files that tell nothing of the others, as far as nobody writes them."""
+    others = f"Axes and channels are as in {name_of(presentable(first))}"
+    return tuple(
+        about_file(f"{what}. {'Axes and channels may be missing' if path == first else others}", path)
+        for path, what in damaged
+        if is_url(path) or not is_being_written(path)
+    )
 
 
 def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> tuple[str, ...]:

@@ -48,7 +48,8 @@ class KnownFolder:
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         stage = files.beside.coordinates()
         self._beside_names = (stage.warning,) if stage.warning else ()
-        sample = self._sample = first_sample(listing, files)
+        self._sample, self._damaged = first_sample(listing, files)
+        sample = self._sample
         self._by_user = found.by_user
         listing = self.listing = self.told_apart(self._with_warnings(listing))
         first = listing.root + listing.files[0][1]
@@ -106,7 +107,7 @@ class KnownFolder:
 
     def _with_warnings(self, listing: Listing) -> Listing:
         """A listing that says what is wrong beside the names as well."""
-        return listing._replace(warnings=(*listing.warnings, *self._beside_names))
+        return listing._replace(warnings=(*listing.warnings, *self._beside_names, *self._damaged))
 
     def place(self, key: PlaneKey) -> tuple[str, int] | None:
         """The file of a plane and its page, which contains all colours; None if there is none."""

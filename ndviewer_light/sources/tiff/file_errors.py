@@ -22,7 +22,7 @@ from ...errors import (
 from ...model import how_many
 from ...storage.decoding.ifd_chain import MAX_TAGS, TYPE_SIZES
 from ...storage.decoding.pictures import PNG_SIGNATURE
-from ...storage.file_clock import FILE_CLOCK
+from ...storage.file_clock import is_being_written
 from ...storage.limits import error_of_os
 from ...storage.local_files import open_regular
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
     from typing import BinaryIO
-
-
-BEING_WRITTEN_SECONDS = 30.0
-"""A file modified so recently may still be written: what is missing in it is no damage."""
 
 
 class FileMissingError(Exception):
@@ -52,14 +48,6 @@ def open_file(path: str) -> BufferedReader:
         raise FileMissingError(path) from error
     except (OSError, ValueError) as error:
         raise error_of_os(error, path) from error
-
-
-def is_being_written(path: str) -> bool:
-    """Whether a file was modified so recently that its writer may not have finished."""
-    try:
-        return FILE_CLOCK.age_s(os.stat(path).st_mtime_ns) < BEING_WRITTEN_SECONDS
-    except OSError:
-        return False
 
 
 def short(path: str, why: str) -> DatasetError:

@@ -25,8 +25,9 @@ from ...metadata.ome_xml import (
 from ...metadata.squid import acquisition_parameters, channel_names, ome_progress_files, sanitised
 from ...storage.decoding.ifd_chain import MAX_PAGES
 from ...storage.decoding.tiff_parts import WHOLE, PagePart, sub_pages
+from ...storage.file_clock import is_being_written
 from ...storage.limits import read_json
-from .file_errors import FileMissingError, is_being_written
+from .file_errors import FileMissingError
 from .file_names import OME_FOLDER, is_file_name
 from .file_pool import OpenTiff
 from .forms import FileFacts, Form
@@ -121,6 +122,7 @@ class OmeFiles(Form):
             index = self._index(tiff, image, key)
             found = image.page(*index)
             if found is None:
+                _raise_if_torn(tiff)
                 return False
             if found[0]:
                 return os.path.isfile(os.path.join(os.path.dirname(path), found[0]))
@@ -245,6 +247,11 @@ def _why_torn(tiff: OpenTiff) -> DatasetError | None:
     return None if known is None else known.torn
 
 
+def _raise_if_torn(tiff: OpenTiff) -> None:
+    if isinstance(torn := _why_torn(tiff), CorruptDataError):
+        raise torn
+
+
 def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> tuple[OmeImage, DatasetError | None]:
     text, name = tiff.description()[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)
     image = ome_image(text, name) if text else None
@@ -273,9 +280,8 @@ def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
 
 def _page(tiff: OpenTiff, image: OmeImage, t: int, c: int, z: int) -> tuple[str, int]:
     found = image.page(t, c, z)
-    if found is None and isinstance(torn := _why_torn(tiff), CorruptDataError):
-        raise torn
     if found is None:
+        _raise_if_torn(tiff)
         raise PlaneNotStoredError(
             f"{tiff.path} has no plane t={t} c={c} z={z}: it has {image.n_t}×{image.n_c}×{image.n_z} planes"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError
@@ -15,7 +16,8 @@ from ...storage.file_versions import version_of
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.presentable import presentable
 from ..filled_in_advance import Room
-from ..tiff_planes import block_index, plane_in_block, plane_picture, read_block, read_upright
+from ..tiff_files import missing_pages_are_lost
+from ..tiff_planes import block_index, facts_of, plane_in_block, plane_picture, read_block, read_upright
 from .file_errors import FileMissingError, faults_are_named
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from ...storage.decoding.pictures import Picture
     from ...storage.decoding.tiff_pages import TiffPages
     from ..tiff_files import TiffFiles
+    from ..tiff_planes import ImageFacts
     from .sets import TiffSet
 
 _KEPT_BYTES = 128 * 1024**2
@@ -120,6 +123,22 @@ class PlanesOfSet:
         picture = plane_picture(image, index, 0, lambda key: self.opened(found, key))
         return plane_in_block(image, index, pixels, region, picture)
 
+    def facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
+        """What one of its pages tells of an image: the first in the first of its files that can be read.
+
+        Raises the error of the very first file if none can.
+        """
+        errors: list[DatasetError] = []
+        firsts = {run.file: run for run in reversed(image.runs)}
+        for file in image.files[:_FILES_ASKED]:
+            alone = replace(image, runs=(firsts[file]._replace(first=0),)) if errors else image
+            try:
+                with faults_of(found.path_of(file)):
+                    return facts_of(alone, lambda key: self.opened(found, key))
+            except DatasetError as error:
+                errors.append(error)
+        raise errors[0]
+
     def picture(self, found: TiffSet, image: TiffImage, index: dict[str, int], level: int) -> Picture:
         """What the pixels of a plane are; raises like `read`."""
         with faults_of(found.path_of(self.file_of(image, index, level))):
@@ -177,7 +196,8 @@ class PlanesOfSet:
     @contextlib.contextmanager
     def opened(self, found: TiffSet, key: str) -> Iterator[TiffPages]:
         """The pages of a file, by its key."""
-        with self._files.opened(found.path_to_open(key)) as tiff:
+        path = found.path_to_open(key)
+        with self._files.opened(path) as tiff, missing_pages_are_lost(path, tiff):
             yield tiff.pages
 
     def _version_of(self, found: TiffSet, key: str) -> str:

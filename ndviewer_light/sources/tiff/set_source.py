@@ -24,7 +24,7 @@ from ..filled_in_advance import Room
 from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
 from ..tiff_files import TiffFiles
-from ..tiff_planes import facts_of, index_of_key, plane_tile
+from ..tiff_planes import index_of_key, plane_tile
 from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
 from .set_growth_on_server import SetOnServer
 from .set_on_server import set_in_folder
@@ -144,7 +144,7 @@ class TiffSetSource(Source, TakesRemark):
         errors: list[DatasetError] = []
         for i, image in enumerate(found.images[:_MAX_PASSED_OVER]):
             try:
-                known = self._facts(found, image)
+                known = self._planes.facts(found, image)
             except DatasetError as error:
                 errors.append(error)
                 continue
@@ -182,10 +182,6 @@ class TiffSetSource(Source, TakesRemark):
             with contextlib.suppress(PlaneNotStoredError):
                 paths.add(found.path_of(key))
         return {path: version_of(path) for path in paths}
-
-    def _facts(self, found: TiffSet, image: TiffImage) -> ImageFacts:
-        with faults_of(found.path_of(image.runs[0].file)):
-            return facts_of(image, lambda key: self._planes.opened(found, key))
 
     def take_remark(self, remark: Remark) -> None:
         """See `TakesRemark`."""
@@ -259,7 +255,7 @@ class TiffSetSource(Source, TakesRemark):
         if n in state.facts:
             return state.facts[n]
         image = state.found.images[n]
-        facts = self._facts(state.found, image)
+        facts = self._planes.facts(state.found, image)
         with self._lock:
             state.facts[n] = facts
             if self._state is state or self._state.found is state.found:
