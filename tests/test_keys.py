@@ -424,3 +424,7 @@ def test_a_key_that_has_no_effect_says_why(qtbot, viewer):
         viewer.status_label.say("message", "")
         qtbot.keyClick(picture, name, modifier)
         assert viewer.status_label.said("message").startswith(said), name
+    viewer.stage.strips.solo(0)  # what is said stays true also if one sees what the key does
+    for said in ("in gray", "in its colour"):
+        qtbot.keyClick(picture, key.Key_G)
+        assert said in viewer.status_label.said("message")

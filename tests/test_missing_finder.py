@@ -157,6 +157,26 @@ def test_the_key_leads_from_one_missing_plane_to_the_next(qtbot: QtBot, viewer: 
 
 
 @pytest.mark.gl
+def test_what_was_found_is_said_while_it_is_in_view(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    """It stayed below other planes, as if these were missing."""
+    show(qtbot, viewer, GAPS)
+    status = viewer.status_label
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: status.said("message").endswith("nothing stored"), timeout=20_000)
+    viewer.stage.strips.set_visible_channel(1, False)
+    settle(qtbot, viewer)
+    assert status.said("message").endswith("nothing stored")
+    viewer.stage.go_to(t=0)
+    qtbot.waitUntil(lambda: status.said("message") == "", timeout=20_000)
+    qtbot.keyClick(viewer, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: status.said("message").endswith("nothing stored"), timeout=20_000)
+    status.say("message", "Saved a.png")
+    viewer.stage.go_to(t=1)
+    settle(qtbot, viewer)
+    assert status.said("message") == "Saved a.png"
+
+
+@pytest.mark.gl
 def test_where_nothing_is_missing_it_says_so_and_stays(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, [])
     qtbot.keyClick(viewer, Qt.Key.Key_N)

@@ -48,6 +48,7 @@ class PlaneFinder(QObject):
         self._shown: tuple[TimeStates | None, int, bool] = None, 0, False
         self._asked: Dataset | None = None
         self._found: PlaneKey | None = None  # the last one, while it is in view
+        self._said_found = ""  # of it, in the status line
         self._search: _Search | None = None
         row.missing.next_missing.connect(self._on_next_missing)
         row.missing.next_unreadable.connect(self._on_next_unreadable)
@@ -59,6 +60,7 @@ class PlaneFinder(QObject):
             self.cancel()
             self._asked, self._found = dataset, None
             self._row.missing.hide()
+        self._forget_found_elsewhere()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
         is_written = self._row.run.says_going_on(dataset)
@@ -109,10 +111,20 @@ class PlaneFinder(QObject):
     def _start(self) -> PlaneKey:
         """Where a search begins: after all channels of the view, or after the plane that was found there."""
         t, p, z = self._stage.view[:3]
+        return self._found_in_view or PlaneKey(t, p, MAX_CHANNELS_SHOWN, z)
+
+    @property
+    def _found_in_view(self) -> PlaneKey | None:
         found = self._found
-        if found is not None and (found.t, found.p, found.z) == (t, p, z):
-            return found
-        return PlaneKey(t, p, MAX_CHANNELS_SHOWN, z)
+        is_in_view = found is not None and (found.t, found.p, found.z) == self._stage.view[:3]
+        return found if is_in_view else None
+
+    def _forget_found_elsewhere(self) -> None:
+        """What was said of the plane that was found would read as if it were about the one in view."""
+        if self._said_found and self._found_in_view is None:
+            if self._row.line.said("message") == self._said_found:
+                self._row.line.say("message", "")
+            self._said_found = ""
 
     def _run(self, search: _Search) -> None:
         """In a thread of its own."""
@@ -142,7 +154,8 @@ class PlaneFinder(QObject):
         key, state = search.found
         self._found = key
         self._way.go(*key)
-        self._row.line.say("message", f"{self._way.name_of(*key)}: {state.value}")
+        self._said_found = f"{self._way.name_of(*key)}: {state.value}"
+        self._row.line.say("message", self._said_found)
 
     # ---- slots -----------------------------------------------------------------------------
 

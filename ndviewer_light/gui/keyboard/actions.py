@@ -214,12 +214,10 @@ class Actions:
             strips.solo(shown[i])
 
     def _toggle_gray(self) -> None:
-        stage = self._screen.stage
-        contrast = stage.strips.contrast
+        contrast = self._screen.stage.strips.contrast
         contrast.set_gray(not contrast.is_gray)
-        if len(stage.channels_on()) > 1:
-            how = "in gray" if contrast.is_gray else "in its colour"
-            self._screen.status.say("message", f"A channel that is alone (1 … 9) is shown {how} from now on")
+        how = "in gray" if contrast.is_gray else "in its colour"
+        self._screen.status.say("message", f"A channel that is alone (1 … 9) is shown {how} from now on")
 
     def _step(self, axis: str, step: int) -> None:
         sliders = self._screen.stage.sliders
