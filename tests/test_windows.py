@@ -329,6 +329,21 @@ def test_a_dropped_text_that_names_datasets_opens_them(qtbot, tmp_path, monkeypa
         assert opened.pop() == address
 
 
+def test_more_than_can_be_opened_at_a_time_is_said_and_not_cut(qtbot, launcher, tmp_path):
+    """Of all images of a folder sixteen were opened, each in a window; the others were left out silently."""
+    window = LightweightMainWindow()
+    qtbot.addWidget(window)
+    window.show()
+    paths = [tmp_path / f"img_{n}.tif" for n in range(17)]
+    said = "17 dropped, at most 16 open at a time: drop their folder"
+    assert drop(window, paths)
+    assert window.viewer.status_label.said("message") == said
+    assert drop(launcher, text="\n".join(map(str, paths)))
+    assert launcher.status_label.text() == said
+    assert windows() == [window]
+    window.close()
+
+
 @pytest.mark.each_binding
 def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
     folders = [tmp_path / place / "run" for place in "ab"]

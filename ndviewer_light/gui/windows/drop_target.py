@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QDragEnterEvent, QDropEvent
 
 _MOST_DROPPED = 16
-_LONGEST_LIST = 20_000
+"""So many are opened at a time, each in a window; more are images of one series rather than datasets."""
+_LONGEST_LIST = 100_000
 
 
 def _dropped_paths(event: QDropEvent | QDragEnterEvent | None) -> list[str]:
@@ -30,8 +31,9 @@ def _dropped_paths(event: QDropEvent | QDragEnterEvent | None) -> list[str]:
     if data.hasUrls():
         paths = list(map(_path_of, data.urls()))
     else:
-        paths = _paths_in(data.text()[:_LONGEST_LIST]) if data.hasText() else []
-    return [path for path in dict.fromkeys(paths) if path][:_MOST_DROPPED]
+        text = data.text() if data.hasText() else ""
+        paths = _paths_in(text) if len(text) <= _LONGEST_LIST else []
+    return [path for path in dict.fromkeys(paths) if path]
 
 
 def _path_of(url: QUrl) -> str:
@@ -75,8 +77,17 @@ class DropTarget:
         paths = _dropped_paths(event)
         if event is not None and paths:
             event.acceptProposedAction()
-            self.open_paths(paths)
+            if len(paths) > _MOST_DROPPED:
+                self.say_of_drop(
+                    f"{len(paths):,} dropped, at most {_MOST_DROPPED} open at a time: drop their folder"
+                )
+            else:
+                self.open_paths(paths)
 
     def open_paths(self, paths: Sequence[str]) -> None:
         """Open the datasets at these paths, each in a window."""
+        raise NotImplementedError
+
+    def say_of_drop(self, text: str) -> None:
+        """Say why nothing of what was dropped is opened."""
         raise NotImplementedError

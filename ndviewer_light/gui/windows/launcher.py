@@ -114,6 +114,10 @@ class LauncherWindow(DropTarget, QMainWindow):
         for path in paths:
             self.open_path(path)
 
+    def say_of_drop(self, text: str) -> None:
+        """Below the place to drop things on; whole as the tooltip."""
+        self.status_label.say(text, text)
+
     @safe_slot
     def _forget(self, window: LightweightMainWindow) -> None:
         self.viewer_windows = [other for other in self.viewer_windows if other is not window]

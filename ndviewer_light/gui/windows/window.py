@@ -121,6 +121,10 @@ class LightweightMainWindow(DropTarget, QMainWindow):
             window.closed.connect(self._forget)
         self.open_path(paths[0])
 
+    def say_of_drop(self, text: str) -> None:
+        """In the status line."""
+        self.viewer.contents.status.say("message", text)
+
     @safe_slot
     def _forget(self, window: LightweightMainWindow) -> None:
         self._others = [other for other in self._others if other is not window]
