@@ -345,6 +345,27 @@ def test_more_than_can_be_opened_at_a_time_is_said_and_not_cut(qtbot, launcher, 
 
 
 @pytest.mark.each_binding
+def test_keys_lead_from_the_line_to_the_recent_ones(qtbot, launcher, tmp_path):
+    for name in "abc":
+        note_opened(str(tmp_path / name))
+    for leads in (Qt.Key.Key_Down, None):
+        dialog = asked(qtbot, launcher)
+        activate(qtbot, dialog)
+        assert recent_paths() == [str(tmp_path / name) for name in "cba"]
+        if leads is not None:
+            qtbot.keyClick(dialog.line, leads)
+        else:
+            dialog.recent.setFocus(Qt.FocusReason.TabFocusReason)
+        qtbot.waitUntil(dialog.recent.hasFocus, timeout=20_000)
+        assert [item.text() for item in dialog.recent.selectedItems()] == [recent_paths()[0]]
+        assert dialog.line.text() == recent_paths()[0]
+        qtbot.keyClick(dialog.recent, Qt.Key.Key_Down)
+        assert dialog.line.text() == recent_paths()[1]
+        dialog.close()
+        qtbot.waitUntil(lambda: launcher.chooser.dialog is None, timeout=20_000)
+
+
+@pytest.mark.each_binding
 def test_of_two_dropped_folders_both_open_and_are_offered_again(qtbot, tmp_path):
     folders = [tmp_path / place / "run" for place in "ab"]
     for n, folder in enumerate(folders, 1):

@@ -8,7 +8,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QStringListModel, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QStringListModel, Qt, QTimer, Signal
+from qtpy.QtGui import QFocusEvent, QKeyEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QCompleter,
@@ -32,6 +33,7 @@ from .path_completion import completions, format_choices, in_thread, path_typed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qtpy.QtCore import QObject
     from qtpy.QtGui import QShowEvent
 
     from ...storage.cancellation import CancelScope
@@ -143,6 +145,8 @@ class OpenDialog(QDialog):
         self.resize(min(_WIDTH_PX, self.screen().availableGeometry().width() - 40), self.sizeHint().height())
 
     def _connect(self) -> None:
+        self.line.installEventFilter(self)
+        self.recent.installEventFilter(self)
         self.line.textEdited.connect(self._on_edited)
         self.line.textChanged.connect(self._on_text)
         self.line.returnPressed.connect(self._on_return)
@@ -157,6 +161,24 @@ class OpenDialog(QDialog):
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)
         color_placeholder(self.line, self.page.colors.dim)
+
+    @safe_slot(default=False)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Down leads from the line to the list; keys that lead there select an entry, which Qt does not."""
+        if watched is self.line and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            if event.key() == Qt.Key.Key_Down and self._can_go_to_recent:
+                self.recent.setFocus(Qt.FocusReason.ShortcutFocusReason)
+                return True
+        elif watched is self.recent and isinstance(event, QFocusEvent) and event.gotFocus():
+            by_mouse = event.reason() == Qt.FocusReason.MouseFocusReason
+            if not by_mouse and self.recent.currentRow() < 0:
+                self.recent.setCurrentRow(0)
+        return False
+
+    @property
+    def _can_go_to_recent(self) -> bool:
+        popup = self.completer.popup()
+        return bool(self._recent) and (popup is None or not popup.isVisible())
 
     def done(self, result: int) -> None:
         """Close it: nothing is looked for any more."""
