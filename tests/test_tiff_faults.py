@@ -416,24 +416,3 @@ def test_reading_a_larger_file_tells_of_more(tmp_path: Path, opened: Open) -> No
         source.read_plane(PlaneKey(3))
     assert said.value.plane_shape is None
     assert source.plane_shape(PlaneKey(3)) is None
-
-
-@pytest.mark.parametrize("is_first_read", [True, False])
-def test_a_file_of_another_size_than_its_position_says_so(
-    tmp_path: Path, opened: Open, is_first_read: bool
-) -> None:
-    """It was read as it is, not drawn, and stretched over its field in the overview; nothing was said."""
-    tiffs.write_images(tmp_path)
-    odd = tiffs.image_path(tmp_path, 1, "A1", 1, 1, tiffs.CHANNELS[1])
-    tifffile.imwrite(odd, np.ones((10, 15), np.uint16))
-    said = rf"{odd.name} has 15 × 10 pixels, but others of its series have {stores.WIDTH} × {stores.HEIGHT}"
-    whole, at = stores.plane(), PlaneKey(1, 1, 1, 1)
-    source = opened(tmp_path)
-    if not is_first_read:
-        source.read_plane(PlaneKey(p=1))
-    with pytest.raises(UnsupportedError, match=said):
-        source.read_plane(at)
-    for key in (at._replace(c=0), at._replace(z=0), at._replace(t=0)):
-        assert source.read_plane(key).shape == whole.shape
-    tifffile.imwrite(odd, np.full_like(whole, 7))
-    assert source.read_plane(at).max() == 7

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetReorderedError, PlaneNotStoredError
+from ...errors import DatasetError, DatasetReorderedError, PlaneNotStoredError, UnsupportedError
 from ...model import PlaneKey
 from ...storage.activity import PART_SECONDS
 from ...storage.asked_together import asked_together
@@ -26,7 +26,6 @@ from ...storage.file_versions import NOTHING, version_of
 from ...storage.presentable import presentable, presentable_name
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
-from ..other_size import check_size
 from ..remarks import TakesRemark
 from ..source import AT_ONCE, AT_ONCE_REMOTE, MAX_FILES_LOOKED_AT, Source
 from .beside import TimesBeside
@@ -361,5 +360,10 @@ class ImagesSource(Source, TakesRemark):
 
     def _check_size(self, key: PlaneKey, shape: tuple[int, ...], path: str, level: int) -> None:
         """Refuse an image whose size differs from its series; without a series, any size will do."""
-        if not level and self._known.listing.pattern:
-            check_size(shape, self.info.image(key.p), lambda: path)
+        image = self.info.image(key.p)
+        if level or not self._known.listing.pattern or shape == (image.height, image.width):
+            return
+        raise UnsupportedError(
+            f"{presentable(path)} has {shape[1]} × {shape[0]} pixels, but others of its series have "
+            f"{image.width} × {image.height}: open it separately, or move it out of the folder"
+        )

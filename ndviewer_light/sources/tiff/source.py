@@ -15,7 +15,6 @@ from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.tiling import levels_by_size
-from ..other_size import check_size
 from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
 from .file_errors import FileMissingError
@@ -176,10 +175,11 @@ class TiffSource(Source, TakesRemark):
             pixels = self._from_file(key, lambda path, acquired: self._form.read(path, acquired, part))
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
-        if part == PagePart(0):
-            self._fit(key, pixels.shape[:2])
-        elif key.p not in self._sized:
-            self._learn_size(key)
+        if key.p not in self._sized:
+            if part == PagePart(0):
+                self._note_size(key.p, pixels.shape[:2])
+            else:
+                self._learn_size(key)
         return one_sample(pixels, self._parts[key.c].sample)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -341,19 +341,6 @@ class TiffSource(Source, TakesRemark):
         with contextlib.suppress(DatasetError, FileMissingError):  # already reported as the plane's own error
             facts = self._form.facts(path, key)
             self._grow(0 if self._form.one_time_per_file else facts.n_t, facts.n_z)
-
-    def _fit(self, key: PlaneKey, shape: tuple[int, ...]) -> None:
-        """Refuse a plane of another size than its position, which is that of its first file.
-
-        As long as that is not there, this one decides. It may have been replaced since it was looked at.
-        """
-        image = self.info.image(key.p)
-        if shape != (image.height, image.width):
-            with contextlib.suppress(DatasetError, FileMissingError, IndexError):
-                self._learn_size(PlaneKey(p=key.p))
-        if key.p not in self._sized:
-            self._note_size(key.p, shape)
-        check_size(shape, self.info.image(key.p), lambda: self._from_file(key, lambda path, _: path))
 
     def _learn_size(self, key: PlaneKey) -> None:
         picture = self._picture(key, 0)
