@@ -319,6 +319,15 @@ def built(monkeypatch) -> list[ArrayCanvas]:
     return canvases
 
 
+@pytest.fixture
+def painted_as_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A widget of OpenGL is made anew for each dataset: it would be seen empty meanwhile."""
+    monkeypatch.setenv("NDVIEWER_CANVAS", "auto")
+    if not paints_images():
+        pytest.skip("a graphics card draws here")
+
+
+@pytest.mark.usefixtures("painted_as_an_image")
 def test_datasets_are_drawn_in_the_canvas_that_was_built_ahead(
     qtbot, tmp_path, first_in_process, built: list[ArrayCanvas]
 ) -> None:
@@ -336,6 +345,7 @@ def test_datasets_are_drawn_in_the_canvas_that_was_built_ahead(
         assert len(viewer.ndv_viewer.visuals) == n_c
 
 
+@pytest.mark.usefixtures("painted_as_an_image")
 def test_pictures_are_made_ahead_and_used_from_run_to_run(
     qtbot, monkeypatch, tmp_path, first_in_process, built: list[ArrayCanvas]
 ) -> None:
@@ -360,6 +370,7 @@ def test_pictures_are_made_ahead_and_used_from_run_to_run(
         assert_shows(viewer, {"a": pixels, "b": pixels})
 
 
+@pytest.mark.usefixtures("painted_as_an_image")
 def test_nothing_is_drawn_of_a_channel_before_its_own_pixels_come(
     qtbot, viewer: LightweightViewer, tmp_path: Path
 ) -> None:

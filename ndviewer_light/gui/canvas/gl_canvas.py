@@ -171,13 +171,15 @@ class GlCanvas(Canvas):
         self._drop_pictures()
 
     def drop_released(self) -> bool:
-        """Delete what the next dataset cannot be drawn with; False if there is nothing of that."""
+        """Delete what the next dataset cannot be drawn with; False if there is nothing of that.
+
+        A widget of OpenGL is not used again: it would be seen empty, and its window composed anew, meanwhile.
+        """
         pictures = self._pictures
         if pictures is None or self._frames is not None:
             return False
-        is_lost = self._context is not None and self._context is not self._context_of(self._gl)
         was_volume = pictures.is_volume or self._mesh is not None or (self._box and self._box.was_shown)
-        if not (is_lost or was_volume or self._rebuild.isActive()):
+        if isinstance(self._gl, ImageSurface) and not was_volume and not self._rebuild.isActive():
             return False
         self._drop_pictures()
         return True
@@ -314,17 +316,14 @@ class GlCanvas(Canvas):
         """See to it that there is a canvas for the current dataset; False if it was overtaken."""
         arrays = self._arrays
         assert arrays is not None
-        is_new = self._pictures is None
-        if is_new and not self._make_pictures(is_volume=arrays.view.is_volume):
+        if self._pictures is None and not self._make_pictures(is_volume=arrays.view.is_volume):
             return False
         assert self._pictures is not None
         self._drawn_from, self._is_placed = {}, False
         self._in_use.arrays = arrays
-        if isinstance(self._gl, ImageSurface) or (is_new and self._gl is not None):
+        if self._gl is not None:
             self._gl.setUpdatesEnabled(False)
             self._empty.start(_EMPTY_MS)
-        else:  # the widget of OpenGL would show what was drawn in it before
-            self._paint_from_now_on()
         self._pictures.widget.show()  # it is looked at when it is shown (`_filter`)
         arrays.screen = self._screen()
         self._read()
