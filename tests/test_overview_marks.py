@@ -154,12 +154,14 @@ def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, 
     qtbot.waitUntil(
         lambda: abs(pixel(overview.canvas, 1) - expected(viewer, (60, 120))).max() <= 1.5, timeout=10_000
     )
-    limits = [overview.looks.drawn[c].limits for c in (1, 2)]
-    assert limits[0] == pytest.approx((0, 200), abs=2), "what nobody can see follows later"
+    # what nobody can see follows later, and so may limits that were typed last
+    qtbot.waitUntil(lambda: overview.looks.drawn[1].limits == pytest.approx((0, 200), abs=2), timeout=10_000)
     color, low, high = viewer.stage.strips.color_of(1), 0, 200
     rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) * (80 - low) / (high - low)
-    assert (pixel(overview.canvas, 2) >= rgb - 2).all()  # and what the third channel adds
-    assert_all_shown(viewer, overview.canvas, {p: VALUES[p] for p in (0, 3, 5)})
+    # and what the third channel adds
+    qtbot.waitUntil(lambda: (pixel(overview.canvas, 2) >= rgb - 2).all(), timeout=10_000)
+    others = {p: VALUES[p] for p in (0, 3, 5)}
+    qtbot.waitUntil(lambda: assert_all_shown(viewer, overview.canvas, others), timeout=10_000)
 
 
 def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, viewer, tmp_path):
