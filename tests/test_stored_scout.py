@@ -145,3 +145,20 @@ def test_a_dataset_that_nobody_follows_is_not_looked_through():
         assert not dataset.looks_for_newest
         assert dataset.newest(NewestWanted(None, None, 0, (0,))) is None
         assert dataset._source.reads == []
+
+
+def test_of_a_dataset_that_is_gone_the_newest_place_stays():
+    stored, is_gone = {(t, 0) for t in range(5)}, False
+    scout = StoredScout(lambda key: (key.t, key.p) in stored, is_gone=lambda: is_gone)
+    info, wanted = memory_info(n_t=8, n_p=1, n_z=1), NewestWanted(None, None, None, (0,))
+    newest = partial(scout.newest, wanted, info)
+    wait_until(lambda: newest(time.monotonic()) == Place(4, 0, 0))
+    stored.discard((4, 0))
+    is_gone = True  # what is in memory still counts as stored
+    scout._look(wanted, info, Place(4, 0, 0))
+    assert newest(time.monotonic()) == Place(4, 0, 0)
+    is_gone = False
+    scout._look(wanted, info, Place(4, 0, 0))
+    assert newest(time.monotonic()) == Place(3, 0, 0)
+    scout.close()
+    scout.join(time.monotonic() + 10)

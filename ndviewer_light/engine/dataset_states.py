@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import CancelledError
 from dataclasses import replace
@@ -85,11 +86,13 @@ class DatasetStates(DatasetContents):
             is_live=lambda: self._live,
             schedule=GrowthSchedule(now) if follow else RunSchedule(now, live=live),
         )
+        self._was_there = False  # for the thread of the scout
         self._scout = StoredScout(
             self._is_stored,
             self._follower.found_news,
             are_begun=self._are_begun,
             are_whole=self._are_whole,
+            is_gone=self._is_gone,
         )
         self._surveyor = Surveyor(
             source,
@@ -372,6 +375,12 @@ class DatasetStates(DatasetContents):
     def looks_for_newest(self) -> bool:
         """Whether `newest` finds what nobody announces: while a local dataset is followed as it grows."""
         return self._follower.is_following_growth and not is_url(self.path) and self._tiled.is_small(0)
+
+    def _is_gone(self) -> bool:
+        """Whether the dataset is out of reach, also before a look has found that; blocks on disk."""
+        is_there = os.path.exists(self.path)  # never, of a pattern or of something within a file
+        was_there, self._was_there = self._was_there, self._was_there or is_there
+        return self.unreachable is not None or (was_there and not is_there)
 
     def _are_begun(self, keys: Sequence[PlaneKey]) -> Iterator[bool]:
         """Whether anything of the planes is stored; the whole plane, where only reading tells."""

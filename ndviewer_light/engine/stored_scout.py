@@ -70,8 +70,9 @@ class StoredScout:
     """Answers what the newest place is, by looking at what is stored in a thread of its own. Any thread.
 
     `is_stored(key)`: whether the whole plane is. `are_begun(keys)`: whether anything of them is, or more,
-    which costs less; `are_whole(keys)`: `is_stored` of planes that are begun. They may block. `found_news`
-    is called when the newest place is another one than before.
+    which costs less; `are_whole(keys)`: `is_stored` of planes that are begun; `is_gone()`: whether the
+    dataset is out of reach, where nothing says what is stored: then the newest place stays. They may block.
+    `found_news` is called when the newest place is another one than before.
     """
 
     def __init__(
@@ -81,10 +82,12 @@ class StoredScout:
         *,
         are_begun: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
         are_whole: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._are_stored = functools.partial(map, is_stored)
         self._are_begun = are_begun or self._are_stored
         self._are_whole = are_whole or self._are_stored
+        self._is_gone = is_gone
         self._found_news = found_news
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._asked: NewestWanted | None = None
@@ -112,6 +115,10 @@ class StoredScout:
 
     def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> None:
         found = self._find(wanted, info, near)
+        if (
+            found != near and near is not None and self._is_gone()
+        ):  # asked afterwards: it may have gone meanwhile
+            return
         with self._lock:
             is_news = self._asked == wanted and self._answer != found
             self._asked, self._answer = wanted, found
