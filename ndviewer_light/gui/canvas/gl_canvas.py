@@ -184,10 +184,6 @@ class GlCanvas(Canvas):
         self._drop_pictures()
         return True
 
-    @staticmethod
-    def _context_of(widget: QOpenGLWidget | ImageSurface | None) -> Any:
-        return widget.context() if widget is not None else None
-
     # ---- volumes ---------------------------------------------------------------------------
 
     def set_volume_method(self, method: str) -> None:
@@ -395,7 +391,7 @@ class GlCanvas(Canvas):
             self.frame_shown.emit()
 
     def _watch_context(self) -> None:
-        context = self._context_of(self._gl)
+        context = self._gl.context() if self._gl is not None else None
         if context is None or context is self._context:
             return
         self._context = context
