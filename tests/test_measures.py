@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import sys
 import threading
@@ -27,7 +28,7 @@ from ndviewer_light.gui.look.one_line_label import OneLineLabel
 from ndviewer_light.gui.measures.drawn_shapes import DrawnShape, DrawnShapes, ShapeKind
 from ndviewer_light.gui.measures.measure_panel import visible_color
 from ndviewer_light.gui.measures.measured import table_of
-from ndviewer_light.gui.measures.shape_layer import fitting_text, label_plate
+from ndviewer_light.gui.measures.shape_labels import fitting_text, label_plate
 from ndviewer_light.gui.measures.shape_texts import size_texts
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
@@ -299,6 +300,42 @@ def export(qtbot, measuring, folder) -> str:
     said = measuring._stage.window().status_label
     qtbot.waitUntil(lambda: said.said("message") == "Saved values.csv", timeout=20_000)
     return str(folder / "values.csv")
+
+
+@pytest.mark.each_binding
+@pytest.mark.gl
+def test_what_is_written_of_shapes_close_to_each_other_can_be_read(qtbot, viewer):
+    show(qtbot, viewer, a_source())
+    measuring, canvas = viewer._screen.tools.measuring, viewer.stage.canvas
+    for key, start, end in (
+        ("D", Spot(40, 40), Spot(44, 70)),
+        ("D", Spot(42, 40), Spot(45, 72)),
+        ("X", Spot(45, 71), Spot(45, 71)),
+        ("X", Spot(44, 72), Spot(44, 72)),
+        ("D", Spot(50, 2), Spot(60, 8)),
+    ):
+        press(qtbot, getattr(Qt.Key, f"Key_{key}"))
+        drag(viewer, start, end)
+    layer, picture = measuring.layer, viewer.stage.picture
+    metrics = QFontMetrics(layer.font())
+
+    def labels() -> dict[int, QRectF]:
+        return {each.number: each.plate for each in layer.labels(metrics, picture.width(), picture.height())}
+
+    assert set(labels()) == {1, 2, 3, 4, 5}
+    for one, other in itertools.combinations(labels().values(), 2):
+        assert not one.intersects(other)
+    for number in (2, 4):  # that of the selected one is where it would be without the others
+        measuring.shapes.select(number)
+        low = max((layer.point_of(spot) for spot in measuring.shapes.of(number).handles), key=QPointF.y)
+        assert labels()[number].topLeft() == low + QPointF(9, 7)
+    for _ in range(12):  # where there is no room for all, some are left out
+        measuring.shapes.add(ShapeKind.POINT, Spot(45, 71), Spot(45, 71))
+    assert 5 <= len(labels()) < len(measuring.shapes)
+    before = labels()
+    assert measuring.shapes.selected.number in before
+    canvas.zoom(40)  # the middle of the picture: what is far away is not written at its edge
+    qtbot.waitUntil(lambda: 5 not in labels(), timeout=20_000)
 
 
 @pytest.mark.each_binding

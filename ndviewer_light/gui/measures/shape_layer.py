@@ -10,10 +10,11 @@ from qtpy.QtGui import QColor, QPainter, QPen
 from ..canvas.picture_layer import PictureLayer
 from ..look.theme import INK, PLATE
 from .drawn_shapes import ShapeKind
+from .shape_labels import ShapeText, placed_labels
 from .shape_texts import size_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from qtpy.QtGui import QFontMetrics
     from qtpy.QtWidgets import QWidget
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from ...model import ImageInfo
     from ..canvas.zoom import Projection
     from .drawn_shapes import DrawnShape, DrawnShapes
+    from .shape_labels import ShapeLabel
 
 _HALO = QColor(0, 0, 0, 150)
 _SELECTED = QColor(255, 214, 64)
 _HANDLE_PX = 3.5
 _CROSS_PX = 7.0
-_LABEL_SIDES_PX = 13
-"""Of the plate of a text beside it, both together."""
 
 
 class ShapeLayer(PictureLayer):
@@ -63,13 +63,33 @@ class ShapeLayer(PictureLayer):
     def paint(self, painter: QPainter, width: int, height: int) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for shape in self._shapes:
-            self._draw(painter, shape, width, height)
+            ends = self._ends_of(shape)
+            if ends:
+                self._draw(painter, shape, ends)
+        for label in self.labels(painter.fontMetrics(), width, height):  # over all of them
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(PLATE)
+            painter.drawRoundedRect(label.plate, 4, 4)
+            painter.setPen(INK)
+            painter.drawText(label.plate, Qt.AlignmentFlag.AlignCenter, label.text)
 
-    def _draw(self, painter: QPainter, shape: DrawnShape, width: int, height: int) -> None:
+    def labels(self, metrics: QFontMetrics, width: int, height: int) -> list[ShapeLabel]:
+        """What is written of the shapes in a picture of this size, and where; of the selected one first."""
+        ordered = sorted(self._shapes, key=lambda shape: shape != self._shapes.selected)
+        wanted = [
+            ShapeText(shape.number, size_texts(shape, self._image), ends)
+            for shape in ordered
+            if (ends := self._ends_of(shape))
+        ]
+        return placed_labels(wanted, metrics, (width, height), self._bar_in(width, height))
+
+    def _ends_of(self, shape: DrawnShape) -> list[QPointF]:
+        """Where the ends of a shape are on screen; [] while nothing is."""
         points = [self.point_of(spot) for spot in shape.handles]
-        if any(point is None for point in points):
-            return
         ends = [point for point in points if point is not None]
+        return ends if len(ends) == len(points) else []
+
+    def _draw(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
         is_selected = shape == self._shapes.selected
         ink = _SELECTED if is_selected else INK
         for color, thickness in ((_HALO, 4.0), (ink, 1.6)):
@@ -84,16 +104,6 @@ class ShapeLayer(PictureLayer):
             painter.setBrush(_SELECTED)
             for point in ends:
                 painter.drawEllipse(point, _HANDLE_PX, _HANDLE_PX)
-        metrics = painter.fontMetrics()
-        text = fitting_text(metrics, size_texts(shape, self._image), width)
-        if text:
-            low = max(ends, key=lambda point: point.y())
-            plate = label_plate(metrics, text, low, (width, height), self._bar_in(width, height))
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(PLATE)
-            painter.drawRoundedRect(plate, 4, 4)
-            painter.setPen(INK)
-            painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
 
     def _outline(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
         if shape.kind.is_line:
@@ -104,30 +114,3 @@ class ShapeLayer(PictureLayer):
             at = ends[0]
             painter.drawLine(at - QPointF(_CROSS_PX, 0), at + QPointF(_CROSS_PX, 0))
             painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
-
-
-def fitting_text(metrics: QFontMetrics, texts: Sequence[str], width: int) -> str:
-    """The first of these that fits into a picture of this width, or the last."""
-    room = width - _LABEL_SIDES_PX - 4
-    return next((each for each in texts if metrics.horizontalAdvance(each) <= room), texts[-1])
-
-
-def label_plate(
-    metrics: QFontMetrics, text: str, low: QPointF, size: tuple[int, int], bar: QRectF | None
-) -> QRectF:
-    """Where is written what is to be said of a shape: beside its lowest end, within a picture of this size.
-
-    Above the scale bar, or left of it, rather than on it.
-    """
-    width, height = size
-    plate = QRectF(
-        low.x() + 9, low.y() + 7, metrics.horizontalAdvance(text) + _LABEL_SIDES_PX, metrics.height() + 4
-    )
-    plate.moveLeft(min(max(plate.left(), 2.0), max(width - plate.width() - 2, 2.0)))
-    plate.moveTop(min(max(plate.top(), 2.0), max(height - plate.height() - 2, 2.0)))
-    if bar is not None and plate.intersects(bar):
-        if bar.top() - plate.height() - 2 >= 2.0:
-            plate.moveBottom(bar.top() - 2)
-        else:
-            plate.moveRight(max(bar.left() - 2, plate.width() + 2))
-    return plate
