@@ -227,3 +227,16 @@ def test_a_bucket_of_s3(tmp_path: Path, folder: str) -> None:
         with open_dataset(f"s3://{BUCKET}/{folder}", storage_options=options) as dataset:
             assert (dataset.sizes["t"], dataset.sizes["c"]) == (2, 2)
             np.testing.assert_array_equal(dataset.plane(t=1, c="GFP?"), picture(1, 4))
+
+
+def test_a_question_mark_in_a_pattern_of_a_bucket_is_no_query(tmp_path: Path) -> None:
+    pytest.importorskip("moto.server", reason="S3 is tested on moto's server")
+    with BucketServer() as bucket:
+        for z in range(2):
+            write(tmp_path / "img.png", picture(z))
+            bucket.put(f"run#1/img?_z{z}.png", (tmp_path / "img.png").read_bytes())
+        options = {**OPTIONS, "endpoint": bucket.endpoint, "key": "k", "secret": "s"}
+        for named in ("img?_z{z:0..1}.png", "img?_z{z:d}.png"):  # by ranges, and as the bucket lists them
+            with open_dataset(f"s3://{BUCKET}/run#1/{named}", storage_options=options) as dataset:
+                assert dataset.sizes["z"] == 2
+                np.testing.assert_array_equal(dataset.plane(z=1), picture(1))

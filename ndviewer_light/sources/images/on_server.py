@@ -65,7 +65,10 @@ def listed_at_url(
     Raises `DatasetNotFoundError` if there are none, `DatasetError` for a pattern that cannot be used.
     """
     root, pattern = split_pattern(url, pattern)
-    if pattern and (Pattern(pattern.partition("?")[0]).names_files or "?" in f"{root}{pattern}"):
+    is_web = _is_web(root)
+    has_query = is_web and "?" in f"{root}{pattern}"
+    names = pattern.partition("?")[0] if is_web else pattern.replace("?", _LETTER)
+    if pattern and (Pattern(names).names_files or has_query):
         return _named_by(pattern, root)
     if pattern or folder is not None:
         folder = folder or folder_on_server(root, options)
@@ -80,12 +83,17 @@ def _named_by(pattern: str, root: str) -> Listing:
     In a bucket "?" is a letter like others.
     """
     query = ""
-    if root.lower().startswith("http"):
+    if _is_web(root):
         (root, *ends), (pattern, *own) = (each.split("?", 1) for each in (root, pattern))
         query = "".join(f"?{end}" for end in own or ends)
     names = Pattern(pattern.replace("?", _LETTER)).names()
     files = tuple((fields, name.replace(_LETTER, "?") + query) for name, fields in names)
     return Listing(root.rstrip("/") + "/", files, pattern)
+
+
+def _is_web(url: str) -> bool:
+    """Whether "?" begins a query in it; in a bucket, it is a letter of a key."""
+    return url.lower().startswith("http")
 
 
 def listed_on_server(
