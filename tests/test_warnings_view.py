@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import tifffile
 from follow_disk import GrowingZarr
 from memory_source import MemorySource, memory_info
 from PIL import Image, ImageColor
@@ -105,6 +108,7 @@ def test_a_click_on_where_a_warning_leads_goes_there(qtbot: QtBot, viewer: Light
     qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1), timeout=20_000)
     assert viewer.stage.strips.is_channel_visible(1)
     assert panel.go.isEnabled() and not panel.show_file.isEnabled()
+    assert "not on this computer" in panel.show_file.toolTip()
 
 
 def test_keys_list_the_warnings_and_lead_to_one(qtbot: QtBot, viewer: LightweightViewer) -> None:
@@ -270,6 +274,27 @@ def test_a_file_is_shown_in_its_folder(
     qtbot.waitUntil(lambda: folders == [str(tmp_path)], timeout=20_000)
     QTest.mouseClick(panel.show_file, LEFT)
     qtbot.waitUntil(lambda: folders == [str(tmp_path)] * 2, timeout=20_000)
+
+
+def test_a_plane_that_cannot_be_read_leads_to_its_file(
+    qtbot: QtBot, viewer: LightweightViewer, folders: list[str], tmp_path: Path
+) -> None:
+    files = [tmp_path / "a run" / f"{t}" / "A1_0_0_BF.tiff" for t in range(2)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        tifffile.imwrite(file, np.ones((32, 32), np.uint16))
+    file.write_bytes(file.read_bytes()[:300])
+    for each in files:
+        os.utime(each, (1e9, 1e9))  # nothing is being written
+    viewer.load_dataset(str(tmp_path / "a run"))
+    qtbot.waitUntil(lambda: viewer.dataset is not None, timeout=20_000)
+    viewer.set_current_index("t", 1)
+    qtbot.waitUntil(lambda: button_of(viewer).text() == "1 warning", timeout=20_000)
+    QTest.mouseClick(button_of(viewer), LEFT)
+    panel = panel_of(qtbot, viewer)
+    assert panel.go.isEnabled() and panel.show_file.isEnabled()
+    QTest.mouseClick(panel.show_file, LEFT)
+    qtbot.waitUntil(lambda: folders == [str(file.parent)], timeout=20_000)
 
 
 def test_what_is_said_of_a_dataset_as_a_whole_leads_to_its_folder(

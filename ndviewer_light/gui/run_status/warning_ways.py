@@ -96,13 +96,15 @@ class WarningWays(QObject):
     def _on_file(self, path: str) -> None:
         def look() -> None:
             folder = folder_of(path)
-            self._poll.post(lambda: self._show_folder(folder, path))
+            self._poll.post(lambda: self._show_folder(folder))
 
         self._background.run("ndviewer-folder", look)
 
-    def _show_folder(self, folder: str, path: str) -> None:
-        if not folder or not QDesktopServices.openUrl(QUrl.fromLocalFile(folder)):
-            self._row.line.say("message", f"{path} cannot be shown: no program here shows folders")
+    def _show_folder(self, folder: str) -> None:
+        if not folder:
+            self._row.line.say("message", "The folder is no longer there")
+        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(folder)):
+            self._row.line.say("message", f"{folder} cannot be shown: no program here shows folders")
 
     @safe_slot
     def _on_line_clicked(self) -> None:

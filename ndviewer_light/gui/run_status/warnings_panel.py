@@ -39,14 +39,17 @@ _NO_PLACE = "whole dataset"
 _WHY_NO_PLACE = (
     "This is about the dataset as a whole, which is not on this computer: there is no folder to show"
 )
+_SHOW_FILE = "Show the folder of the file that this warning is about"
+_WHY_NO_FILE = "The dataset is not on this computer: there is no folder to show"
 
 
 class WarningsPanel(QDialog):
     """Lists warnings with the time at which each was noticed. Does not block the window below.
 
     Enter, a double click, a click on the place or "Go there" lead to what the selected one is about, by
-    `place_chosen` (a `WarningPlace`); "Show file" by `file_chosen`. What is said of the dataset as a whole
-    leads to its file or folder, `dataset_file`; where that is not on this computer, to nothing, and looks so.
+    `place_chosen` (a `WarningPlace`); "Show file" by `file_chosen`, of a plane to the file it names. What
+    is said of the dataset as a whole leads to its file or folder, `dataset_file`; where that is not on this
+    computer, to nothing, and looks so.
     """
 
     place_chosen = Signal(object)
@@ -70,9 +73,7 @@ class WarningsPanel(QDialog):
         page = Panel(self)
         self.list = self._make_list()
         self.go = self._make_button("Go there", "Show what this warning is about (Enter)", self._on_go)
-        self.show_file = self._make_button(
-            "Show file", "Show the folder of the file that this warning is about", self._on_show_file
-        )
+        self.show_file = self._make_button("Show file", _SHOW_FILE, self._on_show_file)
         copy = self._make_button("Copy all", "Copy all lines", self._on_copy)
         row = QHBoxLayout()
         row.addWidget(self.go)
@@ -199,6 +200,11 @@ class WarningsPanel(QDialog):
             WarningPlace(file=self.dataset_file) if self.dataset_file else None
         )
 
+    def _file(self, row: int) -> str:
+        """The file or folder to show of a row; "" if there is none on this computer."""
+        place = self._place(row)
+        return "" if place is None else place.file or file_named(self._texts[row], self.dataset_file)
+
     def _go_to(self, row: int) -> None:
         place = self._place(row)
         if place is not None and place.is_in_dataset:
@@ -221,7 +227,9 @@ class WarningsPanel(QDialog):
     def _on_selected(self, *_: int) -> None:
         place = self._place(self.list.currentRow())
         self.go.setEnabled(place is not None and place.is_in_dataset)
-        self.show_file.setEnabled(place is not None and bool(place.file))
+        has_file = bool(self._file(self.list.currentRow()))
+        self.show_file.setEnabled(has_file)
+        self.show_file.setToolTip(_SHOW_FILE if has_file else _WHY_NO_FILE)
 
     @safe_slot
     def _on_clicked(self, row: int, column: int) -> None:
@@ -239,13 +247,22 @@ class WarningsPanel(QDialog):
 
     @safe_slot
     def _on_show_file(self) -> None:
-        place = self._place(self.list.currentRow())
-        if place is not None and place.file:
-            self.file_chosen.emit(place.file)
+        file = self._file(self.list.currentRow())
+        if file:
+            self.file_chosen.emit(file)
 
     @safe_slot
     def _on_copy(self) -> None:
         QApplication.clipboard().setText(self.text)
+
+
+def file_named(warning: str, dataset: str) -> str:
+    """The file of a dataset that a warning names, with what is said after it; else the dataset itself.
+
+    Where a name ends in a text nobody can tell; `folder_of` finds the folder that it is in.
+    """
+    at = warning.find(os.path.join(dataset, "")) if dataset else -1
+    return warning[at:] if at >= 0 else dataset
 
 
 def _is_enter(event: Any) -> bool:
