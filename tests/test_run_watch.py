@@ -7,7 +7,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import tifffile
 from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key
 
@@ -17,6 +19,8 @@ from ndviewer_light.gui.run_status import run_watch
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.run_watch import RunWatch
 from ndviewer_light.gui.sessions import Session
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.opening import open_dataset
 
 if TYPE_CHECKING:
     from ndviewer_light.gui.run_status.run_progress import RunNews
@@ -306,4 +310,29 @@ def test_another_run_in_the_same_folder_is_counted_by_itself(watch):
         wait_until(lambda: says("2/5 planes"))
         source.info = dataclasses.replace(source.info, n_t=3, generation=1)
         wait_until(lambda: says("2/3 planes"))
+        watch.step(None)
+
+
+def test_what_was_written_and_cannot_be_read_is_said_and_not_missing(watch, tmp_path):
+    """In a folder of images; as far as it was in view: for the row none is read."""
+
+    def write_image(t: int) -> None:
+        tifffile.imwrite(tmp_path / f"img_t{t}_GFP.tif", np.ones((8, 8), np.uint16))
+
+    for t in range(3):
+        write_image(t)
+    bad = tmp_path / "img_t1_GFP.tif"
+    bad.write_bytes(bad.read_bytes()[:-20])
+    with open_dataset(tmp_path, follow=True) as dataset:
+        session = Session(dataset, str(tmp_path))
+
+        def says(*parts: str) -> bool:
+            dataset.planes([PlaneKey(1, 0, 0, 0)])  # it is in view
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.parts[: len(parts)] == parts
+
+        wait_until(lambda: says("3/3 planes", "1 unreadable"))
+        bad.unlink()
+        write_image(1)
+        wait_until(lambda: says("3/3 planes") and "1 unreadable" not in watch._bar.news.parts)
         watch.step(None)

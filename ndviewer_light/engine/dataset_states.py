@@ -263,6 +263,11 @@ class DatasetStates(DatasetContents):
             positions, read=read, seconds=seconds, progress=progress, cancelled=cancelled
         )
 
+    @property
+    def n_unreadable(self) -> int:
+        """How many planes are known to be stored and unreadable; others may be, which were not read."""
+        return self._surveyor.failures.count()
+
     def count_stored(self, seconds: float, cancelled: Callable[[], bool]) -> int | None:
         """How many planes are stored: `StoredCount.again`. For one thread at a time; blocks on disk."""
         self._current.adopt()

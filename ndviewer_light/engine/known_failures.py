@@ -118,5 +118,9 @@ class KnownFailures:
         found = {PlaneKey(*key): reason for key, reason in reasons.items() if key[1] in positions}
         return dict(sorted(found.items(), key=lambda each: (each[0].p, each[0])))
 
+    def count(self) -> int:
+        """How many planes are known to be unreadable: not those that only could not be reached."""
+        return max(len(self._reasons) - len(self._gone), 0)
+
     def __bool__(self) -> bool:
         return bool(self._reasons or self._since)

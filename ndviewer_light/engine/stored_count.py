@@ -38,8 +38,8 @@ class StoredCount:
     def again(self, seconds: float, cancelled: Callable[[], bool]) -> int | None:
         """How many are stored; None as long as not all were looked at once, or where that does not tell.
 
-        Takes little more than `seconds`. Planes of which only reading tells count where others are known: all
-        planes of a shard while it is being written.
+        Takes little more than `seconds`. What is known to be unreadable is stored. Planes of which only
+        reading tells count where others are known: all planes of a shard while it is being written.
         """
         deadline = time.monotonic() + seconds
         if not self._begin(cancelled):
@@ -53,7 +53,8 @@ class StoredCount:
         n_of = np.zeros(256, np.int64)
         for block in self._blocks.values():
             n_of += np.bincount(block.ravel(), minlength=256)
-        n, unclear = n_of[1 : CODES[PlaneState.FILLED] + 1].sum(), n_of[CODES[PlaneState.UNKNOWN]]
+        n = n_of[1 : CODES[PlaneState.FILLED] + 1].sum() + n_of[CODES[PlaneState.UNREADABLE]]
+        unclear = n_of[CODES[PlaneState.UNKNOWN]]
         is_known = not n_of[NOT_LOOKED_AT] and (n or not unclear)
         return int(n + unclear) if is_known else None
 

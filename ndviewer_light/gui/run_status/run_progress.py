@@ -55,7 +55,8 @@ class RunNews(NamedTuple):
     `seconds_left` is None if it cannot be told; `silent` is how long nothing came, `is_quiet` whether that is
     unusually long; `paused` how long nothing came in all, in pauses that are over. `empty_wells`: wells
     that the plate lists and that have no images yet, so that nobody knows their planes; not in `expected`.
-    `wells` have images. `unreachable_since`: a time of day.
+    `wells` have images. `unreadable`: planes that are known to be, of those written. `unreachable_since`: a
+    time of day.
     """
 
     state: RunState
@@ -70,6 +71,7 @@ class RunNews(NamedTuple):
     paused: float = 0.0
     empty_wells: int = 0
     wells: int = 1
+    unreadable: int = 0
     unreachable_since: str = ""
 
     @property
@@ -115,6 +117,8 @@ class RunNews(NamedTuple):
             return (*said, size_of(self.n_bytes)) if self.n_bytes else tuple(said)
         if self.missing:
             said.append(f"{self.missing:,} missing")
+        if self.unreadable:
+            said.append(f"{self.unreadable:,} unreadable")
         if self.empty_wells:
             wells = how_many(self.empty_wells, "well")
             said.append(f"{wells} to come" if self.state is RunState.RECORDING else f"{wells} without images")

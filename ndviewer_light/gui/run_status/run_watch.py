@@ -123,6 +123,7 @@ class RunWatch:
     def _say(self, news: RunNews, dataset: Dataset) -> None:
         """Say this of the run; that it cannot be reached, if so, and then nothing that nobody can know."""
         gone = dataset.unreachable
+        news = news._replace(unreadable=min(dataset.n_unreadable, news.written))
         if gone is not None:
             news = news._replace(state=RunState.UNREACHABLE, unreachable_since=gone.since)
         self._bar.show_news(news)
