@@ -155,6 +155,19 @@ def test_an_unreadable_plane_is_found_by_reading() -> None:
         assert len(source.reads) == 16
 
 
+def test_an_unreadable_plane_that_was_just_written_is_found_in_its_turn(tmp_path: Path) -> None:
+    """While more is written it may be half written, and is asked again once that can be told."""
+    for t in range(6):
+        tifffile.imwrite(tmp_path / f"img_t{t}_GFP.tif", np.ones((8, 8), np.uint16))
+        if t in (2, 4):
+            (tmp_path / f"img_t{t}_GFP.tif").write_bytes((tmp_path / "img_t0_GFP.tif").read_bytes()[:-20])
+    with open_dataset(tmp_path, follow=True) as dataset:
+        dataset.report()
+        assert dataset.is_being_written
+        for after, found in ((0, 2), (2, 4), (4, 2)):
+            assert dataset.find(PlaneKey(after), UNREADABLE) == (PlaneKey(found), PlaneState.UNREADABLE)
+
+
 def test_a_plane_that_was_read_is_there_before_anybody_has_looked_again() -> None:
     source = source_of(3, [*stack(1), *stack(2)])
     with Dataset(source, live=True) as dataset:

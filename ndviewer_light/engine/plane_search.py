@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 MISSING = frozenset((PlaneState.ABSENT, PlaneState.PENDING))
 FILLED = frozenset((PlaneState.FILLED,))
 UNREADABLE = frozenset((PlaneState.UNREADABLE,))
+_CANCELLED_SECONDS = 0.05
+"""How often somebody who waits asks whether it is still wanted."""
 
 
 def next_plane(
@@ -30,11 +34,12 @@ def next_plane(
     in_batches: Callable[[Iterator[PlaneKey]], Iterator[list[PlaneKey]]],
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
+    doubts: Doubts,
 ) -> tuple[PlaneKey, PlaneState] | None:
     """The next plane after one that is in a `wanted` state, at its position first; it wraps around.
 
-    `in_batches` says how many are asked for at once. None if there is none, or it was cancelled. See
-    `Dataset.find` for the rest.
+    `in_batches` says how many are asked for at once. Planes in `doubts` on the way are asked again before one
+    after them counts. None if there is none, or it was cancelled. See `Dataset.find` for the rest.
     """
     n_p = len(info().positions)
     expected = sum(info().n_planes(info().image(p)) for p in range(n_p))
@@ -44,10 +49,50 @@ def next_plane(
             return None
         for key, state in zip(batch, states_of(batch), strict=True):
             if state in wanted:
-                return key, state
+                return doubts.found(wanted, states_of, cancelled) or (key, state)
+            doubts.note(key, state)
+        found = doubts.found(wanted, states_of, cancelled, wait=False)
+        if found is not None:
+            return found
         done += len(batch)
         progress(done, max(expected, done))
-    return None
+    return doubts.found(wanted, states_of, cancelled)
+
+
+class Doubts:
+    """Planes that look damaged and may be being written: asked again once they have looked so for a while."""
+
+    def __init__(self, is_suspected: Callable[[PlaneKey], bool], settling_s: float) -> None:
+        """`is_suspected`: whether a plane that is pending looked damaged when it was read."""
+        self._is_suspected = is_suspected
+        self._settling_s = settling_s
+        self._settled: deque[tuple[float, PlaneKey]] = deque()  # when that can be told, `time.monotonic`
+
+    def note(self, key: PlaneKey, state: PlaneState) -> None:
+        """A plane was just found to be in this state."""
+        if state is PlaneState.PENDING and self._is_suspected(key):
+            self._settled.append((time.monotonic() + self._settling_s, key))
+
+    def found(
+        self,
+        wanted: frozenset[PlaneState],
+        states_of: Callable[[Sequence[PlaneKey]], list[PlaneState]],
+        cancelled: Callable[[], bool],
+        *,
+        wait: bool = True,
+    ) -> tuple[PlaneKey, PlaneState] | None:
+        """The first that is in a `wanted` state; waits until that can be told, or asks those that are due."""
+        while self._settled:
+            at, key = self._settled[0]
+            while wait and time.monotonic() < at and not cancelled():
+                time.sleep(_CANCELLED_SECONDS)
+            if time.monotonic() < at:
+                return None
+            self._settled.popleft()
+            (state,) = states_of([key])
+            if state in wanted:
+                return key, state
+        return None
 
 
 def _around(

@@ -12,7 +12,8 @@ from ..model import PlaneState, how_many
 from .known_failures import KnownFailures
 from .plane_batches import plane_batches
 from .plane_codes import PlaneCodes
-from .plane_search import next_plane
+from .plane_outcomes import SETTLING_SECONDS
+from .plane_search import Doubts, next_plane
 from .planes_seen import PlanesSeen
 from .state_codes import CODES
 from .stored_states import StoredStates, block_of, not_looked_at
@@ -180,6 +181,7 @@ class Surveyor:
             _read_batches if by_reading else plane_batches,
             progress,
             cancelled,
+            Doubts(self.failures.is_suspected, SETTLING_SECONDS if by_reading else 0.0),
         )
 
     def image(self, p: int) -> ImageInfo:
