@@ -354,15 +354,19 @@ def test_few_files_are_open_at_once(tmp_path: Path, opened: Any) -> None:
         source.read_plane(PlaneKey())
 
 
-def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path, opened: Any) -> None:
+@pytest.mark.parametrize("colours", [0, 3], ids=["grey", "colour"])
+def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path, opened: Any, colours: int) -> None:
     for end in ("tif", "png"):
         path = tmp_path / f"a.{end}"
-        write(path, picture(1))
+        write(path, picture(1, colours=colours))
         source = opened(path)
-        np.testing.assert_array_equal(source.read_plane(PlaneKey()), picture(1))
-        path.unlink()
-        write(path, picture(2))
-        np.testing.assert_array_equal(source.read_plane(PlaneKey()), picture(2))
+        for n in (1, 2):
+            if n == 2:
+                path.unlink()
+                write(path, picture(n, colours=colours))
+            expected = picture(n, colours=colours).reshape(HEIGHT, WIDTH, -1)
+            for c in range(max(colours, 1)):
+                np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), expected[..., c])
 
 
 def test_arrays_can_be_pickled_with_their_pattern(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 _KEPT_BYTES = 128 * 1024**2
 _MOST_COUNTED = 10_000
 
-Page = tuple[str, int, int, "Region | None"]  # path or URL, plane, level, region
+Page = tuple[str, int, int, "Region | None"]  # file in its version, plane, level, region
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class ImageFiles:
         """
         if not keep:
             return self._read(path, plane, level, region)
-        wanted = (path, plane, level, region)
-        return self._kept.get([wanted], lambda _: [(wanted, self._read(*wanted))])[wanted]
+        wanted = (self._files.key_of(path), plane, level, region)
+        return self._kept.get([wanted], lambda _: [(wanted, self._read(path, plane, level, region))])[wanted]
 
     def _read(self, path: str, plane: int, level: int, region: Region | None) -> np.ndarray:
         with self._files.bytes_of(path) as file:
