@@ -217,6 +217,14 @@ def left_after_grace(remaining: Callable[[], list[str]]) -> list[str]:
     return left
 
 
+@pytest.fixture(autouse=True, scope="module")
+def imported_by_now() -> None:
+    """Spare the collector what the tests of the last module imported, too: of them nothing else is left."""
+    widgets = sys.modules.get("qtpy.QtWidgets")
+    if widgets is not None and widgets.QApplication.instance() is not None:
+        _leave_out_of_collections()
+
+
 @pytest.fixture(autouse=True)
 def canvas_in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
     """Have half of the tests draw as with a graphics card, the others as without.
@@ -239,8 +247,6 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     yield
     changed_hook, sys.excepthook = sys.excepthook, hook
-    if "qapp" in request.fixturenames:
-        _flush_deferred_deletes()
     _end_idle_scheduler()
     if clock := sys.modules.get("ndviewer_light.storage.file_clock"):
         clock.FILE_CLOCK.start_over()  # files dated ahead or behind say nothing to the next test
