@@ -371,7 +371,7 @@ def test_a_missing_library_is_a_line_to_type(monkeypatch: pytest.MonkeyPatch) ->
         chunks(compressor={"id": "blosc"})
 
 
-BOMB = bytes(150_000_000)
+BOMB = bytes(75_000_000)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from bombs import zeros_deflated
 from nd2_samples import HEIGHT, TWO, WIDTH, T, Z, assert_planes_are, frame, place_of
 from nd2_writer import time_loop, write_nd2, z_loop
 
@@ -174,9 +175,7 @@ def test_a_deflated_frame_with_another_bit_is_an_error(tmp_path, opened, flipped
 
 @pytest.mark.parametrize("more", [1, 10**6, 10**9])
 def test_a_frame_that_inflates_to_more_than_a_frame_is_an_error(tmp_path, opened, monkeypatch, more):
-    packer = zlib.compressobj(1)
-    packed = b"".join(packer.compress(bytes(10**6)) for _ in range(more // 10**6))
-    packed += packer.compress(bytes(HEIGHT * WIDTH * 4 + more % 10**6)) + packer.flush()
+    packed = zeros_deflated(HEIGHT * WIDTH * 4 + more)
     monkeypatch.setattr("nd2_writer.zlib.compress", lambda data, level: packed)
     write_nd2(tmp_path / "a.nd2", frame, [T], TWO, compressed=True)
     monkeypatch.undo()
@@ -220,7 +219,11 @@ def level(name: str, data: bytes, count: int = 1) -> bytes:
 
 
 def deflated(data: bytes) -> bytes:
-    return struct.pack("<BB", 76, 0) + bytes(10) + zlib.compress(data, 9)
+    return inflating(zlib.compress(data, 9))
+
+
+def inflating(packed: bytes) -> bytes:
+    return struct.pack("<BB", 76, 0) + bytes(10) + packed
 
 
 def nested(depth: int) -> bytes:
@@ -234,8 +237,8 @@ def nested(depth: int) -> bytes:
     "data",
     [
         pytest.param(nested(2000), id="deep"),
-        pytest.param(level("a", deflated(bytes(10**9))), id="a bomb"),
-        pytest.param(deflated(deflated(bytes(10**9))), id="a bomb in a bomb"),
+        pytest.param(level("a", inflating(zeros_deflated(10**9))), id="a bomb"),
+        pytest.param(deflated(inflating(zeros_deflated(10**9))), id="a bomb in a bomb"),
         pytest.param(level("a", struct.pack("<BB", 8, 1) + b"\0\0" + b"ab" * 10**6), id="a text without end"),
         pytest.param(bytes(20 * 1024**2), id="large"),
     ],
