@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ndviewer_light.metadata import squid
+from ndviewer_light.model import place_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,48 @@ def test_names_in_file_names(name: str, spelt: str) -> None:
 @pytest.mark.parametrize(("said", "seconds"), [(2.5, 2.5), (0, None), (-1, None), ("x", None), (None, None)])
 def test_time_step(tmp_path: Path, said: object, seconds: float | None) -> None:
     (tmp_path / "acquisition parameters.json").write_text(json.dumps({"dt(s)": said, "dz(um)": 1}))
-    assert squid.acquisition_parameters(tmp_path) == squid.Parameters(None, 1.0, seconds)
+    found = squid.acquisition_parameters(tmp_path)
+    assert found[:3] == (None, 1.0, seconds)
+    assert found.fault.endswith("json: 'dt(s)' is 'x' where a number is expected") == (said == "x")
+    assert bool(found.fault) == (said == "x")
+
+
+BROKEN_JSON = {
+    "empty": (b"", "is empty: not written yet, or not copied completely"),
+    "cut": (b'{"dz(um)": 1.5, "Nz"', "is not valid JSON: it is truncated after 20 bytes"),
+    "wrong": (b'{"dz(um)": 1.5; "Nz": 2}', "is not valid JSON at line 1, column 15 (byte 14)"),
+    "list": (b"[1, 2]", "contains a list where an object is expected: {\u2026}"),
+    "latin": ('{"dz(µm)": 1}'.encode("latin-1"), "is not UTF-8 text at byte 5"),
+    "large": (b" " * (squid.MAX_PARAMETERS_BYTES + 1), "acquisition parameters may have at most"),
+    "zeros": (bytes(300), "it begins with zeros"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN_JSON)
+def test_of_parameters_that_cannot_be_read_it_is_said_why(tmp_path: Path, kind: str) -> None:
+    written, why = BROKEN_JSON[kind]
+    path = tmp_path / "acquisition parameters.json"
+    path.write_bytes(written)
+    found = squid.acquisition_parameters(tmp_path)
+    assert found == squid.Parameters(fault=found.fault)
+    assert found.fault.startswith(f"{path} ") and why in found.fault
+    (warning,) = found.warnings(["pixel size", "z step", "objective"])
+    assert warning == f"{found.fault}. Pixel size, z step and objective are unknown"
+    place = place_of(warning)
+    assert place is not None and place.file == str(path)
+    (tmp_path / "acquisition_parameters.json").write_text('{"dz(um)": 2}')
+    assert squid.acquisition_parameters(tmp_path).z_step_um == 2
+
+
+def test_values_of_other_types_are_said_each(tmp_path: Path) -> None:
+    said = {"dz(um)": [1], "Nz": "two", "dt(s)": None, "objective": {"magnification": "20x", "NA": 0.8}}
+    (tmp_path / "acquisition parameters.json").write_text(json.dumps(said))
+    found = squid.acquisition_parameters(tmp_path)
+    assert found.objective == "0.8 NA"
+    assert found.fault.endswith(
+        "'dz(um)' is [1] where a number is expected; 'Nz' is 'two' where a number is expected; "
+        "'magnification' is '20x' where a number is expected"
+    )
 
 
 def test_without_parameters_nothing_is_known(tmp_path: Path) -> None:
@@ -64,24 +106,30 @@ def test_without_parameters_nothing_is_known(tmp_path: Path) -> None:
 )
 def test_channel_names(tmp_path: Path, text: str, names: tuple[str, ...]) -> None:
     (tmp_path / "acquisition_channels.yaml").write_text(text)
-    assert squid.channel_names(tmp_path) == names
+    found = squid.channel_names(tmp_path)
+    assert found.names == names
+    assert found.fault.startswith(f"{tmp_path / 'acquisition_channels.yaml'} ") == (not names)
+    assert found.fault.endswith(". Channels are named and ordered as in the images") == (not names)
 
 
 def test_aliases_that_multiply_are_followed_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [1, 2]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60)]
     (tmp_path / "acquisition_channels.yaml").write_text("\n".join(lines))
-    assert squid.channel_names(tmp_path) == ()
+    assert squid.channel_names(tmp_path).names == ()
 
 
 def test_files_that_are_too_large_or_no_files_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "acquisition_channels.yaml"
     path.write_text("channels: [{name: BF}]\n#" + "x" * squid.MAX_CHANNELS_BYTES)
-    assert squid.channel_names(tmp_path) == ()
+    found = squid.channel_names(tmp_path)
+    assert found.names == () and "a list of channels may have at most" in found.fault
+    path.write_bytes("channels: [{name: µm}]".encode("latin-1"))
+    assert "is not UTF-8 text at byte 18" in squid.channel_names(tmp_path).fault
     path.unlink()
-    assert squid.channel_names(tmp_path) == ()
+    assert squid.channel_names(tmp_path) == squid.ChannelNames()
     if hasattr(os, "mkfifo"):
         os.mkfifo(path)
-        assert squid.channel_names(tmp_path) == ()
+        assert "is not a regular file but a pipe" in squid.channel_names(tmp_path).fault
 
 
 # ---- coordinates -----------------------------------------------------------------------------

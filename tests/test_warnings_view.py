@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
+import tiffs
 from follow_disk import GrowingZarr
 from memory_source import MemorySource, memory_info
 from PIL import Image, ImageColor
@@ -330,3 +331,21 @@ def test_a_place_outside_the_dataset_is_refused_in_words(qtbot: QtBot, viewer: L
     qtbot.keyClick(panel_of(qtbot, viewer).list, Qt.Key.Key_Return)
     assert place(viewer) == (0, 0, 0)
     assert "not in the dataset" in viewer.status_label.said("message")
+
+
+def test_what_squid_writes_beside_its_images_is_warned_of_while_it_is_torn(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    path = tiffs.write_images(tmp_path / "run") / "acquisition parameters.json"
+    whole = path.read_text()
+    path.write_text(whole[:20])
+    viewer.load_dataset(str(tmp_path / "run"))
+    button = button_of(viewer)
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    (said,) = button.noted
+    assert button.text() == "1 warning"
+    assert f"{path} is not valid JSON: it is truncated after 20 bytes" in said
+    assert said.endswith("Pixel size, z step, time step and objective are unknown")
+    path.write_text(whole)
+    qtbot.waitUntil(button.isHidden, timeout=20_000)  # the folder is followed
+    assert viewer.dataset.info.pixel_size_um == 0.325

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import DatasetError
-from ..model import how_many
+from ..errors import DatasetError, MetadataError
+from ..model import how_many, place_of
 from ..storage.about_files import about_file
-from ..storage.local_files import open_regular
+from ..storage.file_kinds import looks_like
+from ..storage.limits import parse_json, read_file
+from ..storage.printable import brief
 from .recorded_times import squids_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..storage.local_files import LinkGuard
 
@@ -29,6 +30,7 @@ MAX_PARAMETERS_BYTES = 1024**2
 
 MAX_CHANNELS_BYTES = 1024**2
 MAX_COORDINATES_BYTES = 16 * 1024**2
+_MOST_NAMED = 5
 _MAX_XML_NODES = 100_000
 """How many entries of a channels file are looked at."""
 
@@ -44,6 +46,8 @@ _OWN_FILES = (
 )
 _PIXEL_SIZE_KEYS = ("pixel_size_um", "pixel_size", "pixelSize", "pixel_size_xy")
 _Z_STEP_KEYS = ("dz_um", "dz", "z_step", "zStep", "z_spacing", "pixel_size_z", "dz(um)")
+_NUMBERS = (*_PIXEL_SIZE_KEYS, *_Z_STEP_KEYS, "sensor_pixel_size_um", "tube_lens_mm", "dt(s)", "Nt", "Nz")
+_NUMBERS_OF_OBJECTIVES = ("magnification", "NA", "tube_lens_f_mm")
 
 
 _NOT_IN_FILE_NAMES = re.compile(r'[\s/\\:*?"<>|]+')
@@ -69,20 +73,63 @@ def is_done(experiment: str | os.PathLike[str]) -> bool:
     return (Path(experiment) / DONE_FILE).exists()
 
 
-def channel_names(experiment: str | os.PathLike[str], links: LinkGuard | None = None) -> tuple[str, ...]:
-    """The channels of the acquisition in order, as named by the user; () if no file lists them.
+class ChannelNames(NamedTuple):
+    """The channels of an acquisition in order, as named by the user; `fault`: what is wrong there."""
+
+    names: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def channel_names(experiment: str | os.PathLike[str], links: LinkGuard | None = None) -> ChannelNames:
+    """The channels of the acquisition; none if no file lists them.
 
     Never raises. Reads one small file; any thread.
     """
-    text = _read_text(Path(experiment) / CHANNELS_FILE, MAX_CHANNELS_BYTES, links)
-    if text is None:
+    path = str(Path(experiment) / CHANNELS_FILE)
+    try:
+        raw = read_file(path, MAX_CHANNELS_BYTES, "a list of channels", links)
+        return ChannelNames(() if raw is None else _names_in_text(_decoded(raw, path), path))
+    except DatasetError as error:
+        said = f"{error}. Channels are named and ordered as in the images"
+        return ChannelNames(fault=about_file(said, path))
+
+
+def channels_not_listed(
+    experiment: str | os.PathLike[str], listed: ChannelNames, names: Iterable[str]
+) -> tuple[str, ...]:
+    """What is said of channels of images that the list of channels lacks: it may be cut off."""
+    if not listed.names or not (others := list(names)):
         return ()
+    path, few = str(Path(experiment) / CHANNELS_FILE), ", ".join(map(repr, others[:_MOST_NAMED]))
+    said = f"{path} does not list {how_many(len(others), 'channel')} of the images, so it may be incomplete"
+    return (about_file(f"{said}; named and ordered as in the images: {few}", path),)
+
+
+def _names_in_text(text: str, where: str) -> tuple[str, ...]:
+    """The names that a YAML document lists; raises `MetadataError` if it is none, or lists none."""
     import yaml
 
+    if not text.strip():
+        raise MetadataError(f"{where} is empty: not written yet, or not copied completely")
     try:
-        return _names_in(yaml.safe_load(text))
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return ()
+        names = _names_in(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        at = getattr(error, "problem_mark", None)
+        line = "" if at is None else f" at line {at.line + 1}"
+        raise MetadataError(f"{where} is not valid YAML{line}") from error
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"{where} is not valid YAML") from error
+    if not names:
+        raise MetadataError(f"{where} contains no list of channels with a name each")
+    return names
+
+
+def _decoded(raw: bytes, where: str) -> str:
+    """Text in UTF-8, with or without BOM; raises `MetadataError`."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"{where} is not UTF-8 text at byte {error.start}{looks_like(raw)}") from error
 
 
 def _names_in(document: object) -> tuple[str, ...]:
@@ -120,18 +167,18 @@ def coordinates(folder: str | os.PathLike[str], links: LinkGuard | None = None) 
     Without a column "fov", the rows of a region count its fields of view. Empty if there is no file.
     Never raises. Any thread.
     """
-    path = Path(folder) / COORDINATES_FILE
-    if not path.exists():
-        return Coordinates({})
-    return coordinates_in(_read_text(path, MAX_COORDINATES_BYTES, links), str(path))
+    path = str(Path(folder) / COORDINATES_FILE)
+    return coordinates_read(lambda: read_file(path, MAX_COORDINATES_BYTES, "coordinates", links), path)
 
 
-def coordinates_in(text: str | None, where: str) -> Coordinates:
-    """The coordinates in the text of such a file, None if it cannot be read; `where` it is. Never raises."""
+def coordinates_read(read: Callable[[], bytes | None], where: str) -> Coordinates:
+    """The coordinates in the file that `read` reads (None: there is none); `where` it is. Never raises."""
     try:
-        if text is None:
-            raise ValueError("unreadable, too large, or a link that leads out of the dataset")
-        return Coordinates(_by_fov(text))
+        raw = read()
+        # a name in another encoding costs its own region only
+        return Coordinates({} if raw is None else _by_fov(raw.decode("utf-8-sig", "replace")))
+    except DatasetError as error:
+        return Coordinates({}, about_file(f"{error}. It is ignored", where))
     except (ValueError, csv.Error) as error:
         return Coordinates({}, about_file(f"{where} is ignored: {error}", where))
 
@@ -143,7 +190,12 @@ def acquisition_times(
 
     Never raises. Any thread.
     """
-    return squids_times(_read_text(Path(folder) / COORDINATES_FILE, MAX_COORDINATES_BYTES, links) or "")
+    path = str(Path(folder) / COORDINATES_FILE)
+    try:
+        raw = read_file(path, MAX_COORDINATES_BYTES, "coordinates", links)
+        return squids_times("" if raw is None else _decoded(raw, path))
+    except DatasetError:
+        return {}
 
 
 def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:
@@ -204,7 +256,10 @@ def is_plausible_pixel_size_um(value: float | None) -> bool:
 
 
 class Parameters(NamedTuple):
-    """The acquisition's parameters; lengths in µm, times in s, None where missing; see `DatasetInfo`."""
+    """The acquisition's parameters; lengths in µm, times in s, None where missing; see `DatasetInfo`.
+
+    `fault` is what of their file cannot be read, "" if all can.
+    """
 
     pixel_size_um: float | None = None
     z_step_um: float | None = None
@@ -213,6 +268,18 @@ class Parameters(NamedTuple):
     n_t: int = 0
     n_z: int = 0
     """How many time points and planes of a stack were wanted; 0 if that is not said."""
+    fault: str = ""
+
+    def warnings(self, unknown: Iterable[str]) -> tuple[str, ...]:
+        """What is said of a fault; `unknown` is what nothing else says either: "pixel size", …"""
+        if not self.fault:
+            return ()
+        *others, last = [*unknown] or [""]
+        if not last:
+            return (self.fault,)
+        listed = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        said = f"{self.fault}. {listed[0].upper()}{listed[1:]} unknown"
+        return (about_file(said, place.file if (place := place_of(self.fault)) else ""),)
 
 
 def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard | None = None) -> Parameters:
@@ -221,19 +288,60 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
     The pixel size is the one given, else the camera's divided by the magnification (of the
     objective as used with this tube lens). Never raises. Reads one small file; any thread.
     """
-    for name in _PARAMETERS_FILES:
-        path = Path(base_path) / name
-        parameters = _read_object(path, links) if os.path.exists(path) else None
-        if parameters is not None:
-            time_step_s = _first_positive([_number(parameters.get("dt(s)"))])
-            return Parameters(
-                _pixel_size_um(parameters),
-                _z_step_um(parameters),
-                time_step_s,
-                _objective(parameters),
-                *(_count(parameters.get(key)) for key in ("Nt", "Nz")),
-            )
-    return Parameters()
+
+    def read(path: str) -> bytes | None:
+        return read_file(path, MAX_PARAMETERS_BYTES, "acquisition parameters", links)
+
+    return parameters_read(read, parameter_files(base_path))
+
+
+def parameter_files(folder: str | os.PathLike[str]) -> list[str]:
+    """The paths of which one has the acquisition parameters; no I/O."""
+    return [os.path.join(folder, name) for name in _PARAMETERS_FILES]
+
+
+def parameters_read(read: Callable[[str], bytes | None], paths: Iterable[str]) -> Parameters:
+    """The parameters in the first of some files that can be read; `read` returns None where there is none.
+
+    Never raises.
+    """
+    fault = ""
+    for path in paths:
+        try:
+            if (raw := read(path)) is not None:
+                found = _parameters(parse_json(raw, path), path)
+                return found._replace(fault=found.fault or fault)
+        except DatasetError as error:
+            fault = fault or about_file(str(error), path)
+    return Parameters(fault=fault)
+
+
+def _parameters(parameters: Mapping[str, Any], path: str) -> Parameters:
+    return Parameters(
+        _pixel_size_um(parameters),
+        _z_step_um(parameters),
+        _first_positive([_number(parameters.get("dt(s)"))]),
+        _objective(parameters),
+        _count(parameters.get("Nt")),
+        _count(parameters.get("Nz")),
+        _odd_values(parameters, path),
+    )
+
+
+def _odd_values(parameters: Mapping[str, Any], path: str) -> str:
+    """What is said of values that are not of the type that they should have; null is none."""
+    objective = parameters.get("objective")
+    within = objective if isinstance(objective, dict) else {}
+    odd = [(key, parameters[key], "a number") for key in _NUMBERS if _is_odd(parameters.get(key))]
+    odd += [(key, within[key], "a number") for key in _NUMBERS_OF_OBJECTIVES if _is_odd(within.get(key))]
+    if objective is not None and not within and objective != {}:
+        odd.append(("objective", objective, "an object: {…}"))
+    said = "; ".join(f"'{key}' is {brief(value)} where {what} is expected" for key, value, what in odd)
+    return about_file(f"{path}: {said}", path) if said else ""
+
+
+def _is_odd(value: object) -> bool:
+    return value is not None and _number(value) is None
 
 
 def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[float | None, float | None]:
@@ -242,27 +350,6 @@ def read_acquisition_parameters(base_path: str | os.PathLike[str]) -> tuple[floa
     Each is None if it is missing or the file is broken; see `acquisition_parameters`.
     """
     return acquisition_parameters(base_path)[:2]
-
-
-def _read_object(path: Path, links: LinkGuard | None) -> dict[str, Any] | None:
-    text = _read_text(path, MAX_PARAMETERS_BYTES, links)
-    try:
-        loaded = None if text is None else json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return loaded if isinstance(loaded, dict) else None
-
-
-def _read_text(path: Path, most: int, links: LinkGuard | None = None) -> str | None:
-    """The text of a small file; None if it is missing, too large, not UTF-8, or leads out of `links`."""
-    try:
-        if links is not None:
-            links.check([str(path)])
-        with open_regular(str(path)) as file:
-            raw = file.read(most + 1)
-        return raw.decode("utf-8-sig") if len(raw) <= most else None
-    except (DatasetError, OSError, ValueError):
-        return None
 
 
 def _pixel_size_um(parameters: Mapping[str, Any]) -> float | None:

@@ -16,7 +16,7 @@ from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, cellvoyager_
 from ...metadata.micromanager import listed_positions, summary_channels, summary_steps
 from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
-from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_in
+from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_read
 from ...model import how_many, natural_key
 from ...storage.bytes import is_url, name_of
 from ...storage.file_versions import version_of
@@ -150,11 +150,7 @@ class Beside:
         if not files:
             return Coordinates({})
         url = min(files, key=lambda each: (each.count("/"), natural_key(each)))
-        try:
-            text = self._fetched_from(url)[0].decode("utf-8-sig", "replace")
-        except DatasetError:
-            text = None
-        return coordinates_in(text, presentable(url))
+        return coordinates_read(lambda: self._fetched_from(url)[0], presentable(url))
 
     def listed(self, path: str) -> Coordinates:
         """Where Micro-Manager's positions are, by what is in the folder of an image, if anything is."""

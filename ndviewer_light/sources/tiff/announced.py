@@ -7,26 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...errors import AcquisitionConfigError, DatasetError
-from ...metadata.squid import acquisition_parameters, is_done, sanitised
+from ...metadata.squid import is_done, sanitised
 from ...model import PlaneKey, announced_info, channel_parts
 from ...storage.limits import MAX_T
 from .file_errors import FileMissingError
 from .file_names import is_number
 from .file_pool import TiffPool
-from .forms import (
-    FileLocations,
-    Form,
-    ImagePerPlane,
-    StackPerPosition,
-)
+from .forms import FileLocations, Form, ImagePerPlane, StackPerPosition
 from .ome import OmeFiles
 from .opened import learned, shown
 from .source import TiffSource
+from .written_beside import ParametersBeside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...model import AnnouncedRun, DatasetInfo
+    from .forms import FileFacts
 
 
 class AnnouncedTiff(TiffSource):
@@ -49,7 +46,8 @@ class AnnouncedTiff(TiffSource):
         }
         if form not in forms:
             raise AcquisitionConfigError(f"unknown TIFF layout {form!r}: expected {', '.join(forms)}")
-        super().__init__(forms[form](), run.parts, announced_info(run), pool, folder)
+        parameters = ParametersBeside(folder)
+        super().__init__(forms[form](), run.parts, announced_info(run), pool, folder, parameters=parameters)
         self._learned = False  # whether a file has revealed the run's contents
         self._names = run.channels
         self._looked_at: set[int] = set()  # channels of which an image was looked at for its colours
@@ -67,6 +65,7 @@ class AnnouncedTiff(TiffSource):
     def refresh(self) -> DatasetInfo:
         """Find the time points that have folders; nothing else is listed."""
         self._find_time_folders()
+        self._read_parameters_again()
         if is_done(self._path) and not self.info.complete:
             with self._lock:
                 self._info = replace(self._info, complete=True)
@@ -100,10 +99,16 @@ class AnnouncedTiff(TiffSource):
         if self._learned:
             self._grow(n_t, facts.n_z)
             return
-        parameters = acquisition_parameters(self._path)
-        with self._lock:
-            self._info = learned(self._info, self._parts, facts._replace(n_t=n_t, described=()), parameters)
-            self._learned = True
+        self._learn_first(facts._replace(n_t=n_t, described=()))
+
+    def _learn_first(self, facts: FileFacts) -> None:
+        assert self._parameters is not None, "see `__init__`"
+        with self._looking:
+            parameters = self._parameters.read()
+            with self._lock:
+                info = learned(self._info, self._parts, facts)
+                self._info = self._parameters.added_to(info, parameters, facts)
+                self._learned = True
 
     def _look_for_colour(self, form: ImagePerPlane, path: str, key: PlaneKey) -> None:
         """What is in the first image of a channel decides whether it is in colour, whatever its name."""

@@ -273,7 +273,7 @@ def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
     pages = (Pages(0, n_pages, 0),)
     if not n_t * n_z or n_pages % (n_t * n_z):
         return OmeImage(1, n_pages, 1, "CZT", (), pages, complete=is_complete)
-    n_c, names = n_pages // (n_t * n_z), channel_names(experiment)
+    n_c, names = n_pages // (n_t * n_z), channel_names(experiment).names
     channels = names if len(names) == n_c else ("",) * n_c
     return OmeImage(n_t, n_z, n_c, "CZT", channels, pages, complete=False)
 

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
-from ...metadata.squid import (
-    Coordinates,
-    acquisition_parameters,
-    channel_names,
-    coordinates,
-    is_done,
-    own_files,
-    sanitised,
-)
+from ...metadata.squid import Coordinates, coordinates, is_done, own_files, sanitised
 from ...model import (
     DatasetInfo,
     PlaneKey,
@@ -34,7 +26,7 @@ from ...storage.decoding.tiff_pages import TIFF_ENDS
 from ...storage.file_versions import versions_of
 from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
-from .file_names import OME_FOLDER, NameReader, base_channel, is_number, ome_name, stack_name
+from .file_names import OME_FOLDER, NameReader, is_number, ome_name, stack_name
 from .folders import (
     OME,
     STACKS,
@@ -52,11 +44,11 @@ from .forms import (
 )
 from .ome import OmeFiles
 from .single import SingleFile
+from .written_beside import ListedChannels, ParametersBeside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ...metadata.squid import Parameters
     from ...model import Channel, ChannelPart
     from .file_pool import OpenTiff, TiffPool
     from .folders import FolderContents
@@ -76,10 +68,14 @@ _SPARSE = 16
 
 @dataclass(frozen=True)
 class Known:
-    """What is known about an opened dataset: displayed channels, and everything else."""
+    """What is known about an opened dataset: displayed channels, and everything else.
+
+    `parameters` are those of the experiment of a single file.
+    """
 
     parts: tuple[ChannelPart, ...]
     info: DatasetInfo
+    parameters: ParametersBeside | None = None
 
 
 class OpenedFolder:
@@ -91,10 +87,12 @@ class OpenedFolder:
         self._path = path
         self._kind = kind
         self._links = LinkGuard([path, kind.experiment], options=options)
-        names = channel_names(kind.experiment, self._links)
-        self._raw = {sanitised(name): name for name in names}
+        self._listed = ListedChannels(kind.experiment, self._links)
+        self._listed.read()
+        self._parameters = ParametersBeside(kind.experiment, self._links)
         self._coordinates = _coordinates(kind, self._links)
-        self._finder = Finder(kind, {region for region, _ in self._coordinates.by_fov}, names)
+        regions = {region for region, _ in self._coordinates.by_fov}
+        self._finder = Finder(kind, regions, self._listed.names)
         self._finder.planned = tuple(self._coordinates.by_fov)
         places = FileLocations(kind.experiment, (), ())
         self.form: Form
@@ -106,6 +104,7 @@ class OpenedFolder:
         self.form.links = self._links
         self._channels: list[str] = []  # as given in files or their names
         self._sample: tuple[str, PlaneKey] | None = None
+        self._facts: FileFacts | None = None  # the last of the sample
         self._damaged: dict[str, tuple[PlaneKey, DatasetError]] = {}  # files before it, and what they lack
         self._in_color: frozenset[int] = frozenset()
         self._looked_at: set[int] = set()  # channels of which an image was opened
@@ -139,19 +138,23 @@ class OpenedFolder:
             if told != self._coordinates:
                 self._coordinates = told
                 self._finder.planned = tuple(told.by_fov)
+        if self._beside and versions != self._beside:
+            self._listed.read()
         self._add_channels(found.channels)
         self.form.places = self._places(found)
         facts = self._first_facts() if self._sample is None else self._facts_again(*self._sample)
         if facts is not None:
+            self._facts = facts
             self._add_channels(facts.channels)
             self._described = facts.described
             self.form.places = self._places(found)
         self._look_at_channels()
-        parts = channel_parts([self._display_name(name) for name in self._channels], self._in_color)
-        info = self._info(found, before, facts)
-        if facts is not None:
-            info = learned(info, parts, facts, acquisition_parameters(self._kind.experiment, self._links))
-            info = replace(info, dtype=np.result_type(facts.picture.dtype, *self._dtypes))
+        parts = channel_parts([self._listed.name_of(name) for name in self._channels], self._in_color)
+        info = self._info(found, before)
+        if self._facts is not None:  # images themselves do not change, but what is beside them
+            info = learned(info, parts, self._facts)
+            info = self._parameters.added_to(info, self._parameters.read(), self._facts)
+            info = replace(info, dtype=np.result_type(self._facts.picture.dtype, *self._dtypes))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         self._beside = versions if self._sample is not None else ""
@@ -197,16 +200,8 @@ class OpenedFolder:
                 self._channels.append(name)
 
     def _unnamed(self, index: int) -> str:
-        raw = list(self._raw.values())
-        return raw[index] if index < len(raw) else f"Ch{index}"
-
-    def _display_name(self, name: str) -> str:
-        """The user's name for a channel, if the acquisition's files list it."""
-        spelt = sanitised(name)
-        if spelt in self._raw:
-            return self._raw[spelt]
-        base = base_channel(spelt)
-        return self._raw[base] + spelt[len(base) :] if base in self._raw else name
+        names = self._listed.names
+        return names[index] if index < len(names) else f"Ch{index}"
 
     def _first_facts(self) -> FileFacts:
         """The facts from the first readable file; only one is opened unless it is damaged.
@@ -302,9 +297,7 @@ class OpenedFolder:
             if not isinstance(error, PlaneNotStoredError)
         ]
 
-    def _info(
-        self, found: FolderContents, before: DatasetInfo | None, facts: FileFacts | None
-    ) -> DatasetInfo:
+    def _info(self, found: FolderContents, before: DatasetInfo | None) -> DatasetInfo:
         n_t = len(found.times) or (before.n_t if before else 1)
         n_z = len(self.form.places.z) or max(found.z, default=0) + 1
         times = tuple(found.times)
@@ -316,6 +309,7 @@ class OpenedFolder:
                 f"not shown: {few}"
             )
             warnings.append(about_file(said, self._path))
+        warnings += self._listed.warnings(found.channels)
         warnings += self._warnings_of_damaged()
         if before is None:
             before = DatasetInfo(self.form.format, (), (), 1, 1, 1, 1, None)
@@ -342,11 +336,12 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
     is_part = is_number(os.path.basename(folder)) or os.path.basename(folder) == OME_FOLDER
     experiment = os.path.dirname(folder) if is_part else folder
     links = LinkGuard([folder, experiment], named=path, options=options)
-    raw = {sanitised(channel): channel for channel in channel_names(experiment, links)}
+    listed = ListedChannels(experiment, links)
+    listed.read()
     regions = {region for region, _ in coordinates(experiment, links).by_fov}
     parts_of_name = stack_name(name) or ome_name(name)
     if parts_of_name is None and is_squids(folder):
-        parts_of_name = NameReader(regions, raw).read(name)
+        parts_of_name = NameReader(regions, map(sanitised, listed.names)).read(name)
     region, fov = (parts_of_name.region, int(parts_of_name.fov or 0)) if parts_of_name else ("default", 0)
     places = FileLocations(
         experiment, (Position(region, fov),), (), shared=folder, names={(region, fov): name}
@@ -357,9 +352,10 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
         facts = form.facts(path, PlaneKey())
     except FileMissingError as error:
         raise DatasetNotFoundError(f"{path} no longer exists") from error
-    names = list(facts.channels) or [""]
+    names, said = list(facts.channels) or [""], tuple[str, ...]()
     if len(names) == 1 and not names[0] and parts_of_name:
-        names = [raw.get(parts_of_name.channel, parts_of_name.channel)]
+        said = listed.warnings([parts_of_name.channel] if parts_of_name.channel else [])
+        names = [listed.name_of(parts_of_name.channel)]
     names = [channel or f"Ch{i}" for i, channel in enumerate(names)]
     if facts.n_p > 1:
         places = replace(places, positions=tuple(Position(region, fov + i) for i in range(facts.n_p)))
@@ -370,10 +366,13 @@ def open_file(path: str, pool: TiffPool, options: Mapping[str, str] | None = Non
     in_color = set(range(len(names))) if facts.picture.samples >= 3 else set()
     parts = channel_parts(names, in_color, by_name=False)
     info = DatasetInfo(form.format, form.places.positions, (), 1, 1, 1, 1, None, name=name)
-    info = learned(info, parts, facts, acquisition_parameters(experiment, links))
+    info = replace(learned(info, parts, facts), warnings=said)
     if facts.torn is not None and not isinstance(facts.torn, PlaneNotStoredError):
-        info = replace(info, warnings=(about_file(f"{facts.torn}. {_MAY_BE_MISSING}", path),))
-    return form, Known(parts, info)
+        torn = about_file(f"{facts.torn}. {_MAY_BE_MISSING}", path)
+        info = replace(info, warnings=(*info.warnings, torn))
+    parameters = ParametersBeside(experiment, links)
+    info = parameters.added_to(info, parameters.read(), facts)
+    return form, Known(parts, info, parameters)
 
 
 def _form_of_file(path: str, places: FileLocations, pool: TiffPool) -> Form:
@@ -414,10 +413,8 @@ def shown(
     return channels_shown(parts, (0.0, 255.0) if dtype == np.uint8 else None, described)
 
 
-def learned(
-    info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts, parameters: Parameters
-) -> DatasetInfo:
-    """Add facts from a file and the acquisition's parameters; sizes only grow."""
+def learned(info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts) -> DatasetInfo:
+    """Add facts from a file, other than lengths; sizes only grow."""
     picture = facts.picture
     return replace(
         info,
@@ -427,11 +424,6 @@ def learned(
         height=picture.height,
         width=picture.width,
         dtype=picture.dtype,
-        pixel_size_y_um=parameters.pixel_size_um or facts.pixel_y,
-        pixel_size_x_um=parameters.pixel_size_um or facts.pixel_x,
-        z_step_um=parameters.z_step_um or facts.z_step,
-        time_step_s=parameters.time_step_s or facts.time_step,
         complete=facts.complete,
         n_levels=facts.n_levels,
-        objective=parameters.objective,
     )

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..remarks import Remark
     from ..source import StorageOptions
     from .forms import Form
+    from .written_beside import ParametersBeside
 
     _T = TypeVar("_T")
 
@@ -56,6 +57,7 @@ class TiffSource(Source, TakesRemark):
         pool: TiffPool,
         path: str,
         folder: OpenedFolder | None = None,
+        parameters: ParametersBeside | None = None,
     ) -> None:
         self._form = form
         self._parts = parts
@@ -63,6 +65,7 @@ class TiffSource(Source, TakesRemark):
         self._pool = pool
         self._path = path
         self._folder = folder  # None for a single file
+        self._parameters = parameters  # None for a folder, which reads them itself
         self._looking = threading.Lock()  # held while `folder` is listed
         self._lock = threading.Lock()  # guards the state; never held while accessing the disk
         self._times = SquidsTimes()
@@ -89,7 +92,7 @@ class TiffSource(Source, TakesRemark):
         try:
             if not os.path.isdir(path):
                 form, known = open_file(path, pool, options)
-                return cls(form, known.parts, known.info, pool, path)
+                return cls(form, known.parts, known.info, pool, path, parameters=known.parameters)
             kind = kind_of(path)
             if kind is None:
                 raise DatasetNotFoundError(f"{path} contains no image files named as by Squid")
@@ -218,11 +221,25 @@ class TiffSource(Source, TakesRemark):
         self._heard.clear()
         self._version_looked_at = version_of(self._path)
         self._learn_from(self._path, PlaneKey())
+        self._read_parameters_again()
         return self.info
+
+    def _read_parameters_again(self) -> None:
+        """Read the parameters of the experiment, if they were read and have changed since."""
+        if self._parameters is None:
+            return
+        with self._looking:
+            parameters = self._parameters.read() if self._parameters.have_changed() else None
+            if parameters is not None:
+                with self._lock:
+                    info = self._parameters.added_to(self._info, parameters)
+                    if info != self._info:  # a new object would mean that more is known
+                        self._info = info
 
     def look(self) -> DatasetInfo:
         """See `Source.look`: what it costs is said with `Finder.look`; a file is read if it has changed."""
         if self._folder is None:
+            self._read_parameters_again()
             return self.info if version_of(self._path) == self._version_looked_at else self.refresh()
         self._raise_if_gone()
         return self._look(self._folder, all_of_it=False)

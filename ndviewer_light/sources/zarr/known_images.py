@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetReplacedError, PlaneNotStoredError
-from ...model import ImageInfo, PlaneKey, channel_in
+from ...model import ImageInfo, PlacedWarning, PlaneKey, channel_in, place_of
 from .image_facts import (
     default_names,
     grown_info,
@@ -21,11 +21,11 @@ from .image_facts import (
 from .positions import DescribedPositions, not_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ...metadata.ngff import NamedChannel
-    from ...model import Channel, DatasetInfo, PlacedWarning, Position
-    from .image_locations import ImageLocation
+    from ...model import Channel, DatasetInfo, Position
+    from .image_locations import DatasetLayout, ImageLocation
     from .nodes import ZarrImage
 
 
@@ -55,11 +55,9 @@ class KnownImages:
     behind others.
     """
 
-    def __init__(
-        self, places: tuple[ImageLocation, ...], info: DatasetInfo, *, announced: bool, learned: bool
-    ) -> None:
+    def __init__(self, layout: DatasetLayout, info: DatasetInfo, *, announced: bool, learned: bool) -> None:
         """`learned`: whether `info` is that of a store, whose metadata names its axes."""
-        self.places = places
+        self.places = layout.places
         self.learned = learned
         self._announced = info if announced else None
         self._info = info
@@ -70,6 +68,7 @@ class KnownImages:
         self._in_store: dict[str, list[int]] = {}
         self._mapped: tuple[ImageLocation, ...] = ()  # the places that are in `_in_store`
         self._lacking: list[PlacedWarning] = []  # of the warnings in `info`
+        self._of_layout = layout.warnings  # the same
         self._described = DescribedPositions()
         self._last: tuple[ZarrImage, tuple[NamedChannel, ...], tuple[Channel, ...], ImageInfo] | None = (
             None  # what was worked out last, and from what
@@ -216,22 +215,54 @@ class KnownImages:
             self._in_store, self._mapped = found, self.places
         return self._in_store
 
-    def add_places(self, found: Iterable[ImageLocation], empty_wells: tuple[str, ...] = ()) -> None:
-        """Append those of `found` that are new; existing indices do not change."""
+    def take_layout(self, layout: DatasetLayout) -> None:
+        """Append the places that are new, and take what is said of all now; existing indices do not change.
+
+        A position that nothing placed on the stage so far may have been given a place.
+        """
         with self._lock:
             pending = self._described.take(self.places, all_of_them=True)
             self._info = self._with_positions(self._info, pending)
-            known = {(place.store, place.p_index) for place in self.places}
+            known = {(place.store, place.p_index): p for p, place in enumerate(self.places)}
             labels = {place.position.label for place in self.places}
-            new = tuple(
+            new = [
                 place
-                for place in found
+                for place in layout.places
                 if (place.store, place.p_index) not in known and place.position.label not in labels
+            ]
+            self._info = self._with_positions(self._info, self._placed_now(layout.places, known))
+            known |= {(place.store, place.p_index): len(self.places) + i for i, place in enumerate(new)}
+            self.places += tuple(new)
+            positions = tuple(place.position for place in self.places) if new else self._info.positions
+            said = tuple(_at_known_place(each, layout.places, known) for each in layout.warnings)
+            warnings = self._info.warnings
+            if said != self._of_layout:
+                warnings = (*said, *(each for each in warnings if each not in self._of_layout))
+                self._of_layout = said
+            after = dataclasses.replace(
+                self._info,
+                positions=positions,
+                empty_wells=layout.empty_wells,
+                objective=layout.objective,
+                warnings=warnings,
             )
-            self.places += new
-            if new or empty_wells != self._info.empty_wells:
-                positions = tuple(place.position for place in self.places) if new else self._info.positions
-                self._info = dataclasses.replace(self._info, positions=positions, empty_wells=empty_wells)
+            if after != self._info:
+                self._info = after
+
+    def _placed_now(
+        self, found: Iterable[ImageLocation], known: Mapping[tuple[str, int | None], int]
+    ) -> dict[int, Position]:
+        """The known positions that have a place on the stage in `found` alone. With the lock held."""
+        placed = {}
+        for place in found:
+            x, y, z = told = place.position.x_um, place.position.y_um, place.position.z_um
+            p = known.get((place.store, place.p_index))
+            if p is None or told == (None, None, None):
+                continue
+            position = self.places[p].position
+            if (position.x_um, position.y_um, position.z_um) == (None, None, None):
+                placed[p] = position._replace(x_um=x, y_um=y, z_um=z)
+        return placed
 
     def warn(self, warning: str) -> None:
         """Add a warning, once."""
@@ -246,6 +277,17 @@ class KnownImages:
             others = [each for each in self._info.warnings if each not in self._lacking]
             self._lacking = warnings
             self._info = dataclasses.replace(self._info, warnings=(*others, *warnings))
+
+
+def _at_known_place(
+    warning: str, places: Sequence[ImageLocation], known: Mapping[tuple[str, int | None], int]
+) -> str:
+    """A warning about one of `places`, with the index that this has among those `known`."""
+    at = place_of(warning)
+    if at is None or at.p is None:
+        return warning
+    place = places[at.p]
+    return PlacedWarning(warning, at._replace(p=known.get((place.store, place.p_index))))
 
 
 def _seen(image: ZarrImage) -> _Seen:

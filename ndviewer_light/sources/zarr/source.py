@@ -72,7 +72,7 @@ class ZarrSource(Source):
     def __init__(
         self, layout: DatasetLayout, info: DatasetInfo, path: str | None, tree: Tree, *, learned: bool
     ) -> None:
-        self._known = KnownImages(layout.places, info, announced=path is None, learned=learned)
+        self._known = KnownImages(layout, info, announced=path is None, learned=learned)
         self._path = path
         self._given = path or ""  # as it was opened; `_path` is the folder or archive in it
         self._tree = tree
@@ -418,7 +418,7 @@ class ZarrSource(Source):
         path = self._path
         layout, listed = recorded_reading(self._tree, lambda tree: layouts.discover(path, tree), look)
         if not self._are_remains(layout):
-            self._known.add_places(layout.places, layout.empty_wells)
+            self._known.take_layout(layout)
         self._identity = self._tree.identity()
         self._listed = listed
 

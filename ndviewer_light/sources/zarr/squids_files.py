@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...errors import DatasetError
 from ...metadata.squid import (
     COORDINATES_FILE,
-    Coordinates,
-    acquisition_parameters,
-    coordinates,
-    coordinates_in,
+    Parameters,
+    coordinates_read,
+    parameter_files,
+    parameters_read,
 )
 
 if TYPE_CHECKING:
@@ -24,27 +23,23 @@ def with_what_squid_says(layout: DatasetLayout, path: str, tree: Tree) -> Datase
 
     On a server, with the coordinates, if it says that there are any.
     """
-    if tree.remote:
-        planned = _coordinates_on_server(path, tree)
-    else:
-        layout = replace(layout, objective=acquisition_parameters(path, tree.links(path)).objective)
-        planned = coordinates(path, tree.links(path))
+    names = set(tree.names(path)) if tree.remote else set()
+
+    def read(file: str) -> bytes | None:
+        is_there = tree.name(file) in names if tree.remote else tree.is_file(file)
+        return tree.read_small(file) if is_there else None
+
+    file = tree.join(path, COORDINATES_FILE)
+    planned = coordinates_read(lambda: read(file), file)
+    said = Parameters() if tree.remote else parameters_read(read, parameter_files(path))
+    faults = said.warnings(() if said.objective else ("objective",))
+    warnings = (*layout.warnings, *filter(None, [planned.warning]), *faults)
+    layout = replace(layout, objective=said.objective, warnings=warnings)
     if not planned.by_fov:
-        return replace(layout, warnings=(*layout.warnings, planned.warning)) if planned.warning else layout
+        return layout
     places = []
     for place in layout.places:
         region, fov, *_ = position = place.position
         x, y, z = planned.by_fov.get((region, fov), (None, None, None))
         places.append(place._replace(position=position._replace(x_um=x, y_um=y, z_um=z)))
     return replace(layout, places=tuple(places))
-
-
-def _coordinates_on_server(path: str, tree: Tree) -> Coordinates:
-    if COORDINATES_FILE not in tree.names(path):
-        return Coordinates({})
-    file = tree.join(path, COORDINATES_FILE)
-    try:
-        raw = tree.read_small(file)
-    except DatasetError:
-        raw = None
-    return coordinates_in(None if raw is None else raw.decode("utf-8-sig", "replace"), file)
