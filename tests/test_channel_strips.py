@@ -503,11 +503,15 @@ def test_every_label_of_every_panel_that_shows_data_is_plain_text(qtbot, strips,
     page = MessagePage()
     qtbot.addWidget(page)
     page.show_message("error", "<b>no</b>", "<i>why</i>")
-    fixed = {"T", "Z", "FOV", "CHANNELS"}
+    fixed = {"T", "Z", "Field", "CHANNELS"}
     labels = [w for panel in (strips, sliders, page) for w in panel.findChildren(QLabel)]
     assert len(labels) >= 10
     assert all(w.textFormat() == Qt.TextFormat.PlainText for w in labels if w.text() not in fixed)
     assert page.detail.toPlainText() == "<i>why</i>"
+
+
+def test_fields_are_called_so_beside_their_slider_as_everywhere_else(sliders):
+    assert {label.text() for label in sliders.findChildren(QLabel)} >= {"T", "Field"}
 
 
 def test_new_channels_replace_the_old_ones(strips):

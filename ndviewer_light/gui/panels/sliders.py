@@ -1,4 +1,4 @@
-"""The T, Z and FOV rows below the canvas: play button, name, slider, follow light and readable value."""
+"""The T, Z and Field rows below the canvas: play button, name, slider, follow light and readable value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..following.follow import FollowMode
     from .follow_light import FollowLight
 
-ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "FOV", "field of view"))
+ROWS = (("t", "T", "time"), ("z", "Z", "z"), ("p", "Field", "field of view"))
 """Axis, name on screen, name for a screen reader; in the order of the rows."""
 _ROOM_FOR_RATE_PX = 480
 

@@ -41,7 +41,7 @@ class PlaceWanted:
             self._stage.go_to(p=p)
             self._later = p, t, z
         else:
-            logger.warning("there is no plane at fov %s, t %s, z %s: the view does not move", p, t, z)
+            logger.warning("there is no plane at field %s, t %s, z %s: the view does not move", p, t, z)
             return
         self._follower.pin([axis for axis in FOLLOWED_AXES if wanted[axis] is not None])
 
