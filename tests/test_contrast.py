@@ -366,7 +366,11 @@ def test_what_was_chosen_holds_for_the_next_run_with_channels_of_these_names(qtb
     stage = show(qtbot, viewer, {at: (pixels // 10).astype("u1") for at, pixels in planes.items()})
     assert stage.strips.contrast_mode(1) is ContrastMode.RUN, "limits of 16 bits mean nothing in 8"
     assert not stage.strips.is_channel_visible(1)
-    stage.strips.contrast.reset_chosen.emit()
+    menu = stage.strips.contrast.menu()
+    menu.popup(stage.strips.contrast.mapToGlobal(QPoint()))
+    entry = next(each for each in menu.actions() if each.text() == "Reset all channels")
+    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry).center())
+    assert viewer.status_label.said("message").startswith("All channels are reset")
     settle(qtbot, viewer)
     assert stage.strips.is_channel_visible(1)
     assert stage.strips.gamma_of(0) == 1.0

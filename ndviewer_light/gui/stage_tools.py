@@ -99,6 +99,7 @@ class StageTools:
         self.split.panes.tools += (self.measuring.hand, self._wheel)
         self._stage.canvas_set.connect(safe_slot(self._on_canvas_set))
         self.choice_files = ChoiceFiles(self._stage.channels, self._background, self._say)
+        self._stage.channels.said.connect(safe_slot(lambda text: self._say(text, "")))
 
     def _on_canvas_set(self) -> None:
         if self._stage.canvas is not None:

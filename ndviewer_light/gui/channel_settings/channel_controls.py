@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from ...model import channel_name
 from ...rendering.colormaps import chosen_colormap, colormap_of
@@ -33,7 +33,12 @@ _GRAY = "#FFFFFF"
 
 
 class ChannelControls(QObject):
-    """Connects the strips of channels with the canvas, and keeps choices by the names of channels."""
+    """Connects the strips of channels with the canvas, and keeps choices by the names of channels.
+
+    `said`: what was done to all of them, where that may not be seen.
+    """
+
+    said = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -314,6 +319,7 @@ class ChannelControls(QObject):
         self.contrasts.start_with_last()
         self.shown.forget_spans()
         self.shown.apply_all()
+        self.said.emit("Limits of the run begin again with the plane in view")
 
     @safe_slot
     def _on_remember_chosen(self, remembers: bool) -> None:
@@ -324,6 +330,7 @@ class ChannelControls(QObject):
         """Everything as the dataset wants it."""
         self.choices.clear()
         self._show_choices()
+        self.said.emit("All channels are reset: limits, gamma, colours and which are on")
 
     def take_imported(self, document: object) -> int:
         """Add choices that were kept as JSON, show channels by them, and return how many there are.
