@@ -32,6 +32,7 @@ from ndviewer_light.rendering.contrast import ContrastMode
 from ndviewer_light.rendering.field_statistics import color_table
 from ndviewer_light.rendering.film_frames import Inscription, inscribed
 from ndviewer_light.rendering.movies import write_movie
+from ndviewer_light.rendering.scale_bar import NO_SCALE
 from ndviewer_light.rendering.scene_overlays import TINT_ALPHA
 from ndviewer_light.rendering.scene_picture import render_scene
 from ndviewer_light.rendering.view_picture import ShownPlace, ViewPictures
@@ -309,6 +310,17 @@ def test_a_tiny_picture_is_enlarged_for_what_is_written_on_it(capsys, written, t
     with open_dataset(written) as dataset:
         um_per_px = dataset.info.pixel_size_um / 11
     assert bar * um_per_px == pytest.approx(2, rel=0.02), "2 µm fit into a quarter"
+
+
+def test_where_the_size_of_pixels_is_unknown_it_is_said_that_there_is_no_scale_bar(capsys, tmp_path):
+    for t in range(2):
+        Image.new("L", (40, 30), 100).save(tmp_path / f"img_t{t}.png")
+    for out, *more in (("a.png",), ("a.png", "--overview"), ("a.gif",), ("a.gif", "--overview")):
+        said = [
+            rendered(capsys, tmp_path, *more, *bar, "-o", tmp_path.parent / out).err
+            for bar in (("--scale-bar",), ("--scale-bar", "--scale-bar-size", "none"), ())
+        ]
+        assert said == [f"ndviewer-light render: no scale bar: {NO_SCALE}\n", "", ""]
 
 
 @pytest.mark.parametrize("more", [(), ("--overview",)], ids=["a field", "the overview"])

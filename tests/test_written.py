@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from memory_source import MemorySource, memory_info
@@ -10,7 +12,7 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLineEdit
-from screen import settle
+from screen import activate, settle
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui.canvas.written import Written
@@ -19,7 +21,7 @@ from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
 from ndviewer_light.model import PlaneKey, Position
 from ndviewer_light.rendering.annotations import add_scale_bar
-from ndviewer_light.rendering.scale_bar import BarLook
+from ndviewer_light.rendering.scale_bar import NO_SCALE, BarLook
 from ndviewer_light.rendering.time_stamps import time_text
 
 INFO = memory_info(
@@ -71,14 +73,18 @@ def nothing_is_remembered(tmp_path, monkeypatch):
 @pytest.fixture
 def window(qtbot, window):
     """Our window with a run over time, of grey planes."""
-    source = MemorySource(INFO)
-    for t in range(INFO.n_t):
+    show(qtbot, window, INFO)
+    return window
+
+
+def show(qtbot, window, info) -> None:
+    source = MemorySource(info)
+    for t in range(info.n_t):
         source.write((t, 0, 0, 0), 500)
     dataset = Dataset(source, path="/data/run")
     window.viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
     qtbot.waitUntil(lambda: window.viewer.dataset is dataset, timeout=20_000)
     settle(qtbot, window.viewer)
-    return window
 
 
 def choose(qtbot, window, text: str) -> None:
@@ -156,6 +162,30 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
     following.close()
     QTest.keyClick(stage.canvas._gl, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
     assert not overlay.written.time
+
+
+@pytest.mark.each_binding
+@pytest.mark.gl
+def test_where_the_size_of_pixels_is_unknown_no_scale_bar_is_offered_and_that_is_said(qtbot, window):
+    show(qtbot, window, replace(INFO, pixel_size_y_um=None, pixel_size_x_um=None))
+    viewer, picture = window.viewer, window.viewer.stage.canvas._gl
+    choose(qtbot, window, "Time")
+    menu = viewer._screen.tools.written.menu
+    *_, bar = (action for action in menu.actions() if not action.isSeparator())
+    assert (bar.text(), bar.isEnabled()) == (f"No scale bar: {NO_SCALE}", False)
+    QTest.keyClick(picture, Qt.Key.Key_B, Qt.KeyboardModifier.ShiftModifier)
+    assert viewer.status_label.said("message") == f"No scale bar: {NO_SCALE}"
+    assert viewer.stage.overlay.written.bar == BarLook()
+    activate(qtbot, window)
+    QTest.mouseClick(picture, Qt.MouseButton.LeftButton)
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    QTest.keyClick(picture, Qt.Key.Key_M, modifiers)
+    dialog = viewer._screen.tools.films.dialog
+    qtbot.waitUntil(dialog.isVisible, timeout=20_000)
+    QTest.mouseClick(dialog.scale_bar, Qt.MouseButton.LeftButton)
+    assert not dialog.plan.inscription.scale_bar
+    assert dialog.scale_bar.toolTip() == f"No scale bar: {NO_SCALE}"
+    dialog.reject()
 
 
 @pytest.mark.gl

@@ -9,7 +9,7 @@ from ..errors import NDViewerError
 from ..model import how_many
 from ..opening import open_dataset
 from ..rendering.contrast import ContrastMode, FixedLimits
-from ..rendering.scale_bar import DEFAULT_BAR, BarLook
+from ..rendering.scale_bar import DEFAULT_BAR, NO_SCALE, BarLook
 from ..rendering.volume_look import TURN_FRAMES
 from ..storage.offered import ALONE
 from ..storage.printable import printable
@@ -23,7 +23,7 @@ from .terminal import complain, guarded, say, shown_progress
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from ..engine.dataset import Dataset
     from ..rendering.contrast import Limits
@@ -132,6 +132,7 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
             part=part,
             legible=bool(options.side_by_side) or _inscription(options).is_any,
         )
+    _say_no_bar(dataset, options, {place.p for place in places})
     drawn = pictures if not options.side_by_side else _panes(dataset, options, pictures)
     if ending in TIFFS:
         missing = _write_planes(options.output, dataset, pictures, places[0])
@@ -206,6 +207,15 @@ def _say_resolution(pictures: ViewPictures) -> None:
         complain("render", f"drawn from {pictures.resolution}")
 
 
+def _say_no_bar(dataset: Dataset, options: argparse.Namespace, positions: Collection[int]) -> None:
+    """Say that there is no scale bar where one is wanted and no pixel of these positions has a size."""
+    inscription = _inscription(options)
+    if not (inscription.scale_bar and inscription.bar.share):
+        return
+    if not any(dataset.info.image(p).pixel_size_um for p in positions):
+        complain("render", f"no scale bar: {NO_SCALE}")
+
+
 def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     from ..rendering.scene_film import write_on_scene
     from ..rendering.scene_picture import render_scene
@@ -216,6 +226,7 @@ def _render_overview(dataset: Dataset, options: argparse.Namespace) -> int:
     channels = _channels(dataset, options.channels, linked)
     mode, limits = _contrast(dataset, channels, options.contrast, linked)
     z = _plane_or_projection(options.z or "0", info.n_z)
+    _say_no_bar(dataset, options, range(len(info.positions)))
     if options.output.lower().endswith(FILMS):
         return _film_overview(dataset, options, channels, (mode, limits), linked, z)
     inscription = _inscription(options)

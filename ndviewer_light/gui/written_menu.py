@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QPoint
 from qtpy.QtGui import QActionGroup
 
-from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES
+from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, NO_SCALE
 from .keyboard.keys import keys_of
 from .look.theme import menu_of
 from .slots import safe_slot
@@ -65,9 +65,12 @@ class WrittenMenu(QObject):
             each.setChecked(is_on)
             each.triggered.connect(safe_slot(act))
         menu.addSeparator()
-        bar = written.bar
-        self._choices(menu, "Scale bar", BAR_SIZES, bar.size, lambda size: bar._replace(size=size))
-        self._choices(menu, "Scale bar", BAR_COLORS, bar.color, lambda color: bar._replace(color=color))
+        bar, image = written.bar, self._stage.image
+        if image is not None and image.pixel_size_um is None:
+            menu.addAction(f"No scale bar: {NO_SCALE}").setEnabled(False)
+        else:
+            self._choices(menu, "Scale bar", BAR_SIZES, bar.size, lambda size: bar._replace(size=size))
+            self._choices(menu, "Scale bar", BAR_COLORS, bar.color, lambda color: bar._replace(color=color))
         menu.popup(place.mapToGlobal(QPoint(0, place.height()) if below is not None else QPoint(12, 44)))
 
     def _choices(

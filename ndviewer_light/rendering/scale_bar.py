@@ -11,6 +11,9 @@ BAR_COLORS = {"auto": "white on dark", "white": "white", "black": "black"}
 """In which colour it may be, in words; "auto" can be read over any picture."""
 _SHARES = {"small": 1.0, "large": 2.0, "none": 0.0}
 
+NO_SCALE = "the dataset does not say how large its pixels are"
+"""Why there is no scale bar."""
+
 
 class BarLook(NamedTuple):
     """How a scale bar looks: one of `BAR_COLORS`, and one of `BAR_SIZES`."""

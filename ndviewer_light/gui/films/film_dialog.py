@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...model import how_many
+from ...rendering.scale_bar import NO_SCALE
 from ..look.theme import Panel, set_role
 from ..slots import safe_slot
 
@@ -66,12 +67,14 @@ class FilmDialog(QDialog):
         shown: Sequence[int] = (),
         can_split: bool = True,
         is_split: bool = False,
+        has_scale: bool = True,
     ) -> None:
         """`sizes`: the axes there are, as (axis, name, number of frames). `written`: on the picture now.
 
         `is_part`: only a part of it is seen, `wants_part`: and the film is of that at first. `channels`: the
         names of those that may be in it, of which the indices `shown` are on screen, side by side if
-        `is_split`; not `can_split`: all fields are in it, with the names of wells.
+        `is_split`; not `can_split`: all fields are in it, with the names of wells. `has_scale`: whether it is
+        known how large pixels are.
         """
         super().__init__(parent)
         self._bar = written.bar if written.bar.share else written.bar._replace(size="small")
@@ -124,7 +127,10 @@ class FilmDialog(QDialog):
             widget.setVisible(is_offered.get(widget, True))
             if is_offered.get(widget, True):
                 form.addRow(name, widget)
-        self.scale_bar.setChecked(written.bar.share > 0)
+        self.scale_bar.setChecked(written.bar.share > 0 and has_scale)
+        if not has_scale:
+            self.scale_bar.setEnabled(False)
+            self.scale_bar.setToolTip(f"No scale bar: {NO_SCALE}")
         self.time.setChecked(any(axis == "t" for axis, *_ in sizes))
         self.label.setChecked(written.position)
         kind = "MP4 or GIF" if can_write_mp4() else "GIF (MP4 with: pip install 'ndviewer_light[movies]')"

@@ -149,6 +149,7 @@ class Films(QObject):
             shown=stage.channels_on(),
             can_split=not is_overview,
             is_split=self.split_look() is not None,
+            has_scale=any(image.pixel_size_um is not None for image in dataset.info.groups),
         )
         dialog.accepted.connect(self._on_planned)
         dialog.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...rendering.scale_bar import NO_SCALE
 from .keys import keys_of
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ def why_no_effect(screen: Screen, action: str) -> str:
     tools, sliders = screen.tools, screen.stage.sliders
     if action in _OF_SHAPES and tools.measuring.shapes.selected is None and not len(tools.measuring.shapes):
         return f"No shape is drawn: {keys_of('measures')} offers some"
+    image = screen.stage.image
+    if action == "scale_bar" and image is not None and image.pixel_size_um is None:
+        return f"No scale bar: {NO_SCALE}"
     if action == "labels" and not tools.labels.panel.names.count():
         return "There are no labels (masks) here"
     if action == "split_gray" and not tools.split.is_shown:
