@@ -99,7 +99,7 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
         "that its workers reach under the same path",
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="print progress messages to the terminal"
+        "-v", "--verbose", action="store_true", help="print warnings and progress messages to the terminal"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     shortcut = parser.add_mutually_exclusive_group()

@@ -11,8 +11,10 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import tifffile
 from runs import REPO, small_run, write
 
 from ndviewer_light.__main__ import main
@@ -179,6 +181,7 @@ def application():
                 print("launcher", flush=True)
             elif viewer.dataset is not None:
                 print("shown", viewer.dataset._source.pid, flush=True)
+                print(viewer._screen._row.warnings.text(), flush=True)
             elif viewer._screen.message.kind() == "error":
                 print(ascii(viewer._screen.message.text()), flush=True)
     timer = QTimer(app); timer.timeout.connect(look); timer.start(50)
@@ -214,6 +217,23 @@ def test_ctrl_c_ends_the_program_and_its_reader(tmp_path, number, what):
     if what == "window":
         reader = int(said[1])
         assert not psutil.pid_exists(reader) or psutil.Process(reader).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.gl
+@pytest.mark.parametrize("verbose", [[], ["--verbose"]], ids=["usual", "verbose"])
+def test_what_the_window_says_of_planes_is_not_printed_as_well_unless_that_is_wanted(tmp_path, verbose):
+    tifffile.imwrite(tmp_path / "damaged.tif", np.ones((64, 64), "u2"))
+    (tmp_path / "damaged.tif").write_bytes((tmp_path / "damaged.tif").read_bytes()[:-20])
+    os.utime(tmp_path / "damaged.tif", (1e9, 1e9))
+    with looked_at(*verbose, str(tmp_path / "damaged.tif")) as process:
+        warned = process.stdout.readline()
+        while warned and not warned.startswith("1 warning"):
+            warned = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert warned
+    assert ("is truncated" in errors) == bool(verbose)
+    assert errors == "" or verbose
 
 
 _ENDED_WHILE_PAINTING = """

@@ -104,7 +104,10 @@ def leave(code: int) -> NoReturn:
 
 
 def log_to_terminal(*, verbose: bool) -> None:
-    """Show log lines on standard error: all of them, or only warnings."""
+    """Show log lines on standard error: those about the program itself; `verbose`: all of them.
+
+    Warnings are about data, and said in the window, where they lead to what they are about.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter(logging.BASIC_FORMAT))
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
