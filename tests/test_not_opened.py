@@ -269,7 +269,6 @@ CASES = {
         "compressed NDTiff", packed_ndtiff, r"NDTiff\.index: compressed NDTiff is not supported", "run"
     ),
     "old JPEG": Refused("old-style JPEG", tiff(6), "compression number 6: not supported", "a.tif"),
-    "JPEG XR": Refused("JPEG XR", tiff(22610), "compression number 22610: not supported", "a.tif"),
     "JetRaw": Refused("JetRaw", tiff(48124), "compression number 48124: not supported", "a.tif"),
     "a part of a set": Refused(
         "A file of a set that is neither in the folder nor renamed there is missing",

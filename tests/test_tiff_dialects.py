@@ -236,7 +236,10 @@ def as_tifffile_reads(path: Path) -> list[np.ndarray]:
 
 # ---- codecs ----------------------------------------------------------------------------------------
 
-CODECS = ("ccittfax4", "jpegxl", "lerc", "png", "webp", "lzma", "zstd", "jpeg", "jpeg2000", "packbits", "lzw")
+CODECS = (
+    *("ccittfax4", "jpegxl", "jpegxr", "lerc", "png", "webp", "lzma", "zstd", "jpeg", "jpeg2000", "packbits"),
+    "lzw",
+)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -268,7 +271,7 @@ def test_codecs_give_what_was_written(tmp_path: Path, codec: str) -> None:
         np.testing.assert_array_equal(expected, pixels[1][..., 0] if pixels.ndim == 4 else pixels[1])
 
 
-@pytest.mark.parametrize("codec", ["jpegxl", "png", "jpeg2000", "jpeg", "lerc"])
+@pytest.mark.parametrize("codec", ["jpegxl", "jpegxr", "png", "jpeg2000", "jpeg", "lerc"])
 def test_an_embedded_image_that_is_too_large_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
 ) -> None:

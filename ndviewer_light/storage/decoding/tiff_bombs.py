@@ -30,6 +30,9 @@ side."""
 
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+_JXR_START = b"II\xbc"
+_JXR_SIDES = (0xBC80, 0xBC81)
+_JXR_DIRECTORY_BYTES = 2 + 12 * 64
 _TIFF_HEAD_BYTES = 4096
 
 
@@ -183,6 +186,22 @@ def _jpeg_xl_size(peek: Peek, count: int) -> int | None:
     return width * height * 4 * 4
 
 
+def _jpeg_xr_size(peek: Peek, count: int) -> int | None:
+    """By the directory of a JPEG XR file (ITU-T T.832, annex A); four samples of 32 bits a pixel at most."""
+    head = peek(0, min(count, 8))
+    if len(head) < 8 or not head.startswith(_JXR_START):
+        return None
+    at = struct.unpack_from("<I", head, 4)[0]
+    tags = peek(at, min(max(count - at, 0), _JXR_DIRECTORY_BYTES))
+    sides: dict[int, int] = {}
+    for place in range(2, min(len(tags), 2 + 12 * int.from_bytes(tags[:2], "little")) - 11, 12):
+        tag, kind, _, value = struct.unpack_from("<HHII", tags, place)
+        sides[tag] = value & {1: 0xFF, 3: 0xFFFF}.get(kind, 0xFFFFFFFF)
+    if not all(sides.get(tag) for tag in _JXR_SIDES):
+        return None
+    return 16 * sides[_JXR_SIDES[0]] * sides[_JXR_SIDES[1]]
+
+
 def _jpeg_xl_side(bits: _Bits, is_small: int) -> int:
     if is_small:
         return (bits.take(5) + 1) * 8
@@ -206,4 +225,5 @@ _SIZES: dict[int, Callable[[Peek, int], int | None]] = {
     34933: _png_size,
     34887: _lerc_size,
     **dict.fromkeys((50002, 52546), _jpeg_xl_size),
+    **dict.fromkeys((22610, 34934), _jpeg_xr_size),
 }
