@@ -116,6 +116,11 @@ def palette(path: Path) -> None:
         image.attrs.create("PALETTE", [colours.ref], dtype=h5py.ref_dtype)
 
 
+def many_samples(path: Path) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    path.write_bytes(imagecodecs.jpeg2k_encode(np.zeros((12, 16, 5), "u1"), codecformat="jp2"))
+
+
 def packed_mrc(path: Path) -> None:
     mrcfile = pytest.importorskip("mrcfile")
     with mrcfile.new(path.with_suffix("")) as file:
@@ -269,6 +274,9 @@ CASES = {
         "compressed NDTiff", packed_ndtiff, r"NDTiff\.index: compressed NDTiff is not supported", "run"
     ),
     "old JPEG": Refused("old-style JPEG", tiff(6), "compression number 6: not supported", "a.tif"),
+    "samples": Refused(
+        "JPEG 2000 of more than four samples", many_samples, "of 5 samples a pixel is not supported", "a.jp2"
+    ),
     "JetRaw": Refused("JetRaw", tiff(48124), "compression number 48124: not supported", "a.tif"),
     "a part of a set": Refused(
         "A file of a set that is neither in the folder nor renamed there is missing",

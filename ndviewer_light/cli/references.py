@@ -50,7 +50,10 @@ class Reference(NamedTuple):
 
 _SAMPLES = "rgb"
 """The axis of colour samples where there is one of channels as well."""
-_PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".bmp": "bmp"}
+_PICTURES = {
+    **{".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".bmp": "bmp"},
+    **dict.fromkeys((".jp2", ".j2k", ".j2c"), "jpeg2k"),
+}
 _COMPRESSORS = {
     **{1: None, 8: "zlib", 32946: "zlib", 5: "imagecodecs_lzw", 32773: "imagecodecs_packbits"},
     50000: "imagecodecs_zstd",
@@ -103,8 +106,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ndviewer-light references",
-        description="Write existing images (a folder of TIFF, PNG, JPEG or BMP, one TIFF, URLs) as one "
-        "virtual Zarr store, without copying them.",
+        description="Write existing images (a folder of TIFF, PNG, JPEG, BMP or JPEG 2000, one TIFF, URLs) "
+        "as one virtual Zarr store, without copying them.",
         epilog="The file is kerchunk JSON, version 1. Other programs open it with fsspec's 'reference' file "
         "system and zarr; for compressed images they need imagecodecs.numcodecs.register_codecs().",
     )
@@ -192,9 +195,10 @@ def _stored(source: ImagesSource, path: str, page: int, level: int) -> _ChunkEnc
         return _ChunkEncoding(found.picture.shape, found.dtype.str)
     if found is None:
         end = os.path.splitext(path.partition("?")[0] if is_url(path) else path)[1]
-        if end.lower() not in _PICTURES:
+        if end.lower() not in _PICTURES or page:
             raise UnsupportedError(
-                f"{path}: its name does not say whether it is a PNG, JPEG or BMP; rename it"
+                f"{path}: references can describe pictures whose names end in {', '.join(_PICTURES)}, one in "
+                "each file"
             )
         codec = {"id": f"imagecodecs_{_PICTURES[end.lower()]}"}
         return _ChunkEncoding(picture.shape, picture.dtype.str, codec, is_whole=True)

@@ -1,4 +1,4 @@
-"""Reads pixels from image files, local or remote: PNG, JPEG, BMP and TIFF, one image or many planes."""
+"""Reads pixels from image files, local or remote: pictures and TIFFs, one image or many planes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, PlaneNotStoredError, UnsupportedError
 from ...storage.bytes_pool import whole
 from ...storage.decoding.orientation import UPRIGHT
-from ...storage.decoding.pictures import begins_like_a_picture, decoded, orientation_in, picture_in
+from ...storage.decoding.pictures import (
+    begins_like_a_picture,
+    decoded,
+    orientation_in,
+    picture_in,
+)
 from ...storage.decoding.tiff_pages import TIFF_KINDS, Extent
 from ...storage.file_holes import Stretch, may_have_holes
 from ...storage.memory_cache import MemoryCache, nbytes
@@ -25,6 +30,7 @@ from ..tiff_planes import (
     read_upright,
 )
 from .beside import Beside, said_beside
+from .framed_pictures import FramedPictures, check_number, frames_in, may_be_framed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -91,6 +97,7 @@ class ImageFiles:
         self.beside = Beside(links, options, beside, said)
         """What is written beside them."""
         self._kept: MemoryCache[Page, np.ndarray] = MemoryCache(_KEPT_BYTES, nbytes)
+        self._framed = FramedPictures()
         self.n_planes: dict[str, int] = {}
         """How many planes are in the files that were read and have several; of some of very many."""
 
@@ -114,16 +121,28 @@ class ImageFiles:
     def _read(self, path: str, plane: int, level: int, region: Region | None) -> np.ndarray:
         with self._files.bytes_of(path) as file:
             if not _is_tiff(file):
-                _only_plane(path, plane, level)
-                pixels = decoded(whole(file), file.name)
+                pixels = self._picture(file, path, plane, level)
                 return pixels if region is None else pixels[region.slices]
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
-            n = math.prod(size for _, size in image.plane_axes)
-            if n > 1 and len(self.n_planes) < _MOST_COUNTED:
-                self.n_planes[path] = n
+            self._note_planes(path, math.prod(size for _, size in image.plane_axes))
             with missing_pages_are_lost(path, tiff):
                 return _plane_of(tiff, image, path, plane, level, region)
+
+    def _picture(self, file: Bytes, path: str, plane: int, level: int) -> np.ndarray:
+        """The pixels of a file that is no TIFF, or of one of the frames in it."""
+        key = self._files.key_of(path)
+        n = self._framed.count(key, file)
+        if n == 1:
+            _only_plane(path, plane, level)
+            return decoded(whole(file), file.name)
+        self._note_planes(path, n)
+        _only_plane(path, 0, level)
+        return self._framed.read(key, file, plane)
+
+    def _note_planes(self, path: str, n: int) -> None:
+        if n > 1 and len(self.n_planes) < _MOST_COUNTED:
+            self.n_planes[path] = n
 
     def tile(self, path: str, level: int = 0) -> tuple[int, int] | None:
         """Rows and columns of a TIFF worth reading at once; None: the whole plane. Raises like `read`."""
@@ -140,7 +159,9 @@ class ImageFiles:
                 tiff = self._files.understood(path, file)
                 image = _image_of(tiff)
                 return plane_picture(image, image.index(plane), level, tiff.only)
-            _only_plane(path, plane, level)
+            n = self._framed.count(self._files.key_of(path), file)
+            _only_plane(path, plane if n == 1 else 0, level)
+            check_number(file, plane, n)
             with file.opened() as opened:
                 return picture_in(opened, file.name)
 
@@ -194,9 +215,7 @@ class ImageFiles:
     def _sample(self, path: str) -> Sample:
         with self._files.bytes_of(path) as file:
             if not _is_tiff(file):
-                with file.opened() as opened:
-                    picture = picture_in(opened, file.name)
-                    return Sample(picture, orientation=orientation_in(opened, file.name))
+                return _sample_of_picture(file)
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
             facts = facts_of(image, tiff.only)
@@ -229,6 +248,7 @@ class ImageFiles:
         """Close all files; reads in progress end with an error. May be called twice."""
         self._files.close()
         self._kept.clear()
+        self._framed.clear()
 
 
 def _is_tiff(file: Bytes) -> bool:
@@ -238,6 +258,18 @@ def _is_tiff(file: Bytes) -> bool:
     return not begins_like_a_picture(file.read(0, min(16, file.size))) and file.name.lower().endswith(
         TIFF_KINDS
     )
+
+
+def _sample_of_picture(file: Bytes) -> Sample:
+    """What is known of a picture; the frames in one, if there are several, are times."""
+    with file.opened() as opened:
+        picture = picture_in(opened, file.name)
+        orientation = orientation_in(opened, file.name)
+    frames = frames_in(file) if may_be_framed(file) else None
+    if frames is None or len(frames.durations_ms) == 1:
+        return Sample(picture, orientation=orientation)
+    n, steps = len(frames.durations_ms), {"t": frames.step_s}
+    return Sample(picture, "T", (n,), steps=steps, orientation=orientation)
 
 
 def _image_of(tiff: UnderstoodTiff) -> TiffImage:

@@ -1,6 +1,6 @@
 """Existing image files as one dataset: nothing is copied; names determine which plane is where.
 
-A folder (with subfolders) of PNG, JPEG, BMP or TIFF, URLs given by a pattern, or one file. Folders
+A folder (with subfolders) of pictures or TIFFs, URLs given by a pattern, or one file. Folders
 written by Squid belong to another format, which knows more about them.
 """
 

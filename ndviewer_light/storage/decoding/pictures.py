@@ -1,8 +1,8 @@
-"""Decodes PNG, JPEG and BMP; headers are checked before anything is decoded.
+"""Decodes PNG, JPEG, BMP, GIF, WebP and JPEG 2000; headers are checked before anything is decoded.
 
 Uses Pillow, which detects truncated files (libjpeg alone would fill the rest with grey). PNGs go through
 imagecodecs where it is installed: Pillow takes the interpreter's lock for every 64 KiB, which many threads
-that decode at the same time wait for, and has no 16-bit colour.
+that decode at the same time wait for, and has no 16-bit colour. JPEG 2000 needs imagecodecs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ...errors import (
 )
 from ..file_kinds import looks_like
 from ..limits import MAX_PLANE_BYTES
+from . import jpeg_2000
+from .animations import GIF_STARTS, begins_like_webp, canvas_of_webp, frames_of
 from .orientation import ORIENTATION, UPRIGHT
 
 if TYPE_CHECKING:
@@ -30,9 +32,9 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-PICTURE_ENDS = (".png", ".jpg", ".jpeg", ".bmp")
+PICTURE_ENDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".j2c")
 
-_FORMATS = ("PNG", "JPEG", "BMP", "DIB")
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP")
 _DTYPES = {
     "1": ("u1", 1),
     "L": ("u1", 1),
@@ -49,6 +51,9 @@ _DTYPES = {
 """By Pillow's mode: dtype and samples per pixel; all others that can be shown become RGB."""
 _AS_RGB = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 
+_WHILE_DECODED = np.dtype("i4")
+"""What samples of JPEG 2000 are until they are all there."""
+
 _BT601 = (0.299, 0.587, 0.114)
 """How bright red, green and blue look (ITU-R BT.601)."""
 
@@ -56,9 +61,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def begins_like_a_picture(head: bytes) -> bool:
-    """Whether a file that begins so is a PNG, JPEG or BMP."""
+    """Whether a file that begins so is a picture of one of these formats."""
     is_bmp = head.startswith(b"BM") and head[6:10] == bytes(4)  # two letters alone could be any text
-    return is_bmp or head.startswith((PNG_SIGNATURE, b"\xff\xd8\xff"))
+    is_framed = begins_like_webp(head) or jpeg_2000.begins_like_jpeg_2000(head)
+    return is_bmp or is_framed or head.startswith((PNG_SIGNATURE, b"\xff\xd8\xff", *GIF_STARTS))
 
 
 class Picture(NamedTuple):
@@ -88,10 +94,24 @@ def picture_in(file: BinaryIO, name: str) -> Picture:
     with damage_is_named(name):
         head = file.read(32)
         file.seek(0)
-        if (found := _deep_png(head)) is None:
-            with _opened(file, name) as image:
-                found = _picture_of(image, head, name)
-        return judged(found, name)
+        return judged(_declared(file, head, name), name)
+
+
+def _declared(file: BinaryIO, head: bytes, name: str) -> Picture:
+    if jpeg_2000.begins_like_jpeg_2000(head):
+        found = Picture(*jpeg_2000.declared(file, name))
+        judged(found._replace(dtype=_WHILE_DECODED), name)
+        return found
+    if (deep := _deep_png(head)) is not None:
+        return deep
+    if begins_like_webp(head) and (canvas := canvas_of_webp(head)) is not None:
+        judged(Picture(*canvas, np.dtype("u1"), 4), name)  # Pillow makes room for it before it says so
+    with _opened(file, name) as image:
+        found = _picture_of(image, head, name)
+    if head.startswith(GIF_STARTS):
+        file.seek(0)
+        found = found._replace(samples=1 if frames_of(file.read(MAX_PLANE_BYTES)).is_grey else 3)
+    return found
 
 
 def orientation_in(file: BinaryIO, name: str) -> object:
@@ -111,15 +131,41 @@ def decoded(data: bytes | memoryview, name: str) -> np.ndarray:
         picture = picture_in(io.BytesIO(data), name)
         if _deep_png(bytes(data[:32])) is not None:
             pixels = _deep_pixels(data, name)
+        elif jpeg_2000.begins_like_jpeg_2000(bytes(data[:16])):
+            pixels = jpeg_2000.pixels_of(data, name)
         else:
             with _opened(io.BytesIO(data), name) as image:
-                pixels = _pixels_of(image)
-        pixels = pixels.astype(picture.dtype, copy=False)
-        if pixels.shape != picture.shape:
-            raise CorruptDataError(
-                f"{name} is damaged: its pixels have shape {pixels.shape} instead of {picture.shape}"
-            )
-        return pixels
+                pixels = _pixels_of(image, picture)
+        return _fitting(pixels, picture, name)
+
+
+def decoded_frames(data: bytes | memoryview, name: str, first: int, n: int) -> np.ndarray:
+    """Up to `n` pictures of a GIF or WebP from `first` on, (N, Y, X) or (N, Y, X, S), as far as intact.
+
+    All before them are decoded on the way. Raises like `picture_in` if the first is not. Any thread.
+    """
+    found: list[np.ndarray] = []
+    with damage_is_named(name):
+        picture = picture_in(io.BytesIO(data), name)
+        with _opened(io.BytesIO(data), name) as image:
+            for i in range(first, first + n):
+                try:
+                    image.seek(i)
+                    found.append(_fitting(_pixels_of(image, picture), picture, name))
+                except Exception:  # decoders raise many types for damaged files
+                    if not found:
+                        raise
+                    break
+    return np.stack(found)
+
+
+def _fitting(pixels: np.ndarray, picture: Picture, name: str) -> np.ndarray:
+    pixels = pixels.astype(picture.dtype, copy=False)
+    if pixels.shape != picture.shape:
+        raise CorruptDataError(
+            f"{name} is damaged: its pixels have shape {pixels.shape} instead of {picture.shape}"
+        )
+    return pixels
 
 
 def one_sample(pixels: np.ndarray, sample: int | None) -> np.ndarray:
@@ -154,7 +200,7 @@ def judged(picture: Picture, name: str) -> Picture:
     return picture
 
 
-_STARTS = (b"\x89PNG", b"\xff\xd8", b"BM")
+_STARTS = (b"\x89PNG", b"\xff\xd8", b"BM", *GIF_STARTS)
 _CUT_SHORT = ("runcated", "unpack requires", "unpack_from requires", "buffer is smaller", "unexpected end of")
 """Decoders' messages for a truncated file."""
 
@@ -200,9 +246,9 @@ def _not_a_picture(file: BinaryIO, name: str) -> str:
     head = file.read(64)
     if not head:
         return f"{name} is empty (0 bytes)"
-    if head.startswith(_STARTS):
+    if head.startswith(_STARTS) or begins_like_webp(head):
         return f"{name} is damaged: its header is invalid, or most of it is missing"
-    return f"{name} is not a PNG, JPEG or BMP file{looks_like(head)}"
+    return f"{name} is not a PNG, JPEG, BMP, GIF, WebP or JPEG 2000 file{looks_like(head)}"
 
 
 def _picture_of(image: Image, head: bytes, name: str) -> Picture:
@@ -214,9 +260,11 @@ def _picture_of(image: Image, head: bytes, name: str) -> Picture:
     return Picture(image.height, image.width, np.dtype(dtype), samples)
 
 
-def _pixels_of(image: Image) -> np.ndarray:
-    if image.mode == "1":
+def _pixels_of(image: Image, picture: Picture) -> np.ndarray:
+    if image.mode == "1" or (image.format == "GIF" and picture.samples == 1):
         return np.asarray(image.convert("L"))
+    if image.format == "GIF":  # some pictures of one may have a palette, others see-through pixels
+        return np.asarray(image.convert("RGB"))
     return np.array(image if image.mode in _DTYPES else image.convert("RGB"))
 
 
