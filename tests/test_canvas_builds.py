@@ -19,7 +19,7 @@ from ndviewer_light.model import PlaneState
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 
 def viewers_in(canvas: Any) -> list[Any]:
@@ -28,6 +28,7 @@ def viewers_in(canvas: Any) -> list[Any]:
     return [layout.itemAt(i).widget() for i in range(layout.count())]
 
 
+@pytest.mark.each_binding
 def test_a_canvas_overtaken_while_it_is_built_is_not_used(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_canvas_cleared_while_it_is_built_shows_nothing(
     assert viewers_in(canvas) == []
 
 
+@pytest.mark.each_binding
 def test_a_released_canvas_leaves_nothing_in_graphics_memory(
     qtbot: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_canvas_shown_again_before_its_first_frame_came_is_painted(
     viewer.close()
 
 
+@pytest.mark.each_binding
 def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
     qtbot: Any, viewer: Any, tmp_path: Path
 ) -> None:
@@ -252,6 +255,7 @@ def test_a_channel_that_is_shown_again_is_not_drawn_as_it_was_before(
     assert max(brightest) < 100
 
 
+@pytest.mark.each_binding
 def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
     """What the collector frees may be a window that was closed, and then another context is current."""
     run = small_run(tmp_path / "run")

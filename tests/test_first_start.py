@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from ndv.views.bases import ArrayCanvas
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,6 +77,7 @@ sys.stdout.write(json.dumps([sorted(seen), programs]))
 """
 
 
+@pytest.mark.each_binding
 def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_starts(
     tmp_path: Path,
 ) -> None:
@@ -132,6 +133,7 @@ sys.stdout.write(json.dumps([called, imported, 2 in passes, turns, gc.isenabled(
 """
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("order", ["ahead", "before the application", "while it is imported"])
 def test_the_widget_is_imported_ahead_in_a_thread(order: str) -> None:
     done = subprocess.run(
@@ -152,6 +154,7 @@ def test_the_widget_is_imported_ahead_in_a_thread(order: str) -> None:
     assert is_collecting
 
 
+@pytest.mark.each_binding
 def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ndviewer_light.gui.viewer", None)
     ndviewer_light.import_ahead()  # an exception in the thread would fail the test
@@ -161,6 +164,7 @@ def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(monkeypatc
         importlib.import_module("ndviewer_light.gui.viewer")
 
 
+@pytest.mark.each_binding
 def test_what_a_run_does_not_need_is_made_after_it_has_started(qtbot, monkeypatch) -> None:
     made, make = [], Screen._make_tools
     monkeypatch.setattr(Screen, "_make_tools", lambda self: made.append(self) or make(self))
@@ -189,6 +193,7 @@ def test_what_a_run_does_not_need_is_made_after_it_has_started(qtbot, monkeypatc
     )
 
 
+@pytest.mark.each_binding
 def test_the_events_of_the_host_come_between_the_tools(qtbot, monkeypatch) -> None:
     rounds, seen = [0], []
     make = ToolsLater._make_now
@@ -209,6 +214,7 @@ def test_the_events_of_the_host_come_between_the_tools(qtbot, monkeypatch) -> No
     assert len(set(seen)) == len(seen)
 
 
+@pytest.mark.each_binding
 def test_the_tools_that_were_made_end_with_a_viewer_that_is_closed_meanwhile(qtbot, monkeypatch) -> None:
     ended: list[SceneView] = []
     end = SceneView.end
@@ -257,6 +263,7 @@ def has_widget_of_opengl(request, monkeypatch) -> bool:
     return not paints_images()
 
 
+@pytest.mark.each_binding
 def test_the_events_of_the_host_come_between_the_slices(
     qtbot, monkeypatch, first_in_process, has_widget_of_opengl: bool
 ) -> None:
@@ -284,6 +291,7 @@ def test_the_events_of_the_host_come_between_the_slices(
     assert sys.excepthook is hook
 
 
+@pytest.mark.each_binding
 def test_a_canvas_is_built_ahead_once_in_a_process(
     qtbot, monkeypatch, first_in_process, has_widget_of_opengl: bool
 ) -> None:
@@ -327,6 +335,7 @@ def painted_as_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("a graphics card draws here")
 
 
+@pytest.mark.each_binding
 @pytest.mark.usefixtures("painted_as_an_image")
 def test_datasets_are_drawn_in_the_canvas_that_was_built_ahead(
     qtbot, tmp_path, first_in_process, built: list[ArrayCanvas]
@@ -405,6 +414,7 @@ def test_a_picture_takes_pixels_of_another_type_in_the_next_dataset(
         assert_shows(viewer, {"a": pixels})
 
 
+@pytest.mark.each_binding
 def test_a_canvas_that_cannot_be_warmed_up_is_built_all_the_same(
     qtbot, monkeypatch, tmp_path, first_in_process
 ) -> None:
@@ -426,6 +436,7 @@ def prepared(widget: QWidget) -> list[QWidget]:
     return [each for each in widget.findChildren(QWidget) if each.objectName() == WINDOW_PREPARED]
 
 
+@pytest.mark.each_binding
 def test_the_first_run_leaves_the_window_of_the_host_as_it_is(
     qtbot, tmp_path, has_widget_of_opengl: bool
 ) -> None:
@@ -448,6 +459,7 @@ def test_the_first_run_leaves_the_window_of_the_host_as_it_is(
     viewer.close()
 
 
+@pytest.mark.each_binding
 def test_where_opengl_does_not_work_the_window_is_left_alone(qtbot, monkeypatch) -> None:
     monkeypatch.setattr(warm_up, "why_no_opengl", lambda: "there is none")
     widget = QWidget()
@@ -456,6 +468,7 @@ def test_where_opengl_does_not_work_the_window_is_left_alone(qtbot, monkeypatch)
     assert prepared(widget) == []
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("how", ["closed", "deleted"])
 def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(
     qtbot, monkeypatch, first_in_process, how: str

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gl
 
 TIMEOUT = 30.0
-A_WHILE = 1.0
+A_WHILE = 0.6
 """How long a trap stays as it is, s: the viewer looks several times."""
 
 

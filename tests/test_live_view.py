@@ -17,9 +17,10 @@ from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.model import PlaneState
 from simulate_acquisition import announce_run
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("compression", ["fast", "balanced"])
 def test_a_run_pushed_from_another_process_ends_with_the_right_pixels(
@@ -45,6 +46,7 @@ def test_a_run_pushed_from_another_process_ends_with_the_right_pixels(
     assert [channel.color for channel in info.channels] == ["#20ADF8", "#1FFF00"]
 
 
+@pytest.mark.each_binding
 def test_the_last_planes_are_on_screen_after_the_end_without_another_call(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
     announce_run(viewer, run)
@@ -154,6 +156,7 @@ def test_planes_that_their_writer_keeps_until_a_chunk_is_full_are_not_black_befo
             viewer.dataset.plane(t)
 
 
+@pytest.mark.each_binding
 def test_live_and_reopened_look_the_same(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
     announce_run(viewer, run)
@@ -207,6 +210,7 @@ def test_a_place_asked_for_before_anything_is_written_is_gone_to_once_it_is_know
     assert_shows(viewer, planes_of(run, 1, 2, 1))
 
 
+@pytest.mark.each_binding
 def test_a_run_may_be_started_and_ended_from_any_thread(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
@@ -225,6 +229,7 @@ def test_a_run_may_be_started_and_ended_from_any_thread(qtbot, viewer, tmp_path)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 
 
+@pytest.mark.each_binding
 def test_a_new_run_shows_nothing_of_the_one_before(qtbot, viewer, tmp_path):
     first = small_run(tmp_path / "first", n_z=3)
     announce_run(viewer, first)

@@ -9,9 +9,8 @@ from screen import settle
 
 from ndviewer_light.gui.windows.message_page import MessagePage
 
-pytestmark = pytest.mark.each_binding
 
-
+@pytest.mark.each_binding
 def test_the_page_turns_a_ring_only_while_busy_and_seen(qtbot):
     page = shown(qtbot, MessagePage())
     page.show_message("busy", "Opening plate.ome.zarr", "/data/plate.ome.zarr")
@@ -24,6 +23,7 @@ def test_the_page_turns_a_ring_only_while_busy_and_seen(qtbot):
     assert not page.emblem.is_turning()
 
 
+@pytest.mark.each_binding
 def test_the_page_offers_what_it_is_told_to(qtbot):
     page = shown(qtbot, MessagePage())
     assert not page.retry_button.isVisible()
@@ -34,6 +34,7 @@ def test_the_page_offers_what_it_is_told_to(qtbot):
         qtbot.mouseClick(page.open_button, LEFT)
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("length", [10, 300, 20_000])
 def test_a_long_reason_stays_on_the_page(qtbot, length):
     page = shown(qtbot, MessagePage(), 500, 400)

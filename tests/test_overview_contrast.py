@@ -43,7 +43,6 @@ def limits(viewer):
     return [contrasts.limits(c) for c in range(len(viewer.stage.strips))]
 
 
-@pytest.mark.each_binding
 def test_a_run_looks_the_same_live_and_reopened_by_whatever_is_seen_in_between(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run", n_t=1, n_z=1, regions=REGIONS, fovs=(2,) * 6)
     announce_run(viewer, run)

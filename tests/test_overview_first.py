@@ -19,7 +19,6 @@ def plate(qtbot, viewer, tmp_path):
     return opened_plate(qtbot, viewer, tmp_path)
 
 
-@pytest.mark.each_binding
 def test_the_main_view_is_built_after_the_overview_of_the_next_dataset(
     qtbot, viewer, plate, tmp_path, monkeypatch
 ):
@@ -39,7 +38,6 @@ def test_the_main_view_is_built_after_the_overview_of_the_next_dataset(
     assert canvas.isVisible() and canvas.frame is not None
 
 
-@pytest.mark.each_binding
 def test_the_main_view_is_built_at_once_when_it_is_shown(qtbot, viewer, plate, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "_COVERED_SECONDS", 60.0)
     overview = shown(qtbot, viewer)

@@ -84,7 +84,6 @@ def test_a_double_click_or_enter_opens_a_field_and_escape_returns_to_the_same_pl
     assert not overview.is_shown and viewer.stage.view.p in (2, 3)
 
 
-@pytest.mark.each_binding
 def test_what_is_looked_at_follows_the_field_that_is_chosen_and_no_further_than_it_has_to(
     qtbot, viewer, plate
 ):
@@ -122,7 +121,6 @@ def test_what_is_looked_at_follows_the_field_that_is_chosen_and_no_further_than_
         assert left <= canvas.viewport.x <= right and top <= canvas.viewport.y <= bottom
 
 
-@pytest.mark.each_binding
 def test_columns_of_the_plate_beside_those_that_hold_anything_have_no_label(qtbot, viewer, plate):
     canvas = shown(qtbot, viewer).canvas
     canvas.zoom(0.6)

@@ -21,8 +21,6 @@ from ndviewer_light.gui.poll import (
 )
 from simulate_acquisition import announce_run, notify_plane
 
-pytestmark = pytest.mark.each_binding
-
 
 class NoThreads:
     """While it is on, no thread of ours can be started, as where a system has no room for more."""
@@ -46,6 +44,7 @@ def no_threads(monkeypatch):
     return NoThreads(monkeypatch)
 
 
+@pytest.mark.each_binding
 def test_a_step_that_fails_is_tried_ever_more_slowly_and_at_full_speed_once_it_succeeds(qtbot):
     parent = QObject()
     broken, intervals, recovered = [True], [], []
@@ -72,6 +71,7 @@ def test_a_step_that_fails_is_tried_ever_more_slowly_and_at_full_speed_once_it_s
     assert recovered == [True]
 
 
+@pytest.mark.each_binding
 def test_what_was_posted_is_called_though_what_was_posted_before_it_fails(qtbot, caplog):
     parent = QObject()
     called = []
@@ -83,6 +83,7 @@ def test_what_was_posted_is_called_though_what_was_posted_before_it_fails(qtbot,
     assert "posted" in caplog.text
 
 
+@pytest.mark.each_binding
 def test_functions_wait_for_a_thread_and_none_is_lost(no_threads):
     background, done = Background(), threading.Semaphore(0)
     no_threads.on = True
@@ -98,6 +99,7 @@ def test_functions_wait_for_a_thread_and_none_is_lost(no_threads):
     assert not done.acquire(blocking=False)
 
 
+@pytest.mark.each_binding
 def test_threads_are_kept_for_the_next_work_and_end_with_their_owner(no_threads, monkeypatch):
     background, ran, failed = Background(), [], []
     monkeypatch.setattr(threading, "excepthook", failed.append)
@@ -185,6 +187,7 @@ def test_what_changed_while_the_poll_could_not_look_is_shown_when_it_can(
     assert_shows(viewer, planes_of(run, 0, 0, 0))
 
 
+@pytest.mark.each_binding
 def test_with_nothing_to_do_it_polls_rarely_until_something_happens(qtbot):
     parent, news, steps = QObject(), [False], []
 
@@ -213,6 +216,7 @@ def test_with_nothing_to_do_it_polls_rarely_until_something_happens(qtbot):
         assert poll.interval_ms == interval
 
 
+@pytest.mark.each_binding
 def test_for_a_moment_after_something_was_asked_for_it_polls_more_often(qtbot, monkeypatch):
     monkeypatch.setattr("ndviewer_light.gui.poll._HURRIED_SECONDS", 1e6)
     parent, fails = QObject(), [False]
@@ -242,6 +246,7 @@ def test_for_a_moment_after_something_was_asked_for_it_polls_more_often(qtbot, m
     assert poll.interval_ms == IDLE_INTERVAL_MS
 
 
+@pytest.mark.each_binding
 def test_what_is_posted_for_the_next_turn_does_not_wait_for_the_next_poll(qtbot) -> None:
     owner = QObject()
     poll = Poll(lambda: False, owner)

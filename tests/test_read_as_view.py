@@ -33,7 +33,6 @@ def choose(qtbot, viewer, text: str) -> None:
         action.trigger()
 
 
-@pytest.mark.each_binding
 @pytest.mark.gl
 def test_axes_that_were_guessed_are_corrected_and_remembered(qtbot, viewer, tmp_path):
     path = write_hdf5(tmp_path)

@@ -21,7 +21,7 @@ from ndviewer_light.gui.films.film_dialog import FilmPlan
 from ndviewer_light.gui.look.save_dialog import SaveDialog
 from ndviewer_light.rendering.film_frames import Inscription
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def save(qtbot, viewer, folder, filter_begins, name=None):
     return status.said("message")
 
 
+@pytest.mark.each_binding
 def test_the_picture_is_saved_as_seen(qtbot, shown, tmp_path):
     assert save(qtbot, shown, tmp_path, "Picture") == "Saved cells t2.png"
     seen = shown.stage.picture
@@ -137,6 +138,7 @@ def test_a_film_into_a_folder_that_is_not_there_names_no_temporary_file(qtbot, s
     assert said == f"film.gif could not be saved: there is no folder {tmp_path / 'nowhere'}"
 
 
+@pytest.mark.each_binding
 def test_the_picture_is_copied(qtbot, shown):
     QApplication.clipboard().clear()
     qtbot.keyClick(shown.stage.canvas._gl, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
@@ -164,6 +166,7 @@ def plan_film(qtbot, viewer, over: str, folder, name: str, *, is_inscribed: bool
     return films, files
 
 
+@pytest.mark.each_binding
 def test_a_film_is_saved_as_shown_with_progress_and_can_be_ended(qtbot, shown, tmp_path):
     shown.stage.strips.strip(0).on.click()
     choose_limits(shown, 1, 10, 5000)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.each_binding
-
 
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path) -> Iterator[LightweightMainWindow]:
@@ -52,6 +50,7 @@ def open_menu(qtbot: QtBot) -> QMenu:
     return QApplication.activePopupWidget()
 
 
+@pytest.mark.each_binding
 def test_every_button_is_in_the_bar_or_in_the_menu_of_more(qtbot, window):
     bar = window.bar
     resize(qtbot, window, 1366)
@@ -105,6 +104,7 @@ def test_what_has_no_room_works_from_the_menu_of_more(qtbot, window):
     menu.close()
 
 
+@pytest.mark.each_binding
 def test_more_is_reached_and_used_by_keyboard(qtbot, window):
     bar = window.bar
     resize(qtbot, window, window.minimumSizeHint().width())

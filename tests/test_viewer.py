@@ -15,9 +15,10 @@ from screen import assert_shows, choose_limits, framebuffer, settle
 
 from simulate_acquisition import plane_pixels
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_opens_and_every_position_shows_its_own_pixels(qtbot, viewer, tmp_path, layout):
     run = small_run(tmp_path / "run", layout)
@@ -38,6 +39,7 @@ def test_every_layout_opens_and_every_position_shows_its_own_pixels(qtbot, viewe
         assert_shows(viewer, planes_of(run, t, p, z))
 
 
+@pytest.mark.each_binding
 def test_channels_have_the_names_and_colours_of_the_data(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
@@ -83,6 +85,7 @@ def test_sliders_say_where_we_are(qtbot, viewer, tmp_path):
     assert sliders.value_text("z") == "2 / 2   +1.5 µm"
 
 
+@pytest.mark.each_binding
 def test_a_volume_is_shown_with_voxels_to_scale_and_2d_comes_back_where_it_was(qtbot, viewer, tmp_path):
     run = small_run(tmp_path / "run", n_z=4)
     write(run)
@@ -244,6 +247,7 @@ def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, 
     qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run", timeout=10_000)
 
 
+@pytest.mark.each_binding
 def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     qtbot, viewer, tmp_path, monkeypatch
 ):

@@ -175,7 +175,6 @@ def test_a_link_to_a_view_says_how_the_stack_is_projected(qtbot, shown):
 # ---- volumes -----------------------------------------------------------------------------------
 
 
-@pytest.mark.each_binding
 def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chosen(qtbot, viewer, tmp_path):
     path = tmp_path / "stack.zarr"
     write_stack(path)
@@ -408,7 +407,6 @@ def test_linked_windows_go_where_one_of_them_goes(qtbot, tmp_path):
             window.deleteLater()
 
 
-@pytest.mark.each_binding
 def test_windows_too_narrow_for_the_button_are_linked_by_a_key_that_says_so(qtbot, tmp_path):
     write_stack(tmp_path / "a.zarr")
     windows = [LightweightMainWindow(str(tmp_path / "a.zarr")) for _ in range(2)]

@@ -257,7 +257,6 @@ def volume(qtbot, viewer, tmp_path):
 
 
 @pytest.mark.gl
-@pytest.mark.each_binding
 def test_a_film_of_a_volume_turns_it_as_it_is_seen(qtbot, volume, tmp_path):
     films, dialog = ask(qtbot, volume, "One turn (90 frames)")
     dialog.channels.item(1).setCheckState(Qt.CheckState.Unchecked)

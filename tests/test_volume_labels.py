@@ -122,7 +122,6 @@ def test_a_volume_and_its_labels_are_turned_together_within_the_picture(capsys, 
 
 @needs_zarr_3
 @pytest.mark.gl
-@pytest.mark.each_binding
 def test_a_film_of_a_volume_shows_the_labels_that_the_window_shows(qtbot, viewer, tmp_path):
     load(qtbot, viewer, write_labelled_stacks(tmp_path / "x.zarr", n_t=2))
     settle(qtbot, viewer)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ndviewer_light.gui.run_status.warnings_panel import WarningsPanel
     from ndviewer_light.gui.viewer import LightweightViewer
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 LEFT, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier
 ODD = PlacedWarning("A1:2 is odd at time point 2", WarningPlace(t=1, p=2, c=1, z=1))
 PLAIN = "Something is assumed"
@@ -90,6 +90,7 @@ def folders(qapp: QApplication) -> Iterator[list[str]]:
     QDesktopServices.unsetUrlHandler("file")
 
 
+@pytest.mark.each_binding
 def test_a_click_on_where_a_warning_leads_goes_there(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, ODD, PLAIN)
     viewer.stage.strips.set_visible_channel(1, False)
@@ -112,6 +113,7 @@ def test_a_click_on_where_a_warning_leads_goes_there(qtbot: QtBot, viewer: Light
     assert "not on this computer" in panel.show_file.toolTip()
 
 
+@pytest.mark.each_binding
 def test_keys_list_the_warnings_and_lead_to_one(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, PLAIN, ODD)
     activate(qtbot, viewer)
@@ -144,6 +146,7 @@ def test_the_way_leads_out_of_the_overview(qtbot: QtBot, viewer: LightweightView
     qtbot.waitUntil(lambda: place(viewer) == (1, 2, 1) and not scene.is_shown, timeout=20_000)
 
 
+@pytest.mark.each_binding
 def test_rows_are_as_high_as_their_texts(qtbot: QtBot, viewer: LightweightViewer) -> None:
     nearly_full = "t 5 · Ch0: /data/run 12/odd/img_t4.tif is truncated: 2744 of 40960 bytes at byte 256"
     show(qtbot, viewer, "A long sentence about what was found in the file. " * 6, nearly_full, ODD)
@@ -167,6 +170,7 @@ def test_without_warnings_the_key_does_nothing(qtbot: QtBot, viewer: Lightweight
     assert button_of(viewer).panel is None
 
 
+@pytest.mark.each_binding
 def test_the_last_warning_in_the_status_line_opens_the_list(qtbot: QtBot, viewer: LightweightViewer) -> None:
     show(qtbot, viewer, ODD)
     line = viewer.status_label
