@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from benchmarks import stores
 from memory_source import MemorySource, memory_info
 
@@ -42,6 +43,9 @@ def said_by(code: str, *arguments: object) -> object:
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     stores.write_image(tmp_path / "image", (2, 4, 2, 32, 32), "fast")
+    (tmp_path / "folder").mkdir()
+    for t in range(2):
+        tifffile.imwrite(tmp_path / "folder" / f"t{t}.tif", np.full((32, 32), t, np.uint16))
     return tmp_path / "image"
 
 
@@ -61,6 +65,16 @@ _LOADED = "answer = sorted({name.partition('.')[0] for name in sys.modules})"
             "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1]) as ds: ds.plane()",
             GUI | LAZY,
             id="open",
+        ),
+        pytest.param(
+            "from ndviewer_light import open_dataset\nopen_dataset(sys.argv[1] + '/../folder').plane(t=1)",
+            GUI | LAZY | {"tensorstore", "asyncio", "http", "ssl"},
+            id="open a folder of images",
+        ),
+        pytest.param(
+            "import ndviewer_light as nl\nnl.open_dataset(sys.argv[1] + '/../folder/t0.tif').plane()",
+            GUI | LAZY | {"tensorstore", "asyncio", "http", "ssl"},
+            id="open a TIFF",
         ),
         pytest.param(
             "import ndviewer_light as nl\nwith nl.open_dataset(sys.argv[1], isolate=True) as ds: ds.plane()",
@@ -128,6 +142,11 @@ def test_who_opens_a_store_imports_no_format_that_is_tried_later(image: Path) ->
     assert isinstance(loaded, list)
     rooms = {name.split(".")[2] for name in loaded if name.count(".") >= 3}
     assert rooms == {"zarr"}
+
+
+def test_no_expression_for_names_of_unknown_programs_is_compiled_before_there_is_one() -> None:
+    code = "from ndviewer_light.sources.images import dates, source\n"
+    assert said_by(f"{code}answer = dates.compiled.cache_info().currsize") == 0
 
 
 @pytest.mark.gl

@@ -5,6 +5,7 @@ The year, month and day may be in three orders. Which it is, all names of a set 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from datetime import datetime
@@ -59,8 +60,6 @@ CLOCK = "|".join(
 SHORT_CLOCK = "|".join(mark.join(("(?:[01][0-9]|2[0-3])", "[0-5][0-9]")) for mark in ("-", "_", r"\."))
 """An hour and a minute: as well two numbers of any kind, unless `kind_of_dates` says so of a whole set."""
 
-_DATE_TIME_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATE_TIMES.items()}
-_DATE_OF = {kind: re.compile(text, re.IGNORECASE) for kind, text in DATES.items()}
 _EPOCH = datetime(1970, 1, 1)
 _ORDER = {"time": "ymd", "dmy": "dmy", "mdy": "mdy"}
 _TOKENS = re.compile(rf"[0-9]+|{_NAMED}", re.IGNORECASE)
@@ -72,6 +71,15 @@ _LAST_NUMBER = re.compile(r"[-_. ]([0-9]{4}|[0-9]{6})Z?$", re.IGNORECASE)
 _FILLED_GRID = 0.5
 _MUCH_LONGER = 3
 _MARKS = re.compile(r"[^0-9A-Za-z]")
+
+
+@functools.cache
+def compiled(expression: str) -> re.Pattern[str]:
+    """A case-insensitive expression, compiled when it is first needed.
+
+    To compile all those of names that are not known takes longer than to list a folder; most names are known.
+    """
+    return re.compile(expression, re.IGNORECASE)
 
 
 def kind_of_dates(values: Sequence[str]) -> str:
@@ -96,7 +104,7 @@ def kind_of_dates(values: Sequence[str]) -> str:
 
 def are_dates_alone(values: Iterable[str]) -> bool:
     """Whether no time of day is with the dates."""
-    return all(any(each.fullmatch(value) for each in _DATE_OF.values()) for value in values)
+    return all(any(compiled(each).fullmatch(value) for each in DATES.values()) for value in values)
 
 
 def seconds_of(text: str, kind: str) -> float | None:
@@ -115,7 +123,7 @@ def _numbers(text: str, kind: str) -> tuple[int, ...]:
     """The year, month, day, hour, minute, second, fraction, as far as they are said; () if it is no time."""
     if kind == "time" and _CLOCK_ALONE.fullmatch(text):
         return _time_of_day(text)
-    if not any(each.fullmatch(text) for each in (_DATE_TIME_OF[kind], _DATE_OF[kind])):
+    if not any(compiled(each).fullmatch(text) for each in (DATE_TIMES[kind], DATES[kind])):
         return ()
     numbers: list[int] = []
     for token in _TOKENS.findall(text):

@@ -19,7 +19,6 @@ from ...storage.bytes import WEB_SCHEMES, is_url, name_of, scheme_of, split_inne
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
-from ...storage.trees.folder_on_server import folder_on_server
 from .indexed_sets import is_index_name, listed_by_nd, names_listed
 from .listing import MAX_BELOW, Listing, listing_of, stem_of
 from .on_server import listed_on_server
@@ -48,6 +47,8 @@ def listed_by_index(url: str, options: StorageOptions = None) -> tuple[Listing, 
 
     Blocks on the network. Raises `DatasetNotFoundError` if there are none.
     """
+    from ...storage.trees.folder_on_server import folder_on_server  # most images are local
+
     around, end = _divided(url)
     folder = folder_on_server(around, options) if scheme_of(url) in WEB_SCHEMES and not end else None
     if folder is not None:

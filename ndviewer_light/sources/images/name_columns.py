@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .dates import CLOCK, DATE_TIMES, DATES, SHORT_CLOCK, are_dates_alone, kind_of_dates
+from .dates import CLOCK, DATE_TIMES, DATES, SHORT_CLOCK, are_dates_alone, compiled, kind_of_dates
 from .name_words import CONCENTRATIONS, MARKERS, SAMPLE_WORDS, UNITS, is_channel_word, is_place_word
 from .patterns import ELAPSED, SIGNED, TIME, UUID, WELL_PATTERN, escaped
 
@@ -20,7 +20,7 @@ _ATOM = rf"(?P<uuid>{UUID})|(?P<atom>{_SPACED_WELL}|(?<![0-9])(?:{ELAPSED})(?![a
 _DATED = "|".join((*DATE_TIMES.values(), ELAPSED, *DATES.values()))
 _DATED_ATOM = rf"(?P<uuid>{UUID})|(?P<atom>{_SPACED_WELL}|(?<![0-9])(?:{_DATED})(?![a-z0-9]))"
 _CLOCK_ATOM = _DATED_ATOM.replace(_DATED, f"{_DATED}|{CLOCK}")
-_CUTS = (
+CUTS = (
     rf"{_CLOCK_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_DATED_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_ATOM}|(?P<cut>/|[_\-. ()\[\]=,;]+)",
@@ -29,9 +29,8 @@ _CUTS = (
     rf"{_ATOM}|(?P<sign>{_SIGNED_ATOM})|(?P<cut>/|[_\-. ()\[\]=,;]+)",
     rf"{_DATED_ATOM}|(?P<cut>/|[^/A-Za-z0-9µμ]+)",
 )
-SPLITTERS = tuple(re.compile(each, re.IGNORECASE) for each in _CUTS)
-_SHORT_CLOCK_CUT = _CUTS[0].replace(CLOCK, rf"{CLOCK}|(?:{SHORT_CLOCK})(?![-_.]?[0-9])")
-SHORT_CLOCK_SPLITTER = re.compile(_SHORT_CLOCK_CUT, re.IGNORECASE)
+"""Where names are taken apart, one of which `forms_of` takes."""
+SHORT_CLOCK_CUT = CUTS[0].replace(CLOCK, rf"{CLOCK}|(?:{SHORT_CLOCK})(?![-_.]?[0-9])")
 """Leaves two numbers together which may be an hour and a minute, for names where they are."""
 _ANY_CUT = re.compile(r"[/_\-. ()\[\]=,;]")
 _LETTERS, _DIGITS = re.compile(r"[A-Za-z]+"), re.compile(r"[0-9]+")
@@ -40,7 +39,7 @@ _PIECES = re.compile(r"([A-Za-z]+)([0-9]+)")
 _SEVERAL = re.compile(r"(?:[A-Za-z]+[0-9]+){2,}")
 WELL_NAME = re.compile(WELL_PATTERN, re.IGNORECASE)
 _TIME = re.compile(TIME, re.IGNORECASE)
-_DATED_ALONE = re.compile("|".join((*DATE_TIMES.values(), *DATES.values(), CLOCK)), re.IGNORECASE)
+_DATED_ALONE = "|".join((*DATE_TIMES.values(), *DATES.values(), CLOCK))
 _UUID = re.compile(UUID, re.IGNORECASE)
 _NAMED_WAVE = re.compile(r"[wW][0-9]([A-Za-z].*)")
 TIME_KINDS = ("time", "dmy", "mdy", "clock")
@@ -114,15 +113,13 @@ def columns_of(names: Sequence[str]) -> list[Column]:
     return next(forms_of(names), [])
 
 
-def forms_of(
-    names: Sequence[str], splitter: re.Pattern[str] = SPLITTERS[0], least: float = 1 / 3
-) -> Iterator[list[Column]]:
+def forms_of(names: Sequence[str], cut: str = CUTS[0], least: float = 1 / 3) -> Iterator[list[Column]]:
     """The columns of similarly structured names, for each common structure.
 
     Most frequent first, then simplest, as masks are derived from images. At first
     names with equally many columns are similar, then only those with the same letters and digits pattern.
     """
-    rows = [_split(name, splitter) for name in names]
+    rows = [_split(name, compiled(cut)) for name in names]
     shapes = [tuple(cut == "/" for cut in cuts) for _, cuts in rows]
     counts = Counter(shapes)
     for usual in sorted(counts, key=lambda shape: (-counts[shape], sum(shape), len(shape))):
@@ -232,7 +229,7 @@ def _fields_of(values: tuple[str, ...], word: str) -> list[Part]:
         return [Part("", "uuid", values=values) if len(set(values)) < len(values) else Part("*")]
     if kind := kind_of_dates(values):  # when a file was written need not be what tells it apart
         return [Part("", kind, values=values, hint="date" if are_dates_alone(values) else "")]
-    if any(map(_DATED_ALONE.fullmatch, values)):  # numbers that look like dates
+    if any(map(compiled(_DATED_ALONE).fullmatch, values)):  # numbers that look like dates
         return [Part("", "word", values=values, hint="mixed")]
     if all(map(_TIME.fullmatch, values)):
         return [Part("", "time", "t", values)]

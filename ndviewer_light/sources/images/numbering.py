@@ -13,7 +13,7 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from .name_columns import SHORT_CLOCK_SPLITTER, SPLITTERS, TIME_KINDS, WELL_NAME, Part, forms_of, parts_of
+from .name_columns import CUTS, SHORT_CLOCK_CUT, TIME_KINDS, WELL_NAME, Part, forms_of, parts_of
 from .name_words import LONG_TIMES
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class Draft(NamedTuple):
 def drafts(names: Sequence[str]) -> Iterator[Draft]:
     """Patterns of names, from their columns; names are without extensions, with "/" after folders."""
     seen: set[str] = set()
-    for splitter in (SHORT_CLOCK_SPLITTER, *SPLITTERS):
-        for columns in forms_of(names, splitter):
+    for cut in (SHORT_CLOCK_CUT, *CUTS):
+        for columns in forms_of(names, cut):
             parts = parts_of(columns)
-            if splitter is SHORT_CLOCK_SPLITTER and not any(part.kind == "clock" for part in parts):
+            if cut is SHORT_CLOCK_CUT and not any(part.kind == "clock" for part in parts):
                 continue
             # "CH1", "CH2", "Overlay": some are numbered, others are not; "A1-1-DAPI": three in one
             if any(part.hint == "mixed" or _hides_columns(part) for part in parts):
@@ -73,7 +73,7 @@ def _hides_columns(part: Part) -> bool:
     if part.kind != "word" or not all(isinstance(value, str) for value in part.values):
         return False
     words = list(dict.fromkeys(map(str, part.values)))
-    columns = next(forms_of(words, SPLITTERS[-1], least=1), [])
+    columns = next(forms_of(words, CUTS[-1], least=1), [])
     return len({_codes_of(column.values) for column in columns if column.varies}) > 1
 
 

@@ -12,7 +12,6 @@ from ...errors import LimitExceededError
 from ...metadata.metamorph import HTD_END
 from ...model import how_many, natural_sorted
 from ...storage.offered import access_options
-from ...storage.trees.folder_on_server import folder_on_server
 from .beside import is_read_beside
 from .growth import Grown
 from .indexed_sets import (
@@ -64,6 +63,8 @@ def listed_at_url(
 
     Raises `DatasetNotFoundError` if there are none, `DatasetError` for a pattern that cannot be used.
     """
+    from ...storage.trees.folder_on_server import folder_on_server  # most images are local
+
     root, pattern = split_pattern(url, pattern)
     is_web = _is_web(root)
     has_query = is_web and "?" in f"{root}{pattern}"

@@ -9,7 +9,6 @@ from ...metadata.ndtiff import INDEX
 from ...metadata.ome_document import COMPANIONS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.trees.ask_schedule import AskSchedule
-from ...storage.trees.folder_on_server import folder_on_server
 from .indexed import BELOW
 from .set_files import name_said, split_path
 from .set_on_server import set_in_folder, with_what_is_beside
@@ -87,6 +86,8 @@ class SetOnServer:
         """Whether files have come into the folder, or gone, since it was listed last."""
         if not self._is_known_folder and self._is_of_several(found):
             self._is_known_folder = True
+            from ...storage.trees.folder_on_server import folder_on_server  # most sets are local
+
             self._folder = folder_on_server(split_path(self.url)[0], self._files.options)
             if self._folder is not None:
                 self._note_listed(self._folder)
