@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,25 @@ def test_what_is_missing_stays_missing_and_what_differs_is_left_out(
         "0/0.0.1.0.0",
         "0/1.0.0.0.0",
     ]
+
+
+@pytest.mark.parametrize("colours", [0, 3], ids=["grey", "colour"])
+@pytest.mark.parametrize("how", ["rewritten", "replaced"])
+def test_a_file_that_was_written_again_is_read_anew(tmp_path: Path, colours: int, how: str) -> None:
+    def write(n: int) -> np.ndarray:
+        for t in range(2):
+            if how == "replaced":
+                (tmp_path / f"img_{t}.png").unlink(missing_ok=True)
+            write_picture(tmp_path / f"img_{t}.png", picture(t, n, dtype=np.uint8, colours=colours))
+        return picture(1, n, dtype=np.uint8, colours=colours).reshape(HEIGHT, WIDTH, -1)[..., -1]
+
+    before = write(0)
+    assert main([str(tmp_path), "-o", str(tmp_path / "refs.json")]) == 0
+    with contextlib.closing(ReferencesSource.open(str(tmp_path / "refs.json"))) as source:
+        key = PlaneKey(1, c=max(colours - 1, 0))
+        np.testing.assert_array_equal(source.read_plane(key), before)
+        now = write(1)
+        np.testing.assert_array_equal(source.read_plane(key), now)
 
 
 def test_names_with_braces_and_blanks(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ What the pages of one mean is understood once; a file that has changed is opened
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import CorruptDataError, DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ..metadata.tiff_evidence import read_documents
 from ..storage.bytes import is_url
-from ..storage.bytes_pool import BytesPool
+from ..storage.bytes_pool import BytesPool, key_of_file, path_of_key
 from ..storage.decoding.ifd_chain import TIFF_STARTS
 from ..storage.decoding.orientation import orientation_said
 from ..storage.decoding.pictures import damage_is_named
@@ -80,7 +79,7 @@ class TiffFiles:
         self.links = links
         self.options = options
         """With which files on servers are accessed."""
-        self._pool = BytesPool(lambda key: open_bytes(_path_of(key), options), _MAX_OPEN)
+        self._pool = BytesPool(lambda key: open_bytes(path_of_key(key), options), _MAX_OPEN)
         self._lock = threading.Lock()  # guards the following
         self._known: OrderedDict[str, UnderstoodTiff] = OrderedDict()
         self._on_server: OrderedDict[str, _OnServer] = OrderedDict()  # by URL, the last one used at the end
@@ -177,11 +176,7 @@ class TiffFiles:
         if is_url(path):
             with self._lock:
                 return self._key_of_url(path)
-        try:
-            status = os.stat(path)
-        except OSError:
-            return path
-        return f"{path}\0{status.st_ino}.{status.st_size}.{status.st_mtime_ns}"
+        return key_of_file(path)
 
     def _key_of_url(self, path: str) -> str:
         n = self._changes.get(path, 0)
@@ -229,7 +224,3 @@ def _version_now(known: _OnServer) -> str | None:
         return known.file.version_now()
     except DatasetError:
         return None
-
-
-def _path_of(key: str) -> str:
-    return key.partition("\0")[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
@@ -83,11 +84,11 @@ class BytesPool:
                 self._files[name] = file
                 return file
         file.close()
-        raise DatasetError(f"the dataset was closed while {name} was being opened")
+        raise DatasetError(f"the dataset was closed while {path_of_key(name)} was being opened")
 
     def _raise_if_closed(self, name: str) -> None:
         if self._closed:
-            raise DatasetError(f"the dataset was closed before {name} was opened")
+            raise DatasetError(f"the dataset was closed before {path_of_key(name)} was opened")
 
     def _leave(self, name: str) -> None:
         with self._lock:
@@ -163,7 +164,21 @@ class _EndOf:
         self.give_up = scope.drop
 
     def not_wanted(self) -> ReadDroppedError:
-        return ReadDroppedError(f"{self._name}: no longer needed")
+        return ReadDroppedError(f"{path_of_key(self._name)}: no longer needed")
+
+
+def key_of_file(path: str) -> str:
+    """A name for the version of a local file that is there now: one that was replaced is opened again."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return path
+    return f"{path}\0{status.st_ino}.{status.st_size}.{status.st_mtime_ns}"
+
+
+def path_of_key(key: str) -> str:
+    """The path or URL in such a name."""
+    return key.partition("\0")[0]
 
 
 def whole(file: Bytes) -> bytes:

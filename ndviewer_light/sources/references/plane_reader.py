@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import CorruptDataError, DatasetNotFoundError
 from ...model import how_many
 from ...storage.bytes import is_url
+from ...storage.bytes_pool import key_of_file
 from ...storage.cancellation import current_scope
 from ...storage.memory_cache import MemoryCache, nbytes
 from .array_chunks import part_of_plain, plane_parts
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _KEPT_CHUNKS_BYTES = 256 * 1024**2
 _MAX_THREADS = 16
 
-ChunkKey = tuple[str, int]
+ChunkKey = tuple[str, int, str]  # array, chunk, file in its version
 
 
 class ReferencedBytes(NamedTuple):
@@ -71,8 +72,16 @@ class ReferencedBytesReader:
 
     def identity(self, location: int) -> str | None:
         """The identity of the file at a location; opens it."""
-        with self._pool.opened(self._places.checked(self.place(location))) as file:
+        self._places.checked(self.place(location))
+        with self._pool.opened(self.key_of(location)) as file:
             return file.identity
+
+    def key_of(self, location: int) -> str:
+        """A name for what is at a location; of a local file, for the version of it that is there now."""
+        if location == INLINE:
+            return ""
+        place = self.place(location)
+        return place if is_url(place) else key_of_file(place)
 
     def fetch(self, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         """Read the wanted bytes, together per file, and from servers concurrently."""
@@ -108,9 +117,9 @@ class ReferencedBytesReader:
     def _read(self, location: int, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         if location == INLINE:
             return [self._inline_part(each) for each in wanted]
-        place = self._places.checked(self.place(location))
+        self._places.checked(self.place(location))
         try:
-            return self._pool.read(place, [each.range for each in wanted])
+            return self._pool.read(self.key_of(location), [each.range for each in wanted])
         except DatasetNotFoundError as error:
             raise type(error)(f"{self._where} refers to missing data: {error}") from error
 
@@ -186,13 +195,14 @@ class PlaneReader:
 
     def _shared(self, array: ReferencedArray, rows: Sequence[int]) -> dict[int, np.ndarray]:
         """Whole chunks, each read once however many threads need it."""
+        wanted = {row: (array.path, row, self._fetcher.key_of(int(array.location[row]))) for row in rows}
 
         def make(keys: Sequence[ChunkKey]) -> list[tuple[ChunkKey, np.ndarray]]:
-            made = self._decoded(array, [row for _, row in keys])
-            return [((array.path, row), chunk) for row, chunk in made.items()]
+            made = self._decoded(array, [row for _, row, _ in keys])
+            return [(wanted[row], chunk) for row, chunk in made.items()]
 
-        found = self._kept.get([(array.path, row) for row in rows], make)
-        return {row: found[array.path, row] for row in rows}
+        found = self._kept.get(wanted.values(), make)
+        return {row: found[key] for row, key in wanted.items()}
 
     def close(self) -> None:
         """Release everything; reads in progress end with an error. May be called twice."""

@@ -19,7 +19,7 @@ from ...errors import (
 )
 from ...model import PlaneKey
 from ...storage.bytes import name_of, split_inner
-from ...storage.bytes_pool import BytesPool
+from ...storage.bytes_pool import BytesPool, path_of_key
 from ...storage.open_bytes import open_bytes, read_whole
 from ...storage.presentable import presentable
 from ...storage.tiling import check_whole_plane
@@ -98,7 +98,7 @@ class ReferencesSource(Source):
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
         pool = BytesPool(
-            lambda place: open_bytes(place, places.options_for(place)),
+            lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
             read_whole=lambda place: read_whole(place, places.options_for(place)),
         )
         return cls(found.image, info, ReferencedBytesReader(references, places, pool), places, identity)
