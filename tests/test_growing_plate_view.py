@@ -12,7 +12,6 @@ from qtpy.QtCore import QPoint, Qt
 from runs import load
 from screen import activate, settle
 
-from ndviewer_light.engine import news_rhythm
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.gui.run_status import run_progress
 from ndviewer_light.model import PlaneState
@@ -250,8 +249,8 @@ def test_wells_that_a_plate_lists_are_pending_while_it_grows_and_missing_after_i
 
     monkeypatch.setattr(run_progress, "STALLED_SECONDS", 0.0)
     qtbot.waitUntil(lambda: words_on_map(viewer, 1, 0) == "B1\nnothing stored", timeout=20_000)
+    states_on_map(qtbot, viewer, 0, [TimeState.ACQUIRED, TimeState.MISSING] * 2)  # of fields as of wells
     assert viewer.dataset.is_being_written, "when the row says that nothing new comes, not some time after"
-    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
     qtbot.waitUntil(lambda: TimeState.MISSING in panels.legend.states, timeout=20_000)
 
 
@@ -274,11 +273,17 @@ def test_they_are_so_in_the_overview(qtbot, window, tmp_path, monkeypatch):
     canvas = scene.canvas
     qtbot.waitUntil(lambda: canvas.scene is not None and canvas.is_complete, timeout=20_000)
 
-    def hover(name):
-        (well,) = (well for well in canvas.scene.wells if well.name == name)
-        left, top, right, bottom = well.edges
+    def hover_over(edges):
+        left, top, right, bottom = edges
         canvas.hovered.emit(((left + right) / 2, (top + bottom) / 2))
         return said[-1]
+
+    def hover(name):
+        (well,) = (well for well in canvas.scene.wells if well.name == name)
+        return hover_over(well.edges)
+
+    def hover_field(p):
+        return hover_over(canvas.scene.edges[p]).split("   ")[-1]
 
     assert hover("B1") == "B1   listed by the plate, not written yet"
     plate.begin_well("B/2")
@@ -287,8 +292,10 @@ def test_they_are_so_in_the_overview(qtbot, window, tmp_path, monkeypatch):
     qtbot.waitUntil(lambda: canvas.is_complete and canvas.image_of(4) is not None, timeout=20_000)
     assert looks_of(canvas, "B2") == looks_of(canvas, "A1")  # the ground around the fields
     assert looks_of(canvas, "B2") != looks_of(canvas, "B1")
+    qtbot.waitUntil(lambda: hover_field(1) == "not written yet", timeout=20_000)
     pending = canvas.grab().toImage()
     monkeypatch.setattr(run_progress, "STALLED_SECONDS", 0.0)
     qtbot.waitUntil(lambda: hover("B1") == "B1   listed by the plate, no image is there", timeout=20_000)
+    qtbot.waitUntil(lambda: hover_field(1) == "nothing stored", timeout=20_000)
     assert viewer.dataset.is_being_written, "when the row says that nothing new comes, not some time after"
     qtbot.waitUntil(lambda: canvas.grab().toImage() != pending, timeout=20_000)

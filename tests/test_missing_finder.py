@@ -22,7 +22,7 @@ from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.run_status import run_progress, run_watch
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, PlaneState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -278,8 +278,15 @@ def test_when_the_row_says_that_nothing_comes_any_more_the_strip_says_so_too(
     array[1].write(np.full(shape[1:], 7, np.uint16)).result()
     array[2, 0].write(np.full(shape[2:], 7, np.uint16)).result()
     qtbot.waitUntil(lambda: "1 being written" in strip.summary(), timeout=20_000)
+    viewer.set_follow(t=False)
+    viewer.stage.go_to(t=2)
+    settle(qtbot, viewer)
+    canvas = viewer.stage.canvas
+    assert canvas.frame.planes[1].state is PlaneState.PENDING
     qtbot.waitUntil(lambda: bar.news is not None and bar.news.state is RunState.STALLED, timeout=30_000)
-    assert strip.summary() == "2 of 4 time points acquired, 1 acquired in part, 1 not written yet"
+    said = "2 of 4 time points acquired, 1 acquired in part, 1 nothing stored"
+    qtbot.waitUntil(lambda: strip.summary() == said, timeout=20_000)
+    qtbot.waitUntil(lambda: canvas.frame.planes[1].state is PlaneState.ABSENT, timeout=20_000)
     assert viewer._screen._row.missing.isVisible()
     array[2, 1].write(np.full(shape[2:], 7, np.uint16)).result()
     qtbot.waitUntil(lambda: bar.news.state is RunState.RECORDING, timeout=20_000)

@@ -164,6 +164,9 @@ def test_afterwards_only_the_dataset_counts(notified):
     assert missing_plane(error, live=False, notified=notified).state is FILLED
     error.is_fill_value, error.is_expected = False, True
     assert missing_plane(error, live=False, notified=notified).state is PENDING
+    plane = missing_plane(error, live=False, notified=notified, comes=False)
+    assert plane.state is ABSENT, "what counts all planes knows better"
+    assert plane.reason.startswith("empty or not acquired")
 
 
 def nothing_stored():

@@ -200,5 +200,9 @@ def test_wells_that_are_still_to_come_are_counted_as_wells():
     assert news.parts == ("60/160 planes", "2 wells to come", "120 MB", "4.00 MB/s")
     wells = len({position.region for position in INFO.positions})
     assert news.share == pytest.approx(60 / (160 * (wells + 2) / wells))  # as if they were like the others
+    silent = looks(RunProgress(), [0.0, 1.0, 40.0], [8, 9, 9], info)
+    assert not silent.comes and "2 wells without images" in silent.parts
+    announced = looks(RunProgress(is_announced=True), [0.0, 1.0, 40.0], [8, 9, 9], info)
+    assert announced.comes and "2 wells to come" in announced.parts, "until the host says that it is over"
     ended = looks(RunProgress(), [0.0, 1.0], [8, 160], info, is_live=False)
     assert ended.parts == ("160/160 planes", "2 wells without images", "320 MB") and ended.share == 1.0

@@ -13,13 +13,14 @@ import tifffile
 from memory_source import memory_info, wait_until
 from test_report import ListedSource, every_key
 
+from ndviewer_light.engine import news_rhythm
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import DatasetGoneError
 from ndviewer_light.gui.run_status import run_watch
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.run_watch import RunWatch
 from ndviewer_light.gui.sessions import Session
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 
 if TYPE_CHECKING:
@@ -206,6 +207,36 @@ def test_what_goes_on_after_a_long_silence_is_counted_as_soon_as_it_is_found(wat
         dataset._follower.found_news()
         wait_until(lambda: says(10))
         watch.step(None)
+
+
+def test_what_is_missing_is_awaited_as_long_as_the_row_says_that_planes_come(watch, monkeypatch):
+    monkeypatch.setattr(news_rhythm, "GROWING_SECONDS", 0.0)
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+        missing = every_key()[-1]
+
+        def says(state: RunState, of_missing: PlaneState) -> bool:
+            watch.step(session, may_grow=True)
+            if watch._bar.news is None or watch._bar.news.state is not state:
+                return False
+            assert dataset.is_more_awaited is watch._bar.news.comes
+            assert dataset.state(missing) is of_missing
+            return dataset.report().counts.get(of_missing) == 24 - watch._bar.news.written
+
+        dataset.planes([missing], wait=None)
+        wait_until(lambda: says(RunState.RECORDING, PlaneState.PENDING))
+        wait_until(lambda: not dataset.take_changes().in_view)
+        watch._progress._changed -= 1000.0  # nothing has come for so long
+        wait_until(lambda: says(RunState.STALLED, PlaneState.ABSENT))
+        assert dataset.take_changes().in_view, "what is in view is drawn as what it is now"
+        assert dataset.planes([missing], wait=None)[0].state is PlaneState.ABSENT
+        write(source, 6)
+        dataset._follower.found_news()
+        wait_until(lambda: says(RunState.RECORDING, PlaneState.PENDING))
+        watch.step(None)
+        assert not dataset.is_more_awaited, "nobody counts any more"
 
 
 def test_what_has_not_grown_is_not_counted(watch):

@@ -100,7 +100,7 @@ class DatasetStates(DatasetContents):
             tiled,
             lambda key, error: self._outcomes.of_failure(key, error, 0, is_final=True),
             lambda: self._live,
-            self._follower.is_growing,
+            lambda: self._follower.comes,
             self._is_in_memory,
             self._follower.ask_age,
             is_remote=is_url(path),
@@ -342,7 +342,24 @@ class DatasetStates(DatasetContents):
     @property
     def is_being_written(self) -> bool:
         """Whether what is not stored may still be written: a run is on, or the dataset has grown lately."""
-        return self._surveyor.stored.is_awaited()
+        return self.is_more_awaited or self._follower.is_growing()
+
+    @property
+    def is_more_awaited(self) -> bool:
+        """Whether what is not stored is said to be still to come: PENDING, and not ABSENT.
+
+        Unlike `is_being_written`, no longer once it was told that no new planes come (`tell_comes`).
+        """
+        return bool(self._surveyor.stored.comes)
+
+    def tell_comes(self, comes: bool | None, as_of: float) -> None:
+        """Whoever counts all planes says whether more come, as of a time (`time.monotonic`).
+
+        All states follow that, until something new is found. None: nobody counts them any more; then those
+        that are missing are awaited for a minute after the last news, or as long as these were apart.
+        Any thread; no I/O.
+        """
+        self._follower.tell_comes(comes, as_of)
 
     @property
     def grew_at(self) -> float:

@@ -98,6 +98,7 @@ class DiskFollower:
         self._asking_age = threading.Lock()  # held while the disk is touched: others need the answer as well
         self._is_age_known = not self.follows_growth
         self._gone: Unreachable | None = None
+        self._told: tuple[bool, float] | None = None  # whether planes come, and as of when
         self._work = BackgroundWork("ndviewer-look", "following the disk")
         self._checks = BackgroundWork("ndviewer-check", "checking planes in memory")
 
@@ -128,6 +129,27 @@ class DiskFollower:
         """Whether the dataset was found to be written lately."""
         with self._lock:
             return self._schedule.is_growing(time.monotonic())
+
+    def tell_comes(self, comes: bool | None, as_of: float) -> None:
+        """Whoever counts the planes says whether more come, as of a time; None: nobody counts them."""
+        told = None if comes is None else (comes, as_of)
+        with self._lock:
+            before, self._told = self._told, told
+        if (before and before[0]) is not comes:  # what is missing in view is something else now
+            for viewed in self._viewed:
+                viewed.view.draw_all_again()
+
+    @property
+    def comes(self) -> bool | None:
+        """Whether more is to come, None where nothing says so but, perhaps, the dataset itself.
+
+        What counts planes knows best, as long as nothing new was found since.
+        """
+        with self._lock:
+            told = self._told
+            if told is not None and (told[0] or told[1] >= self._schedule.grew_at):
+                return told[0]
+            return self._schedule.is_growing(time.monotonic()) or None
 
     def ask_age(self) -> None:
         """Learn whether the dataset was being written when it was opened; blocks on disk the first time."""

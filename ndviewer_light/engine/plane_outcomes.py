@@ -156,7 +156,7 @@ class PlaneOutcomes:
             error,
             live=self._is_live(),
             notified=self._is_notified(key, level),
-            growing=self._follower.is_growing(),
+            comes=self._follower.comes,
         )
 
     def _is_notified(self, key: PlaneKey, level: int) -> bool:

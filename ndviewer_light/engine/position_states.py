@@ -81,7 +81,7 @@ class PositionSurvey:
         info = self._info()
         self._wanted_t = t  # a look at another time point ends
         announced = self._announced.total
-        about = (t, info, announced, self._failures.version, self._stored.is_awaited())
+        about = (t, info, announced, self._failures.version, self._stored.comes)
         epoch, told = self._told.get(t, (-1, None))
         told = told if epoch == self._looks.epoch else None
         answer = self._looks.answer(

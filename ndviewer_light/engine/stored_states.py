@@ -25,7 +25,7 @@ _SUSPECTS_READ = 8
 class StoredStates:
     """Tells the states of planes without reading any. Any thread; blocks on disk, raises nothing.
 
-    `is_live()`: whether a host's run is on; `is_growing()`: whether anything was written lately.
+    `is_live()`: whether a host's run is on; `comes()`: whether more is to come, see `DiskFollower.comes`.
     `is_in_memory(key)`: whether the pixels of a plane are. `ask_age()`: learns whether a dataset was written
     just before it was opened, as far as that is not known; may block. `read(key)`: the state of a plane as
     reading it tells, for the few that looked damaged.
@@ -36,7 +36,7 @@ class StoredStates:
         source: Source,
         failures: KnownFailures,
         is_live: Callable[[], bool],
-        is_growing: Callable[[], bool],
+        comes: Callable[[], bool | None],
         is_in_memory: Callable[[PlaneKey], bool],
         ask_age: Callable[[], None],
         read: Callable[[PlaneKey], PlaneState],
@@ -45,16 +45,17 @@ class StoredStates:
         self._source = source
         self._failures = failures
         self._is_live = is_live
-        self._is_growing = is_growing
+        self._comes = comes
         self._is_in_memory = is_in_memory
         self._ask_age = ask_age
         self._read = read
         self._seen = seen
         self._begun: set[int] = set()  # positions of which something was found
 
-    def is_awaited(self) -> bool:
-        """Whether what is not stored may still be written."""
-        return self._is_live() or self._is_growing()
+    @property
+    def comes(self) -> bool | None:
+        """Whether what is not stored is said to be still to come; None where only the dataset may say so."""
+        return True if self._is_live() else self._comes()
 
     def of(self, keys: Sequence[PlaneKey]) -> list[PlaneState]:
         """PRESENT, PENDING, FILLED, ABSENT, UNREADABLE or UNKNOWN for each plane.
@@ -62,19 +63,19 @@ class StoredStates:
         Of a host's run that is on, what is missing is PENDING.
         """
         self._ask_age()
-        growing = self._is_growing()
+        comes = self._comes()
         try:
             stored = self._source.are_stored(keys)
             self._begun.update(key.p for key, is_stored in zip(keys, stored, strict=True) if is_stored)
             missing = [key for key, is_stored in zip(keys, stored, strict=True) if is_stored is False]
             if self._is_live():
                 missing = []
-            elif growing:  # of positions without any plane nothing counts as the fill value then
+            elif comes:  # of positions without any plane nothing counts as the fill value then
                 missing = [key for key in missing if key.p in self._begun]
             found = self._source.missing_as(missing) if missing else []
         except (NDViewerError, IndexError):  # of a reader process
             stored, missing, found = [None] * len(keys), [], []
-        states = (state_of_missing(each, growing=growing) for each in found)
+        states = (state_of_missing(each, comes=comes) for each in found)
         said = dict(zip(missing, states, strict=True))
         self._seen.note(key for key, is_stored in zip(keys, stored, strict=True) if is_stored)
         if not self._is_live():

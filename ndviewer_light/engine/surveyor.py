@@ -53,7 +53,7 @@ class Surveyor:
         tiled: TiledPlanes,
         failed_plane: Callable[[PlaneKey, Exception], Plane],
         is_live: Callable[[], bool],
-        is_growing: Callable[[], bool],
+        comes: Callable[[], bool | None],
         is_in_memory: Callable[[PlaneKey], bool],
         ask_age: Callable[[], None],
         *,
@@ -63,7 +63,7 @@ class Surveyor:
         self.failures = KnownFailures()
         self.seen = PlanesSeen(source)
         self.stored = StoredStates(
-            source, self.failures, is_live, is_growing, is_in_memory, ask_age, self._read, self.seen
+            source, self.failures, is_live, comes, is_in_memory, ask_age, self._read, self.seen
         )
         self._source = source
         self._images = images

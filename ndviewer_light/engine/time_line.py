@@ -71,7 +71,7 @@ class TimeLine:
 
         `now`: as `time.monotonic`. Starts a look if it is time; a few microseconds.
         """
-        about = (p, self._info(), self._failures.version, self._stored.is_awaited())
+        about = (p, self._info(), self._failures.version, self._stored.comes)
         answer = self._looks.answer(about, now, lambda epoch, is_news: self._look(p, epoch, is_news=is_news))
         if answer is None or answer.p != p:
             return self._before.get(p)

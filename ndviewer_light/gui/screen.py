@@ -161,7 +161,6 @@ class Screen(QWidget):
         for _ in tools.make():
             yield tools
         tools.scene.is_led_by_run = lambda: "p" in self.follower.rule.followed
-        tools.scene.is_written = self._row.run.says_going_on
         tools.scene.said.connect(self._dataset_status.say_under_mouse)
         tools.scene.noted.connect(self._dataset_status.say_of_overview)
         self.views.others = self.links.others = OtherViews(tools.orthogonal, tools.split)

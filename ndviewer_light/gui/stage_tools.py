@@ -107,7 +107,6 @@ class StageTools:
 
     def show_on_maps(self, panels: LeftPanels, places: PlacesView) -> None:
         """There are maps on the left from now on."""
-        places.is_written = lambda dataset: self.scene.is_written(dataset)
         places.pictures_come_first = lambda: self.scene.pictures_come_first
         self.statistics.show_on_maps(panels, places)
 

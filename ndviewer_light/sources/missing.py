@@ -197,22 +197,25 @@ def not_stored(what: str, shape: tuple[int, int], fill: np.generic, verdict: Ver
     return error
 
 
-def state_of_missing(found: Found, *, growing: bool) -> PlaneState:
+def state_of_missing(found: Found, *, comes: bool | None) -> PlaneState:
     """FILLED, PENDING or ABSENT, for a plane that counts as `found`, of a run that no host announces.
 
-    `growing`: whether anything of the dataset was written lately. The same in the picture and in what counts
-    planes without reading them.
+    `comes`: whether more of the dataset is to come, as far as that is known, see `DiskFollower.comes`. The
+    same in the picture and in what counts planes without reading them.
     """
     if found is Found.FILL:
         return PlaneState.FILLED
-    return PlaneState.PENDING if growing or found is Found.EXPECTED else PlaneState.ABSENT
+    is_awaited = found is Found.EXPECTED if comes is None else comes
+    return PlaneState.PENDING if is_awaited else PlaneState.ABSENT
 
 
-def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool, growing: bool = False) -> Plane:
+def missing_plane(
+    error: PlaneNotStoredError, *, live: bool, notified: bool, comes: bool | None = None
+) -> Plane:
     """What is to be shown of a missing plane: FILLED with its pixels, PENDING or ABSENT.
 
     `live`: a host says that its run is on; `notified`: a writer said that it has written this plane;
-    `growing`: see `state_of_missing`. A file that exists but has not been filled is never the fill value
+    `comes`: see `state_of_missing`. A file that exists but has not been filled is never the fill value
     (`PlaneNotWrittenError`).
     """
     shape, fill = error.plane_shape, error.fill_value
@@ -226,9 +229,11 @@ def missing_plane(error: PlaneNotStoredError, *, live: bool, notified: bool, gro
     if live and notified:
         reason = f"announced as written, but not stored: empty, or not written yet ({reason})"
     found = Found.EXPECTED if live or error.is_expected else Found.ABSENT
-    state = state_of_missing(found, growing=growing)
+    state = state_of_missing(found, comes=None if live else comes)
     if state is PlaneState.PENDING and found is Found.ABSENT:
         reason = f"not written yet, as others are being written ({reason})"
+    elif state is PlaneState.ABSENT and found is Found.EXPECTED:
+        reason = f"{EMPTY_OR_NOT_ACQUIRED}: it was awaited, but no new planes come ({reason})"
     return Plane(state, reason=reason)
 
 

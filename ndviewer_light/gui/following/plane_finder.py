@@ -63,7 +63,7 @@ class PlaneFinder(QObject):
         self._forget_found_elsewhere()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
-        is_written = self._row.run.says_going_on(dataset)
+        is_written = dataset is not None and dataset.is_more_awaited
         if (states, n_t, is_written) == self._shown:
             return
         self._shown = states, n_t, is_written

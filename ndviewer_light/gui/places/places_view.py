@@ -45,8 +45,6 @@ class PlacesView(QObject):
         self._path_of = path_of
         self.more_words: Callable[[Sequence[int]], str] = lambda fields: ""
         """What else is said of fields under the mouse, a line or more; else empty."""
-        self.is_written: Callable[[Dataset], bool] = lambda dataset: dataset.is_being_written
-        """Whether wells without images are still to come."""
         self.pictures_come_first: Callable[[], bool] = lambda: False
         """Whether what is stored is to be looked up later: small pictures of all fields tell it as well."""
         self._stage = stage
@@ -102,7 +100,7 @@ class PlacesView(QObject):
         """What wells are that the plate lists and that have no images yet; None if there are none."""
         if not (self._has_plate and self._has_listed):
             return None
-        return TimeState.PENDING if self.is_written(dataset) else TimeState.MISSING
+        return TimeState.PENDING if dataset.is_more_awaited else TimeState.MISSING
 
     @property
     def _awaits_frame(self) -> bool:

@@ -13,7 +13,6 @@ from ..look.theme import colors_of, digits_font, plain_tooltip
 from ..slots import safe_slot
 
 if TYPE_CHECKING:
-    from ...engine.dataset import Dataset
     from .run_progress import RunNews
 
 _RUN_BAR_PX = 150
@@ -41,12 +40,6 @@ class RunBar(QWidget):
     def news(self) -> RunNews | None:
         """What it says; None while no run is on screen."""
         return self._news
-
-    def says_going_on(self, dataset: Dataset | None) -> bool:
-        """Whether planes are coming: as it says, where it says how far a run is; else as the dataset does."""
-        if dataset is None or self._news is None:
-            return dataset is not None and dataset.is_being_written
-        return self._news.state.is_going_on
 
     def show_news(self, news: RunNews | None) -> None:
         """Say this of the run on screen; None: there is none."""

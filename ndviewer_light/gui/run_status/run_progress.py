@@ -43,11 +43,6 @@ class RunState(Enum):
     FINISHED = "Finished"
     UNREACHABLE = "Not reachable"
 
-    @property
-    def is_going_on(self) -> bool:
-        """Whether planes may be coming: of what cannot be reached nobody can tell."""
-        return self in (RunState.WAITING, RunState.RECORDING, RunState.UNREACHABLE)
-
 
 class RunNews(NamedTuple):
     """What is known of a run. `expected` is None while the number of time points may still grow.
@@ -56,7 +51,7 @@ class RunNews(NamedTuple):
     unusually long; `paused` how long nothing came in all, in pauses that are over. `empty_wells`: wells
     that the plate lists and that have no images yet, so that nobody knows their planes; not in `expected`.
     `wells` have images. `unreadable`: planes that are known to be, of those written. `unreachable_since`: a
-    time of day.
+    time of day. `is_announced`: whether a host says what is written, and when that ends.
     """
 
     state: RunState
@@ -73,6 +68,16 @@ class RunNews(NamedTuple):
     wells: int = 1
     unreadable: int = 0
     unreachable_since: str = ""
+    is_announced: bool = False
+
+    @property
+    def comes(self) -> bool:
+        """Whether more planes are to come: as long as this is so, what is missing is said to be.
+
+        Of what cannot be reached nobody can tell.
+        """
+        is_over = self.state is RunState.STALLED and not self.is_announced
+        return not is_over and self.state is not RunState.FINISHED
 
     @property
     def missing(self) -> int:
@@ -121,7 +126,7 @@ class RunNews(NamedTuple):
             said.append(f"{self.unreadable:,} unreadable")
         if self.empty_wells:
             wells = how_many(self.empty_wells, "well")
-            said.append(f"{wells} to come" if self.state is RunState.RECORDING else f"{wells} without images")
+            said.append(f"{wells} to come" if self.comes else f"{wells} without images")
         if self.is_quiet and self.state is RunState.RECORDING:
             said.append(f"nothing new for {duration_of(max(round(self.silent), 1))}")
         elif self.seconds_left is not None and self.state is RunState.RECORDING and not self.empty_wells:
@@ -142,9 +147,10 @@ class RunProgress:
     they come, and neither the rate nor the patience is judged by it. One that happens again is a rhythm.
     """
 
-    def __init__(self, *, has_total: bool = True) -> None:
+    def __init__(self, *, has_total: bool = True, is_announced: bool = False) -> None:
         """`has_total`: whether the metadata of the run says how many time points there will be."""
         self._has_total = has_total
+        self._is_announced = is_announced
         self._first_lengths: tuple[int, int] | None = None  # time points, and planes along z
         self._counts: tuple[DatasetInfo, tuple[int, int, int]] | None = None
         self._samples: deque[tuple[float, int]] = deque()
@@ -197,6 +203,7 @@ class RunProgress:
             self._paused,
             len(info.empty_wells),
             self._planes_of(info)[2],
+            is_announced=self._is_announced,
         )
 
     def resume(self) -> None:

@@ -83,6 +83,8 @@ class RunWatch:
             self._step_stored(session, now)
 
     def _start_over(self, session: Session | None) -> None:
+        if self._session is not None:
+            self._session.dataset.tell_comes(None, 0.0)
         self._session, self._due = session, 0.0
         self._generation = session.dataset.info.generation if session is not None else 0
         self._count_due = self._count_earliest = 0.0
@@ -90,7 +92,10 @@ class RunWatch:
         self._fewer = None
         self._counted_at = self._new_at = time.monotonic()
         acquisition = session.acquisition if session is not None else None
-        self._progress = RunProgress(has_total=acquisition is None or not acquisition.run.names_files)
+        self._progress = RunProgress(
+            has_total=acquisition is None or not acquisition.run.names_files,
+            is_announced=acquisition is not None,
+        )
         self._bar.show_news(None)
 
     # ---- what nobody announces -------------------------------------------------------------
@@ -100,6 +105,7 @@ class RunWatch:
         if dataset.following is Following.PAUSED:  # nobody looks: it may go on, or be over
             self._is_interrupted = True
             self._bar.show_news(None)
+            dataset.tell_comes(None, now)
             return
         if dataset.unreachable is not None:
             self._is_interrupted = True
@@ -118,15 +124,16 @@ class RunWatch:
             news = self._progress.look(
                 now, self._counted, None, dataset.info, is_live=is_live, as_of=self._counted_at
             )
-            self._say(news, dataset)
+            dataset.tell_comes(self._say(news, dataset).comes, self._counted_at)
 
-    def _say(self, news: RunNews, dataset: Dataset) -> None:
+    def _say(self, news: RunNews, dataset: Dataset) -> RunNews:
         """Say this of the run; that it cannot be reached, if so, and then nothing that nobody can know."""
         gone = dataset.unreachable
         news = news._replace(unreadable=min(dataset.n_unreadable, news.written))
         if gone is not None:
             news = news._replace(state=RunState.UNREACHABLE, unreachable_since=gone.since)
         self._bar.show_news(news)
+        return news
 
     def _count(self, session: Session) -> None:
         """In a thread of its own."""

@@ -99,6 +99,7 @@ class SceneReading:
         self._stacks_due = 0.0
         self._front_due = 0.0
         self._was_on = self._is_written()
+        self._was_awaited = dataset.is_more_awaited
         self._last_looks: list[float] = []  # when all that is missing is looked for again
         self._details_asked: object = None
         self._judged_by: object = None  # where fields were, for contrast
@@ -410,6 +411,10 @@ class SceneReading:
         if self._was_on and not is_on:  # writers lag behind
             self._last_looks = [now + seconds for seconds in _AFTER_THE_END]
         self._was_on = is_on
+        is_awaited = self.dataset.is_more_awaited
+        if is_awaited is not self._was_awaited:  # what is missing is something else now
+            self._was_awaited = is_awaited
+            self.look_for_missing()
         if self._last_looks and now >= self._last_looks[0]:
             del self._last_looks[0]
             self.look_for_missing()

@@ -80,8 +80,6 @@ class SceneView(QObject):
         """Takes why none are drawn, "" if some are."""
         self.is_led_by_run: Callable[[], bool] = lambda: False
         """Whether it is a run that leads from field to field: what one looks at stays where it is then."""
-        self.is_written: Callable[[Dataset], bool] = lambda dataset: dataset.is_being_written
-        """Whether wells without images are still to come."""
         self.scheduler: object = None
         """The cluster of dask that makes small pictures of finished datasets: an address, or a client."""
         self.more_words: Callable[[int], str] = lambda p: ""
@@ -344,7 +342,7 @@ class SceneView(QObject):
         return self.is_busy
 
     def _state_of_empty_wells(self, dataset: Dataset) -> PlaneState:
-        return PlaneState.PENDING if self.is_written(dataset) else PlaneState.ABSENT
+        return PlaneState.PENDING if dataset.is_more_awaited else PlaneState.ABSENT
 
     def _place(self) -> tuple[int, int | str]:
         """The time point, and the plane or projection, that the main view shows or would show."""
