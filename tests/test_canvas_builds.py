@@ -19,6 +19,8 @@ from ndviewer_light.model import PlaneState
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simulate_acquisition import Run
+
 pytestmark = pytest.mark.gl
 
 
@@ -28,14 +30,28 @@ def viewers_in(canvas: Any) -> list[Any]:
     return [layout.itemAt(i).widget() for i in range(layout.count())]
 
 
+def shown_run(qtbot: Any, viewer: Any, folder: Path) -> Run:
+    """A small run, written and shown."""
+    run = small_run(folder / "run")
+    write(run)
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    return run
+
+
+def new_viewer(qtbot: Any) -> LightweightViewer:
+    """One that is made by what the environment says now."""
+    viewer = LightweightViewer()
+    qtbot.addWidget(viewer)
+    viewer.show()
+    return viewer
+
+
 @pytest.mark.each_binding
 def test_a_canvas_overtaken_while_it_is_built_is_not_used(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    run = shown_run(qtbot, viewer, tmp_path)
     build = gl_canvas.new_pictures
     built = []
 
@@ -61,10 +77,7 @@ def test_a_canvas_overtaken_while_it_is_built_is_not_used(
 def test_a_canvas_cleared_while_it_is_built_shows_nothing(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    shown_run(qtbot, viewer, tmp_path)
     build, canvas = gl_canvas.new_pictures, viewer.stage.canvas
 
     def build_and_clear(*args: Any, **more: Any) -> Any:
@@ -85,13 +98,8 @@ def test_a_released_canvas_leaves_nothing_in_graphics_memory(
 ) -> None:
     """GL contexts are shared here, so what one has put into graphics memory outlives it."""
     monkeypatch.setenv("NDVIEWER_CANVAS", "gl")  # an image has a context of its own
-    viewer = LightweightViewer()
-    qtbot.addWidget(viewer)
-    viewer.show()
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    viewer = new_viewer(qtbot)
+    shown_run(qtbot, viewer, tmp_path)
     scene = viewer.stage.canvas.viewer.canvas._canvas
     objects = scene.context.shared.parser._objects
     textures = [each.handle for each in objects.values() if type(each).__name__ == "GlirTexture2D"]
@@ -114,13 +122,8 @@ def test_a_canvas_shown_again_before_its_first_frame_came_is_painted(
     qtbot: Any, monkeypatch: Any, tmp_path: Path, kind: str
 ) -> None:
     monkeypatch.setenv("NDVIEWER_CANVAS", kind)
-    viewer = LightweightViewer()
-    qtbot.addWidget(viewer)
-    viewer.show()
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    viewer = new_viewer(qtbot)
+    run = shown_run(qtbot, viewer, tmp_path)
     canvas = viewer.stage.canvas
     canvas.clear()
     viewer.stage._build()
@@ -172,10 +175,7 @@ def test_what_is_painted_while_a_frame_arrives_is_all_of_the_frame_before(
 
 def test_nothing_is_requested_while_a_frame_arrives(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
     """Otherwise the frame is taken as shown, but never uploaded: its pixels come with the next one."""
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    run = shown_run(qtbot, viewer, tmp_path)
     canvas = viewer.stage.canvas
     busy: list[bool] = []
 
@@ -198,10 +198,7 @@ def test_only_channels_that_have_changed_are_uploaded(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To upload a plane takes the GUI thread longer than all else: of four channels, three rarely change."""
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    run = shown_run(qtbot, viewer, tmp_path)
     canvas, uploads = viewer.stage.canvas, []
     for key, handle in canvas.viewer._handles.items():
 
@@ -258,10 +255,7 @@ def test_a_channel_that_is_shown_again_is_not_drawn_as_it_was_before(
 @pytest.mark.each_binding
 def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
     """What the collector frees may be a window that was closed, and then another context is current."""
-    run = small_run(tmp_path / "run")
-    write(run)
-    load(qtbot, viewer, run.folder)
-    settle(qtbot, viewer)
+    shown_run(qtbot, viewer, tmp_path)
     enabled: list[bool] = []
     scene = viewer.stage.canvas.viewer.canvas._canvas
     scene.events.draw.connect(lambda _: enabled.append(gc.isenabled()))
