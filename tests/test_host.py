@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from qtpy import API_NAME
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QWidget
 from runs import CHANNELS, REPO, planes_of, small_run, write
 from screen import assert_shows, settle
@@ -145,26 +147,38 @@ def test_several_windows_show_several_datasets_at_once(qtbot, tmp_path):
     qtbot.waitUntil(lambda: not launcher.viewer_windows, timeout=5_000)
 
 
-def test_a_folder_dropped_on_the_window_is_opened(qtbot, tmp_path):
-    from qtpy.QtCore import QMimeData, QPoint, Qt, QUrl
-    from qtpy.QtGui import QDropEvent
+def drop(window, *paths: str) -> None:
+    """Drag the first of them over a window, and drop all: none, if its program does not hand them over."""
+    place = QPoint(5, 5)
+    if os.environ.get("QT_API") == "pyqt6":
+        place = QPointF(place)
+    how = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    over, dropped = QMimeData(), QMimeData()
+    over.setUrls([QUrl("file:///a")])
+    dropped.setUrls([QUrl.fromLocalFile(path) for path in paths])
+    window.dragEnterEvent(QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, over, *how))
+    window.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, dropped, *how))
 
+
+def test_a_folder_dropped_on_the_window_is_opened(qtbot, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
     window = LightweightMainWindow()
     qtbot.addWidget(window)
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(run.folder))])
-    place = QPoint(5, 5)
-    if os.environ.get("QT_API") == "pyqt6":
-        from qtpy.QtCore import QPointF
-
-        place = QPointF(place)
-    event = QDropEvent(
-        place, Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    )
     with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):
-        window.dropEvent(event)
+        drop(window, str(run.folder))
+    window.close()
+
+
+@pytest.mark.parametrize("make", [LauncherWindow, LightweightMainWindow])
+def test_why_nothing_that_was_dropped_is_opened_is_said(qtbot, make):
+    window = make()
+    qtbot.addWidget(window)
+    window.show()
+    status = window.status_label if make is LauncherWindow else window.viewer.status_label
+    for paths, said in (([], "Nothing came from the program"), ([f"/{i}" for i in range(17)], "17 dropped")):
+        drop(window, *paths)
+        assert said in status.text()
     window.close()
 
 

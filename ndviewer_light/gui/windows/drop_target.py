@@ -75,7 +75,9 @@ class DropTarget:
     @safe_slot
     def dropEvent(self, event: QDropEvent | None) -> None:
         paths = _dropped_paths(event)
-        if event is not None and paths:
+        if event is not None and not paths:  # it named some while it was dragged
+            self.say_of_drop("Nothing came from the program from which it was dragged: drop it again")
+        elif event is not None:
             event.acceptProposedAction()
             if len(paths) > _MOST_DROPPED:
                 self.say_of_drop(

@@ -21,7 +21,7 @@ from .window_settings import recent_paths
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QMouseEvent
 
     from ..run_status.latency import LatencyLog
 
@@ -52,7 +52,7 @@ class _DropZone(QLabel):
 
 _ZONE_STYLE = """
 QLabel {{ border: 2px dashed {border}; border-radius: 10px; font-size: 16px; }}
-QLabel:focus, QLabel:hover {{ border-color: {accent}; }}
+QLabel:focus, QLabel:hover, QLabel[dragged_over="true"] {{ border-color: {accent}; }}
 """
 
 
@@ -108,6 +108,26 @@ class LauncherWindow(DropTarget, QMainWindow):
         last = self.viewer_window
         self.viewer_windows.append(shown_beside(window, last, 1 if last is not None else 0))
         self.status_label.say(short_name(path.rstrip("/\\")), presentable(path))
+
+    @safe_slot
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        super().dragEnterEvent(event)
+        self._mark(is_over=event is not None and event.isAccepted())
+
+    @safe_slot
+    def dragLeaveEvent(self, event: QDragLeaveEvent | None) -> None:
+        super().dragLeaveEvent(event)
+        self._mark(is_over=False)
+
+    @safe_slot
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        self._mark(is_over=False)
+        super().dropEvent(event)
+
+    def _mark(self, *, is_over: bool) -> None:
+        """Show that what is dragged over the window can be dropped."""
+        self.drop_label.setProperty("dragged_over", is_over)
+        self.drop_label.style().polish(self.drop_label)
 
     def open_paths(self, paths: Sequence[str]) -> None:
         """Open each of these datasets in a new window."""
