@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import stores
 import tifffile
 import tiffs
 from follow_disk import GrowingZarr
@@ -353,3 +354,26 @@ def test_what_squid_writes_beside_its_images_is_warned_of_while_it_is_torn(
     path.write_text(whole)
     qtbot.waitUntil(button.isHidden, timeout=20_000)  # the folder is followed
     assert viewer.dataset.info.pixel_size_um == 0.325
+
+
+def test_a_channel_of_another_size_is_said_and_drawn_by_itself(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    run = tiffs.write_images(tmp_path / "run")
+    odd = tiffs.image_path(run, 0, "A1", 0, 1, tiffs.CHANNELS[1])
+    tiffs.write_image(odd, stores.plane(shape=(30, 50)))
+    viewer.load_dataset(str(run))
+    qtbot.waitUntil(lambda: viewer.stage is not None, timeout=20_000)
+    settle(qtbot, viewer)
+    stage, button = viewer.stage, button_of(viewer)
+    assert stage.overlay.state() == ("none", "") and button.isHidden()
+    viewer.set_current_index("z", 1)
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    settle(qtbot, viewer)
+    assert f"{odd} has 50 × 30 pixels, the first image of its position 40 × 24" in button.noted[0]
+    said = "50 × 30 pixels, not 40 × 24 like the others: drawn only by itself"
+    assert stage.strips.state_text(1) == said and stage.strips.state_text(0) == ""
+    assert stage.overlay.state() == ("partial", f"{tiffs.CHANNELS[1]}: {said}")
+    stage.strips.strip(0).on.click()
+    qtbot.waitUntil(lambda: settle(qtbot, viewer).planes.keys() == {1}, timeout=20_000)
+    assert stage.overlay.state() == ("none", "") and stage.strips.state_text(1) == ""

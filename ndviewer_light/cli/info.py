@@ -83,6 +83,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         said = describe(options.path, storage)
         if options.planes or options.read:
             said["planes"] = planes_of(options.path, storage, read=options.read, seconds=seconds)
+            said["warnings"] = list(dict.fromkeys([*said["warnings"], *said["planes"].pop("warnings")]))
     except NDViewerError as error:
         if not options.json:
             complain("info", str(error))

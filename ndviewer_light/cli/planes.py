@@ -59,11 +59,14 @@ _LETTERS_A_LINE = 72
 def planes_of(path: str, options: Mapping[str, str], *, read: bool, seconds: float | None) -> Said:
     """Look at the planes of a dataset, and return what the module's docstring lists.
 
+    With what is said of the dataset once they were looked at, as ``warnings``.
+
     Blocks on disk or network. Raises a `DatasetError` if it cannot be opened.
     """
     doing = "reading" if read else "looking at"
     with open_dataset(path, storage_options=options) as dataset, shown_progress(doing) as progress:
-        return _facts(dataset.report(read=read, seconds=seconds, progress=progress))
+        said = _facts(dataset.report(read=read, seconds=seconds, progress=progress))
+        return {**said, "warnings": list(dataset.info.warnings)}
 
 
 def exit_code(said: Mapping[str, Any]) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..model import Plane, PlaneKey, PlaneState
 from .projections import worse
-from .stack_resolution import resolution_text, stack_resolution
+from .stack_resolution import of_another_size, resolution_text, stack_resolution
 from .transpose import copy_into
 
 if TYPE_CHECKING:
@@ -178,9 +178,7 @@ class _KeptStack:
         if plane.state in WITH_PIXELS and plane.pixels is not None:
             part = plane.pixels[::step, ::step]
             if part.shape != self.grid.shape[1:]:
-                rows, columns = part.shape
-                reason = f"a plane of {columns} × {rows} in a stack of {self.grid}"
-                said = Plane(PlaneState.UNREADABLE, reason=reason)
+                said = of_another_size(part.shape, self.grid)
             elif not self._copy(key, i, np.abs(part) if part.dtype.kind == "c" else part, writes):
                 return
         with self.lock:

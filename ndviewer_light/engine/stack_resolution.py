@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..model import Plane, PlaneState
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,3 +51,9 @@ def resolution_text(level: int, n_levels: int, shape: tuple[int, int, int]) -> s
     n_z, height, width = shape
     of = f"level {level + 1} of {n_levels}, " if n_levels > 1 else ""
     return f"{of}{width} × {height} × {n_z}"
+
+
+def of_another_size(shape: tuple[int, ...], stack: object) -> Plane:
+    """What a plane (Y, X) is that does not fit into its stack."""
+    rows, columns = shape
+    return Plane(PlaneState.UNREADABLE, reason=f"a plane of {columns} × {rows} in a stack of {stack}")

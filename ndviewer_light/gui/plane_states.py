@@ -37,7 +37,7 @@ def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
     return {
         c: ("; ".join(_said(frame, c)), plane.reason)
         for c, plane in frame.planes.items()
-        if plane.state is not PlaneState.PRESENT or _without_numbers(frame, c)
+        if plane.state is not PlaneState.PRESENT or _without_numbers(frame, c) or frame.unlike(c)
     }
 
 
@@ -58,7 +58,7 @@ def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
     """
     planes = frame.planes
     is_plain = all(plane.state is PlaneState.PRESENT for plane in planes.values())
-    has_nothing = any(_without_numbers(frame, c) for c in planes)
+    has_nothing = any(_without_numbers(frame, c) or frame.unlike(c) for c in planes)
     if is_plain and not has_nothing:
         return "none", ""
     if not any(_has_pixels(frame, c) for c in planes):
@@ -79,6 +79,8 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
     total = sum(counts.values())
     if projected := _projected(frame, c):
         yield projected
+    if unlike := frame.unlike(c):
+        yield unlike
     if plane.state is not PlaneState.FILLED and (nothing := _without_numbers(frame, c)):
         yield nothing
     for state, words in _WORDS.items():

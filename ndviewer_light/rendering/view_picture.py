@@ -20,6 +20,7 @@ from ..storage.limits import MAX_PLANE_BYTES
 from .added_up import Layer, composite
 from .colormaps import colormap_of
 from .contrast import NO_LIMITS, ContrastMode, SeenContrast, contrast_of
+from .drawn_shape import drawn_shape, unlike_text
 from .place_words import stack_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from .contrast import FixedLimits, Limits
     from .labels_over import LabelsOver
 
+OTHERS = "not stored, or of another size"
+"""What is said of planes that are not in what is made of a stack."""
 _LARGEST_PIXEL = 40.0
 MOST_PIXELS = 64 * 1024**2
 """Of one picture; of larger planes a coarser level is drawn."""
@@ -160,6 +163,10 @@ class ViewPictures:
                 said = str(error)
             if said:
                 found.missing[c] = said
+        drawn = drawn_shape(pixels.shape for pixels in found.pixels.values())
+        for c, pixels in found.pixels.items():
+            if drawn is not None and pixels.shape != drawn:
+                found.missing[c] = f"{image.channels[own.index(c)].name}: {unlike_text(pixels.shape, drawn)}"
         return found
 
     def picture(self, place: ShownPlace) -> tuple[Image.Image, ViewPixels]:
@@ -180,7 +187,9 @@ class ViewPictures:
         """
         from PIL import Image
 
-        shown = [(c, view.pixels[c]) for c in channels if c in view.pixels]
+        there = [(c, view.pixels[c]) for c in channels if c in view.pixels]
+        drawn = drawn_shape(pixels.shape for _, pixels in there)
+        shown = [(c, pixels) for c, pixels in there if pixels.shape == drawn]
         layers = [Layer(pixels, self._limits(c, view), *(look or self._look(c))) for c, pixels in shown]
         height, width = layers[0].pixels.shape if layers else self._shape(place.p, view.level)
         picture = Image.fromarray(composite(layers, height, width))
@@ -227,11 +236,12 @@ class ViewPictures:
         keys = [PlaneKey(place.t, place.p, own_c, z) for z in zs]
         running = RunningProjection(projection.how)
         for plane in self._stored(keys, level):
-            running.add(plane)
+            with contextlib.suppress(ValueError):  # of another size than the others
+                running.add(plane)
         if not running.n:
             self._plane(keys[0], level)  # raises, and says why
         name = dataset.image(place.p).channels[own_c].name
-        said = f"{name}: {projection.how} of {running.n} of {len(keys)} planes: the others are not stored"
+        said = f"{name}: {projection.how} of {running.n} of {len(keys)} planes: the others are {OTHERS}"
         return running.result(), said if running.n < len(keys) else ""
 
     def _plane(self, key: PlaneKey, level: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engine.stack_resolution import resolution_text, stack_resolution
+from ..engine.stack_resolution import of_another_size, resolution_text, stack_resolution
 from ..engine.transpose import copy_into
 from ..errors import PlaneNotStoredError
 from .added_up import Layer, composite
@@ -18,7 +18,7 @@ from .contrast import NO_LIMITS, ContrastMode
 from .label_picture import laid_over
 from .place_words import VOLUME
 from .surface_picture import surface_seen
-from .view_picture import ViewPictures, ViewPixels, hatch
+from .view_picture import OTHERS, ViewPictures, ViewPixels, hatch
 from .volume_look import voxel_size_um
 from .volume_rays import SeenVolume, Volume, VolumeSight
 
@@ -226,7 +226,7 @@ class VolumePictures(ViewPictures):
             if voxels is None:
                 found.missing[c] = why
             elif n < len(zs):
-                found.missing[c] = f"{name}: volume of {n} of {len(zs)} planes: the others are not stored"
+                found.missing[c] = f"{name}: volume of {n} of {len(zs)} planes: the others are {OTHERS}"
         return found
 
     def _read_channel(
@@ -247,11 +247,13 @@ class VolumePictures(ViewPictures):
                 why = str(error)
                 continue
             part = plane[:: chosen.step, :: chosen.step]
+            if part.shape != shape[1:]:
+                why = of_another_size(part.shape, self.resolution).reason
+                continue
             if voxels is None:
                 voxels = np.zeros(shape, part.dtype)
-            if part.shape == shape[1:]:
-                copy_into(voxels[i], part)
-                n += 1
+            copy_into(voxels[i], part)
+            n += 1
         return voxels, n, why
 
     def _planes(self, p: int, image: ImageInfo, chosen: StackResolution) -> range:

@@ -29,15 +29,18 @@ class DrawnLook(NamedTuple):
 
 
 def layers_of(frame: Frame, looks: Sequence[DrawnLook]) -> dict[int, Layer]:
-    """The channels of a frame that are drawn, by index; those of another size than the first are not."""
-    found: dict[int, Layer] = {}
-    for c, plane in frame.planes.items():
-        if c >= len(looks) or plane.pixels is None or not looks[c].is_on:
-            continue
-        layer = Layer(plane.pixels, looks[c].limits, looks[c].colormap, looks[c].gamma)
-        if not found or next(iter(found.values())).pixels.shape == layer.pixels.shape:
-            found[c] = layer
-    return found
+    """The channels of a frame that are drawn over each other, by index: planes of one size."""
+    shape = frame.drawn_shape
+    layers = ((c, layer_of(frame, looks, c)) for c in frame.planes)
+    return {c: layer for c, layer in layers if layer is not None and layer.pixels.shape == shape}
+
+
+def layer_of(frame: Frame, looks: Sequence[DrawnLook], c: int) -> Layer | None:
+    """A channel of a frame by itself, whatever its size; None if nothing of it is drawn."""
+    pixels = frame.planes[c].pixels
+    if c >= len(looks) or pixels is None or not looks[c].is_on:
+        return None
+    return Layer(pixels, looks[c].limits, looks[c].colormap, looks[c].gamma)
 
 
 class DrawnChannels:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...engine.projections import worse
-from ...engine.stack_resolution import resolution_text, stack_resolution
+from ...engine.stack_resolution import of_another_size, resolution_text, stack_resolution
 from ...engine.transpose import copy_into
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
@@ -95,7 +95,7 @@ class ViewArrays(ViewFrames):
         planes, is_held_back = _held_back(read.planes, before)
         frame = self.frame_of(view, read._replace(planes=planes))
         there = {c: plane.pixels for c, plane in planes.items() if plane.pixels is not None}
-        shape = next((pixels.shape for pixels in there.values()), read.drawn.shape)
+        shape = frame.drawn_shape or read.drawn.shape
         dtype = np.result_type(self.dtype, *(shown_dtype(pixels.dtype) for pixels in there.values()))
         pictures, arrays, scales = dict(before), {}, {}
         for c, pixels in there.items():
@@ -134,16 +134,18 @@ class ViewArrays(ViewFrames):
         for start in range(0, len(keys), n_batch):
             batch = keys[start : start + n_batch]
             for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
+                part = None if plane.pixels is None else shown_pixels(plane.pixels[::step, ::step])
+                if part is not None and part.shape != shape[1:]:
+                    plane, part = of_another_size(part.shape, self.volume), None
                 worst[key.c] = worse(worst.get(key.c), plane)
                 counts[key.c][plane.state] += 1
-                if plane.pixels is not None:
-                    part = shown_pixels(plane.pixels[::step, ::step])
-                    if part.shape == shape[1:]:
-                        if not np.can_cast(part.dtype, dtype):  # not what its metadata says
-                            dtype = np.result_type(dtype, part.dtype)
-                            out = {c: voxels.astype(dtype) for c, voxels in out.items()}
-                        at = (key.z - z_range.start) // z_step
-                        copy_into(out[key.c][at], part.astype(dtype, copy=False))
+                if part is None:
+                    continue
+                if not np.can_cast(part.dtype, dtype):  # not what its metadata says
+                    dtype = np.result_type(dtype, part.dtype)
+                    out = {c: voxels.astype(dtype) for c, voxels in out.items()}
+                at = (key.z - z_range.start) // z_step
+                copy_into(out[key.c][at], part.astype(dtype, copy=False))
             self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
             if not self.wanted or self.next_view not in (None, view):
                 is_whole = start + n_batch >= len(keys)

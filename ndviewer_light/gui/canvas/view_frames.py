@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import DatasetError
 from ...model import Plane, PlaneKey, PlaneState
 from ...rendering.contrast import Contrast, contrast_of
+from ...rendering.drawn_shape import drawn_shape, unlike_text
 from ...rendering.volume_look import voxel_size_um
 from ...sources.source import AT_ONCE
 from .canvas_view import MAX_CHANNELS_SHOWN, View
@@ -57,6 +58,17 @@ class Frame(NamedTuple):
     corner: tuple[float, float, float] = (0.0, 0.0, 0.0)  # z, y, x of level 0 at which the picture begins
     volume: str = ""
     """Of a volume: its level and size, in words."""
+
+    @property
+    def drawn_shape(self) -> tuple[int, ...] | None:
+        """The shape (Y, X) of the planes that are drawn over each other; None if there are none."""
+        there = (plane.pixels for plane in self.planes.values())
+        return drawn_shape(pixels.shape for pixels in there if pixels is not None)
+
+    def unlike(self, c: int) -> str:
+        """What is said of a channel whose plane has another size than those drawn; "" of the others."""
+        pixels, drawn = self.planes[c].pixels, self.drawn_shape
+        return "" if pixels is None or drawn in (None, pixels.shape) else unlike_text(pixels.shape, drawn)
 
     def pixel(self, row: float, column: float) -> tuple[int, int]:
         """Row and column in the planes of what is at a place of level 0 (in its pixels, from its corner)."""

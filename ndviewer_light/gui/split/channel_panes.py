@@ -10,7 +10,7 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QGridLayout, QToolButton, QWidget
 
 from ...rendering.colormaps import ramp
-from ..canvas.drawn_channels import layers_of
+from ..canvas.drawn_channels import layer_of, layers_of
 from ..canvas.fit_button import BUTTON_MARGIN_PX, PICTURE_BUTTON_STYLE, FitButton
 from ..canvas.hand import Hand
 from ..canvas.painted_pane import PlacedLayers
@@ -142,7 +142,7 @@ class ChannelPanes(QWidget):
         layers = layers_of(frame, looks)
         gray, short_names = ramp("#FFFFFF"), without_beginning(names)
         for c, pane in zip(channels, self.panes, strict=False):
-            own = [layers[c]] if c in layers else []
+            own = [layer] if (layer := layer_of(frame, looks, c)) is not None else []
             if self._in_gray:
                 own = [layer._replace(colormap=gray) for layer in own]
             pane.set_channel(c, names[c], short_names[c])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...model import PlacedWarning, PlaneKey
+    from ...storage.decoding.pictures import Picture
     from .catalogue import FileCatalogue
     from .file_reader import ImageFiles, Sample
     from .listing import Listing
@@ -76,6 +77,12 @@ class FirstFiles:
         else:
             found = list(map(self._kind, wanted))
         return tuple(kind or like for kind in found)
+
+    def pictures_at(self, p: int) -> list[tuple[str, PlaneKey, Picture]]:
+        """Those of the first files of the channels of a position that were opened, and their pixels."""
+        opened = [key for key in sorted(self._at(p).values()) if key in self._sampled]
+        names = self._catalogue.files
+        return [(self._root + names[key], key, self._sampled[key].picture) for key in opened if key in names]
 
     def fullest(self, sample: Sample) -> Sample:
         """Of the first files of the channels, the one with the most planes; `sample`, if none has more.

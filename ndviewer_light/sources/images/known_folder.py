@@ -14,6 +14,7 @@ from ...model import PlaneKey, channel_in
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
 from ...storage.presentable import presentable
+from ..unlike_files import pixels_text
 from .catalogue import FileCatalogue
 from .first_files import FirstFiles, first_sample
 from .folder_info import grown_info, image_info, opened_info, understood_anew
@@ -181,6 +182,9 @@ class KnownFolder:
             self._inners[p] = inner
             image = self._image_of(sample, inner, kinds)
             self.info = self.info.with_image(p, image)
+        for path, key, picture in self._firsts.pictures_at(p):
+            if picture[:2] != sample.picture[:2]:
+                self.warn(path, key, of_another_size(picture[:2], sample.picture[:2]))
         return inner
 
     def _pages_of(self, sample: Sample) -> PageAxes:
@@ -199,3 +203,11 @@ class KnownFolder:
             channels = channels_of(parts, kinds, known=self.info.channels)
             self.parts = (*self.parts, *(part for part in parts if part not in self.parts))
         return image_info(common, sample, inner, self.pages.roles, channels, common_dtype(kinds))
+
+
+def of_another_size(shape: tuple[int, int], size: tuple[int, int]) -> str:
+    """What is said of an image whose size (Y, X) is not that of its position."""
+    return (
+        f"has {pixels_text(*shape)} pixels, but others of its series have {pixels_text(*size)}: not shown. "
+        "Open it separately, or move it out of the folder"
+    )

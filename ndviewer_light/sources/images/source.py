@@ -32,7 +32,7 @@ from .beside import TimesBeside
 from .files_there import FilesThere
 from .found_images import FoundImages, found_images
 from .growth import FolderGrowth
-from .known_folder import KnownFolder
+from .known_folder import KnownFolder, of_another_size
 from .on_server import grown_on_server
 from .patterns import is_pattern
 from .pixel_kinds import PixelKind
@@ -361,9 +361,9 @@ class ImagesSource(Source, TakesRemark):
     def _check_size(self, key: PlaneKey, shape: tuple[int, ...], path: str, level: int) -> None:
         """Refuse an image whose size differs from its series; without a series, any size will do."""
         image = self.info.image(key.p)
-        if level or not self._known.listing.pattern or shape == (image.height, image.width):
+        size = image.height, image.width
+        if level or not self._known.listing.pattern or shape == size:
             return
-        raise UnsupportedError(
-            f"{presentable(path)} has {shape[1]} × {shape[0]} pixels, but others of its series have "
-            f"{image.width} × {image.height}: open it separately, or move it out of the folder"
-        )
+        what = of_another_size((shape[0], shape[1]), size)
+        self._known.warn(path, key, what)
+        raise UnsupportedError(f"{presentable(path)} {what}")

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ...model import Channel, ChannelPart
+    from ...storage.decoding.pictures import Picture
     from .file_pool import OpenTiff, TiffPool
     from .folders import FolderContents
 
@@ -108,7 +109,10 @@ class OpenedFolder:
         self._damaged: dict[str, tuple[PlaneKey, DatasetError]] = {}  # files before it, and what they lack
         self._in_color: frozenset[int] = frozenset()
         self._looked_at: set[int] = set()  # channels of which an image was opened
-        self._dtypes: set[np.dtype] = set()  # of these
+        self.dtypes: frozenset[np.dtype] = frozenset()
+        """Of these."""
+        self.of_other_sizes: tuple[tuple[str, PlaneKey, Picture], ...] = ()
+        """Of these images, those that have another size than the first file."""
         self._colour_dtype: np.dtype | None = None  # of those in colour, which others may have more bits than
         self._described: tuple[Channel, ...] = ()
         self._positions: tuple[Position, ...] = ()
@@ -154,7 +158,7 @@ class OpenedFolder:
         if self._facts is not None:  # images themselves do not change, but what is beside them
             info = learned(info, parts, self._facts)
             info = self._parameters.added_to(info, self._parameters.read(), self._facts)
-            info = replace(info, dtype=np.result_type(self._facts.picture.dtype, *self._dtypes))
+            info = replace(info, dtype=np.result_type(self._facts.picture.dtype, *self.dtypes))
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         self._beside = versions if self._sample is not None else ""
@@ -252,7 +256,9 @@ class OpenedFolder:
                 with contextlib.suppress(DatasetError, FileMissingError):  # reading that plane reports it
                     self.form.check(path)
                     picture = self.form.picture(path, key)
-                    self._dtypes.add(picture.dtype)
+                    self.dtypes |= {picture.dtype}
+                    if self._facts is not None and picture[:2] != self._facts.picture[:2]:
+                        self.of_other_sizes += ((path, key, picture),)
                     if picture.samples >= 3:
                         self._in_color |= {c}
                         self._colour_dtype = picture.dtype

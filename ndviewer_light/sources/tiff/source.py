@@ -8,6 +8,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.bytes import check_still_there
@@ -17,6 +19,7 @@ from ...storage.file_versions import NOTHING, version_of
 from ...storage.tiling import levels_by_size
 from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
+from ..unlike_files import UnlikeFiles, pixels_text
 from .file_errors import FileMissingError
 from .file_pool import TiffPool
 from .folders import kind_of
@@ -28,8 +31,6 @@ from .squids_times import SquidsTimes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
-
-    import numpy as np
 
     from ...model import ChannelPart, DatasetInfo, ImageInfo, Level, Region
     from ...storage.decoding.pictures import Picture
@@ -73,7 +74,10 @@ class TiffSource(Source, TakesRemark):
         self._other_sizes: dict[
             int, tuple[int, int]
         ] = {}  # of those unlike the first; replaced, never changed
-        self._composed = info, self._other_sizes, info  # of what `info` was made, and what it is
+        self._unlike = UnlikeFiles()
+        # of what `info` was made, and what it is
+        self._composed = (info, self._other_sizes, self._unlike.warnings), info
+        self._note_other_sizes()
         self._heard: set[int] = set()  # positions whose number of times and z is known from a file
         self._version_looked_at = ""  # of the single file, as of the last look
         self._closed = False
@@ -117,15 +121,16 @@ class TiffSource(Source, TakesRemark):
     @property
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
-        composed = self._composed
-        if composed[0] is self._info and composed[1] is self._other_sizes:
-            return composed[2]
+        of, composed = self._composed
+        if of[0] is self._info and of[1] is self._other_sizes and of[2] is self._unlike.warnings:
+            return composed
         with self._lock:
-            info, sizes = self._info, self._other_sizes
+            of = info, sizes, said = self._info, self._other_sizes, self._unlike.warnings
             image = info.image(0)
             images = {p: replace(image, height=y, width=x) for p, (y, x) in sizes.items()}
-            self._composed = info, sizes, info.with_images(images)
-            return self._composed[2]
+            info = replace(info.with_images(images), warnings=(*info.warnings, *said))
+            self._composed = of, info
+            return info
 
     def image(self, p: int) -> ImageInfo:
         """See `Source.image`: opens its first file; like the others as long as there is none."""
@@ -175,15 +180,37 @@ class TiffSource(Source, TakesRemark):
     def _read(self, key: PlaneKey, part: PagePart) -> np.ndarray:
         self._check(key, part.level)
         try:
-            pixels = self._from_file(key, lambda path, acquired: self._form.read(path, acquired, part))
+            path, pixels = self._from_file(
+                key, lambda path, acquired: (path, self._form.read(path, acquired, part))
+            )
         except OutsidePlaneError as error:
             raise IndexError(str(error)) from None
-        if key.p not in self._sized:
-            if part == PagePart(0):
-                self._note_size(key.p, pixels.shape[:2])
-            else:
-                self._learn_size(key)
+        if part == PagePart(0):
+            self._compare(key, path, pixels)
+        elif key.p not in self._sized:
+            self._learn_size(key)
         return one_sample(pixels, self._parts[key.c].sample)
+
+    def _compare(self, key: PlaneKey, path: str, pixels: np.ndarray) -> None:
+        """Say so of a plane that is unlike the first of its position, or of another type than any channel."""
+        shape = pixels.shape[0], pixels.shape[1]
+        if key.p not in self._sized:
+            if shape != (self._info.height, self._info.width):
+                with contextlib.suppress(DatasetError, IndexError):  # reading that plane reports the error
+                    self._learn_size(PlaneKey(p=key.p))
+            if key.p not in self._sized:
+                self._note_size(key.p, shape)
+        size = self._other_sizes.get(key.p, (self._info.height, self._info.width))
+        dtypes = self._folder.dtypes if self._folder is not None else frozenset[np.dtype]()
+        what = ""
+        if shape != size:
+            what = _of_other_size(shape, size)
+        elif len(dtypes) and pixels.dtype not in dtypes:
+            others = " and ".join(sorted(map(str, dtypes)))
+            what = (
+                f"has pixels of {pixels.dtype}, the first images of the channels of {others}: shown as it is"
+            )
+        self._unlike.note(path, key, what)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
         """(Y, X) of one plane; None while its file does not exist or has no such plane."""
@@ -257,7 +284,14 @@ class TiffSource(Source, TakesRemark):
                 self._parts = known.parts
                 if info != self._info:
                     self._info = info
+        self._note_other_sizes()
         return self.info
+
+    def _note_other_sizes(self) -> None:
+        """Say so of channels whose first image has another size than the first of all."""
+        size = self._info.height, self._info.width
+        for path, key, picture in self._folder.of_other_sizes if self._folder is not None else ():
+            self._unlike.note(path, key, _of_other_size(picture[:2], size))
 
     def versions(self, keys: Sequence[PlaneKey], level: int = 0) -> list[str | None]:
         """See `Source.versions`: those of the files, which may contain other planes as well."""
@@ -377,3 +411,10 @@ class TiffSource(Source, TakesRemark):
             info = self._info
             if n_t > info.n_t or n_z > info.n_z:
                 self._info = replace(info, n_t=max(n_t, info.n_t), n_z=max(n_z, info.n_z))
+
+
+def _of_other_size(shape: tuple[int, int], size: tuple[int, int]) -> str:
+    return (
+        f"has {pixels_text(*shape)} pixels, the first image of its position {pixels_text(*size)}: "
+        "images of two sizes are not drawn over each other"
+    )
