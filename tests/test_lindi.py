@@ -15,6 +15,7 @@ from reference_files import ReferenceWriter
 
 from ndviewer_light import open_dataset
 from ndviewer_light.errors import MetadataError
+from ndviewer_light.sources.source import LabelPart
 
 if TYPE_CHECKING:
     from tests.range_server import RangeServer
@@ -140,6 +141,7 @@ def test_single_images_of_nwb_are_upright_and_offered_after_the_series(tmp_path:
     writer.add("acquisition/S/data", FRAMES, (1, 12, 10))
     refs = writer.write_lindi()
     with open_dataset(refs) as dataset:
+        assert dataset.info.labels == ()
         np.testing.assert_array_equal(dataset.plane(t=3), FRAMES[3].T)
         inside = [choice.partition("::/")[2] for choice in dataset.info.choices]
         assert inside == ["acquisition/S", "acquisition/slide", "acquisition/mean"]
@@ -151,3 +153,36 @@ def test_single_images_of_nwb_are_upright_and_offered_after_the_series(tmp_path:
         assert [channel.name for channel in dataset.info.channels] == ["red", "green", "blue"]
         for c in range(3):
             np.testing.assert_array_equal(dataset.plane(c=c), slide[..., c].T)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_masks_of_regions_are_upright_positions_and_labels_over_their_series(tmp_path: Path, n: int) -> None:
+    table = "processing/ophys/Cells"
+    masks = np.zeros((n, 12, 10), "f4")
+    for i in range(n):
+        masks[i, 1 + 3 * i : 3 + 3 * i, 2:5] = 0.5
+    writer = ReferenceWriter(tmp_path)
+    for path, said in (
+        ("acquisition/S", {"neurodata_type": "TwoPhotonSeries"}),
+        ("acquisition/wide", {"neurodata_type": "TwoPhotonSeries"}),
+        (table, {"neurodata_type": "PlaneSegmentation"}),
+    ):
+        writer.group(path, said)
+    writer.add("acquisition/S/data", FRAMES, (1, 12, 10))
+    writer.add("acquisition/wide/data", FRAMES[:2].reshape(2, 6, 20), (1, 6, 20))
+    writer.add(f"{table}/image_mask", masks, masks.shape)
+    writer.add(f"{table}/id", np.arange(7, 7 + n), (n,), inline="base64")
+    refs = writer.write_lindi()
+    with open_dataset(refs) as dataset:
+        assert dataset.info.labels == (f"{refs}::/{table}/image_mask",)
+        (seen,) = dataset.label_parts("Cells", [LabelPart(0, 0, 0, (0, 0, 12, 10), 10, 12)])
+        wanted = sum((i + 1) * (mask.T > 0) for i, mask in enumerate(masks))
+        np.testing.assert_array_equal(seen.values, wanted)
+        assert seen.facts.properties[n]["name"] == f"ROI {6 + n}"
+    with open_dataset(f"{refs}::/acquisition/wide") as dataset:
+        assert dataset.info.labels == (), "they are of another size"
+    for inside in (table, f"{table}/image_mask"):
+        with open_dataset(f"{refs}::/{inside}") as dataset:
+            assert dataset.sizes == {"t": 1, "p": n, "c": 1, "z": 1, "y": 10, "x": 12}
+            assert dataset.info.positions[0].name == "ROI 7" and dataset.info.labels == ()
+            np.testing.assert_array_equal(dataset.plane(p=n - 1), masks[n - 1].T)

@@ -154,7 +154,8 @@ def label_name(path: str) -> str:
 def is_of_masks(labels: Dataset | Source) -> bool:
     """Whether it has a mask for each region, as a position, instead of one image of labels."""
     info = labels.info
-    return info.format in ("nwb", "nwb zarr masks") or (len(info.positions) > 1 and "zarr" not in info.format)
+    is_said = info.format == "nwb" or "mask" in info.format
+    return is_said or (len(info.positions) > 1 and "zarr" not in info.format)
 
 
 def masks_as_labels(

@@ -36,7 +36,7 @@ from ...model import (
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
 from ...storage.tiling import levels_by_size, tile_of_chunks
 from .array_chunks import ReferencedArray, referenced_array
-from .nwb import SeriesImage, all_series, series_image, single_image, single_images
+from .nwb import SeriesImage, all_masks, all_series, masks_image, series_image, single_image, single_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +53,7 @@ _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
 _SAMPLE = "s"
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_IMAGES_SAID = 20
+_OF_MASKS, _OF_NWB = "nwb mask references", "nwb references"
 _MAX_OTHER_IMAGES = 1000
 
 LINK = "_EXTERNAL_ARRAY_LINK"
@@ -111,6 +112,11 @@ class ReferencedImage:
         if role == "c" and self.has_samples:
             return 3 * n
         return min(n, 3) if self.is_rgb and role == "c" else n
+
+    @property
+    def is_of_masks(self) -> bool:
+        """Whether its positions are masks of regions of interest."""
+        return self.format.startswith(_OF_MASKS)
 
     @property
     def has_samples(self) -> bool:
@@ -186,11 +192,12 @@ def find(references: References, path: str) -> ImageChoice:
     images = _multiscales(references)
     series = [group for group in all_series(references) if f"{group}/data" in arrays]
     series.sort(key=lambda group: -_n_numbers(references, f"{group}/data"))  # as of an HDF5 file
-    pictures = single_images(references)
-    shown = [*images, *series, *pictures] or _by_size(references, arrays)
+    pictures, masks = single_images(references), all_masks(references)
+    shown = [*images, *series, *pictures, *masks] or _by_size(references, arrays)
     if not path and not shown:
         raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
+    at = next((each for each in masks if at == each.rpartition("/")[0]), at)
     paths = (at, *[other for other in shown if other != at][:_MAX_OTHER_IMAGES])
     if at in images:
         return ImageChoice(_multiscale_image(references, at), None, paths)
@@ -205,6 +212,11 @@ def find(references: References, path: str) -> ImageChoice:
     if at in pictures:
         array = _referenced(references, at)
         return ImageChoice(_nwb_image(references, array, single_image(references, at)), None, paths)
+    if at in masks:
+        array = _referenced(references, at)
+        return ImageChoice(
+            _nwb_image(references, array, masks_image(references, at, array.chunks)), None, paths
+        )
     return ImageChoice(_plain_image(references, at), None, paths)
 
 
@@ -455,10 +467,11 @@ def _series_image(references: References, group: str) -> ReferencedImage:
 
 def _nwb_image(references: References, array: ReferencedArray, series: SeriesImage) -> ReferencedImage:
     return ReferencedImage(
-        format=_format(references, "nwb references"),
+        format=_format(references, _OF_MASKS if series.names else _OF_NWB),
         levels=(array,),
         roles=series.roles,
         channels=_RGB if series.is_rgb else (series.channel,),
         steps=series.steps,
         is_rgb=series.is_rgb,
+        positions=tuple(Position("default", i, name=name) for i, name in enumerate(series.names)),
     )

@@ -1,4 +1,4 @@
-"""NWB image series and single images as described by references: their axes and steps.
+"""NWB image series, single images and masks of regions as described by references: their axes and steps.
 
 NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``.
@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata import nwb_series
-from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
+from ...metadata.nwb_types import IMAGE_SERIES, MASKS, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
 from ...metadata.written_units import UM_PER_UNIT
 from ...model import Channel, how_many
 from .array_chunks import referenced_array
@@ -35,12 +35,16 @@ _MAX_LINKS = 8
 
 
 class SeriesImage(NamedTuple):
-    """How a series is displayed: the role of each axis, whether the last is colour, steps in µm and s."""
+    """How a series is displayed: the role of each axis, whether the last is colour, steps in µm and s.
+
+    `names` are those of the positions, of masks.
+    """
 
     roles: tuple[str, ...]
     is_rgb: bool
     steps: Mapping[str, float | None]
     channel: Channel
+    names: tuple[str, ...] = ()
 
 
 def all_series(references: References) -> list[str]:
@@ -96,6 +100,40 @@ def single_image(references: References, path: str) -> SeriesImage:
     roles = SINGLE_IMAGES[attributes["neurodata_type"]]
     steps = dict.fromkeys("xy", nwb_series.um_per_pixel(attributes))
     return SeriesImage(tuple(roles), "c" in roles, steps, Channel(path.rpartition("/")[2], ""))
+
+
+def all_masks(references: References) -> list[str]:
+    """The arrays with a mask for each region of interest, in file order."""
+    arrays = set(references.arrays())
+    tables = (path for path in references.nodes() if nwb_series.is_regions(references.attributes(path)))
+    return [masks for table in tables if (masks := f"{table}/{MASKS}") in arrays]
+
+
+def masks_image(references: References, path: str, chunks: ChunkDecoder) -> SeriesImage:
+    """Describe masks, each as a position. Raises `UnsupportedError` if they are not (region, x, y[, z])."""
+    table, rank = path.rpartition("/")[0], len(chunks.shape)
+    if rank not in (3, 4):
+        raise UnsupportedError(
+            f"{references.where}: /{path} has {how_many(rank, 'dimension')}; masks have (region, x, y[, z])"
+        )
+    roles, n = tuple("pxyz"[:rank]), chunks.shape[0]
+    sizes = dict(zip(roles, chunks.shape, strict=True))
+    steps = _grid_um(references, table, _imaging_plane(references, table), sizes)
+    numbers = _values(references, f"{table}/id", n)
+    names = numbers if len(numbers) == n else range(n)
+    name = table.rpartition("/")[2]
+    return SeriesImage(roles, False, steps, Channel(name, ""), tuple(f"ROI {int(each)}" for each in names))
+
+
+def masks_over(references: References, size: tuple[int, int]) -> list[str]:
+    """The masks of this height and width, as arrays: labels of images that are as large."""
+    found = []
+    for path in all_masks(references):
+        with contextlib.suppress(DatasetError):  # one broken node must not affect the others
+            shape = references.array(path).get("shape")
+            if isinstance(shape, list) and tuple(shape[1:3]) == size[::-1]:
+                found.append(path)
+    return found
 
 
 def _imaging_plane(references: References, group: str) -> str | None:

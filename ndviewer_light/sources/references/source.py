@@ -30,6 +30,7 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
 from .images import dataset_info, find, others_said
 from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
+from .nwb import masks_over
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
@@ -94,6 +95,9 @@ class ReferencesSource(Source):
         assert found.image is not None
         choices = tuple(f"{file}::/{each}" for each in found.paths) if len(found.paths) > 1 else ()
         info = dataset_info(found.image, _name(file, inner), choices, references.where)
+        if not found.image.is_of_masks:
+            over = masks_over(references, (info.height, info.width))
+            info = dataclasses.replace(info, labels=tuple(f"{file}::/{each}" for each in over))
         if choices and not inner:
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
