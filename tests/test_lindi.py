@@ -186,3 +186,13 @@ def test_masks_of_regions_are_upright_positions_and_labels_over_their_series(tmp
             assert dataset.sizes == {"t": 1, "p": n, "c": 1, "z": 1, "y": 10, "x": 12}
             assert dataset.info.positions[0].name == "ROI 7" and dataset.info.labels == ()
             np.testing.assert_array_equal(dataset.plane(p=n - 1), masks[n - 1].T)
+
+
+def test_frames_that_are_not_evenly_spaced_are_said(tmp_path: Path) -> None:
+    writer = ReferenceWriter(tmp_path)
+    writer.group("acquisition/S", {"neurodata_type": "TwoPhotonSeries"})
+    writer.add("acquisition/S/data", FRAMES, (1, 12, 10))
+    writer.add("acquisition/S/timestamps", np.array([1.0, 1.1, 5.0, 7.0]), (4,), inline="base64")
+    with open_dataset(writer.write_lindi()) as dataset:
+        assert dataset.info.time_step_s == pytest.approx(2)
+        assert dataset.info.warnings[0].endswith("not evenly spaced in time; using the mean time step")

@@ -267,6 +267,7 @@ def test_single_images_of_nwb_are_found_after_the_series(
         path / "acquisition/A", zarr_format=version, attributes={"neurodata_type": "OnePhotonSeries"}
     )
     zarr.create_array(path / "acquisition/A/data", data=movie[:2], zarr_format=version)
+    zarr.create_array(path / "acquisition/S/timestamps", data=np.array([1.0, 1.1, 5.0]), zarr_format=version)
     pictures = {
         "mean": ("GrayscaleImage", rng.random((24, 16)).astype("f4")),
         "slide": ("RGBImage", rng.integers(0, 255, (24, 16, 3)).astype("u1")),
@@ -287,6 +288,8 @@ def test_single_images_of_nwb_are_found_after_the_series(
             by_size = sorted(pictures, key=lambda name: -pictures[name][1].size)
             assert names == ["S", "A", *(f"pictures/{name}" for name in by_size)]
             np.testing.assert_array_equal(dataset.plane(t=2, p="S"), movie[2].T)
+            assert dataset.image(0).time_step_s == pytest.approx(2)
+            assert any("not evenly spaced in time" in warning for warning in dataset.info.warnings)
             for name, (_, pixels) in pictures.items():
                 p = f"pictures/{name}"
                 image = dataset.image(dataset.info.position_index(p))

@@ -30,6 +30,8 @@ _RGB = tuple(
     NamedChannel(name, f"#{color}")
     for name, color in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 )
+UNEVEN = "frames are not evenly spaced in time; using the mean time step"
+_MOST_UNEVEN = 0.01
 _UNNAMED = ("", "unknown", "n/a", "none")
 
 
@@ -117,8 +119,9 @@ def series_meta(
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     units = {"t": "second", **dict.fromkeys("xyz", "micrometer")}
     plane = imaging_plane(attributes)
+    seconds, is_even = _frame_seconds(look, shape[0])
     steps = {
-        "t": _frame_seconds(look, shape[0]),
+        "t": seconds,
         **_grid_um(look, plane, dict(zip(roles, shape, strict=True))),
     }
     return ImageMeta(
@@ -128,6 +131,7 @@ def series_meta(
         translations=((None,) * rank,),
         channels=_RGB if is_rgb else (_channel(name, plane, look),),
         name=name,
+        warnings=() if is_even else (f"{where}: {UNEVEN}",),
     )
 
 
@@ -175,15 +179,22 @@ def _linked(attributes: JsonObject, name: str) -> str:
     return ""
 
 
-def _frame_seconds(look: NwbNeighbours, n: int) -> float | None:
+def frame_step(first: float, second: float, last: float, n: int) -> tuple[float, bool]:
+    """The mean step between `n` times, and whether the first of them is as long."""
+    step = (last - first) / (n - 1)
+    return step, step > 0 and abs(second - first - step) <= _MOST_UNEVEN * step
+
+
+def _frame_seconds(look: NwbNeighbours, n: int) -> tuple[float | None, bool]:
+    """Seconds between frames, and whether they are even, as far as that is known."""
     start = look.array("starting_time")
     rate = finite(start.attributes.get("rate")) if start is not None else None
     if rate is not None and rate > 0:
-        return 1.0 / rate
+        return 1.0 / rate, True
     times = look.array("timestamps")
     if times is None or len(times.numbers) != n or n < 2:
-        return None
-    return (times.numbers[-1] - times.numbers[0]) / (n - 1)
+        return None, True
+    return frame_step(times.numbers[0], times.numbers[1], times.numbers[-1], n)
 
 
 def _grid_um(look: NwbNeighbours, plane: str, sizes: dict[str, int]) -> dict[str, float | None]:

@@ -17,7 +17,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...metadata.nwb_series import PLACES
+from ...metadata.nwb_series import PLACES, UNEVEN, frame_step
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel, how_many
 from .array import refuse_outside
@@ -194,10 +194,8 @@ def time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[flo
     if n < 2 or not isinstance(times, h5py.Dataset) or times.shape != (n,) or times.dtype.kind not in "iuf":
         return None, None
     first, second, last = (float(times[i]) for i in (0, 1, n - 1))
-    step = (last - first) / (n - 1)
-    if step > 0 and abs(second - first - step) <= 0.01 * step:
-        return step, None
-    return step, f"{where}: frames are not evenly spaced in time; using the mean time step"
+    step, is_even = frame_step(first, second, last, n)
+    return step, None if is_even else f"{where}: {UNEVEN}"
 
 
 def frame_times(file: HDF5File, path: str, n: int) -> np.ndarray | None:

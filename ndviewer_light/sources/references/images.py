@@ -474,4 +474,5 @@ def _nwb_image(references: References, array: ReferencedArray, series: SeriesIma
         steps=series.steps,
         is_rgb=series.is_rgb,
         positions=tuple(Position("default", i, name=name) for i, name in enumerate(series.names)),
+        warnings=series.warnings,
     )

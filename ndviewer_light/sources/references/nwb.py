@@ -45,6 +45,7 @@ class SeriesImage(NamedTuple):
     steps: Mapping[str, float | None]
     channel: Channel
     names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def all_series(references: References) -> list[str]:
@@ -79,8 +80,10 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     sizes = dict(zip(roles, chunks.shape, strict=True))
     plane = _imaging_plane(references, group)
-    steps = {"t": _frame_seconds(references, group), **_grid_um(references, group, plane, sizes)}
-    return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane))
+    seconds, is_even = _frame_seconds(references, group)
+    steps = {"t": seconds, **_grid_um(references, group, plane, sizes)}
+    warnings = () if is_even else (f"{where}: {nwb_series.UNEVEN}",)
+    return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane), warnings=warnings)
 
 
 def single_images(references: References) -> list[str]:
@@ -179,15 +182,18 @@ def _nanometres(references: References, path: str) -> float | None:
     return numbers[0] if numbers and 1 <= numbers[0] <= 1e6 else None
 
 
-def _frame_seconds(references: References, group: str) -> float | None:
+def _frame_seconds(references: References, group: str) -> tuple[float | None, bool]:
+    """Seconds between frames, and whether they are even, as far as that is known."""
     rate = references.attributes(f"{group}/starting_time").get("rate")
     rate = rate[0] if isinstance(rate, list) and len(rate) == 1 else rate
     is_rate = isinstance(rate, (int, float)) and not isinstance(rate, bool) and 1e-9 < rate < 1e9
     if is_rate:
-        return 1.0 / float(rate)  # type: ignore[arg-type]
+        return 1.0 / float(rate), True  # type: ignore[arg-type]
     times = _values(references, f"{group}/timestamps", MAX_TIMES)
-    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-    return step if 1e-9 < step < 1e9 else None
+    if len(times) < 2:
+        return None, True
+    step, is_even = nwb_series.frame_step(times[0], times[1], times[-1], len(times))
+    return step if 1e-9 < step < 1e9 else None, is_even
 
 
 def _grid_um(
