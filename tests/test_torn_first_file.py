@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ndviewer_light.engine.dataset import Dataset
     from ndviewer_light.sources.source import Source
 
     Open = Callable[[Path], Source]
@@ -143,6 +144,43 @@ def test_in_a_folder_of_stacks_a_torn_first_file_costs_its_own_planes_only(
     assert source.image(0).n_z == 3
     (warning,) = source.info.warnings
     assert f"{first} is " in warning and warning.endswith("Axes and channels are as in pos1.tif")
+
+
+@pytest.mark.parametrize("kind", ["imagej", "shaped"])
+def test_in_a_folder_of_stacks_a_first_file_that_was_copied_again_is_warned_of_no_more(
+    tmp_path: Path, opened: Open, kind: str
+) -> None:
+    first, *others = write_alike(tmp_path, kind)
+    whole = first.read_bytes()
+    source = opened(cut(first, 0) and tmp_path)
+    (warning,) = source.info.warnings
+    place = place_of(warning)
+    assert place is not None and place.file == str(first)
+    first.write_bytes(whole[:4])
+    assert source.look().warnings == (), "somebody writes it"
+    first.write_bytes(whole)
+    known = source.look()
+    assert known.warnings == () and source.look() is known
+    tiffs.assert_shows_what_was_written(source)  # type: ignore[arg-type]
+    assert len(source.info.positions) == 1 + len(others)
+
+
+def test_a_folder_of_torn_stacks_has_all_planes_once_one_is_whole(
+    tmp_path: Path, opened_dataset: Callable[[Path], Dataset]
+) -> None:
+    paths = write_alike(tmp_path, "imagej")
+    whole = [path.read_bytes() for path in paths]
+    for path in paths:
+        cut(path, int(0.3 * path.stat().st_size))
+    dataset = opened_dataset(tmp_path)
+    assert dataset.info.warnings
+    for path, raw in zip(paths, whole, strict=True):
+        path.write_bytes(raw)
+    dataset.refresh()
+    dataset.take_changes()
+    assert not [each for each in dataset.info.warnings if "truncated" in each]
+    assert (dataset.info.n_z, len(dataset.info.channels)) == (3, 2)
+    np.testing.assert_array_equal(dataset.plane(0, 0, 1, 2), stores.plane(c=1, z=2))
 
 
 @pytest.mark.parametrize("left", [0, 4, 0.1, 0.5])

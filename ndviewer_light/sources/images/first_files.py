@@ -6,10 +6,11 @@ import contextlib
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
-from ...model import how_many
+from ...model import how_many, place_of
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.orientation import orientation_said
@@ -111,7 +112,7 @@ class FirstFiles:
         known = self._sampled.get(key)
         if known is None:
             known = self._files.sample(self._root + self._catalogue.files[key])
-            if len(self._sampled) < _MOST_SAMPLES_KEPT:
+            if not known.torn and len(self._sampled) < _MOST_SAMPLES_KEPT:  # what is torn may be whole later
                 self._sampled[key] = known
         return known
 
@@ -131,15 +132,32 @@ class FirstFiles:
         return self._of_positions.get(p, {})
 
 
-def first_sample(listing: Listing, files: ImageFiles) -> tuple[Sample, tuple[PlacedWarning, ...]]:
-    """The sample of the first file that is whole, and what is wrong with those before it.
+class FirstSample(NamedTuple):
+    """What the first file that is whole reveals; `damaged` is what is wrong with those before it, by path."""
+
+    sample: Sample
+    path: str
+    damaged: Mapping[str, str] = MappingProxyType({})
+
+    def warnings(self) -> tuple[PlacedWarning, ...]:
+        """What is said of damaged files, as far as nobody writes them; blocks on disk."""
+        others = f"Axes and channels are as in {name_of(presentable(self.path))}"
+        return tuple(
+            about_file(f"{what}. {'Axes and channels may be missing' if path == self.path else others}", path)
+            for path, what in self.damaged.items()
+            if is_url(path) or not is_being_written(path)
+        )
+
+
+def first_sample(listing: Listing, files: ImageFiles) -> FirstSample:
+    """The sample of the first file that is whole.
 
     Of files that end too early, that with the most planes, if there is no other. Raises the error of the
     very first if none can be read.
     """
     errors: list[DatasetError] = []
-    damaged: list[tuple[str, str]] = []
-    found: list[tuple[str, Sample]] = []
+    damaged: dict[str, str] = {}
+    found: list[FirstSample] = []
     for _, name in listing.files[:MAX_SAMPLES]:
         path = listing.root + name
         try:
@@ -147,28 +165,26 @@ def first_sample(listing: Listing, files: ImageFiles) -> tuple[Sample, tuple[Pla
         except DatasetError as error:
             errors.append(error)
             if not isinstance(error, PlaneNotStoredError):
-                damaged.append((path, str(error)))
+                damaged[path] = str(error)
             continue
-        found.append((path, sample))
+        found.append(FirstSample(sample, path))
         if not sample.torn:
             break
-        damaged.append((path, sample.torn))
+        damaged[path] = sample.torn
     if found:
-        first, sample = max(found, key=lambda each: (not each[1].torn, math.prod(each[1].sizes)))
-        return sample, _said_of(damaged, first)
+        best = max(found, key=lambda each: (not each.sample.torn, math.prod(each.sample.sizes)))
+        return best._replace(damaged=damaged)
     if isinstance(errors[0], PlaneNotStoredError):
         raise DatasetNotFoundError(str(errors[0])) from errors[0]
     raise errors[0]
 
 
-def _said_of(damaged: Sequence[tuple[str, str]], first: str) -> tuple[PlacedWarning, ...]:
-    """What is wrong with files that tell nothing of the others, as far as nobody writes them."""
-    others = f"Axes and channels are as in {name_of(presentable(first))}"
-    return tuple(
-        about_file(f"{what}. {'Axes and channels may be missing' if path == first else others}", path)
-        for path, what in damaged
-        if is_url(path) or not is_being_written(path)
-    )
+def damage_now(path: str, files: ImageFiles) -> str:
+    """What is wrong with a file that was damaged, "" if it is whole by now; blocks on disk or network."""
+    try:
+        return files.sample(path).torn
+    except DatasetError as error:
+        return str(error)
 
 
 def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> tuple[str, ...]:
@@ -184,4 +200,4 @@ def warnings_of(listing: Listing, catalogue: FileCatalogue, sample: Sample) -> t
         )
     if said := orientation_said(sample.orientation):
         warnings.append(f"{root}: of the first file, {said}")
-    return tuple(about_file(warning, listing.root) for warning in warnings)
+    return tuple(each if place_of(each) else about_file(each, listing.root) for each in warnings)

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import UnsupportedError
+from ...errors import DatasetReorderedError, UnsupportedError
 from ...model import PlaneKey, channel_in
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url
+from ...storage.file_versions import version_of
 from ...storage.presentable import presentable
 from ..unlike_files import pixels_text
 from .catalogue import FileCatalogue
-from .first_files import FirstFiles, first_sample
+from .first_files import FirstFiles, damage_now, first_sample
 from .folder_info import grown_info, image_info, opened_info, understood_anew
 from .own_axes import told_apart_by_files
 from .page_axes import PageAxes, page_axes_of
@@ -49,8 +50,10 @@ class KnownFolder:
         self._lock = threading.Lock()  # guards the state; never held while reading a file
         stage = files.beside.coordinates()
         self._beside_names = (stage.warning,) if stage.warning else ()
-        self._sample, self._damaged = first_sample(listing, files)
-        sample = self._sample
+        self._first = first_sample(listing, files)
+        self._damaged = self._first.warnings()
+        self._versions = {path: self._version_of(path) for path in self._first.damaged}
+        sample = self._sample = self._first.sample
         self._by_user = found.by_user
         listing = self.listing = self.told_apart(self._with_warnings(listing))
         first = listing.root + listing.files[0][1]
@@ -101,6 +104,40 @@ class KnownFolder:
                 info = understood_anew(info, known, listing)
             if info != self.info:  # a new object would mean that more is known
                 self.info = info
+
+    def look_at_damaged(self) -> None:
+        """Look again at the files that were damaged when the folder was opened. Blocks on disk or network.
+
+        Raises `DatasetReorderedError` if the first of them that is whole by now says what others did not.
+        """
+        first = self._first
+        if not first.damaged:
+            return
+        damaged = dict(first.damaged)
+        for path, version in self._versions.items():
+            is_another = self._files.has_changed(path) if is_url(path) else self._version_of(path) != version
+            if not is_another:
+                continue
+            self._versions[path] = self._version_of(path)
+            damaged[path] = damage_now(path, self._files)
+        damaged = {path: what for path, what in damaged.items() if what}
+        if first.sample.torn and damaged.keys() != first.damaged.keys():
+            raise DatasetReorderedError(f"{presentable(first.path)} was damaged, and is whole now")
+        self._first = first._replace(damaged=damaged)
+        self._versions = {path: self._versions[path] for path in damaged}
+        warnings, before = self._first.warnings(), self._damaged
+        if warnings == before:
+            return
+        with self._lock:
+            self._damaged = warnings
+            kept = [each for each in self.info.warnings if each not in before]
+            self.info = replace(self.info, warnings=(*kept, *warnings))
+            own = [each for each in self.listing.warnings if each not in before]
+            self.listing = self.listing._replace(warnings=(*own, *warnings))
+
+    def _version_of(self, path: str) -> str:
+        """The version of a local file; a server is asked whether it has changed instead."""
+        return "" if is_url(path) else version_of(path)
 
     def told_apart(self, listing: Listing) -> Listing:
         """A listing by names, as far as they count nothing that the files have themselves."""

@@ -249,6 +249,8 @@ class ImagesSource(Source, TakesRemark):
             raise DatasetReorderedError(f"{self._path}: files were added before others in their order")
 
     def _look(self, *, all_of_it: bool) -> DatasetInfo:
+        with self._growing:
+            self._known.look_at_damaged()
         if self._growth is None:
             return self.info
         check_still_there(self.root)
