@@ -242,6 +242,13 @@ WORDS_AND_NUMBERS = (
         times=("1:0", "1:1", "2:0", "2:1"),
     ),
     Case(
+        "plants on days, from several sides, with frames or z",
+        names_of("plant_{p}/day_{d}/side_view_{v}_{f:04}", p=FIRST_THREE, d=FIRST_TWO, v=(0, 90), f=TWO),
+        {"p": 6, "t": 2, "z": 2},
+        positions=("1:0", "1:90", "2:0", "2:90"),
+        is_doubtful=True,
+    ),
+    Case(
         "days and hours, words apart",
         names_of("run_day_{d}_hour_{h:02}_pos_{p}_ch_{c}", d=FIRST_TWO, h=(0, 6, 12), p=TWO, c=TWO),
         {"p": 2, "t": 6, "c": 2},

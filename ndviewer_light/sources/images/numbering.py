@@ -308,7 +308,22 @@ def _roles(parts: Sequence[Part], labelled: Sequence[int], chosen: Sequence[int]
     said = {parts[i].role for i in labelled}
     i, role = next(((i, role) for i, role in others if role not in said), (-1, ""))
     swaps = {j: roles[i] for j in chosen if roles[j] == role} | {i: role} if role else {}
-    return roles, tuple(dict.fromkeys(doubts)), swaps
+    frames = {} if doubts else _frames_of_longer_times(parts, labelled, roles)
+    return roles, tuple(dict.fromkeys([*doubts, *("numbers" for _ in frames)])), swaps or frames
+
+
+def _frames_of_longer_times(
+    parts: Sequence[Part], labelled: Sequence[int], roles: Mapping[int, str]
+) -> dict[int, str]:
+    """Other roles where a number was taken for z as days, or the like, are the times: it may be frames."""
+    days = [i for i in labelled if parts[i].role == "t" and _is_longer_time(parts, i)]
+    number = next((i for i, role in roles.items() if role == "z" and parts[i].kind == "number"), None)
+    return {days[0]: "day", number: "t"} if len(days) == 1 and number is not None else {}
+
+
+def _is_longer_time(parts: Sequence[Part], i: int) -> bool:
+    word = _WORD_BEFORE.search(_text_before(parts, i))
+    return word is not None and word[0].lower() in LONG_TIMES
 
 
 def _roles_of_numbers(
