@@ -16,9 +16,10 @@ import tifffile
 import tiffs
 
 from ndviewer_light.errors import DatasetNotFoundError, PlaneNotStoredError, PlaneNotWrittenError
-from ndviewer_light.model import PlaneKey, Region
+from ndviewer_light.model import AnnouncedRun, PlaneKey, Position, Region
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.tiff.announced import AnnouncedTiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -542,3 +543,33 @@ def test_channels_of_different_pixel_types_have_a_dtype_that_holds_both(tmp_path
         expected = [200 if dtype == "uint8" else 2050 for dtype in dtypes]
         assert [int(dataset.plane(c=c)[0, 0]) for c in range(2)] == expected
         assert array[0, 0, 0, :, 0, 0].values.tolist() == expected
+
+
+@pytest.mark.parametrize("form", ["images", "stacks", "ome", "image", "stack", "announced"])
+def test_low_values_are_bright_where_the_files_of_squids_folders_say_so(
+    tmp_path: Path, opened: Open, form: str
+) -> None:
+    """As in any other folder (`inverted` of a channel); the values stay what is stored."""
+    write = {"stacks": tiffs.write_stacks, "stack": tiffs.write_stacks, "ome": tiffs.write_ome_files}
+    write.get(form, tiffs.write_images)(tmp_path)
+    odd = [
+        path
+        for path in tmp_path.glob("**/*.tif*")
+        if form not in ("images", "announced") or "488" in path.name
+    ]
+    for path in odd:
+        with tifffile.TiffFile(path, mode="r+b") as tiff:
+            for page in tiff.pages:
+                page.tags["PhotometricInterpretation"].overwrite(0)
+    if form == "announced":
+        run = AnnouncedRun((Position("A1", 0),), (), (), tiffs.CHANNELS, 2, stores.HEIGHT, stores.WIDTH)
+        source: TiffSource = AnnouncedTiff(run, str(tmp_path), "images")
+    else:
+        alone = {"image": odd[0], "stack": tiffs.stack_path(tmp_path, 0, "A1", 0)}
+        source = opened(alone.get(form, tmp_path))
+    for c in range(len(source.info.channels)):
+        if form != "image":
+            np.testing.assert_array_equal(source.read_plane(PlaneKey(c=c)), stores.plane(c=c))
+    expected = [False, True] if form in ("images", "announced") else [True] * len(source.info.channels)
+    assert [channel.inverted for channel in source.info.channels] == expected
+    source.close()

@@ -8,11 +8,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .metamorph import metaseries_steps
 from .squid import is_plausible_pixel_size_um
 
 if TYPE_CHECKING:
     from tifffile import TiffTags
+
+_PHOTOMETRIC, _SOFTWARE, _WHITE_IS_ZERO = 262, 305, 0
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +66,14 @@ def _from_description(tags: TiffTags) -> float | None:
     values = [described.get(key) for key in _DESCRIPTION_KEYS]
     sizes = [float(value) for value in values if isinstance(value, int | float)]
     return next((size for size in sizes if is_plausible_pixel_size_um(size)), None)
+
+
+def is_white_zero(tags: TiffTags, samples: int, dtype: np.dtype) -> bool:
+    """Whether a page in grey is brightest where its values are low, as its program shows it."""
+    if samples != 1 or tags.valueof(_PHOTOMETRIC, default=1) != _WHITE_IS_ZERO:
+        return False
+    # tifffile says so of every mask
+    return not (dtype == np.bool_ and str(tags.valueof(_SOFTWARE, default="")).startswith("tifffile"))
 
 
 def page_steps(tags: TiffTags) -> dict[str, float | None]:

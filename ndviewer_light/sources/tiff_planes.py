@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ..metadata import imagej
-from ..metadata.tiff_tags import page_steps, resolution_of
+from ..metadata.tiff_tags import is_white_zero, page_steps, resolution_of
 from ..model import Channel, how_many
 from ..storage.decoding.tiff_parts import within
 from ..storage.limits import MAX_CHUNK_BYTES
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ..storage.decoding.tiff_pages import TiffPages
 
     Open = Callable[[str], AbstractContextManager[TiffPages]]
-
-
-_PHOTOMETRIC, _SOFTWARE, _WHITE_IS_ZERO = 262, 305, 0
 
 
 class ImageFacts(NamedTuple):
@@ -49,9 +46,7 @@ def facts_of(image: TiffImage, opened: Open) -> ImageFacts:
     with opened(first.file) as pages:
         tags = pages.tags(first.page)
         said = pages.imagej() if image.kind.startswith("ImageJ") else {}
-        is_white_zero = picture.samples == 1 and tags.valueof(_PHOTOMETRIC, default=1) == _WHITE_IS_ZERO
-        if picture.dtype == np.bool_ and str(tags.valueof(_SOFTWARE, default="")).startswith("tifffile"):
-            is_white_zero = False  # it says so of every mask
+        is_inverted = is_white_zero(tags, picture.samples, picture.dtype)
     steps: Mapping[str, float | None] = image.steps
     if not steps and said:
         steps = imagej.steps(said, resolution_of(tags, "y"), resolution_of(tags, "x"))
@@ -62,7 +57,7 @@ def facts_of(image: TiffImage, opened: Open) -> ImageFacts:
         n_planes = image.n_pages * (image.samples[1] if image.samples[0] == "c" else 1)
         channels = imagej.channels(said, image.size("c"), n_planes, picture.dtype)
     named = named_channels(channels, image)
-    if is_white_zero:  # as its program shows it: the values stay what is stored
+    if is_inverted:  # as its program shows it: the values stay what is stored
         named = tuple(channel if channel.lut else replace(channel, inverted=True) for channel in named)
     return ImageFacts(picture, 1 + len(image.levels), named, steps)
 

@@ -22,7 +22,9 @@ from .written_beside import ParametersBeside
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ...model import AnnouncedRun, DatasetInfo
+    import numpy as np
+
+    from ...model import AnnouncedRun, Channel, DatasetInfo
     from .forms import FileFacts
 
 
@@ -51,6 +53,7 @@ class AnnouncedTiff(TiffSource):
         self._learned = False  # whether a file has revealed the run's contents
         self._names = run.channels
         self._looked_at: set[int] = set()  # channels of which an image was looked at for its colours
+        self._inverted: frozenset[int] = frozenset()  # of these, see `shown`
 
     def register(self, key: PlaneKey, path: str, page: int = 0) -> None:
         """Tell that this plane is, or will be, in that file. Any thread; no I/O.
@@ -107,24 +110,32 @@ class AnnouncedTiff(TiffSource):
             parameters = self._parameters.read()
             with self._lock:
                 info = learned(self._info, self._parts, facts)
+                if isinstance(self._form, ImagePerPlane):  # each channel has files of its own
+                    info = replace(info, channels=self._channels(facts.picture.dtype))
                 self._info = self._parameters.added_to(info, parameters, facts)
                 self._learned = True
 
     def _look_for_colour(self, form: ImagePerPlane, path: str, key: PlaneKey) -> None:
         """What is in the first image of a channel decides whether it is in colour, whatever its name."""
         try:
-            picture = form.picture(path, key)
+            facts = form.facts(path, key)
         except (DatasetError, FileMissingError):  # already reported as the plane's own error
             return
         with self._lock:
             self._looked_at.add(key.c)
-            parts, of = self._parts, key.c
+            parts, of, picture = self._parts, key.c, facts.picture
+            if facts.is_inverted:
+                self._inverted |= {of}
+                self._info = replace(self._info, channels=self._channels(picture.dtype))
             at = next(i for i, part in enumerate(parts) if part.of == of)
             if picture.samples < 3 or parts[at].sample is not None:
                 return
             red, *others = (part for part in channel_parts(self._names, (of,)) if part.of == of)
             self._parts = (*parts[:at], red, *parts[at + 1 :], *others)
-            self._info = replace(self._info, channels=shown(self._parts, picture.dtype))
+            self._info = replace(self._info, channels=self._channels(picture.dtype))
+
+    def _channels(self, dtype: np.dtype) -> tuple[Channel, ...]:
+        return shown(self._parts, dtype, (), self._inverted)
 
     def _find_time_folders(self) -> None:
         try:

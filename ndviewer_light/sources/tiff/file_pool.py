@@ -22,7 +22,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...metadata.tiff_tags import pixel_size_of
+from ...metadata.tiff_tags import is_white_zero, pixel_size_of
 from ...model import how_many
 from ...storage.decoding.ifd_chain import MAX_PAGES, IfdChain
 from ...storage.decoding.pictures import (
@@ -117,6 +117,11 @@ class OpenTiff:
     def torn(self) -> DatasetError | None:
         """The error for a file that ends before its pages do; None if it does not. Visits all of them."""
         return torn(self.path, self.n_pages, self._chain.cut_off_at if self.ends_before_page else 0)
+
+    def is_inverted(self, index: int) -> bool:
+        """Whether a page is grey and its low values are the bright ones; raises like `page`."""
+        picture = self.picture(index)
+        return is_white_zero(self.page(index).tags, picture.samples, picture.dtype)
 
     def page(self, index: int) -> TiffPage:
         """One page with its tags; raises `PageMissingError` if there is none."""
@@ -404,10 +409,13 @@ def image_tile(path: str, page: int = 0) -> tuple[int, int] | None:
         return tiff.tile(page)
 
 
-def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None]:
-    """The pixel format of an image file and the pixel size in µm; like `image_picture`."""
+def image_facts(path: str, page: int = 0) -> tuple[Picture, float | None, bool]:
+    """The pixel format of an image file, the pixel size in µm, and whether low values are the bright ones.
+
+    Like `image_picture`.
+    """
     if not path.lower().endswith(TIFF_ENDS):
         with faults_are_named(path), open_file(path) as file:
-            return picture_in(file, path), None
+            return picture_in(file, path), None, False
     with faults_are_named(path), contextlib.closing(OpenTiff(path)) as tiff:
-        return tiff.picture(page), pixel_size_of(tiff.page(page).tags)
+        return tiff.picture(page), pixel_size_of(tiff.page(page).tags), tiff.is_inverted(page)

@@ -71,7 +71,8 @@ class FileFacts(NamedTuple):
     """What one file reveals about its dataset; None, 0 and () if unknown. Lengths in µm, times in s.
 
     `described` is more about the `channels`, `position_um` (x, y, z) and `name` are those of the position.
-    `torn` is why some of this may be missing: the file ends too early.
+    `torn` is why some of this may be missing: the file ends too early. `is_inverted`: it is in grey, and low
+    values are the bright ones.
     """
 
     picture: Picture
@@ -89,6 +90,7 @@ class FileFacts(NamedTuple):
     position_um: tuple[float | None, float | None, float | None] = (None, None, None)
     name: str = ""
     torn: DatasetError | None = None
+    is_inverted: bool = False
 
 
 class Form(ABC):
@@ -198,8 +200,8 @@ class ImagePerPlane(Form):
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
-        picture, size = image_facts(path, self._page(path, key))
-        return FileFacts(picture, pixel_y=size, pixel_x=size)
+        picture, size, is_inverted = image_facts(path, self._page(path, key))
+        return FileFacts(picture, pixel_y=size, pixel_x=size, is_inverted=is_inverted)
 
     def picture(self, path: str, key: PlaneKey, level: int = 0) -> Picture:
         """See `Form.picture`."""
@@ -277,7 +279,8 @@ class StackPerPosition(Form):
             in_order = sorted(pages, key=lambda page: page.c if page.c >= 0 else _MAX_INDEX)
             channels = tuple(dict.fromkeys(page.channel for page in in_order))
             n_z = max((page.z for page in pages), default=0) + 1
-            return FileFacts(tiff.picture(0), n_z=n_z, channels=channels, torn=tiff.torn())
+            picture, is_inverted = tiff.picture(0), tiff.is_inverted(0)
+            return FileFacts(picture, n_z=n_z, channels=channels, torn=tiff.torn(), is_inverted=is_inverted)
 
     def _page(self, tiff: OpenTiff, key: PlaneKey) -> int:
         channels = self.places.channels

@@ -209,6 +209,7 @@ class OmeFiles(Form):
                 position_um=image.position_um,
                 name=image.name,
                 torn=_why_torn(tiff),
+                is_inverted=tiff.is_inverted(0),
             )
 
     def _image(self, tiff: OpenTiff) -> OmeImage:

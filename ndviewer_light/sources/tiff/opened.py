@@ -47,7 +47,7 @@ from .single import SingleFile
 from .written_beside import ListedChannels, ParametersBeside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from ...model import Channel, ChannelPart
     from ...storage.decoding.pictures import Picture
@@ -108,6 +108,7 @@ class OpenedFolder:
         self._facts: FileFacts | None = None  # the last of the sample
         self._damaged: dict[str, tuple[PlaneKey, DatasetError]] = {}  # files before it, and what they lack
         self._in_color: frozenset[int] = frozenset()
+        self._inverted: frozenset[int] = frozenset()
         self._looked_at: set[int] = set()  # channels of which an image was opened
         self.dtypes: frozenset[np.dtype] = frozenset()
         """Of these."""
@@ -162,7 +163,10 @@ class OpenedFolder:
         if is_done(self._kind.experiment):
             info = replace(info, complete=True)
         self._beside = versions if self._sample is not None else ""
-        channels = shown(parts, self._colour_dtype or info.dtype, self._described)
+        inverted = self._inverted
+        if self._facts is not None and not isinstance(self.form, ImagePerPlane):
+            inverted = _inverted(parts, self._facts)
+        channels = shown(parts, self._colour_dtype or info.dtype, self._described, inverted)
         return Known(parts, replace(info, channels=channels))
 
     def _versions_beside(self) -> str:
@@ -255,7 +259,9 @@ class OpenedFolder:
             for path, key in islice(((path, key) for path, key in few if os.path.isfile(path)), 1):
                 with contextlib.suppress(DatasetError, FileMissingError):  # reading that plane reports it
                     self.form.check(path)
-                    picture = self.form.picture(path, key)
+                    facts = self.form.facts(path, key)
+                    picture = facts.picture
+                    self._inverted |= {c} if facts.is_inverted else set()
                     self.dtypes |= {picture.dtype}
                     if self._facts is not None and picture[:2] != self._facts.picture[:2]:
                         self.of_other_sizes += ((path, key, picture),)
@@ -413,10 +419,27 @@ def _z_numbers(found: Sequence[int]) -> tuple[int, ...]:
 
 
 def shown(
-    parts: Sequence[ChannelPart], dtype: np.dtype | None, described: Sequence[Channel] = ()
+    parts: Sequence[ChannelPart],
+    dtype: np.dtype | None,
+    described: Sequence[Channel] = (),
+    inverted: Collection[int] = (),
 ) -> tuple[Channel, ...]:
-    """The displayed channels; those of colour images with their full range as window."""
-    return channels_shown(parts, (0.0, 255.0) if dtype == np.uint8 else None, described)
+    """The displayed channels; those of colour images with their full range as window.
+
+    Of those acquired, `inverted` are bright where their values are low; a lookup table says it by itself.
+    """
+    found = channels_shown(parts, (0.0, 255.0) if dtype == np.uint8 else None, described)
+    return tuple(
+        replace(channel, inverted=True)
+        if part.of in inverted and part.sample is None and not channel.lut
+        else channel
+        for part, channel in zip(parts, found, strict=True)
+    )
+
+
+def _inverted(parts: Sequence[ChannelPart], facts: FileFacts) -> frozenset[int]:
+    """The acquired channels that are bright where their values are low: all that are in the file, or none."""
+    return frozenset(part.of for part in parts) if facts.is_inverted else frozenset()
 
 
 def learned(info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts) -> DatasetInfo:
@@ -424,7 +447,7 @@ def learned(info: DatasetInfo, parts: Sequence[ChannelPart], facts: FileFacts) -
     picture = facts.picture
     return replace(
         info,
-        channels=shown(parts, picture.dtype, facts.described),
+        channels=shown(parts, picture.dtype, facts.described, _inverted(parts, facts)),
         n_t=max(info.n_t, facts.n_t),
         n_z=max(info.n_z, facts.n_z),
         height=picture.height,

@@ -52,5 +52,5 @@ class SingleFile(Form):
 
     def facts(self, path: str, key: PlaneKey) -> FileFacts:
         """See `Form.facts`."""
-        picture, size = image_facts(path)
-        return FileFacts(picture, n_t=1, n_z=1, channels=("",), pixel_y=size, pixel_x=size)
+        picture, size, is_inverted = image_facts(path)
+        return FileFacts(picture, 1, 0, 1, ("",), size, size, is_inverted=is_inverted)
