@@ -22,8 +22,10 @@ from memory_source import MemorySource, memory_info
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import PlaneNotStoredError
 from ndviewer_light.isolation.client import IsolatedSource
+from ndviewer_light.isolation.spawned_process import READS_IN_FLIGHT
 from ndviewer_light.live.acquisition import announce_per_fov
 from ndviewer_light.model import PlaneKey, announced_info
+from ndviewer_light.opening import open_dataset
 from ndviewer_light.storage.freed_memory import array_of_its_own, hand_back, zeros_of_their_own
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,6 +144,17 @@ def test_who_opens_a_store_imports_no_format_that_is_tried_later(image: Path) ->
     assert isinstance(loaded, list)
     rooms = {name.split(".")[2] for name in loaded if name.count(".") >= 3}
     assert rooms == {"zarr"}
+
+
+def test_a_reader_has_no_threads_but_those_that_read(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    psutil = pytest.importorskip("psutil")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with open_dataset(image.parent / "folder", isolate=True) as dataset:
+        dataset.plane(t=1)
+        source = dataset._source
+        assert isinstance(source, IsolatedSource)
+        # one waits for requests, one for the end of its parent
+        assert psutil.Process(source.pid).num_threads() == READS_IN_FLIGHT + 2
 
 
 def test_no_expression_for_names_of_unknown_programs_is_compiled_before_there_is_one() -> None:

@@ -30,6 +30,8 @@ import contextlib, importlib.util, json, os, sys
 start = json.loads(sys.argv[1])
 with contextlib.suppress(AttributeError, OSError):  # a system without priorities of this kind
     os.nice(max(0, start["niceness"] - os.nice(0)))
+# numpy would start one for each core to multiply matrices, which is never done here; they spin for a while
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path[:] = start["path"]
 spec = importlib.util.spec_from_file_location(
     "ndviewer_light", start["package"] + "/__init__.py", submodule_search_locations=[start["package"]])
