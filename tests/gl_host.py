@@ -91,7 +91,7 @@ class Host:
 
 def assert_on_screen(viewer: Any) -> None:
     """What the display shows at the canvas's place is the canvas, but for what is written over it."""
-    canvas = viewer.stage.canvas._gl
+    canvas = viewer.stage.canvas.surface
     corner = canvas.mapToGlobal(QPoint(0, 0))
     picture = canvas.screen().grabWindow(0, corner.x(), corner.y(), canvas.width(), canvas.height())
     image = picture.toImage().convertToFormat(QImage.Format.Format_RGB888)

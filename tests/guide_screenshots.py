@@ -218,7 +218,7 @@ def _ortho(folder: Path) -> Image:
         _wait_until(lambda: view.is_complete, "the sections are complete")
         x, y = stage.canvas.projection().to_screen(*_CELL)
         at = QPoint(round(x), round(y))
-        drag(stage.canvas._gl, at, at)
+        drag(stage.canvas.surface, at, at)
         return _picture_of(window)
 
 
@@ -256,7 +256,7 @@ def _measures(folder: Path) -> Image:
         measuring.begin(ShapeKind.PROFILE)
         project = stage.canvas.projection().to_screen
         a, b = (QPointF(*project(*spot)).toPoint() for spot in (Spot(300, 60), Spot(385, 300)))
-        drag(stage.canvas._gl, a, (a + b) / 2, b)
+        drag(stage.canvas.surface, a, (a + b) / 2, b)
         _wait_until(
             lambda: measuring.panel.plot is not None and measuring.panel.shown(), "the line is plotted"
         )

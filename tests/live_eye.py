@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ndviewer_light.model import PlaneState
-from tests.canvas_eye import CanvasEye
+from tests.canvas_eye import CanvasEye, what_draws
 from tests.stamps import places, read_fields
 
 if TYPE_CHECKING:
@@ -53,16 +53,20 @@ class _Paint:
 class _StampEye(CanvasEye):
     """Reads the stamps of all channels in view."""
 
-    def __init__(self, ndv_canvas: Any, um_per_pixel: tuple[float, float], judge: Judge) -> None:
-        super().__init__(ndv_canvas, um_per_pixel)
+    def __init__(self, drawn: Any, um_per_pixel: tuple[float, float], judge: Judge) -> None:
+        super().__init__(drawn, um_per_pixel)
         self._judge = judge
 
     def painted(self) -> None:
         self._judge.look()
 
-    def is_for(self, ndv_canvas: Any, um_per_pixel: tuple[float, float]) -> bool:
-        """Whether it looks at this canvas, and counts as it does."""
-        return self._canvas is ndv_canvas and self._um == um_per_pixel
+    def looks_at(self, drawn: Any) -> bool:
+        """Whether it looks at this."""
+        return self._drawn is drawn
+
+    def is_for(self, drawn: Any, um_per_pixel: tuple[float, float]) -> bool:
+        """Whether it looks at this, and counts as it does."""
+        return self.looks_at(drawn) and self._um == um_per_pixel
 
     def intensities(self, image: ImageInfo, colours: Sequence[str]) -> np.ndarray | None:
         """(channels, 15, 32), 0–255, at the fields of the stamp; None unless all of it is visible."""
@@ -111,17 +115,17 @@ class Judge:
             self._eye = None
 
     def _on_frame_arrived(self) -> None:
-        frame, viewer = self._canvas.frame, self._canvas.viewer
-        if frame is None or viewer is None:
+        frame, drawn = self._canvas.frame, what_draws(self._canvas)
+        if frame is None or drawn is None:
             return
         size = self._canvas._sight.voxel_size()
         um = (size["y"], size["x"])
-        if self._eye is None or not self._eye.is_for(viewer.canvas, um):
+        if self._eye is None or not self._eye.is_for(drawn, um):
             if self._eye is not None:
                 self._eye.stop()
-            if self._eye is None or self._eye._canvas is not viewer.canvas:
+            if self._eye is None or not self._eye.looks_at(drawn):
                 self._frames = [None]
-            self._eye = _StampEye(viewer.canvas, um, self)
+            self._eye = _StampEye(drawn, um, self)
         self._frames.append(frame)
 
     def _on_frame_shown(self) -> None:

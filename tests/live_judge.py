@@ -127,9 +127,10 @@ class Watch:
 
     def _canvas_update(self) -> None:
         """Have it painted, so that what is on it is seen although nothing has changed."""
-        viewer = self._viewer.ndv_viewer
-        if viewer is not None:
-            viewer.canvas.refresh()
+        stage = self._viewer.stage
+        camera = stage.canvas.camera if stage is not None and stage.canvas is not None else None
+        if camera is not None:
+            camera.refresh()
 
 
 def _has(info: DatasetInfo, view: tuple[int, int, int]) -> bool:

@@ -218,7 +218,7 @@ def test_26_starting_again_and_again_leaves_one_canvas(qtbot, squid, tmp_path):
         if any(kind.__name__ in kinds for kind in type(widget).__mro__)
     ]
     canvases = [widget for widget in of_opengl if widget.objectName() != WINDOW_PREPARED]
-    assert canvases == [squid.viewer.stage.canvas._gl]
+    assert canvases == [squid.viewer.stage.canvas.surface]
 
 
 def test_27_a_start_allocates_one_plane_not_the_whole_stack(qtbot, squid, tmp_path):

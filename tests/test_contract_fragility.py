@@ -136,8 +136,8 @@ print(volume.bounds(0), volume.bounds(1), volume.bounds(2))
 
 def centre(viewer) -> tuple[float, float]:
     """What lies in the middle of the canvas, whose height changes when a slider appears; in µm."""
-    gl = viewer.stage.canvas._gl
-    return viewer.ndv_viewer.canvas.canvas_to_world((gl.width() / 2, gl.height() / 2))[:2]
+    gl = viewer.stage.canvas.surface
+    return viewer.stage.canvas.camera.canvas_to_world((gl.width() / 2, gl.height() / 2))[:2]
 
 
 @pytest.mark.parametrize("layout", ["per_fov", "images"])

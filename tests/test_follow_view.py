@@ -159,7 +159,7 @@ def test_touching_a_slider_pins_that_axis_and_the_key_follows_again_after_a_clic
     announce(dataset, 5, 2)
     qtbot.wait(50)
     assert at(viewer) == (3, 1, 0), "nothing newer is there of the time that is pinned"
-    canvas = viewer.stage.canvas._gl
+    canvas = viewer.stage.canvas.surface
     qtbot.mouseClick(canvas, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is canvas, timeout=20_000)
     qtbot.keyClick(canvas, Qt.Key.Key_F)

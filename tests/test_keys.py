@@ -72,7 +72,7 @@ def show(qtbot, viewer) -> MemorySource:
 @pytest.fixture
 def shown(qtbot, viewer):
     source = show(qtbot, viewer)
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     activate(qtbot, viewer)
     qtbot.mouseClick(picture, LEFT)  # from here on the focus is in the picture
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
@@ -341,7 +341,7 @@ def test_of_a_host_with_the_same_shortcuts_it_is_ours_in_the_picture_and_the_hos
         action.triggered.connect(lambda *_, keys=keys: done.append(keys))
     host.show()
     settle(qtbot, viewer)
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     activate(qtbot, host)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
@@ -372,7 +372,7 @@ def test_keys_work_in_the_window_wherever_the_focus_is(qtbot):
     qtbot.addWidget(window)
     window.show()
     show(qtbot, window.viewer)
-    turn_wheel(window.viewer.stage.canvas._gl, -3)
+    turn_wheel(window.viewer.stage.canvas.surface, -3)
     assert not window.viewer.stage.canvas.is_fitting
     window.setFocus()
     qtbot.keyClick(window, Qt.Key.Key_R)
@@ -380,7 +380,7 @@ def test_keys_work_in_the_window_wherever_the_focus_is(qtbot):
     qtbot.keyClick(window, Qt.Key.Key_BraceRight, Qt.KeyboardModifier.ShiftModifier)
     assert window.viewer.stage.view.p == 2
     # a click on a button leaves the keys to the picture
-    picture = window.viewer.stage.canvas._gl
+    picture = window.viewer.stage.canvas.surface
     activate(qtbot, window)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
@@ -402,7 +402,7 @@ def test_a_key_that_has_no_effect_says_why(qtbot, viewer):
     viewer._screen.sessions.ask_for(Session(dataset, "/data/one"))
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     settle(qtbot, viewer)
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     activate(qtbot, viewer)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)

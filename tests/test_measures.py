@@ -194,7 +194,7 @@ def show(qtbot, viewer, source: MemorySource, *, live: bool = False) -> Dataset:
     viewer._screen.sessions.ask_for(Session(dataset, "/data/run"))
     qtbot.waitUntil(lambda: viewer.dataset is dataset, timeout=20_000)
     settle(qtbot, viewer)
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     activate(qtbot, viewer)
     qtbot.mouseClick(picture, LEFT)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
@@ -204,7 +204,7 @@ def show(qtbot, viewer, source: MemorySource, *, live: bool = False) -> Dataset:
 def drag(viewer, start: Spot, end: Spot) -> None:
     projection = viewer.stage.canvas.projection()
     a, b = (QPointF(*projection.to_screen(*spot)).toPoint() for spot in (start, end))
-    screen.drag(viewer.stage.canvas._gl, a, (a + b) / 2, b)
+    screen.drag(viewer.stage.canvas.surface, a, (a + b) / 2, b)
 
 
 def _drawn(values) -> list:
@@ -237,12 +237,12 @@ def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_p
     before = stage.canvas.visible_area()
     press(qtbot, Qt.Key.Key_I)
     qtbot.waitUntil(measuring._prepare_plots, timeout=20_000)
-    middle = stage.canvas._gl.rect().center()
-    qtbot.mousePress(stage.canvas._gl, LEFT, pos=middle)
+    middle = stage.canvas.surface.rect().center()
+    qtbot.mousePress(stage.canvas.surface, LEFT, pos=middle)
     assert measuring.hand.is_held and len(measuring.shapes) == 1
     measuring.step()  # as it is polled
     assert measuring._job is None, "the plot would move the picture below the mouse"
-    qtbot.mouseRelease(stage.canvas._gl, LEFT, pos=middle)  # no line is meant by a click
+    qtbot.mouseRelease(stage.canvas.surface, LEFT, pos=middle)  # no line is meant by a click
     drag(viewer, Spot(20.5, 30.5), Spot(20.5, 90.5))
     (shape,) = measuring.shapes
     assert stage.canvas.visible_area() == before  # the picture has not been moved
@@ -361,7 +361,7 @@ def test_a_rectangle_and_a_point_are_plotted_over_time_and_z_as_a_run_goes_on(qt
     wait_for(qtbot, panel, {0: [0, 10, 20], 1: [9, 11, 21]})
     np.testing.assert_allclose(panel.shown()[0][0], [0, 2, 4])
     press(qtbot, Qt.Key.Key_X)
-    qtbot.mouseClick(viewer.stage.canvas._gl, LEFT, pos=viewer.stage.canvas._gl.rect().center())
+    qtbot.mouseClick(viewer.stage.canvas.surface, LEFT, pos=viewer.stage.canvas.surface.rect().center())
     assert measuring.shapes.selected.kind is ShapeKind.POINT
     qtbot.waitUntil(lambda: panel.title.text().startswith("Point"), timeout=20_000)
     wait_for(qtbot, panel, {0: [0, 10, 20], 1: [9, 11, 21]})
@@ -418,7 +418,7 @@ def test_a_distance_is_said_on_the_picture_and_drawing_can_be_given_up(qtbot):
     assert canvas.visible_area() != before  # without a tool, the picture is moved
     press(qtbot, Qt.Key.Key_R)
     press(qtbot, Qt.Key.Key_D)
-    qtbot.mouseClick(canvas._gl, LEFT, pos=canvas._gl.rect().center())  # no line is meant by a click
+    qtbot.mouseClick(canvas.surface, LEFT, pos=canvas.surface.rect().center())  # no line is meant by a click
     assert not len(measuring.shapes) and measuring.hand.kind is ShapeKind.DISTANCE
     drag(window.viewer, Spot(20, 20), Spot(50, 60))
     (shape,) = measuring.shapes
@@ -475,8 +475,8 @@ def test_saturated_pixels_are_marked_where_they_are(qtbot, viewer):
     qtbot.waitUntil(marked.layer.isHidden, timeout=20_000)
     viewer._screen.tools.scene.leave()
     qtbot.waitUntil(marked.layer.isVisible, timeout=20_000)
-    stage.canvas._gl.setFocus()
-    qtbot.waitUntil(lambda: QApplication.focusWidget() is stage.canvas._gl, timeout=20_000)
+    stage.canvas.surface.setFocus()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is stage.canvas.surface, timeout=20_000)
     press(qtbot, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     assert marked.layer.isHidden() and stage.overlay.note() == ""
 

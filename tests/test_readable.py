@@ -153,7 +153,7 @@ def walk_through(qtbot, walk: Walk, window: QWidget, viewer: LightweightViewer) 
     screen.tools.measuring.begin(ShapeKind.BOX)
     project = stage.canvas.projection().to_screen
     a, b = (QPointF(*project(*spot)).toPoint() for spot in (Spot(12, 12), Spot(20, 20)))
-    drag(stage.canvas._gl, a, (a + b) / 2, b)
+    drag(stage.canvas.surface, a, (a + b) / 2, b)
     qtbot.waitUntil(lambda: screen.tools.measuring.panel.isVisible(), timeout=TIMEOUT)
     qtbot.waitUntil(lambda: screen.tools.measuring.panel.plot is not None, timeout=TIMEOUT)
     screen._row.warnings.show_warnings(("Something is odd", "Another oddity"))

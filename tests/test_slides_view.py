@@ -34,7 +34,7 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def on_screen(viewer, row: float, column: float) -> tuple[float, float]:
     """Where a place of level 0, in pixels, is on the canvas: x, y in logical pixels."""
-    to_world = viewer.stage.canvas.viewer.canvas.canvas_to_world
+    to_world = viewer.stage.canvas.camera.canvas_to_world
     (x0, y0, _), (x1, y1, _) = to_world((0, 0)), to_world((100, 100))
     return (column * UM - x0) / (x1 - x0) * 100, (row * UM - y0) / (y1 - y0) * 100
 
@@ -65,7 +65,7 @@ def test_hover_scale_bar_and_picture_are_those_of_level_0(qtbot, viewer, slide):
     settle(qtbot, viewer)
     canvas = viewer.stage.canvas
     per_pixel = canvas.um_per_screen_pixel()
-    gl = canvas._gl
+    gl = canvas.surface
     fitted = 40_000 * UM / min(gl.width(), gl.height())
     assert per_pixel == pytest.approx(fitted, rel=0.05)
     assert viewer.stage.overlay.um_per_px() == pytest.approx(per_pixel)

@@ -38,7 +38,7 @@ def shown(qtbot, viewer, tmp_path):
     viewer.stage.go_to(t=1)
     settle(qtbot, viewer)
     activate(qtbot, viewer)
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     qtbot.mouseClick(picture, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture)
     return viewer
@@ -46,7 +46,7 @@ def shown(qtbot, viewer, tmp_path):
 
 def save(qtbot, viewer, folder, filter_begins, name=None):
     """Save by the dialog that Ctrl+S opens, and wait until it is said to be done."""
-    qtbot.keyClick(viewer.stage.canvas._gl, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(viewer.stage.canvas.surface, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     dialog = viewer._screen.tools.snapshots._dialog
     qtbot.waitUntil(dialog.isVisible)
     dialog.setDirectory(str(folder))
@@ -141,7 +141,7 @@ def test_a_film_into_a_folder_that_is_not_there_names_no_temporary_file(qtbot, s
 @pytest.mark.each_binding
 def test_the_picture_is_copied(qtbot, shown):
     QApplication.clipboard().clear()
-    qtbot.keyClick(shown.stage.canvas._gl, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(shown.stage.canvas.surface, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QApplication.clipboard().image().width() == shown.stage.picture.grab().width()
 
 
@@ -149,7 +149,7 @@ def plan_film(qtbot, viewer, over: str, folder, name: str, *, is_inscribed: bool
     """Ask for a film by its key, say over what, and where it is saved."""
     films = viewer._screen.tools.films
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
-    picture = viewer.stage.canvas._gl
+    picture = viewer.stage.canvas.surface
     picture.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
     qtbot.keyClick(picture, Qt.Key.Key_M, both)

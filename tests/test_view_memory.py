@@ -327,7 +327,7 @@ def test_a_link_that_is_copied_and_pasted_shows_the_same_view(qtbot, viewer, tmp
     settle(qtbot, viewer)
     left = {**state(viewer), "contrast": [ContrastMode.MANUAL] * 2}  # limits as they were seen
     activate(qtbot, viewer)
-    picture = stage.canvas._gl
+    picture = stage.canvas.surface
     picture.setFocus()
     qtbot.waitUntil(lambda: QApplication.focusWidget() is picture, timeout=20_000)
     control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -389,8 +389,8 @@ def test_a_channel_looked_at_alone_does_not_switch_the_others_off_for_the_next_d
     settle(qtbot, viewer)
     stage = viewer.stage
     activate(qtbot, viewer)
-    QTest.mouseClick(stage.canvas._gl, Qt.MouseButton.LeftButton)
-    QTest.keyClick(stage.canvas._gl, Qt.Key.Key_2)
+    QTest.mouseClick(stage.canvas.surface, Qt.MouseButton.LeftButton)
+    QTest.keyClick(stage.canvas.surface, Qt.Key.Key_2)
     qtbot.waitUntil(lambda: state(viewer)["on"] == [False, True], timeout=20_000)
     settle(qtbot, viewer)
     load(qtbot, viewer, tmp_path / "b")

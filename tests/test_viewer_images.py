@@ -87,7 +87,8 @@ def test_a_smaller_image_fills_the_canvas_although_channels_of_others_are_larger
     settle(qtbot, viewer)
     assert_shows(viewer, planes(small))
     canvas = viewer.stage.canvas
-    spans = [canvas.um_per_screen_pixel() * side for side in (canvas._gl.width(), canvas._gl.height())]
+    sides = canvas.surface.width(), canvas.surface.height()
+    spans = [canvas.um_per_screen_pixel() * side for side in sides]
     assert min(spans[0] / (20 * 0.1), spans[1] / (16 * 0.1)) == pytest.approx(1.02, abs=0.03)
 
 
@@ -234,8 +235,9 @@ def test_a_level_is_drawn_where_its_metadata_says(qtbot, viewer, tmp_path, monke
     choose_limits(viewer, 0, 0, 200)
     settle(qtbot, viewer)
     bright = np.argwhere(framebuffer(viewer).min(axis=-1) > 128)
-    middle = (bright.min(axis=0) + bright.max(axis=0) + 1) / 2 / viewer.stage.canvas._gl.devicePixelRatioF()
-    x, y, _ = viewer.stage.canvas.viewer.canvas.canvas_to_world((middle[1], middle[0]))
+    ratio = viewer.stage.canvas.surface.devicePixelRatioF()
+    middle = (bright.min(axis=0) + bright.max(axis=0) + 1) / 2 / ratio
+    x, y, _ = viewer.stage.canvas.camera.canvas_to_world((middle[1], middle[0]))
     assert (y / 0.5, x / 0.5) == pytest.approx((center, center), abs=0.3)
     assert frame.pixel(center, center) == (2, 2)
     assert frame.pixel(center - 2.1, center + 2.1) == (1, 3)

@@ -62,8 +62,8 @@ def shown(qtbot, viewer, tmp_path):
 
 def click_canvas(viewer, key):
     viewer.activateWindow()
-    QTest.mouseClick(viewer.stage.canvas._gl, Qt.MouseButton.LeftButton)
-    QTest.keyClick(viewer.stage.canvas._gl, key)
+    QTest.mouseClick(viewer.stage.canvas.surface, Qt.MouseButton.LeftButton)
+    QTest.keyClick(viewer.stage.canvas.surface, key)
 
 
 # ---- projections -------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ def test_the_range_is_dragged_and_said_and_a_typed_plane_ends_the_projection(qtb
     assert 1 <= first <= 4
     np.testing.assert_array_equal(frame.planes[1].pixels, stack(1)[first : last + 1].max(axis=0))
     assert sliders.value_text("z").startswith(f"{first + 1}–{last + 1} / {N_Z}")
-    picture = shown.stage.canvas._gl
+    picture = shown.stage.canvas.surface
     hover(picture, picture.rect().center())
     qtbot.waitUntil(lambda: bool(said) and said[-1].endswith(f"(max of z {first + 1}–{last + 1})"))
     shown.actions_by_name["go_to"]()

@@ -89,7 +89,7 @@ def show(qtbot, window, info) -> None:
 
 def choose(qtbot, window, text: str) -> None:
     """Press T, and click the entry that begins so."""
-    picture = window.viewer.stage.canvas._gl
+    picture = window.viewer.stage.canvas.surface
     picture.setFocus()
     QTest.keyClick(picture, Qt.Key.Key_T)
     menu = window.viewer._screen.tools.written.menu
@@ -160,7 +160,7 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
     qtbot.addWidget(following)
     assert following.viewer.stage.overlay.written == Written(time=True, bar=BarLook("black", "large"))
     following.close()
-    QTest.keyClick(stage.canvas._gl, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(stage.canvas.surface, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
     assert not overlay.written.time
 
 

@@ -1,19 +1,21 @@
 """Brings the canvas: what draws is chosen, imported off the GUI thread, and the canvas is handed over.
 
 With OpenGL: ndv, made quick in slices. Where no OpenGL context can be created, ndv cannot be imported, or the
-user wants it so: the canvas that is drawn on the CPU.
+user wants it so: the canvas that is drawn on the CPU. Where a program draws instead of a graphics card, that
+draws planes, in a third of the time and not in the GUI thread, and OpenGL volumes.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy import QT6
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, why_no_opengl
+from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, paints_images, why_no_opengl
 from .ends import delete_later
 from .qt_modules import FOR_VISPY, import_of_qt
 from .short_turns import short_turns
@@ -31,14 +33,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NO_OPENGL = "3D needs OpenGL, which is not used here"
 SO_WANTED = "as requested"
 """Why the picture is drawn on the CPU though there may be OpenGL."""
 
 
 class CanvasStart:
-    """For one widget. In the end `ready(canvas, why)` is called on the GUI thread, or `failed(reason)`.
+    """For one widget. Each canvas comes by `ready(canvas, why)`, on the GUI thread, or `failed(reason)` does.
 
-    `why` the canvas is drawn on the CPU, as a part of a sentence; "" if it is drawn with OpenGL.
+    `why` the canvas is drawn on the CPU and no volumes can be shown, as a part of a sentence; "" if they can.
+    Only the canvas that was called for last comes.
     """
 
     def __init__(
@@ -59,39 +63,69 @@ class CanvasStart:
         self._is_over = is_over
         self._ready = ready
         self._failed = failed
-        self._is_on_cpu = self._had_failed = False
+        self._calls = 0  # counts the canvases that were called for
+        self._are_planes_on_cpu = False  # though volumes are drawn with OpenGL
+        self._is_for_volumes = False  # the canvas that was called for last
+        self._draws_volumes = False  # the canvas that came last does
+        self._had_failed = False
 
     def begin(self) -> None:
         """Choose, and import what the canvas needs in a thread. GUI thread."""
-        if canvas_wanted() == "cpu":
-            self.draw_on_cpu(SO_WANTED)
-            return
-        import_of_qt(FOR_VISPY)
-        if canvas_wanted() == "auto":
-            self._later.add_next(self._try_opengl)  # while ndv is being imported
-        self._background.run("ndviewer-import", short_turns()(self._import))
+        wanted = canvas_wanted()
+        if wanted == "cpu":
+            self._draw_on_cpu(SO_WANTED)
+        elif wanted == "gl":
+            self._draw_with_opengl()
+        else:
+            self._later.add_next(self._choose)
 
-    def draw_on_cpu(self, why: str) -> None:
-        """Bring the canvas that needs no OpenGL. GUI thread."""
-        if self._is_on_cpu:
+    def _choose(self) -> None:
+        if why := why_no_opengl():
+            self._fall_back(why)
+        elif paints_images():
+            self._are_planes_on_cpu = True
+            self._draw_on_cpu("")
+        else:
+            self._draw_with_opengl()
+
+    def show_volumes(self, wanted: bool) -> None:
+        """A volume is to be drawn, or planes again: bring another canvas if that takes one. GUI thread."""
+        if not self._are_planes_on_cpu or wanted is self._is_for_volumes:
             return
-        self._is_on_cpu = True
-        if canvas_wanted() == "auto":
-            logger.warning("the picture is drawn without OpenGL: %s", why)
-        self._background.run("ndviewer-import", short_turns()(lambda: self._import_for_cpu(why)))
+        self._is_for_volumes = wanted
+        call = self._call()  # what was called for and has not come is not wanted any more
+        if wanted:
+            self._draw_with_opengl()
+        elif self._draws_volumes:
+            from .canvas.cpu_canvas import CpuCanvas  # it has been imported
+
+            self._bring(call, CpuCanvas, "")
 
     def fall_back(self, why: str) -> None:
         """The canvas that was brought can draw nothing: bring the one that needs no OpenGL. GUI thread."""
         self._had_failed = True
-        self.draw_on_cpu(why)
+        self._fall_back(why)
+
+    def _fall_back(self, why: str) -> None:
+        self._are_planes_on_cpu = False
+        if canvas_wanted() == "auto":
+            logger.warning("the picture is drawn without OpenGL: %s", why)
+        self._draw_on_cpu(why)
+
+    def _call(self) -> int:
+        self._calls += 1
+        return self._calls
+
+    def _is_current(self, call: int) -> bool:
+        return call == self._calls and not self._is_over()
 
     # ---- with OpenGL -----------------------------------------------------------------------
 
-    def _try_opengl(self) -> None:
-        if why := why_no_opengl():
-            self.draw_on_cpu(why)
+    def _draw_with_opengl(self) -> None:
+        import_of_qt(FOR_VISPY)
+        self._background.run("ndviewer-import", short_turns()(partial(self._import, self._call())))
 
-    def _import(self) -> None:
+    def _import(self, call: int) -> None:
         """In a thread."""
         try:
             import_for_opengl()
@@ -99,30 +133,40 @@ class CanvasStart:
         except Exception as error:  # vispy has errors of its own where a library of the system is missing
             logger.info("ndv cannot be imported", exc_info=True)
             reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
-            self._poll.post(lambda: self.draw_on_cpu(reason))
+            self._poll.post(lambda: self._on_no_ndv(call, reason))
         else:
-            begin = lambda: self._begin_warm_up(warm_up.WarmUp(), gl_canvas.GlCanvas)  # noqa: E731
+            begin = lambda: self._begin_warm_up(call, warm_up.WarmUp(), gl_canvas.GlCanvas)  # noqa: E731
             self._poll.post(lambda: self._later.add(begin))
 
-    def _begin_warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
-        if not self._is_on_cpu:
-            warming.end_with(self._owner)
-            self._warm_up(warming, canvas_class)
+    def _on_no_ndv(self, call: int, reason: str) -> None:
+        if self._is_current(call):
+            self._fall_back(reason)
 
-    def _warm_up(self, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
+    def _begin_warm_up(self, call: int, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
+        if self._is_current(call):
+            warming.end_with(self._owner)
+            self._warm_up(call, warming, canvas_class)
+
+    def _warm_up(self, call: int, warming: WarmUp, canvas_class: type[GlCanvas]) -> None:
         """Go on with what makes the first canvas quick, a slice at a time: the host's events come between."""
-        if not self._is_over() and warming.step():
+        if self._is_current(call) and warming.step():
             self._poll.hurry()
             post = self._poll.post if warming.needs_time else self._poll.post_for_next_turn
-            post(lambda: self._warm_up(warming, canvas_class))
+            post(lambda: self._warm_up(call, warming, canvas_class))
             return
-        if not self._is_over():
+        if self._is_current(call):
+            self._draws_volumes = True
             self._ready(canvas_class(self._background, self._poll, warming.take_pictures()), "")
         warming.end()
 
     # ---- on the CPU ------------------------------------------------------------------------
 
-    def _import_for_cpu(self, why: str) -> None:
+    def _draw_on_cpu(self, why: str) -> None:
+        self._background.run(
+            "ndviewer-import", short_turns()(partial(self._import_for_cpu, self._call(), why))
+        )
+
+    def _import_for_cpu(self, call: int, why: str) -> None:
         """In a thread."""
         try:
             from .canvas import cpu_canvas
@@ -131,11 +175,12 @@ class CanvasStart:
             logger.error("the canvas cannot be displayed: %s", reason)
             self._poll.post(lambda: self._failed(reason))
         else:
-            self._poll.post(lambda: self._bring(cpu_canvas.CpuCanvas, why))
+            self._poll.post(lambda: self._bring(call, cpu_canvas.CpuCanvas, why))
 
-    def _bring(self, canvas_class: type[CpuCanvas], why: str) -> None:
-        if not self._is_over():
-            self._ready(canvas_class(self._background, self._poll), why)
+    def _bring(self, call: int, canvas_class: type[CpuCanvas], why: str) -> None:
+        if self._is_current(call):
+            self._draws_volumes = False
+            self._ready(canvas_class(self._background, self._poll, why_flat=NO_OPENGL if why else ""), why)
             if self._had_failed:
                 for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
                     prepared.setParent(None)

@@ -47,9 +47,10 @@ class PicturePane(QWidget):
         return self._canvas
 
     def set_canvas(self, canvas: Canvas) -> None:
-        """Insert the canvas, also in place of another one, which is released."""
+        """Insert the canvas, also in place of another one, which is released: it will show the same part."""
         before, self._canvas = self._canvas, canvas
         if before is not None:
+            self._area_due = self._area_due or before.area_of_planes
             before.clear()
             self._column.removeWidget(before)
             before.setParent(None)

@@ -62,9 +62,8 @@ class Screen(QWidget):
     """A page (dataset or message), a choice of datasets in one file, and the status line.
 
     Its end, by `end` or because Qt deletes it or a parent, ends datasets, threads and processes. Creating it
-    never raises; if it could not be built, it does nothing and has no `stage`.
-    `loaded(path)` and `failed(path, reason)` report how an opening ended, `shown` that a dataset or run came
-    on screen.
+    never raises; if it could not be built, it does nothing and has no `stage`. `loaded(path)` and
+    `failed(path, reason)` report how an opening ended, `shown` that a dataset or run came on screen.
     """
 
     loaded = Signal(str)
@@ -104,8 +103,9 @@ class Screen(QWidget):
             self.sessions.end()
             return
         self.poll.start()
-        is_over, told = (lambda: sessions.closed), (self._on_canvas, self.pages.show_no_display)
-        self._canvas_start = CanvasStart(self, self._background, self.poll, self.later, is_over, *told)
+        told = (lambda: sessions.closed), self._on_canvas, self.pages.show_no_display
+        self._canvas_start = CanvasStart(self, self._background, self.poll, self.later, *told)
+        self.stage.volume_wanted.connect(safe_slot(self._canvas_start.show_volumes))
         self.later.add(self._canvas_start.begin, *self._tools.slices, *self.stage.strips.slices)
 
     def _build(self) -> None:

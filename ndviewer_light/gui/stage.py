@@ -45,13 +45,14 @@ _COVERED_SECONDS, _COVERED_MS = 2.0, 30
 class Stage(QWidget):
     """Shows one dataset at a time.
 
-    `hover_text` describes the pixel under the mouse, as a text, and as `Readout.choices`;
-    `canvas_set` is emitted once there is a canvas, `plane_moved` when the plane in view is painted anew,
-    or lies elsewhere on screen.
+    `hover_text` describes the pixel under the mouse, as a text, and as `Readout.choices`; `canvas_set` is
+    emitted once there is a canvas, or another, `volume_wanted` when a volume is to be shown, or planes again,
+    `plane_moved` when the plane in view is painted anew, or lies elsewhere on screen.
     """
 
     hover_text = Signal(str, object)
     canvas_set = Signal()
+    volume_wanted = Signal(bool)
     plane_moved = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -152,6 +153,7 @@ class Stage(QWidget):
         self.strips.set_3d(False)
         self.sliders.show_volume(False)
         self._position.show(dataset)
+        self.volume_wanted.emit(False)
         self.channels.show_dataset(dataset.info)
         self._show_own_strips()
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
@@ -287,8 +289,7 @@ class Stage(QWidget):
         if self.canvas is not None and self.canvas.why_flat:
             self._lacks_volume = look.is_shown and may_be
             may_be = False
-        is_volume = look.is_shown and may_be
-        if is_volume != self.strips.is_3d():
+        if (is_volume := look.is_shown and may_be) != self.strips.is_3d():
             self.strips.set_3d(is_volume)
             self._on_mode_changed(is_volume)
 
@@ -427,6 +428,7 @@ class Stage(QWidget):
     @safe_slot
     def _on_mode_changed(self, is_3d: bool) -> None:
         self.sliders.show_volume(is_3d)
+        self.volume_wanted.emit(is_3d)
         self._say_whether_3d()
         self._show_view()
 

@@ -76,7 +76,7 @@ class StageTools:
         self.films = Films(stage, background, poll, say)
         self.measuring = Measuring(stage, background, poll, say)
         yield
-        self.split = SplitView(stage, background, poll, say)
+        self.split = SplitView(stage, background, say)
         yield
         self.orthogonal = OrthogonalView(stage, background, poll, lambda z: move_along(z=z), say)
         self.saturation = SaturationMarks(stage, background, poll)

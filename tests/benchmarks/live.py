@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.canvas_eye import CanvasEye
+from tests.canvas_eye import CanvasEye, what_draws
 from tests.stamps import burn_bits, number_of
 
 from . import stores
@@ -116,8 +116,8 @@ class _Writer:
 class _Eye(CanvasEye):
     """Reads the numbers from the canvas after each paint."""
 
-    def __init__(self, ndv_canvas: Any, um_per_pixel: float) -> None:
-        super().__init__(ndv_canvas, (um_per_pixel, um_per_pixel))
+    def __init__(self, drawn: Any, um_per_pixel: float) -> None:
+        super().__init__(drawn, (um_per_pixel, um_per_pixel))
         self.seen: dict[int, float] = {}  # number → when it was first on the canvas, by `time.monotonic`
         self.now: dict[int, int] = {}  # channel → number at the last paint
         self.paints = 0
@@ -149,9 +149,10 @@ class _Eye(CanvasEye):
             if any(seen >= n and (seen - n) % channels == 0 for seen in self.seen)
         ]
 
-    def grabbed(self, gl: Any) -> dict[int, int]:
+    def grabbed(self, surface: Any) -> dict[int, int]:
         """The numbers in a picture grabbed from the widget: what a user sees."""
-        picture = gl.grabFramebuffer()
+        grab = getattr(surface, "grabFramebuffer", None)  # with OpenGL
+        picture = surface.grab().toImage() if grab is None else grab()
         numbers = {}
         for channel in range(_SHAPE[1]):
             xs, y = self._fields(channel)
@@ -182,7 +183,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     assert viewer.stage is not None
     for c in range(_SHAPE[1]):
         viewer.stage.strips.window_changed.emit(c, 0, _WHITE)
-    eye = _Eye(window.canvas.viewer.canvas, stores.UM_PER_PIXEL)
+    eye = _Eye(what_draws(window.canvas), stores.UM_PER_PIXEL)
     first = max(writer.written) + 1
     heart = Heartbeat()
     window.wait(lambda: writer.done)
@@ -190,7 +191,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
     viewer.end_zarr_acquisition()
     window.run(1.0)
     last = {(number - 1) % _SHAPE[1]: number for number in sorted(writer.written)}
-    grabbed = eye.grabbed(window.canvas._gl)
+    grabbed = eye.grabbed(window.canvas.surface)
     on_screen = sum(grabbed[c] == eye.now[c] == last[c] for c in last)
 
     # the same drawing without anybody writing or reading: each time one channel has other pixels

@@ -71,6 +71,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
     from qtpy.QtCore import QEvent, QObject, QTimer
 
     from ndviewer_light.gui.windows.application import application
+    from tests.canvas_eye import PaintCall
 
     app = application()
 
@@ -85,7 +86,7 @@ def start_ours(path: str, started: str) -> dict[str, float]:
             times["shown"] = time.monotonic() - float(started)
             look.start(5)
 
-    def on_draw(event: Any) -> None:
+    def on_paint() -> None:
         viewer = _viewer_of(app)
         frame = viewer.stage.canvas.frame if viewer is not None else None
         if frame is not None and frame.contrasts:
@@ -96,10 +97,9 @@ def start_ours(path: str, started: str) -> dict[str, float]:
         viewer = _viewer_of(app)
         if viewer is not None and viewer.ndv_viewer is not None:
             look.stop()
-            scene = viewer.ndv_viewer.canvas._canvas
-            scene.events.draw.connect(on_draw, position="last")
-            scene.update()  # the paint we wait for may have been a millisecond ago
+            eyes.append(PaintCall(viewer.stage.canvas, on_paint))
 
+    eyes: list[PaintCall] = []
     watch, look = Watch(), QTimer()
     look.timeout.connect(find_canvas)
     app.installEventFilter(watch)

@@ -14,6 +14,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer  # noqa: E402
 from ndviewer_light.gui.viewer import LightweightViewer  # noqa: E402
 from ndviewer_light.gui.windows.application import application  # noqa: E402
 from ndviewer_light.model import PlaneState  # noqa: E402
+from tests.canvas_eye import PaintCall, what_draws  # noqa: E402
 from tests.event_loop import wait  # noqa: E402
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Drawn:
         self._frame: Any = None
         self._timer = QTimer()
         self._seen: Any = None
+        self._eye: PaintCall | None = None
 
     def of_dataset(self, path: str) -> bool:
         """Whether pixels of this dataset are drawn."""
@@ -98,19 +100,18 @@ class Drawn:
         dataset = viewer.dataset
         if dataset is None or dataset.path != path or window.canvas.viewer is None:
             return False
-        scene = window.canvas.viewer.canvas._canvas
-        if self._seen is not scene:
-            self._seen = scene
+        drawn = what_draws(window.canvas)
+        if self._seen is not drawn:
+            self._seen = drawn
             self._frame = None
-            scene.events.draw.connect(self._on_draw, position="last")
-            scene.update()  # the paint we wait for may have been a millisecond ago
+            self._eye = PaintCall(window.canvas, self._on_paint)
         return self._frame is not None
 
-    def _on_draw(self, event: Any) -> None:
+    def _on_paint(self) -> None:
         if self._window.shows_pixels() and not self._window.canvas.busy:
             self._frame = self._window.canvas.frame
 
     def stop(self) -> None:
         """Watch no more."""
-        if self._seen is not None:
-            self._seen.events.draw.disconnect(self._on_draw)
+        if self._eye is not None:
+            self._eye.stop()

@@ -1,4 +1,4 @@
-"""The picture drawn on the CPU, where there is no OpenGL: remote desktops, virtual machines, old graphics.
+"""The picture drawn on the CPU, where no graphics card does: remote desktops, virtual machines, old ones.
 
 Frames are read and pictures made in threads; the same levels, limits, colours and places as with OpenGL.
 """
@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..slots import safe_slot
-from ..widget_jobs import WidgetJobs
 from .display import Canvas
 from .drawn_channels import DrawnChannels, layers_of
+from .frame_reads import FrameReads
 from .painted_pane import PaintedPane, PlacedLayers
 from .view_frames import ViewFrames
 
@@ -42,14 +42,15 @@ class _FrameRead(NamedTuple):
 class CpuCanvas(Canvas):
     """A `PaintedPane` that is given one frame at a time; flat pictures only."""
 
-    why_flat = "3D needs OpenGL, which is not used here"
-
-    def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, background: Background, poll: Poll, why_flat: str = "", parent: QWidget | None = None
+    ) -> None:
+        """`why_flat`: see `Canvas`; "" if a canvas that draws volumes will be put in place of this one."""
         super().__init__(parent)
-        self._jobs = WidgetJobs(self, background, poll)
-        self._is_reading = False
+        self.why_flat = why_flat
+        self._reads: FrameReads[_FrameRead] = FrameReads(self, background, self._take)
         self._awaited: int | None = None  # of the layers of a frame that has arrived, and is not seen yet
-        self._pane = PaintedPane(background, poll)
+        self._pane = PaintedPane(background)
         self._pane.setAccessibleName("Picture")
         self._pane.drawn.connect(self._on_drawn)
         layout = self.layout()
@@ -77,7 +78,7 @@ class CpuCanvas(Canvas):
     @property
     def busy(self) -> bool:
         """Whether a requested frame has not arrived yet."""
-        return self._frames is not None and (self._is_reading or self._awaited is not None)
+        return self._frames is not None and (self._reads.busy or self._awaited is not None)
 
     def show_dataset(self, dataset: Dataset, view: View, contrasts: ChannelContrasts) -> bool:
         """Show `dataset`; never overtaken."""
@@ -95,7 +96,8 @@ class CpuCanvas(Canvas):
     def release(self) -> None:
         """Stop showing the dataset."""
         super().release()
-        self._is_reading, self._awaited = False, None
+        self._reads.forget()
+        self._awaited = None
         self._later.stop()
         self._pane.show_layers(None)
 
@@ -108,15 +110,13 @@ class CpuCanvas(Canvas):
     def _request(self, before: View) -> None:
         frames = self._frames
         assert frames is not None
-        self._is_reading = True
-        read = partial(_read, frames, frames.view, sorted(frames.visible))
-        self._jobs.run("ndviewer-frame", read, self._take)
+        self._reads.begin("ndviewer-frame", partial(_read, frames, frames.view, sorted(frames.visible)))
 
     def _take(self, read: _FrameRead) -> None:
         frames, frame = self._frames, read.frame
         if frames is None or frames is not read.frames:
             return  # another dataset is shown
-        self._is_reading, self._is_taking = False, True
+        self._is_taking = True
         frames.frame, frames.is_held_back = frame, read.is_held_back
         self._take_contrasts(frame)
         self._hide_what_is_missing(frame)

@@ -58,7 +58,7 @@ class Canvas(QWidget):
     looks_changed = Signal()
 
     why_flat = ""
-    """Why it draws no volumes, as a sentence; "" if it does."""
+    """Why no volumes can be shown, as a sentence; "" if they can."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -224,6 +224,13 @@ class Canvas(QWidget):
     def visible_area(self) -> VisibleArea | None:
         """The part of the picture on screen in 2-D (µm), None in a volume."""
         return self._sight.visible_area()
+
+    @property
+    def area_of_planes(self) -> VisibleArea | None:
+        """The part of planes on screen, or, in a volume, that will be when it is left; None if unknown."""
+        if self._place is not None or self.frame is None:
+            return self._place
+        return self.visible_area()
 
     def projection(self) -> Projection | None:
         """How the plane lies on screen; None in a volume, without a picture, and while it is hidden."""

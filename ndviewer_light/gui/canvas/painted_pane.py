@@ -14,20 +14,21 @@ from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QWidget
 
 from ...engine.label_planes import PictureArea
-from ...rendering.added_up import Layer, seen_composite
+from ...rendering.seen_layers import SeenLayers
 from ..look.tab_frame import TabFrame
 from ..slots import safe_slot
-from ..widget_jobs import WidgetJobs
 from .flat_camera import FlatCamera
+from .frame_reads import FrameReads
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
+    import numpy as np
     from qtpy.QtGui import QResizeEvent, QShowEvent
 
+    from ...rendering.added_up import Layer
     from ...views.visible_area import VisibleArea
     from ..background import Background
-    from ..poll import Poll
     from .view_frames import Frame
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class _PictureWanted(NamedTuple):
 
 class _Made(NamedTuple):
     of: _PictureWanted
-    pixels: bytes
+    pixels: np.ndarray | None  # (rows, columns, 4) uint8; None if it cannot be made
 
 
 class PaintedPane(QWidget):
@@ -85,15 +86,15 @@ class PaintedPane(QWidget):
     drawn = Signal(int)
     resized = Signal()
 
-    def __init__(self, background: Background, poll: Poll, parent: QWidget | None = None) -> None:
+    def __init__(self, background: Background, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._jobs = WidgetJobs(self, background, poll)
+        self._making: FrameReads[_Made] = FrameReads(self, background, self._take)
         self.camera = FlatCamera(self.refresh)
         """What of the world is seen."""
         self._layers: PlacedLayers | None = None
         self._number = 0  # of the layers
-        self._is_making = False
         self._made: _Made | None = None
+        self._seen = SeenLayers()  # of the thread that makes pictures
         self._unseen = QTimer(self)
         self._unseen.setSingleShot(True)
         self._unseen.timeout.connect(self._on_unseen)
@@ -150,13 +151,12 @@ class PaintedPane(QWidget):
     def _make(self) -> None:
         """Make the picture that is wanted now, unless it is there; while one is made, later."""
         layers = self._layers
-        if layers is None or self._is_making or self.is_up_to_date:
+        if layers is None or self._making.busy or self.is_up_to_date:
             return
         if not self.isVisible():
             self._unseen.start(0)
             return
-        self._is_making = True
-        self._jobs.run("ndviewer-picture", partial(_made_of, layers, self._wanted()), self._take)
+        self._making.begin("ndviewer-picture", partial(_made_of, self._seen, layers, self._wanted()))
 
     @safe_slot
     def _on_unseen(self) -> None:
@@ -169,12 +169,11 @@ class PaintedPane(QWidget):
         self._make()
 
     def _take(self, made: _Made) -> None:
-        self._is_making = False
-        if self._layers is not None and made.pixels:
+        if self._layers is not None and made.pixels is not None:
             self._made = made
             self.update()
         self.drawn.emit(made.of.number)
-        if made.pixels:  # layers that cannot be drawn are not tried again
+        if made.pixels is not None:  # layers that cannot be drawn are not tried again
             self._make()
 
     @safe_slot
@@ -183,7 +182,9 @@ class PaintedPane(QWidget):
         painter.fillRect(self.rect(), Qt.GlobalColor.black)
         if self._made is not None:
             of, pixels = self._made
-            image = QImage(pixels, of.columns, of.rows, 4 * of.columns, QImage.Format.Format_RGB32)
+            assert pixels is not None
+            form = QImage.Format.Format_RGB32
+            image = QImage(pixels.data, of.columns, of.rows, 4 * of.columns, form)  # type: ignore[call-overload]
             painter.drawImage(self._place_of(of.area), image)
         painter.end()
 
@@ -196,13 +197,11 @@ class PaintedPane(QWidget):
         return QRectF(left, top, (area.x[1] - area.x[0]) / scale, (area.y[1] - area.y[0]) / scale)
 
 
-def _made_of(layers: PlacedLayers, wanted: _PictureWanted) -> _Made:
+def _made_of(seen: SeenLayers, layers: PlacedLayers, wanted: _PictureWanted) -> _Made:
     """The picture, without pixels if it cannot be made. Any thread; never raises."""
     try:
         area = layers.pixels_in(wanted.area)
-        picture = seen_composite(layers.layers, area, wanted.rows, wanted.columns)
-        picture[..., 3] = 255
-        return _Made(wanted, picture.tobytes())
+        return _Made(wanted, seen.picture(layers.layers, area, wanted.rows, wanted.columns))
     except Exception:
         logger.exception("drawing a picture")
-        return _Made(wanted, b"")
+        return _Made(wanted, None)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..background import Background
     from ..canvas.picture_layer import PictureLayer
-    from ..poll import Poll
 
 _CURSOR_PX = 9.0
 _CURSOR_GAP_PX = 3.0
@@ -26,8 +25,8 @@ _CURSOR_GAP_PX = 3.0
 class ChannelPane(PaintedPane):
     """A pane with what lies over the picture, and a cross where the mouse is in any pane. GUI thread only."""
 
-    def __init__(self, background: Background, poll: Poll, layers: Sequence[PictureLayer]) -> None:
-        super().__init__(background, poll)
+    def __init__(self, background: Background, layers: Sequence[PictureLayer]) -> None:
+        super().__init__(background)
         self._layers_over = layers
         self.channel: int | None = None
         """What it shows; None: all channels together."""

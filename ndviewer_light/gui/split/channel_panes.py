@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from ..canvas.sight import Span
     from ..canvas.view_frames import Frame, ViewFrames
     from ..canvas.zoom import Projection
-    from ..poll import Poll
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +56,9 @@ class ChannelPanes(QWidget):
     gray_clicked = Signal()
     moved = Signal()
 
-    def __init__(self, background: Background, poll: Poll, parent: QWidget) -> None:
+    def __init__(self, background: Background, parent: QWidget) -> None:
         super().__init__(parent)
         self._background = background
-        self._poll = poll
         self._frames: ViewFrames | None = None
         self._extent: object = None
         self._in_gray = False
@@ -171,7 +169,7 @@ class ChannelPanes(QWidget):
             pane.deleteLater()
             self._columns = 0
         while len(self.panes) < n:
-            pane = ChannelPane(self._background, self._poll, self._layers_over)
+            pane = ChannelPane(self._background, self._layers_over)
             if self.panes:
                 asked = self.panes[0].camera.asked
                 pane.camera.set_range(asked.x, asked.y, margin=0)

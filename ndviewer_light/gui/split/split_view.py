@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ...views.visible_area import VisibleArea
     from ..background import Background
     from ..canvas.picture_layer import PictureLayer
-    from ..poll import Poll
     from ..stage import Stage
 
 
@@ -28,16 +27,14 @@ class SplitView(QObject):
     The canvas keeps requesting frames: what is shown is always what it would show.
     """
 
-    def __init__(
-        self, stage: Stage, background: Background, poll: Poll, say: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, stage: Stage, background: Background, say: Callable[[str, str], None]) -> None:
         super().__init__(stage)
         self._stage = stage
         self._say = say
         self._in_gray = False
         self._due: tuple[Dataset, SplitLook, VisibleArea | None] | None = None
         self._note_of: Callable[[int], str] = lambda c: ""
-        self.panes = ChannelPanes(background, poll, stage.picture)
+        self.panes = ChannelPanes(background, stage.picture)
         self.panes.hide()
         self.panes.hovered.connect(self._on_hovered)
         self.panes.gray_clicked.connect(self.toggle_gray)
