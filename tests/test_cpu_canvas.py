@@ -20,11 +20,12 @@ from screen import activate, assert_shows, choose_limits, drag, framebuffer, hov
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
 from ndviewer_light.gui.canvas.flat_camera import FlatCamera
-from ndviewer_light.gui.canvas_start import SO_WANTED, CanvasStart
+from ndviewer_light.gui.canvas_start import CanvasStart
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.viewer import LightweightViewer
 from ndviewer_light.model import PlaneKey
-from ndviewer_light.rendering.added_up import Layer, composite, seen_composite
+from ndviewer_light.rendering.added_up import Layer, composite
+from ndviewer_light.rendering.seen_layers import SeenLayers
 from ndviewer_light.views.visible_area import VisibleArea
 from simulate_acquisition import announce_run
 
@@ -56,7 +57,7 @@ def test_a_part_of_a_picture_is_that_part_of_the_whole_one_and_black_beside_it()
         (PictureArea(-8, 3, 152, 43), 20, 80),  # reduced
         (PictureArea(3, -5, 60, 90), 30, 500),  # reduced along y, enlarged along x
     ):
-        picture = seen_composite(shown, area, rows, columns)
+        picture = SeenLayers().picture(shown, area, rows, columns)
         y = np.floor(area.top + (np.arange(rows) + 0.5) * (area.bottom - area.top) / rows).astype(int)
         x = np.floor(area.left + (np.arange(columns) + 0.5) * (area.right - area.left) / columns).astype(int)
         inside = np.ix_((y >= 0) & (y < 60), (x >= 0) & (x < 80))
@@ -64,8 +65,39 @@ def test_a_part_of_a_picture_is_that_part_of_the_whole_one_and_black_beside_it()
         wanted[inside] = whole[np.ix_(y[(y >= 0) & (y < 60)], x[(x >= 0) & (x < 80)])]
         assert np.array_equal(picture[..., [2, 1, 0]], wanted)
         assert wanted.any()
-    assert not seen_composite(shown, PictureArea(81, 0, 90, 60), 10, 10).any()
-    assert not seen_composite([], PictureArea(0, 0, 80, 60), 10, 10).any()
+    for beside in (shown, []):
+        picture = SeenLayers().picture(beside, PictureArea(81, 0, 90, 60), 10, 10)
+        assert not picture[..., :3].any() and (picture[..., 3] == 255).all()
+
+
+def test_what_is_as_it_was_is_not_drawn_again_and_all_else_is(monkeypatch):
+    from ndviewer_light.rendering import seen_layers
+
+    drawn: list[Layer] = []
+    colored = seen_layers.colored
+    monkeypatch.setattr(
+        seen_layers, "colored", lambda layer, part: drawn.append(layer) or colored(layer, part)
+    )
+    seen, area = SeenLayers(), PictureArea(0, 0, 80, 60)
+    red, green, blue = layers("u2", "f4", "u1")
+
+    def made(*shown: Layer, area: PictureArea = area, rows: int = 30) -> list[Layer]:
+        drawn.clear()
+        assert np.array_equal(seen.picture(shown, area, rows, 40), fresh(shown, area, rows))
+        return drawn[: len(drawn) - len(shown)]
+
+    def fresh(shown: tuple[Layer, ...], area: PictureArea, rows: int) -> np.ndarray:
+        return SeenLayers().picture(shown, area, rows, 40)
+
+    assert made(red, green, blue) == [red, green, blue]
+    assert made(red, green, blue) == []
+    other = green._replace(pixels=green.pixels * 2)
+    assert [each is other for each in made(red, other, blue)] == [True]
+    assert made(red._replace(limits=(0.0, 900.0)), other, blue) == [red._replace(limits=(0.0, 900.0))]
+    assert made(red, other, blue._replace(gamma=2.0)) != []
+    assert len(made(red, other, blue, rows=31)) == 3
+    assert len(made(red, other, blue, area=PictureArea(1, 0, 80, 60))) == 3
+    assert made(other, blue, area=PictureArea(1, 0, 80, 60)) == [other, blue]  # in other places
 
 
 def test_many_channels_add_up_to_white_and_no_further():
@@ -386,7 +418,8 @@ def test_a_volume_wanted_before_it_is_known_what_draws_is_not_missed_in_silence(
     viewer.show()
     load(qtbot, viewer, f"ndviewer:{run.folder}?volume=max&p=Z9:0")
     monkeypatch.undo()
-    brought[0].draw_on_cpu(SO_WANTED)
+    monkeypatch.setenv("NDVIEWER_CANVAS", "cpu")
+    brought[0].begin()
     settle(qtbot, viewer)
     lacking, why = viewer._screen.status.said("message").split(". ")
     assert lacking.endswith("position Z9:0") and why.startswith("A plane is shown instead of the volume")
@@ -397,7 +430,7 @@ def test_without_ndv_the_picture_is_drawn_and_it_is_said_how_to_get_it(qtbot, mo
     def too_old() -> None:
         raise ImportError("ndv 0.4.1 is too old")
 
-    monkeypatch.delenv("NDVIEWER_CANVAS", raising=False)
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")
     monkeypatch.setattr("ndviewer_light.gui.canvas_start._check_ndv", too_old)
     run = small_run(tmp_path / "run")
     write(run)

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
-import tifffile
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QMainWindow, QTabWidget, QWidget
 from runs import load
-from screen import assert_shows, choose_limits, framebuffer, settle
+from screen import assert_shows, choose_limits, settle
 from vispy import scene
 
 import ndviewer_light
@@ -333,70 +332,6 @@ def painted_as_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NDVIEWER_CANVAS", "auto")
     if not paints_images():
         pytest.skip("a graphics card draws here")
-
-
-@pytest.mark.each_binding
-@pytest.mark.usefixtures("painted_as_an_image")
-def test_datasets_are_drawn_in_the_canvas_that_was_built_ahead(
-    qtbot, tmp_path, first_in_process, built: list[ArrayCanvas]
-) -> None:
-    for n_c in (2, 6, 3):
-        write_image(tmp_path / f"{n_c}", n_c)
-    viewer = LightweightViewer()
-    qtbot.addWidget(viewer)
-    viewer.show()
-    for n_c in (2, 6, 3):
-        load(qtbot, viewer, tmp_path / f"{n_c}")
-        settle(qtbot, viewer)
-        assert len(built) == 1
-        assert viewer.ndv_viewer.canvas is built[0]
-        assert viewer.ndv_viewer.widget.isVisible()
-        assert len(viewer.ndv_viewer.visuals) == n_c
-
-
-@pytest.mark.usefixtures("painted_as_an_image")
-def test_pictures_are_made_ahead_and_used_from_run_to_run(
-    qtbot, monkeypatch, tmp_path, first_in_process, built: list[ArrayCanvas]
-) -> None:
-    viewer = LightweightViewer()
-    qtbot.addWidget(viewer)
-    viewer.show()
-    qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)
-    monkeypatch.setattr(built[0], "add_image", None)  # no more of them
-    for i, array in enumerate((np.full((32, 32), 7, np.uint16), np.arange(1024, dtype=np.uint16))):
-        pixels = array.reshape(32, 32)
-        files = [tmp_path / f"{i}" / "0" / f"A1_0_0_{channel}.tiff" for channel in ("a", "b")]
-        viewer.start_acquisition(["a", "b"], 1, 32, 32, ["A1:0"])
-        files[0].parent.mkdir(parents=True)
-        for channel, path in zip("ab", files, strict=True):
-            tifffile.imwrite(path, pixels)
-            viewer.register_image(0, 0, 0, channel, str(path))
-        settle(qtbot, viewer)
-        assert len(built) == 1
-        for c in range(2):
-            choose_limits(viewer, c, 0, 1024)
-        settle(qtbot, viewer)
-        assert_shows(viewer, {"a": pixels, "b": pixels})
-
-
-@pytest.mark.usefixtures("painted_as_an_image")
-def test_nothing_is_drawn_of_a_channel_before_its_own_pixels_come(
-    qtbot, viewer: LightweightViewer, tmp_path: Path
-) -> None:
-    write_image(tmp_path / "image", 2)
-    load(qtbot, viewer, tmp_path / "image")
-    settle(qtbot, viewer)
-    assert framebuffer(viewer).max() > 0
-    pictures = viewer.ndv_viewer
-    viewer.start_acquisition(["c0", "c1"], 1, 32, 32, ["A1:0"])
-    path = tmp_path / "0" / "A1_0_0_c1.tiff"
-    path.parent.mkdir()
-    tifffile.imwrite(path, np.zeros((32, 32), np.uint16))
-    viewer.register_image(0, 0, 0, "c1", str(path))
-    qtbot.waitUntil(lambda: viewer.ndv_viewer is not None and len(viewer.ndv_viewer.visuals) == 1)
-    settle(qtbot, viewer)
-    assert viewer.ndv_viewer is pictures
-    assert framebuffer(viewer).max() == 0  # of c0 there are none yet
 
 
 def test_a_picture_takes_pixels_of_another_type_in_the_next_dataset(

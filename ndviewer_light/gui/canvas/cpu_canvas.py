@@ -49,6 +49,7 @@ class CpuCanvas(Canvas):
         super().__init__(parent)
         self.why_flat = why_flat
         self._reads: FrameReads[_FrameRead] = FrameReads(self, background, self._take)
+        self._is_volume_awaited = False
         self._awaited: int | None = None  # of the layers of a frame that has arrived, and is not seen yet
         self._pane = PaintedPane(background)
         self._pane.setAccessibleName("Picture")
@@ -91,7 +92,13 @@ class CpuCanvas(Canvas):
 
     def show_view(self, view: View) -> None:
         """Show other indices; of a volume, one plane."""
+        self._is_volume_awaited = view.is_volume and not self.why_flat
         super().show_view(view._replace(is_volume=False))
+
+    @property
+    def progress(self) -> str:
+        """What is waited for; "" if nothing is."""
+        return "preparing 3D" if self._is_volume_awaited else ""
 
     def release(self) -> None:
         """Stop showing the dataset."""

@@ -143,8 +143,6 @@ class GlCanvas(Canvas):
         self.drop_released()
         if self._is_overtaken(build):
             return False
-        if self._pictures is not None:
-            self._pictures.start_over(is_volume=view.is_volume)
         self._frames = arrays = ViewArrays(dataset)
         arrays.view = self._wanted
         self._channels = DrawnChannels(arrays, contrasts, self._on_look)
@@ -171,15 +169,11 @@ class GlCanvas(Canvas):
         self._drop_pictures()
 
     def drop_released(self) -> bool:
-        """Delete what the next dataset cannot be drawn with; False if there is nothing of that.
+        """Delete what the last dataset was drawn with; False if there is nothing of that.
 
         A widget of OpenGL is not used again: it would be seen empty, and its window composed anew, meanwhile.
         """
-        pictures = self._pictures
-        if pictures is None or self._frames is not None:
-            return False
-        was_volume = pictures.is_volume or self._mesh is not None or (self._box and self._box.was_shown)
-        if isinstance(self._gl, ImageSurface) and not was_volume and not self._rebuild.isActive():
+        if self._pictures is None or self._frames is not None:
             return False
         self._drop_pictures()
         return True
