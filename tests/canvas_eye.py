@@ -133,7 +133,8 @@ class _OfPane(QObject):
         self._pane.update()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        if event is not None and event.type() == QEvent.Type.Paint and self._pane.is_up_to_date:
+        shows = self._pane._made is not None and self._pane.is_up_to_date
+        if event is not None and event.type() == QEvent.Type.Paint and shows:
             self._on_paint()
         return False
 

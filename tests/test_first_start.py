@@ -23,7 +23,7 @@ from vispy import scene
 
 import ndviewer_light
 from ndviewer_light.gui.background import Background
-from ndviewer_light.gui.canvas import ndv_pictures, warm_up
+from ndviewer_light.gui.canvas import warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, paints_images
 from ndviewer_light.gui.panels import channels
 from ndviewer_light.gui.panels.channel_strip import ChannelStrip
@@ -37,7 +37,6 @@ from ndviewer_light.model import PlaneState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ndv.views.bases import ArrayCanvas
 
 pytestmark = pytest.mark.gl
 
@@ -257,15 +256,20 @@ def first_in_process(monkeypatch) -> None:
 
 @pytest.fixture(params=["gl", "auto"])
 def has_widget_of_opengl(request, monkeypatch) -> bool:
-    """Whether the picture is in one; where a program draws, it is an image, unless "gl" is set."""
+    """Whether the picture is in one; where a program draws, it is painted, unless "gl" is set."""
     monkeypatch.setenv("NDVIEWER_CANVAS", request.param)
     return not paints_images()
 
 
+@pytest.fixture
+def drawn_with_opengl(monkeypatch) -> None:
+    """Planes too, also where a program draws instead of a graphics card."""
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")
+
+
 @pytest.mark.each_binding
-def test_the_events_of_the_host_come_between_the_slices(
-    qtbot, monkeypatch, first_in_process, has_widget_of_opengl: bool
-) -> None:
+@pytest.mark.usefixtures("first_in_process", "drawn_with_opengl")
+def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch) -> None:
     rounds, seen, intervals = [0], [], []
     step = warm_up.WarmUp.step
 
@@ -286,14 +290,13 @@ def test_the_events_of_the_host_come_between_the_slices(
     assert len(seen) >= 5
     assert all(a < b for a, b in pairwise(seen))
     # they need turns of the event loop, not time, but for the window
-    assert set(intervals[1:]) == ({0, HURRIED_INTERVAL_MS} if has_widget_of_opengl else {0})
+    assert set(intervals[1:]) == {0, HURRIED_INTERVAL_MS}
     assert sys.excepthook is hook
 
 
 @pytest.mark.each_binding
-def test_a_canvas_is_built_ahead_once_in_a_process(
-    qtbot, monkeypatch, first_in_process, has_widget_of_opengl: bool
-) -> None:
+@pytest.mark.usefixtures("first_in_process", "drawn_with_opengl")
+def test_a_canvas_is_built_ahead_once_in_a_process(qtbot, monkeypatch) -> None:
     built: list[scene.SceneCanvas] = []
 
     class Noted(scene.SceneCanvas):
@@ -307,31 +310,8 @@ def test_a_canvas_is_built_ahead_once_in_a_process(
         qtbot.addWidget(viewer)
         qtbot.waitUntil(lambda viewer=viewer: viewer.stage.canvas is not None, timeout=30_000)
         assert bool(built) is is_first
-        assert [each.isHidden() for each in prepared(viewer)] == [True] * has_widget_of_opengl
+        assert [each.isHidden() for each in prepared(viewer)] == [True]
         built.clear()
-
-
-@pytest.fixture
-def built(monkeypatch) -> list[ArrayCanvas]:
-    """The canvases of ndv, in the order in which they are built."""
-    canvases: list[ArrayCanvas] = []
-    build = ndv_pictures.new_canvas
-
-    def noted() -> tuple[ArrayCanvas, int]:
-        made = build()
-        canvases.append(made[0])
-        return made
-
-    monkeypatch.setattr(ndv_pictures, "new_canvas", noted)
-    return canvases
-
-
-@pytest.fixture
-def painted_as_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A widget of OpenGL is made anew for each dataset: it would be seen empty meanwhile."""
-    monkeypatch.setenv("NDVIEWER_CANVAS", "auto")
-    if not paints_images():
-        pytest.skip("a graphics card draws here")
 
 
 def test_a_picture_takes_pixels_of_another_type_in_the_next_dataset(

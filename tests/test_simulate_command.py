@@ -239,7 +239,8 @@ def test_the_process_that_shows_the_run_never_imports_what_it_is_written_with(
 ) -> None:
     code = (
         "import sys, simulate_acquisition as s; status = s.main(sys.argv[1:]);"
-        "print(status, 'tensorstore' in sys.modules, 'tifffile' in sys.modules, 'ndv' in sys.modules)"
+        "is_shown = any(f'ndviewer_light.gui.canvas.{kind}_canvas' in sys.modules for kind in ('cpu', 'gl'));"
+        "print(status, 'tensorstore' in sys.modules, 'tifffile' in sys.modules, is_shown)"
     )
     small = ["--fovs", "1", "--n-t", "1", "--size", "96", "--rate", "0", "--close-after", "0"]
     command = [sys.executable, "-c", code, str(tmp_path / "run"), "--layout", layout, *small]

@@ -102,7 +102,7 @@ def test_a_larger_window_gets_a_larger_level_and_keeps_the_zoom(qtbot, viewer, s
     load(qtbot, viewer, slide)
     assert settle(qtbot, viewer).level == 5
     canvas = viewer.stage.canvas
-    canvas.viewer.canvas.set_range(x=(1000.0, 3000.0), y=(1000.0, 3000.0), margin=1e-9)
+    canvas.camera.set_range(x=(1000.0, 3000.0), y=(1000.0, 3000.0), margin=1e-9)
     before = canvas.visible_area()
     viewer.resize(1000, 700)
     assert settle(qtbot, viewer).level == 5

@@ -91,26 +91,25 @@ def test_a_volume_is_shown_with_voxels_to_scale_and_2d_comes_back_where_it_was(q
     write(run)
     load(qtbot, viewer, run.folder)
     settle(qtbot, viewer)
-    canvas = viewer.stage.canvas
-    canvas.viewer.canvas.set_range(x=(5, 15), y=(5, 12), margin=0)
-    before = canvas.viewer.canvas.canvas_to_world((50, 50))
+    viewer.stage.canvas.camera.set_range(x=(5, 15), y=(5, 12), margin=0)
+    before = viewer.stage.canvas.camera.canvas_to_world((50, 50))
     viewer.stage.strips._volume.click()
     frame = settle(qtbot, viewer)
     assert frame.view.is_volume
-    assert canvas.viewer.scales == (1.5, 0.325, 0.325)
+    assert viewer.stage.canvas.viewer.scales == (1.5, 0.325, 0.325)
     assert framebuffer(viewer).max() > 60
     viewer.stage.strips._flat.click()
     settle(qtbot, viewer)
-    assert canvas.viewer.canvas.canvas_to_world((50, 50)) == pytest.approx(before, rel=0.01, abs=0.05)
-    assert canvas.viewer.scales == (1.5, 0.325, 0.325)
-    canvas.reset_view()  # what fits comes back so that it fits a window of another size, too
+    after = viewer.stage.canvas.camera.canvas_to_world((50, 50))
+    assert after == pytest.approx(before, rel=0.01, abs=0.05)
+    viewer.stage.canvas.reset_view()  # what fits comes back so that it fits a window of another size, too
     viewer.stage.strips._volume.click()
     settle(qtbot, viewer)
     viewer.stage.strips._flat.click()
     settle(qtbot, viewer)
     for width, height in ((1100, 400), (600, 700)):
         viewer.window().resize(width, height)
-        qtbot.waitUntil(lambda: canvas.is_fitting, timeout=20_000)
+        qtbot.waitUntil(lambda: viewer.stage.canvas.is_fitting, timeout=20_000)
 
 
 def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_path, monkeypatch):

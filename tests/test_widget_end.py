@@ -253,8 +253,9 @@ def test_a_window_that_the_collector_finds_in_a_thread_stays_whole_until_qt_dele
     qtbot.waitUntil(is_gone, timeout=20_000)
 
 
-def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot, tmp_path):
+def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot, monkeypatch, tmp_path):
     """As in a cell of a notebook; the loop runs between cells."""
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")
     run = small_run(tmp_path / "run")
     write(run)
     window, viewer = embedded(qtbot)

@@ -7,6 +7,7 @@ draws planes, in a third of the time and not in the GUI thread, and OpenGL volum
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from qtpy import QT6
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
+from ..storage import collector
 from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, paints_images, why_no_opengl
 from .ends import delete_later
 from .qt_modules import FOR_VISPY, import_of_qt
@@ -132,7 +134,7 @@ class CanvasStart:
             from .canvas import gl_canvas, warm_up
         except Exception as error:  # vispy has errors of its own where a library of the system is missing
             logger.info("ndv cannot be imported", exc_info=True)
-            reason = f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
+            reason = _with_remedy(error)
             self._poll.post(lambda: self._on_no_ndv(call, reason))
         else:
             begin = lambda: self._begin_warm_up(call, warm_up.WarmUp(), gl_canvas.GlCanvas)  # noqa: E731
@@ -169,17 +171,19 @@ class CanvasStart:
     def _import_for_cpu(self, call: int, why: str) -> None:
         """In a thread."""
         try:
+            import_for_cpu()
             from .canvas import cpu_canvas
         except ImportError as error:
             reason = str(error)
             logger.error("the canvas cannot be displayed: %s", reason)
             self._poll.post(lambda: self._failed(reason))
         else:
-            self._poll.post(lambda: self._bring(call, cpu_canvas.CpuCanvas, why))
+            lacking = why or _why_no_ndv()
+            self._poll.post(lambda: self._bring(call, cpu_canvas.CpuCanvas, lacking))
 
     def _bring(self, call: int, canvas_class: type[CpuCanvas], why: str) -> None:
         if self._is_current(call):
-            self._draws_volumes = False
+            self._draws_volumes, self._are_planes_on_cpu = False, self._are_planes_on_cpu and not why
             self._ready(canvas_class(self._background, self._poll, why_flat=NO_OPENGL if why else ""), why)
             if self._had_failed:
                 for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
@@ -196,6 +200,33 @@ def import_for_opengl() -> None:
     use_bundled_icons()
     _check_ndv()
     warm_up.import_all()
+
+
+def import_for_cpu() -> None:
+    """Import what the first picture drawn on the CPU needs. Any thread; raises `ImportError`."""
+    with collector.importing():
+        import cmap  # noqa: F401
+        import numpy.ma  # noqa: F401  by `numpy.unique`, when it is first called
+
+        from ..engine import dataset  # noqa: F401  for the first run
+        from ..rendering import seen_layers  # noqa: F401
+        from .canvas import cpu_canvas  # noqa: F401
+
+
+def _why_no_ndv() -> str:
+    """Why there can be no volumes, found without importing anything; "" if nothing speaks against them."""
+    try:
+        _check_ndv()
+        for name in ("ndv", "vispy"):
+            if importlib.util.find_spec(name) is None:
+                raise ImportError(f"No module named {name!r}")
+    except ImportError as error:
+        return _with_remedy(error)
+    return ""
+
+
+def _with_remedy(error: Exception) -> str:
+    return f"{error}. Install it with: pip install 'ndv>=0.5,<0.6' vispy pyopengl"
 
 
 def _check_ndv() -> None:

@@ -91,9 +91,9 @@ def _is_worth_a_table(dtype: np.dtype, n: int) -> bool:
 def colored(layer: Layer, pixels: np.ndarray, n: int = 0) -> np.ndarray:
     """Return the colours of pixels of a layer (Y, X), as `COLOR`; `n` pixels in all, if these are not all."""
     if _is_worth_a_table(pixels.dtype, n or pixels.size):
-        table = _table(pixels.dtype, layer.limits, _stops(layer.colormap), layer.gamma)
+        table = _table(pixels.dtype, layer.limits, stops_of(layer.colormap), layer.gamma)
         return table.take(pixels)
-    return _shades(_stops(layer.colormap)).take(_places(pixels, layer.limits, layer.gamma))
+    return _shades(stops_of(layer.colormap)).take(_places(pixels, layer.limits, layer.gamma))
 
 
 @lru_cache(maxsize=64)
@@ -132,8 +132,8 @@ def _are_doubles_needed(dtype: np.dtype, limits: Limits) -> bool:
     return largest > LARGE or span < SMALL or (is_precise and span < largest * TOO_ALIKE)
 
 
-def _stops(colormap: cmap.Colormap) -> _Stops:
-    """A colour map as a key of a cache, which it is not itself."""
+def stops_of(colormap: cmap.Colormap) -> _Stops:
+    """Return a colour map as a key of a cache, which it is not itself; compared to others, it may raise."""
     stops = colormap.color_stops
     return np.asarray(stops.stops, float).tobytes(), np.asarray(stops.color_array, float).tobytes()
 

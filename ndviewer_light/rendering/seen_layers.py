@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..engine.transpose import c_ordered, is_transposed
-from .added_up import BLACK, COLOR, Layer, add_up, as_bytes, colored
+from .added_up import BLACK, COLOR, Layer, add_up, as_bytes, colored, stops_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,11 +62,15 @@ class _Drawn(NamedTuple):
 
     @classmethod
     def of(cls, layer: Layer, place: tuple[object, ...], part: _Part) -> _Drawn:
-        return cls(weakref.ref(layer.pixels), layer[1:], place, colored(layer, part.read(layer.pixels)))
+        return cls(weakref.ref(layer.pixels), _look(layer), place, colored(layer, part.read(layer.pixels)))
 
     def is_of(self, layer: Layer, place: tuple[object, ...]) -> bool:
         """Whether they are the colours of this layer, seen there."""
-        return self.pixels() is layer.pixels and self.place == place and self.look == layer[1:]
+        return self.pixels() is layer.pixels and self.place == place and self.look == _look(layer)
+
+
+def _look(layer: Layer) -> tuple[object, ...]:
+    return layer.limits, stops_of(layer.colormap), layer.gamma
 
 
 class _Part(NamedTuple):

@@ -15,6 +15,7 @@ from .drawn_channels import DrawnChannels, layers_of
 from .frame_reads import FrameReads
 from .painted_pane import PaintedPane, PlacedLayers
 from .view_frames import ViewFrames
+from .waiting_sign import WaitingSign
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -58,6 +59,7 @@ class CpuCanvas(Canvas):
         assert layout is not None
         layout.addWidget(self._pane)
         self._pane.installEventFilter(self)
+        self._sign = WaitingSign(self)
 
     # ---- what draws ------------------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class CpuCanvas(Canvas):
         """Stop showing the dataset."""
         super().release()
         self._reads.forget()
+        self._sign.end()
         self._awaited = None
         self._later.stop()
         self._pane.show_layers(None)
@@ -117,6 +120,7 @@ class CpuCanvas(Canvas):
     def _request(self, before: View) -> None:
         frames = self._frames
         assert frames is not None
+        self._sign.begin()
         self._reads.begin("ndviewer-frame", partial(_read, frames, frames.view, sorted(frames.visible)))
 
     def _take(self, read: _FrameRead) -> None:
@@ -147,7 +151,10 @@ class CpuCanvas(Canvas):
     def _on_drawn(self, number: int) -> None:
         if self._awaited is not None and number >= self._awaited:
             self._awaited = None
+            self._sign.end()
+            self._is_taking = True
             self._note_arrived()
+            self._is_taking = False
 
     def _on_look(self, c: int, look: DrawnLook, before: DrawnLook) -> None:
         super()._on_look(c, look, before)

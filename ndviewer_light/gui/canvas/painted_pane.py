@@ -173,7 +173,8 @@ class PaintedPane(QWidget):
             self._made = made
             self.update()
         self.drawn.emit(made.of.number)
-        if made.pixels is not None:  # layers that cannot be drawn are not tried again
+        is_drawn = made.pixels is not None
+        if is_drawn or made.of.number != self._number:  # what cannot be drawn is not tried again
             self._make()
 
     @safe_slot
