@@ -227,7 +227,7 @@ def imported_by_now() -> None:
 
 @pytest.fixture(autouse=True)
 def canvas_in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have half of the tests draw as with a graphics card, the others as without.
+    """Have half of the tests draw planes as with a graphics card, the others as without.
 
     Which ones follows from their names; under the other binding it is the other way round.
     """
@@ -238,6 +238,12 @@ def canvas_in_turn(request: pytest.FixtureRequest) -> Iterator[None]:
         if is_gl and "qtbot" in request.fixturenames and "NDVIEWER_CANVAS" not in os.environ:
             patch.setenv("NDVIEWER_CANVAS", "gl")
         yield
+
+
+@pytest.fixture
+def drawn_with_opengl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planes too, also where a program draws instead of a graphics card."""
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ def on_screen(qtbot: QtBot, widget: QWidget, width: int, height: int) -> Iterato
 
 
 def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Frame:
-    """Wait until the frame on the canvas is the one wanted and nothing of it is still being read."""
+    """Wait until the frame on the canvas is the one wanted, all of it has been read, and it is painted."""
 
     def settled() -> bool:
         stage = viewer.stage
@@ -46,6 +46,7 @@ def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Fr
             and not canvas.busy
             and frame.view == stage.view
             and all(plane.state.name != "LOADING" for plane in frame.planes.values())
+            and (not canvas.surface.isVisible() or getattr(canvas.surface, "is_up_to_date", True))
         )
 
     qtbot.waitUntil(settled, timeout=timeout)

@@ -48,6 +48,7 @@ def new_viewer(qtbot: Any) -> LightweightViewer:
 
 
 @pytest.mark.each_binding
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_a_canvas_overtaken_while_it_is_built_is_not_used(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_canvas_overtaken_while_it_is_built_is_not_used(
     assert_shows(viewer, planes_of(run, 1, 1, 1))
 
 
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_a_canvas_cleared_while_it_is_built_shows_nothing(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +195,7 @@ def test_nothing_is_requested_while_a_frame_arrives(qtbot: Any, viewer: Any, tmp
     assert_shows(viewer, planes_of(run, 1, 0, 0))
 
 
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_only_channels_that_have_changed_are_uploaded(
     qtbot: Any, viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +255,7 @@ def test_a_channel_that_is_shown_again_is_not_drawn_as_it_was_before(
 
 
 @pytest.mark.each_binding
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_nothing_is_freed_while_the_canvas_is_painted(qtbot: Any, viewer: Any, tmp_path: Path) -> None:
     """What the collector frees may be a window that was closed, and then another context is current."""
     shown_run(qtbot, viewer, tmp_path)

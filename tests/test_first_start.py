@@ -261,12 +261,6 @@ def has_widget_of_opengl(request, monkeypatch) -> bool:
     return not paints_images()
 
 
-@pytest.fixture
-def drawn_with_opengl(monkeypatch) -> None:
-    """Planes too, also where a program draws instead of a graphics card."""
-    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")
-
-
 @pytest.mark.each_binding
 @pytest.mark.usefixtures("first_in_process", "drawn_with_opengl")
 def test_the_events_of_the_host_come_between_the_slices(qtbot, monkeypatch) -> None:
@@ -384,6 +378,7 @@ def test_where_opengl_does_not_work_the_window_is_left_alone(qtbot, monkeypatch)
 
 
 @pytest.mark.each_binding
+@pytest.mark.usefixtures("drawn_with_opengl")
 @pytest.mark.parametrize("how", ["closed", "deleted"])
 def test_a_widget_that_ends_while_its_canvas_is_prepared_leaves_nothing(
     qtbot, monkeypatch, first_in_process, how: str
@@ -412,6 +407,7 @@ def write_image(path: Path, n_c: int) -> None:
     stores.write_group(path, stores.image_attributes(channels=names, squid=False))
 
 
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_the_first_frames_bring_two_channels_each(qtbot, viewer: LightweightViewer, tmp_path: Path) -> None:
     write_image(tmp_path / "image", 5)
     qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)

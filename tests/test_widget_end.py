@@ -182,6 +182,7 @@ def test_the_next_dataset_finds_a_process_that_ends_with_the_last_viewer(qtbot, 
     assert spare._spare is None and not spare._keepers
 
 
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_a_window_deleted_while_the_canvas_is_built_ends_quietly(qtbot, tmp_path, caplog, monkeypatch):
     window, viewer = embedded(qtbot)
     run = small_run(tmp_path / "run")
@@ -463,7 +464,7 @@ while not done and time.time() < end:
     app.processEvents(); time.sleep(0.01)
 print("vispy.app.backends._qt" in sys.modules, done, seen)
 """
-    result = host(body.replace("{is_ahead}", str(is_ahead)))
+    result = host(body.replace("{is_ahead}", str(is_ahead)), NDVIEWER_CANVAS="gl")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "True [''] []"
 
