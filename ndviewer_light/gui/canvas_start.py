@@ -179,7 +179,8 @@ class CanvasStart:
             self._poll.post(lambda: self._failed(reason))
         else:
             lacking = why or _why_no_ndv()
-            self._poll.post(lambda: self._bring(call, cpu_canvas.CpuCanvas, lacking))
+            bring = partial(self._bring, call, cpu_canvas.CpuCanvas, lacking)
+            self._poll.post(lambda: self._later.add(bring))  # after the tools, which are made in slices
 
     def _bring(self, call: int, canvas_class: type[CpuCanvas], why: str) -> None:
         if self._is_current(call):
