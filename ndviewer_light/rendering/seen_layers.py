@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..engine.label_planes import PictureArea
 
-_KEPT_BYTES = 64 * 1024**2
+_USED_AGAIN_BYTES = 64 * 1024**2
 """Of colours that may be used again."""
 
 
@@ -26,7 +26,7 @@ class SeenLayers:
     """
 
     def __init__(self) -> None:
-        self._last: list[_Drawn] = []
+        self._last: list[_SeenColors] = []
 
     def picture(self, layers: Sequence[Layer], area: PictureArea, rows: int, columns: int) -> np.ndarray:
         """Return what is seen of layers of equal shape: (rows, columns, 4) uint8, blue, green, red, and 255.
@@ -35,15 +35,15 @@ class SeenLayers:
         its middle is drawn, and black beside the data.
         """
         last, self._last = self._last, []
-        part = _Part.of(layers[0].pixels.shape, area, rows, columns) if layers else None
+        part = _SeenPixels.of(layers[0].pixels.shape, area, rows, columns) if layers else None
         if part is None:
             return as_bytes(np.full((rows, columns), BLACK, COLOR))
         place = (layers[0].pixels.shape, area, rows, columns)
         drawn = []
         for n, layer in enumerate(layers):
             before = last[n] if n < len(last) and last[n].is_of(layer, place) else None
-            drawn.append(_Drawn.of(layer, place, part) if before is None else before)
-        if sum(each.colors.nbytes for each in drawn) <= _KEPT_BYTES:
+            drawn.append(_SeenColors.of(layer, place, part) if before is None else before)
+        if sum(each.colors.nbytes for each in drawn) <= _USED_AGAIN_BYTES:
             self._last = drawn
         return as_bytes(part.spread(add_up((each.colors for each in drawn), ()), rows, columns))
 
@@ -52,7 +52,7 @@ class SeenLayers:
         self._last = []
 
 
-class _Drawn(NamedTuple):
+class _SeenColors(NamedTuple):
     """The colours of what is seen of a layer."""
 
     pixels: weakref.ref[np.ndarray]  # their memory is not kept for this
@@ -61,7 +61,7 @@ class _Drawn(NamedTuple):
     colors: np.ndarray
 
     @classmethod
-    def of(cls, layer: Layer, place: tuple[object, ...], part: _Part) -> _Drawn:
+    def of(cls, layer: Layer, place: tuple[object, ...], part: _SeenPixels) -> _SeenColors:
         return cls(weakref.ref(layer.pixels), _look(layer), place, colored(layer, part.read(layer.pixels)))
 
     def is_of(self, layer: Layer, place: tuple[object, ...]) -> bool:
@@ -73,14 +73,14 @@ def _look(layer: Layer) -> tuple[object, ...]:
     return layer.limits, stops_of(layer.colormap), layer.gamma
 
 
-class _Part(NamedTuple):
+class _SeenPixels(NamedTuple):
     """The pixels of the data that are seen."""
 
     y: _Sampled
     x: _Sampled
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], area: PictureArea, rows: int, columns: int) -> _Part | None:
+    def of(cls, shape: tuple[int, ...], area: PictureArea, rows: int, columns: int) -> _SeenPixels | None:
         """Of data of this shape where `area` fills a picture; None if nothing of it is seen."""
         y = _Sampled.of(area.top, area.bottom, rows, shape[0])
         x = _Sampled.of(area.left, area.right, columns, shape[1])
