@@ -152,6 +152,18 @@ def test_folders_of_them_are_understood_by_their_names(tmp_path: Path, server: R
                 np.testing.assert_array_equal(np.stack(found, axis=-1), pixels.reshape(*pixels.shape[:2], -1))
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_on_a_server_a_file_is_fetched_once(server: RangeServer, n: int) -> None:
+    rng = np.random.default_rng(n)
+    images = [Image.fromarray(rng.integers(0, 255, (500, 700)).astype("u1")) for _ in range(n)]
+    images[0].save(server.folder / f"large{n}.gif", save_all=True, append_images=images[1:])
+    with open_dataset(server.url(f"large{n}.gif"), storage_options=OPTIONS) as dataset:
+        before = server.counts()["requests"]
+        for t in range(n):
+            np.testing.assert_array_equal(dataset.plane(t=t), np.asarray(images[t]))
+        assert server.counts()["requests"] == before, "opening has read it"
+
+
 def test_frames_are_decoded_in_blocks_and_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ from ..tiff_planes import (
     read_upright,
 )
 from .beside import Beside, said_beside
-from .framed_pictures import FramedPictures, check_number, frames_in, may_be_framed
+from .framed_pictures import FramedPictures, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -132,13 +132,13 @@ class ImageFiles:
     def _picture(self, file: Bytes, path: str, plane: int, level: int) -> np.ndarray:
         """The pixels of a file that is no TIFF, or of one of the frames in it."""
         key = self._files.key_of(path)
-        n = self._framed.count(key, file)
-        if n == 1:
+        framed = self._framed.known(key, file)
+        if framed is None or framed.n == 1:
             _only_plane(path, plane, level)
-            return decoded(whole(file), file.name)
-        self._note_planes(path, n)
+            return decoded(whole(file) if framed is None else self._framed.content(key, file), file.name)
+        self._note_planes(path, framed.n)
         _only_plane(path, 0, level)
-        return self._framed.read(key, file, plane)
+        return self._framed.read(key, file, framed, plane)
 
     def _note_planes(self, path: str, n: int) -> None:
         if n > 1 and len(self.n_planes) < _MOST_COUNTED:
@@ -159,9 +159,12 @@ class ImageFiles:
                 tiff = self._files.understood(path, file)
                 image = _image_of(tiff)
                 return plane_picture(image, image.index(plane), level, tiff.only)
-            n = self._framed.count(self._files.key_of(path), file)
-            _only_plane(path, plane if n == 1 else 0, level)
-            check_number(file, plane, n)
+            framed = self._framed.known(self._files.key_of(path), file)
+            if framed is not None:
+                _only_plane(path, 0, level)
+                check_number(file.name, plane, framed.n)
+                return framed.picture
+            _only_plane(path, plane, level)
             with file.opened() as opened:
                 return picture_in(opened, file.name)
 
@@ -215,7 +218,7 @@ class ImageFiles:
     def _sample(self, path: str) -> Sample:
         with self._files.bytes_of(path) as file:
             if not _is_tiff(file):
-                return _sample_of_picture(file)
+                return self._sample_of_picture(file, path)
             tiff = self._files.understood(path, file)
             image = _image_of(tiff)
             facts = facts_of(image, tiff.only)
@@ -233,6 +236,18 @@ class ImageFiles:
                 tiff.pages.orientation(),
                 torn=ends_early(path) if tiff.pages.is_cut_off() else "",
             )
+
+    def _sample_of_picture(self, file: Bytes, path: str) -> Sample:
+        """What is known of a picture; several in a file are times."""
+        framed = self._framed.known(self._files.key_of(path), file)
+        if framed is None:
+            with file.opened() as opened:
+                picture = picture_in(opened, file.name)
+                return Sample(picture, orientation=orientation_in(opened, file.name))
+        if framed.n == 1:
+            return Sample(framed.picture, orientation=framed.orientation)
+        steps = {"t": framed.animation.step_s}
+        return Sample(framed.picture, "T", (framed.n,), steps=steps, orientation=framed.orientation)
 
     def has_changed(self, url: str) -> bool:
         """Whether a file on a server that was opened has changed, and is read anew from now on.
@@ -258,18 +273,6 @@ def _is_tiff(file: Bytes) -> bool:
     return not begins_like_a_picture(file.read(0, min(16, file.size))) and file.name.lower().endswith(
         TIFF_KINDS
     )
-
-
-def _sample_of_picture(file: Bytes) -> Sample:
-    """What is known of a picture; the frames in one, if there are several, are times."""
-    with file.opened() as opened:
-        picture = picture_in(opened, file.name)
-        orientation = orientation_in(opened, file.name)
-    frames = frames_in(file) if may_be_framed(file) else None
-    if frames is None or len(frames.durations_ms) == 1:
-        return Sample(picture, orientation=orientation)
-    n, steps = len(frames.durations_ms), {"t": frames.step_s}
-    return Sample(picture, "T", (n,), steps=steps, orientation=orientation)
 
 
 def _image_of(tiff: UnderstoodTiff) -> TiffImage:
