@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ndviewer_light import open_dataset
-from ndviewer_light.__main__ import main
+from ndviewer_light.cli.references import main
 from ndviewer_light.errors import CorruptDataError, DatasetError, LimitExceededError
 from ndviewer_light.sources.images import framed_pictures
 from ndviewer_light.storage.decoding import animations, pictures
@@ -245,8 +245,8 @@ def test_references_describe_jpeg_2000_and_refuse_what_has_frames(
     (tmp_path / "in").mkdir()
     for t, pixels in enumerate(wanted):
         (tmp_path / "in" / f"img_t{t}.jp2").write_bytes(jpeg_2000(pixels))
-    assert main(["references", str(tmp_path / "in"), "-o", str(tmp_path / "refs.json")]) == 0
+    assert main([str(tmp_path / "in"), "-o", str(tmp_path / "refs.json")]) == 0
     np.testing.assert_array_equal(planes_at(tmp_path / "refs.json")[1][..., 0], np.stack(wanted))
     framed("gif")[1](tmp_path / "a.gif")
-    assert main(["references", str(tmp_path / "a.gif"), "-o", str(tmp_path / "b.json")]) != 0
+    assert main([str(tmp_path / "a.gif"), "-o", str(tmp_path / "b.json")]) != 0
     assert "a.gif: references can describe pictures whose names end in .png" in capsys.readouterr().err
