@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import tifffile
 from follow_disk import GrowingZarr
 from memory_source import MemorySource, memory_info, wait_until
 
@@ -18,8 +21,11 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
+from ndviewer_light.sources.images.listing import FolderWalk
+from ndviewer_light.sources.tiff import folders
 from ndviewer_light.sources.zarr import stored_planes
 from ndviewer_light.storage import asked_together as asking
+from ndviewer_light.storage import watched_folders
 from ndviewer_light.storage.activity import newest_write
 from ndviewer_light.storage.asked_together import asked_together
 from ndviewer_light.storage.file_clock import FILE_CLOCK
@@ -256,3 +262,94 @@ def test_what_there_is_no_time_to_count_is_counted_later() -> None:
         assert count(1) == 91, "what was missing comes first"
         del source.stored[95, 0, 0, 0], source.stored[89, 0, 0, 0]
         assert count(100) == 89, "in the end the others, which may be gone"
+
+
+# ---- folders --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def always_slow(slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it answers, the disk is taken to be slow."""
+    monkeypatch.setattr(asking, "_SLOW_S", -1.0)
+
+
+def write_folders(root: Path, names: str, n: int) -> None:
+    """One folder for each time point, with two images."""
+    for t in range(n):
+        folder = root / names.format(t)
+        folder.mkdir(parents=True, exist_ok=True)
+        for channel in ("405", "488"):
+            tifffile.imwrite(folder / f"A1_0_0_{channel}.tiff", np.full((8, 8), t, np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("names", "where", "lists"),
+    [
+        pytest.param("t{:03d}/at", FolderWalk, "in_folder", id="of any program"),
+        pytest.param("{}", folders, "_names_in", id="Squid's"),
+    ],
+)
+def test_folders_of_images_are_listed_together(
+    names: str, where: object, lists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always_slow
+) -> None:
+    n = 8
+    write_folders(tmp_path, names, n)
+    inner = {names.format(t) for t in range(n)}
+    together, list_one = threading.Barrier(n), getattr(where, lists)
+    waited: list[str] = []
+
+    def listed(*walk_and_folder):
+        name = os.path.relpath(os.path.join(tmp_path, walk_and_folder[-1]), tmp_path)
+        if name in inner:
+            together.wait(HUNG_S)
+            waited.append(name)
+        return list_one(*walk_and_folder)
+
+    monkeypatch.setattr(where, lists, listed)
+    source = open_source(str(tmp_path))
+    assert set(waited) == inner
+    assert [source.read_plane(PlaneKey(t)).max() for t in range(n)] == list(range(n))
+    source.close()
+
+
+def test_what_is_listed_together_is_in_order_and_ends_at_the_limit(tmp_path: Path, always_slow) -> None:
+    expected = []
+    for i, j in itertools.product(range(3), range(70)):
+        folder = tmp_path / f"{i}" / f"{j}"
+        folder.mkdir(parents=True)
+        (folder / "a.png").touch()
+        expected.append(f"{i}/{j}/a.png")
+    (tmp_path / "1" / "b.png").touch()
+    expected.insert(70, "1/b.png")
+    within = [f"{i}/" for i in range(3)]
+    found = FolderWalk(str(tmp_path)).names_in(within, 3)
+    assert sorted(found) == sorted(expected)
+    assert [name[0] for name in found] == [name[0] for name in expected]
+    assert found[70] == "1/b.png", "those in a folder come before those in folders in it"
+    assert FolderWalk(str(tmp_path)).names_in(within, 0) == ["1/b.png"]
+    few = FolderWalk(str(tmp_path), 100).names_in(within, 3)
+    assert 100 < len(few) < 211
+
+
+def test_folders_that_are_followed_are_asked_and_listed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, always_slow
+) -> None:
+    write_folders(tmp_path, "t{:03d}", 4)
+    source = open_source(str(tmp_path))
+    source.follow()
+    together, version_of = threading.Barrier(5), watched_folders.version_of  # with the one around them
+    asked: list[str] = []
+
+    def version_together(path: str) -> str:
+        together.wait(HUNG_S)
+        asked.append(path)
+        return version_of(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched_folders, "version_of", version_together)
+        source.look()
+    assert len(asked) == 2 * len(set(asked)) == 10, "once whether it has changed, once as it is listed"
+    assert source.info.n_t == 4
+    write_folders(tmp_path, "t{:03d}", 5)
+    wait_until(lambda: source.look() is not None and source.info.n_t == 5)
+    source.close()

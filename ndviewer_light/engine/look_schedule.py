@@ -217,8 +217,7 @@ class GrowthSchedule(LookSchedule):
     @property
     def waits_long(self) -> bool:
         """See `LookSchedule`."""
-        least = least_of(self._costs)
-        return least.took - least.computed > _LONG_WAIT_SECONDS
+        return least_of(self._costs).waited > _LONG_WAIT_SECONDS
 
     def found_young(self, now: float) -> None:
         """See `LookSchedule`."""

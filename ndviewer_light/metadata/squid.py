@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import DatasetError, MetadataError
 from ..model import how_many, place_of
 from ..storage.about_files import about_file
+from ..storage.asked_together import asked_together
 from ..storage.file_kinds import looks_like
 from ..storage.limits import parse_json, read_file
 from ..storage.printable import brief
@@ -60,7 +61,7 @@ def sanitised(name: str) -> str:
 
 def has_own_files(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder contains a file that Squid writes beside its images. Any thread; accesses the disk."""
-    return any(os.path.isfile(os.path.join(folder, name)) for name in _OWN_FILES)
+    return any(asked_together(os.path.isfile, [os.path.join(folder, name) for name in _OWN_FILES]))
 
 
 def own_files(folder: str) -> list[str]:

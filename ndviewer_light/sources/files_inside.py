@@ -6,7 +6,8 @@ import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..model import natural_sorted
+from ..model import natural_key
+from ..storage.asked_together import asked_together
 from ..storage.decoding.pictures import PICTURE_ENDS
 from ..storage.decoding.tiff_pages import TIFF_KINDS
 
@@ -24,14 +25,23 @@ def files_inside(path: str, recognises: Callable[[str], bool]) -> str:
     """
     try:
         with os.scandir(path) as entries:
-            names = [
-                entry.name
+            found = [
+                entry
                 for entry in islice(entries, _MOST_ENTRIES)
                 if not entry.name.startswith(".") and not entry.name.lower().endswith(_PASSED_OVER)
             ]
     except (OSError, ValueError):
         return ""
-    paths = (os.path.join(path, name) for name in natural_sorted(names)[:_MOST_LOOKED_AT])
-    found = [os.path.basename(each) for each in paths if os.path.isfile(each) and recognises(each)]
-    more = f" and {len(found) - _MOST_SAID} more" if len(found) > _MOST_SAID else ""
-    return ", ".join(map(repr, found[:_MOST_SAID])) + more
+    first = sorted(found, key=lambda entry: natural_key(entry.name))[:_MOST_LOOKED_AT]
+    are_files = asked_together(_is_file, first)  # mostly without asking the disk
+    names = [entry.name for entry, is_file in zip(first, are_files, strict=True) if is_file]
+    names = [name for name in names if recognises(os.path.join(path, name))]
+    more = f" and {len(names) - _MOST_SAID} more" if len(names) > _MOST_SAID else ""
+    return ", ".join(map(repr, names[:_MOST_SAID])) + more
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

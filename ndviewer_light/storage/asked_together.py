@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .disk_threads import disk_thread
+from .time_spent import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,10 @@ _Question = TypeVar("_Question")
 _Answer = TypeVar("_Answer")
 
 _SLOW_S = 0.002
-"""A local disk answers in microseconds, a share in the same room in less than a millisecond."""
+"""A local disk answers in microseconds, a share in the same room in less than a millisecond.
+
+What this thread computes of it, as for a folder with many files, is not waited for.
+"""
 _SLOW_ANSWERS = 2
 """One after the other: one alone may have been a busy core."""
 _SLOW_FOR_S = 30.0
@@ -35,11 +39,11 @@ def asked_together(ask: Callable[[_Question], _Answer], about: Iterable[_Questio
     if len(questions) > 1 and time.monotonic() < _slow_until:
         return _Together(ask, questions).answers()
     answers: list[_Answer] = []
-    n_slow, began = 0, time.monotonic()
+    n_slow = 0
     for question in questions:
+        watch = Stopwatch()
         answers.append(ask(question))
-        before, began = began, time.monotonic()
-        n_slow = n_slow + 1 if began - before > _SLOW_S else 0
+        n_slow = n_slow + 1 if watch.spent().waited > _SLOW_S else 0
         if n_slow == _SLOW_ANSWERS:
             _note(is_slow=True)
             break
@@ -85,13 +89,13 @@ class _Together(Generic[_Question, _Answer]):
 
     def _take(self) -> None:
         while (i := self._next()) is not None:
-            began = time.monotonic()
+            watch = Stopwatch()
             try:
                 self._answers[i] = self._ask(self._questions[i])
             except BaseException as error:  # noqa: BLE001  whoever asked gets it
                 self._errors[i] = error
             with self._lock:
-                self._slowest_s = max(self._slowest_s, time.monotonic() - began)
+                self._slowest_s = max(self._slowest_s, watch.spent().waited)
                 self._n_answered += 1
                 if self._n_answered == len(self._questions):
                     self._done.set()

@@ -20,6 +20,11 @@ class TimeSpent(NamedTuple):
     took: float = 0.0
     computed: float = 0.0
 
+    @property
+    def waited(self) -> float:
+        """Those that this thread waited, for a disk or for a core."""
+        return self.took - self.computed
+
     def rest_s(self, share: float) -> float:
         """How long to wait before it is done again, if at most this share of a core may compute it."""
         return max(self.computed / share, min(_WAITED_TIMES * self.took, _LONGEST_REST_SECONDS), self.took)

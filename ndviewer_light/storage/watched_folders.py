@@ -10,13 +10,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from .asked_together import asked_together
 from .file_versions import version_of
 from .time_spent import Stopwatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .time_spent import TimeSpent
+
+_T = TypeVar("_T")
 
 WORTH_LISTING = 32
 """From so many files on, their folder is listed rather than asked for each of them."""
@@ -24,6 +29,8 @@ LISTING_SHARE = 1 / 50
 """The largest share of a core that goes into listing the same folder again."""
 MAX_FOUND_BY_NAME = 1_000
 """How many files that come next by their names are looked for in one look."""
+LISTED_TOGETHER = 64
+"""What is found in so many folders is kept until all of them have been listed."""
 _RECENT = 64
 _IN_TURN = 64
 """How many folders are asked each time: of those that changed last, and of the others, in turn."""
@@ -64,7 +71,8 @@ class WatchedFolders:
         else:
             in_turn = [self._others[0] for _ in range(min(_IN_TURN, len(self._others))) if self._turn()]
             asked = list(dict.fromkeys((*self._recent, *in_turn)))
-        found = [folder for folder in asked if self.has_changed(folder)]
+        answers = asked_together(self.has_changed, asked)
+        found = [folder for folder, has_changed in zip(asked, answers, strict=True) if has_changed]
         for folder in found:
             self._note_change(folder)
         return found
@@ -92,5 +100,23 @@ class WatchedFolders:
         """To list a folder within; remembers the version that it had before, and what listing cost."""
         version, watch = version_of(folder), Stopwatch()
         yield
-        rest = watch.spent().rest_s(LISTING_SHARE)
-        self._listed[folder] = _Listed(version, time.monotonic() + rest)
+        self._note_listed(folder, version, watch.spent())
+
+    def listings(self, folders: Sequence[str], list_one: Callable[[str], _T]) -> Iterator[_T]:
+        """What `list_one` finds in each folder, in order: of a slow share, several are listed at a time.
+
+        `list_one` may be called in other threads; its first error is raised.
+        """
+
+        def listed(folder: str) -> tuple[_T, str, TimeSpent]:
+            version, watch = version_of(folder), Stopwatch()
+            return list_one(folder), version, watch.spent()
+
+        for at in range(0, len(folders), LISTED_TOGETHER):
+            some = folders[at : at + LISTED_TOGETHER]
+            for folder, (found, version, spent) in zip(some, asked_together(listed, some), strict=True):
+                self._note_listed(folder, version, spent)
+                yield found
+
+    def _note_listed(self, folder: str, version: str, spent: TimeSpent) -> None:
+        self._listed[folder] = _Listed(version, time.monotonic() + spent.rest_s(LISTING_SHARE))

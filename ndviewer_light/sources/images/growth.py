@@ -13,7 +13,7 @@ from .next_names import NextNames
 from .patterns import MAX_FILES, Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from ...model import PlaneKey
     from .catalogue import FileCatalogue
@@ -82,12 +82,7 @@ class FolderGrowth:
         if not changed:
             return None
         found = self._found_by_name(catalogue)
-        new = [
-            name
-            for path in changed
-            if all_of_it or self._folders.may_list(path)
-            for name in self._listed(path)
-        ]
+        new = self._listed([path for path in changed if all_of_it or self._folders.may_list(path)])
         if not new:
             return Grown(listing, catalogue) if found else None
         new.sort()
@@ -172,21 +167,25 @@ class FolderGrowth:
 
     # ---- by listing --------------------------------------------------------------------------
 
-    def _listed(self, path: str) -> list[str]:
-        """The new images in a folder, and in folders in it that are new."""
-        folder = path[len(self._root) :].replace(os.sep, "/")
-        with self._folders.listing(path):
-            names, folders = names_in_folder(self._root, folder)
-        room = max(0, MAX_FILES - len(self._seen) - len(self._others))
-        new = list(names.difference(self._seen, self._others))[:room]
-        wanted = [name for name in new if name.lower().endswith(self._ending) and not is_thumbnail(name)]
-        self._others.update(new)
-        self._others.difference_update(wanted)
-        if folder.count("/") < self._depth:
-            for inner in sorted(folders):
-                if self._watch(inner):
-                    wanted += self._listed(self._root + inner)
-        return wanted
+    def _listed(self, paths: Sequence[str]) -> list[str]:
+        """The new images in folders, and in folders in them that are new."""
+        wanted: list[str] = []
+        inner: list[str] = []
+        folders = [path[len(self._root) :].replace(os.sep, "/") for path in paths]
+        found = self._folders.listings(paths, self._names_in)
+        for folder, (names, folders_in_it) in zip(folders, found, strict=True):
+            room = max(0, MAX_FILES - len(self._seen) - len(self._others))
+            new = list(names.difference(self._seen, self._others))[:room]
+            fitting = [name for name in new if name.lower().endswith(self._ending) and not is_thumbnail(name)]
+            wanted += fitting
+            self._others.update(new)
+            self._others.difference_update(fitting)
+            if folder.count("/") < self._depth:
+                inner += filter(self._watch, sorted(folders_in_it))
+        return wanted + self._listed([self._root + each for each in inner]) if inner else wanted
+
+    def _names_in(self, path: str) -> tuple[set[str], list[str]]:
+        return names_in_folder(self._root, path[len(self._root) :].replace(os.sep, "/"))
 
     def _watch(self, folder: str) -> bool:
         """Watch a folder ("a/b/"), and those around it; whether that is new."""

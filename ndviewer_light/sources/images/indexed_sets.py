@@ -17,6 +17,7 @@ from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, names_in_rec
 from ...metadata.metamorph import HTD_END, ND_END, htd_index, nd_index
 from ...metadata.opera_index import OPERA_INDEXES, names_in_opera_index
 from ...model import natural_sorted
+from ...storage.asked_together import asked_together
 from ...storage.bytes import is_url, name_of
 from ...storage.local_files import LinkGuard
 from ...storage.open_bytes import open_bytes
@@ -215,14 +216,17 @@ def indexes_below(folder: str) -> list[str]:
     """The paths of the indexes in the first folders of a local one, and in theirs."""
     level, found = [folder], list[str]()
     for _ in range(_FOLDERS_AROUND):
-        inner: list[str] = []
-        for path in level:
-            with contextlib.suppress(OSError, ValueError), os.scandir(path) as entries:
-                first = itertools.islice(entries, _MOST_ENTRIES)
-                inner += [each.path for each in first if each.is_dir(follow_symlinks=False)]
+        inner = itertools.chain.from_iterable(asked_together(_first_folders_in, level))
         level = natural_sorted(inner)[:_MOST_FOLDERS]
-        found += [index for path in level for index in indexes_in(path)]
+        found += itertools.chain.from_iterable(asked_together(indexes_in, level))
     return found
+
+
+def _first_folders_in(folder: str) -> list[str]:
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
+        first = itertools.islice(entries, _MOST_ENTRIES)
+        return [each.path for each in first if each.is_dir(follow_symlinks=False)]
+    return []
 
 
 def _of_folders(folder: str, below: Sequence[str], options: StorageOptions) -> Listing:

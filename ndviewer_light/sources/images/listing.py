@@ -6,22 +6,24 @@ import math
 import os
 import re
 from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetNotFoundError, LimitExceededError
 from ...metadata.guessed_axes import sizes_in_words
 from ...model import Interpretation, how_many, natural_sorted
+from ...storage.asked_together import asked_together
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.pictures import PICTURE_ENDS
 from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.limits import error_of_os
 from ...storage.presentable import presentable_name
+from ...storage.watched_folders import LISTED_TOGETHER
 from .name_layouts import CLEAR, layout_sizes, understood
 from .patterns import MAX_FILES, Pattern, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...metadata.set_index import SetIndex
     from .name_layouts import Layout, Understanding
@@ -135,20 +137,8 @@ def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
 
     Raises a `DatasetError` if `root` itself cannot be listed.
     """
-    names, inner = set[str](), list[str]()
-    try:
-        with os.scandir(os.path.join(root, folder)) as entries:
-            for entry in entries:
-                if not is_wanted(entry.name):
-                    continue
-                if is_image(entry.name):
-                    names.add(folder + entry.name)
-                elif len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
-                    inner.append(f"{folder}{entry.name}/")
-    except (OSError, ValueError) as error:
-        if not folder:
-            raise error_of_os(error, root) from error
-    return names, inner
+    names, inner = FolderWalk(root).in_folder(folder)
+    return set(names), inner
 
 
 def is_thumbnail(name: str) -> bool:
@@ -160,7 +150,7 @@ def _in_folder(folder: str, text: str) -> Listing:
     root, warnings = folder + os.sep, list[str]()
     if text:
         pattern = Pattern(text)
-        names = list(islice(_walk(folder, pattern.depth), MAX_FILES + 1))
+        names = FolderWalk(folder, MAX_FILES).names(MAX_DEPTH if pattern.depth is None else pattern.depth)
         _check_number(names, folder)
         return Listing(root, matching(pattern, names, folder), text)
     return listing_of(root, folder, _names_below(folder, warnings), warnings)
@@ -191,11 +181,10 @@ def _check_number(names: list[str], folder: str) -> None:
 
 def _names_below(folder: str, warnings: list[str]) -> list[str]:
     """All images in a folder and its subfolders; only its own if there are too many."""
-    names = list(islice(_walk(folder, 0), MAX_FILES + 1))
+    names, folders = FolderWalk(folder, MAX_FILES).in_folder("")
     _check_number(names, folder)
-    below = _walk(folder, MAX_DEPTH, at_least=1)
     most = MAX_BELOW if names else MAX_FILES
-    inner = list(islice(below, most + 1))
+    inner = FolderWalk(folder, most).names_in(folders, MAX_DEPTH - 1)
     if not names:
         _check_number(inner, folder)
     elif len(inner) > most:
@@ -360,29 +349,58 @@ def _kind(name: str) -> str:
 # ---- disk ------------------------------------------------------------------------------------
 
 
-def _walk(folder: str, depth: int | None, at_least: int = 0) -> Iterator[str]:
-    """The images in a folder and its subfolders, from `at_least` to `depth` levels down; None: any depth."""
-    yield from _walk_in(folder, "", MAX_DEPTH if depth is None else depth, at_least)
+class FolderWalk:
+    """Lists the images below a folder, of a slow share several of its folders at a time.
 
+    It ends once there are more than `most`: then these are not all, and not the first ones.
+    """
 
-def _walk_in(folder: str, before: str, depth: int, at_least: int) -> Iterator[str]:
-    inner: list[str] = []
-    try:
-        with os.scandir(os.path.join(folder, before)) as entries:
-            for entry in entries:
-                if not is_wanted(entry.name):
-                    continue
-                if entry.name.lower().endswith(IMAGE_ENDS):
-                    if at_least <= 0:
-                        yield before + entry.name
-                elif depth > 0 and len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
-                    inner.append(entry.name)
-    except (OSError, ValueError) as error:
-        if before:  # an unreadable subfolder does not affect the others
-            return
-        raise error_of_os(error, folder) from error
-    for name in inner:
-        yield from _walk_in(folder, f"{before}{name}/", depth - 1, at_least - 1)
+    def __init__(self, root: str, most: float = math.inf) -> None:
+        self._root = root
+        self._room = most + 1  # threads that list at the same time may take a little more
+
+    def names(self, depth: int) -> list[str]:
+        """The images in the folder, and in those in it, so many levels down; below the folder.
+
+        Raises a `DatasetError` if the folder itself cannot be listed.
+        """
+        names, inner = self.in_folder("")
+        return names + self.names_in(inner, depth - 1)
+
+    def names_in(self, folders: Sequence[str], depth: int) -> list[str]:
+        """The images in each of some folders ("a/b/") and then in those in it, in their order."""
+        return list(chain.from_iterable(self._below(folders, depth))) if depth >= 0 else []
+
+    def _below(self, folders: Sequence[str], depth: int) -> Iterator[list[str]]:
+        """Of each folder all images in it and below."""
+        for at in range(0, len(folders), LISTED_TOGETHER):
+            found = asked_together(self.in_folder, folders[at : at + LISTED_TOGETHER])
+            inner = [each for _, folders_in_it in found for each in folders_in_it]
+            deeper = self._below(inner, depth - 1) if depth and self._room > 0 else iter(())
+            for names, folders_in_it in found:
+                yield [*names, *chain.from_iterable(islice(deeper, len(folders_in_it)))]
+            if self._room <= 0:
+                return
+
+    def in_folder(self, folder: str) -> tuple[list[str], list[str]]:
+        """The images in one folder ("" or "a/b/"), and the folders in it. Any thread."""
+        names, inner = list[str](), list[str]()
+        try:
+            with os.scandir(os.path.join(self._root, folder)) as entries:
+                for entry in entries:
+                    if self._room <= 0:
+                        break
+                    if not is_wanted(entry.name):
+                        continue
+                    if entry.name.lower().endswith(IMAGE_ENDS):
+                        names.append(folder + entry.name)
+                        self._room -= 1
+                    elif len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
+                        inner.append(f"{folder}{entry.name}/")
+        except (OSError, ValueError) as error:
+            if not folder:  # an unreadable folder in it does not affect the others
+                raise error_of_os(error, self._root) from error
+        return names, inner
 
 
 def _is_wanted_folder(entry: os.DirEntry[str]) -> bool:

@@ -238,9 +238,17 @@ class Finder:
         """
         before = self._extent()
         new: dict[str, ImageName] = {}
-        for folder in self._changed_folders(all_of_it=all_of_it):
-            if all_of_it or self._is_without_images(folder) or self._folders.may_list(folder):
-                new |= self._parsed_anew(folder, self._names(folder))
+        changed = self._changed_folders(all_of_it=all_of_it)
+        to_list = [
+            each
+            for each in changed
+            if all_of_it or self._is_without_images(each) or self._folders.may_list(each)
+        ]
+        listed = frozenset(to_list)
+        names = self._folders.listings(to_list, _names_in)
+        for folder in changed:
+            if folder in listed:
+                new |= self._parsed_anew(folder, next(names))
             else:
                 self._add_next(folder)
         self._add_names(new)
@@ -274,19 +282,6 @@ class Finder:
 
     def _at(self, folder: str) -> tuple[int, str]:
         return self._numbers[folder], folder
-
-    def _names(self, folder: str) -> list[str]:
-        """The names in a folder; nothing if it is not one."""
-        try:
-            with self._folders.listing(folder), os.scandir(folder) as entries:
-                names = [entry.name for entry in islice(entries, MAX_TIFFS + 1)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise error_of_os(error, folder) from error
-        if len(names) > MAX_TIFFS:
-            raise LimitExceededError(f"{folder} contains more than {MAX_TIFFS} files")
-        return names
 
     def _parsed_anew(self, folder: str, names: Sequence[str]) -> dict[str, ImageName]:
         """The parts of the names in a folder that were not seen yet; its time point is known from here on."""
@@ -381,6 +376,20 @@ class Finder:
                 by_place[place].append(name)
         self._first = self._first or min(by_place[new[0]], key=key)
         self._last = min(by_place[new[-1]], key=key)
+
+
+def _names_in(folder: str) -> list[str]:
+    """The names in a folder; nothing if it is not one."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MAX_TIFFS + 1)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise error_of_os(error, folder) from error
+    if len(names) > MAX_TIFFS:
+        raise LimitExceededError(f"{folder} contains more than {MAX_TIFFS} files")
+    return names
 
 
 def _file_name(name: ImageName, form: str) -> str:

@@ -22,8 +22,9 @@ from ...model import (
     natural_sorted,
 )
 from ...storage.about_files import about_file
+from ...storage.asked_together import asked_together
 from ...storage.decoding.tiff_pages import TIFF_ENDS
-from ...storage.file_versions import versions_of
+from ...storage.file_versions import version_of
 from ...storage.local_files import LinkGuard
 from .file_errors import FileMissingError
 from .file_names import OME_FOLDER, NameReader, is_number, ome_name, stack_name
@@ -178,7 +179,7 @@ class OpenedFolder:
         if self._sample is not None and not isinstance(self.form, ImagePerPlane):
             paths.append(self._sample[0])
         paths += self._damaged
-        return versions_of(paths)
+        return " ".join(asked_together(version_of, paths))
 
     def _places(self, found: FolderContents) -> FileLocations:
         by_fov = self._coordinates.by_fov
