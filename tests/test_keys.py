@@ -424,6 +424,9 @@ def test_a_key_that_has_no_effect_says_why(qtbot, viewer):
         viewer.status_label.say("message", "")
         qtbot.keyClick(picture, name, modifier)
         assert viewer.status_label.said("message").startswith(said), name
+    qtbot.keyClick(picture, key.Key_W, shift)
+    qtbot.keyClick(picture, key.Key_Plus)
+    assert not viewer.status_label.said("message"), "it was said of another key"
     viewer.stage.strips.solo(0)  # what is said stays true also if one sees what the key does
     for said in ("in gray", "in its colour"):
         qtbot.keyClick(picture, key.Key_G)

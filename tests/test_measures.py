@@ -247,6 +247,7 @@ def test_a_line_is_drawn_plotted_moved_exported_and_removed(qtbot, viewer, tmp_p
     (shape,) = measuring.shapes
     assert stage.canvas.visible_area() == before  # the picture has not been moved
     qtbot.waitUntil(panel.isVisible, timeout=20_000)
+    assert panel.minimumSizeHint().width() < 300, "a narrow window stays as wide as it is"
     x, y = panel.shown()[0]
     assert x[-1] == pytest.approx(shape.line.length_um(0.5, 0.5)) == pytest.approx(30, abs=0.5)
     np.testing.assert_allclose(

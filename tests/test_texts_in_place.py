@@ -90,6 +90,8 @@ def test_names_of_channels_beside_their_values_can_be_told_apart(qtbot):
     row.resize(350, 24)
     assert [text[:4] for text, _ in row.shown()] == ["…405", "…488", "…638"]
     assert [text[-5:] for text, _ in row.shown()] == ["405.5", "488.5", "638.5"]  # never the values
+    row.resize(200, 24)  # no room for a letter of a name
+    assert [text for text, _ in row.shown()] == ["405.5", "488.5", "638.5"]
     assert row.accessibleDescription().startswith("Fluorescence 405 nm Ex: 405.5")
 
 

@@ -41,20 +41,31 @@ class Actions:
         self._screen = screen
         self._wells: tuple[DatasetInfo, Wells] | None = None
         self.sheet: KeySheet | None = None
+        self._said = ""  # in the status line, by the last one
         self._save_menu: QMenu | None = None
         screen.stage.go_box.asked.connect(self._on_asked)
 
     @property
     def by_name(self) -> dict[str, Callable[[], object]]:
-        """Every action by its name in `keys`; where one has no effect, it is said why."""
+        """Every action by its name in `keys`; where one has no effect, it is said why.
+
+        What one has said is no longer said after the next, unless it was what to do with the mouse.
+        """
         return {name: partial(self._do, name, act) for name, act in self._actions().items()}
 
     def _do(self, name: str, act: Callable[[], object]) -> None:
         why = why_no_effect(self._screen, name.partition(" ")[0])
+        status, n_said = self._screen.status, self._screen.status.n_messages
         if why:
-            self._screen.status.say("message", why)
+            status.say("message", why)
         else:
             act()
+        if status.n_messages > n_said:
+            self._said = status.said("message")
+        elif self._said and self._screen.tools.measuring.hand.kind is None:
+            if status.said("message") == self._said:
+                status.say("message", "")
+            self._said = ""
 
     def _actions(self) -> dict[str, Callable[[], object]]:
         screen, tools = self._screen, self._screen.tools

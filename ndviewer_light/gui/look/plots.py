@@ -24,6 +24,8 @@ PLOT_HEIGHT_PX = 210
 LEAST_PLOT_HEIGHT_PX = 130
 PLOT_INK = QColor(176, 181, 190)
 _AXIS_PX = 58
+_LEAST_CHOICE_PX = 64
+"""So wide a box is at least: in a narrow window its text is cut rather than the window made wider."""
 _LEAST_LIGHT = 0.28
 _OF_QT = ("QtSvg", "QtOpenGLWidgets", "QtTest", "uic")
 """What pyqtgraph imports of Qt."""
@@ -89,6 +91,7 @@ def new_choice(name: str, chosen: Any) -> QComboBox:
     box.setAccessibleName(name)
     box.setToolTip(name)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    box.setMinimumWidth(_LEAST_CHOICE_PX)
     box.activated.connect(chosen)
     return box
 

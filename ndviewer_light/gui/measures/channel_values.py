@@ -48,7 +48,9 @@ class ChannelValues(QWidget):
             pieces = self._pieces(shorter)
             if needed([width_of(piece, self.fontMetrics()) for piece in pieces]) <= self.width():
                 return pieces
-        return self._pieces(self._cut(without_beginning(names)))
+        cut = self._cut(without_beginning(names))
+        tells = all(name.strip("…") for name in cut)
+        return self._pieces(cut if tells else [""] * len(cut))  # the colours tell which is which
 
     def _pieces(self, names: Sequence[str]) -> list[Piece]:
         each = zip(names, self._values, strict=True)

@@ -46,6 +46,8 @@ class StatusLine(QLabel):
         self._details: dict[Topic, str] = {}
         self._choices: dict[Topic, Choices] = {}
         self._elsewhere: set[Topic] = set()
+        self.n_messages = 0
+        """How many were said so far, also the same again."""
         self._shown: Topic | None = None
         self._in_place = TextsInPlace()
         self._fresh = QTimer(self)
@@ -74,6 +76,7 @@ class StatusLine(QLabel):
         With `choices`, the same in pieces with dots of colours, ever shorter, the first that fits is painted.
         `is_elsewhere`: a page above says it too; hosts can ask for it, and it is not painted a second time.
         """
+        self.n_messages += topic == "message" and bool(text)
         (self._elsewhere.add if is_elsewhere else self._elsewhere.discard)(topic)
         if (text, details) == (self._said.get(topic, ""), self._details.get(topic, "")):
             if topic == "message" and text:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _NUMBERS_BAR_PX = 96
 _LEAST_LEGEND_BAR_PX = 30
-_LEAST_CHOICE_PX = 64
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
 
@@ -97,12 +96,9 @@ class StatisticsPanel(Panel):
         self.channel = new_choice("Of which channel the maps show it", self._on_chosen)
         self.channel.setMaximumWidth(180)
         self._offered: list[tuple[int, str]] = []
-        for box in (self.statistic, self.channel):
-            box.setMinimumWidth(_LEAST_CHOICE_PX)
         self.along = new_choice("What it is plotted over", self._on_chosen)
         for text in (OVER_TIME, IN_ORDER):
             self.along.addItem(text, text)
-        self.along.setMinimumWidth(_LEAST_CHOICE_PX)
         self.along.setMinimumContentsLength(len(IN_ORDER))  # its own hint leaves the last letter out
         self.legend = ColorLegend()
         self.words = OneLineLabel()
