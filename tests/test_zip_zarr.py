@@ -17,6 +17,7 @@ import stores
 from zarr_shown import assert_shows_what_was_written, keys
 
 from ndviewer_light import open_dataset
+from ndviewer_light.cli import info
 from ndviewer_light.errors import (
     CorruptDataError,
     DatasetError,
@@ -26,7 +27,7 @@ from ndviewer_light.errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.zarr.format import ZarrFormat
 from ndviewer_light.sources.zarr.source import ZarrSource
@@ -275,6 +276,39 @@ def test_missing_tile_is_fill_value_and_missing_plane_is_none(tmp_path: Path, op
     with pytest.raises(PlaneNotStoredError) as raised:
         source.read_plane(PlaneKey(z=1))
     assert raised.value.plane_shape == (24, 40)
+
+
+STORED_AS: dict[str, dict[str, Any]] = {
+    "chunks": {"version": 2},
+    "tiles": {"tile": 8},
+    "shards": {"shard_channels": True},
+}
+
+
+@pytest.mark.parametrize("end", [".zip", ".ozx"])
+@pytest.mark.parametrize("kind", STORED_AS)
+def test_planes_have_the_states_that_they_have_unpacked(
+    tmp_path: Path, kind: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "p.zarr"
+    stores.write_plate(folder, {"A/1": 1, "B/2": 2}, **STORED_AS[kind])
+    chunks = [each for each in sorted(folder.rglob("*")) if each.is_file() and each.name.isdecimal()]
+    shutil.rmtree(chunks[0].parent.parent)
+    damaged = chunks[-1]
+    damaged.write_bytes(damaged.read_bytes()[:9])
+    archive = pack(folder, tmp_path / f"p{end}")
+    name = f"{archive}/{damaged.relative_to(folder).as_posix()}"
+    for is_read in (False, True):
+        with open_dataset(folder) as unpacked, open_dataset(archive) as packed:
+            expected, found = (each.report(read=is_read) for each in (unpacked, packed))
+        assert found.counts == expected.counts
+        assert found.count(PlaneState.UNKNOWN) == (2 if kind == "shards" and not is_read else 0)
+        assert found.gaps(PlaneState.ABSENT) == expected.gaps(PlaneState.ABSENT) != []
+        assert found.reasons.keys() == expected.reasons.keys()
+        assert bool(found.reasons) == is_read and all(name in each for each in found.reasons.values())
+    assert info.main([str(archive), "--planes", "--read"]) == 3
+    assert damaged.relative_to(folder).as_posix() in "".join(capsys.readouterr().out.split())
+    assert info.main([str(archive), "--planes"]) == 3
 
 
 def test_other_archives_are_not_recognised(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from ...errors import DatasetError
+from ...errors import DatasetError, PlaneNotStoredError
 from ...model import PlaneKey
 from ...storage.trees.recording import recorded
 from ..missing_planes import Claims, MissingPlanesOfMany
+from .chunk_grid import has_shards
 from .growing import is_expected_to_grow
 from .shard_indexes import ShardIndexes
 from .stored_planes import stored_in_files
@@ -48,13 +49,17 @@ class StoredLookup:
         self._many = MissingPlanesOfMany(self.are_stored)
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
-        """See `Source.are_stored`; in a folder by the names of chunks, or what is in shards."""
-        if self._tree.remote or self._tree.packed:
+        """See `Source.are_stored`; by the names of chunks, or what is in shards, except on servers."""
+        if self._tree.packed:
+            answers = [self._is_in_archive(PlaneKey(*key)) for key in keys]
+            self._many.saw(keys, answers)
+            return answers
+        if self._tree.remote:
             return self._by_versions(keys)
         of_position: dict[int, list[int]] = {}
         for i, key in enumerate(keys):
             of_position.setdefault(key[1], []).append(i)
-        answers: list[bool | None] = [None] * len(keys)
+        answers = [None] * len(keys)
         tree = recorded(self._tree)
         for p, indices in of_position.items():
             told = self._stored_of(p, [PlaneKey(*keys[i]) for i in indices], tree)
@@ -62,6 +67,20 @@ class StoredLookup:
                 answers[i] = answer
         self._many.saw(keys, answers)
         return answers
+
+    def _is_in_archive(self, key: PlaneKey) -> bool | None:
+        """Whether anything of a plane is in the archive, by its directory, and the indexes of shards.
+
+        None where these cost a request each.
+        """
+        try:
+            array, index = self._planes.locate(key, 0)
+            is_costly = has_shards(array.image) and bool(self._tree.hosts())
+            return None if is_costly else array.look_up(index)
+        except PlaneNotStoredError:
+            return False
+        except (DatasetError, IndexError):
+            return None
 
     def look_up(self, key: PlaneKey) -> bool | None:
         """See `Source.look_up_stored`: its chunks are asked for by name, until one is there."""
