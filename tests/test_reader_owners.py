@@ -485,7 +485,7 @@ def test_a_plane_that_needs_more_memory_than_allowed_fails_alone(tmp_path, form)
         import resource, sys
         from ndviewer_light.isolation.client import IsolatedSource
         from ndviewer_light.model import PlaneKey
-        resource.setrlimit(resource.RLIMIT_AS, (1792 * 1024**2, resource.RLIM_INFINITY))  # readers inherit it
+        resource.setrlimit(resource.RLIMIT_AS, (1536 * 1024**2, resource.RLIM_INFINITY))  # readers inherit it
         small, large = (IsolatedSource.open(path) for path in sys.argv[1:])
         try:
             large.read_plane(PlaneKey())
