@@ -175,7 +175,7 @@ def pytest_collection_finish() -> None:
 
 
 def _leave_out_of_collections() -> None:
-    """Spare the collector, which runs after every test of a widget, what is there now: modules, for good."""
+    """Spare the collector, which runs after every test of a widget, what is there before: modules."""
     gc.collect()
     gc.freeze()
 
@@ -183,6 +183,8 @@ def _leave_out_of_collections() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gl") and not gl_works():
         pytest.skip("no working OpenGL context")
+    if "qapp" in getattr(item, "fixturenames", ()):
+        _leave_out_of_collections()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -215,14 +217,6 @@ def left_after_grace(remaining: Callable[[], list[str]]) -> list[str]:
     while (left := remaining()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left
-
-
-@pytest.fixture(autouse=True, scope="module")
-def imported_by_now() -> None:
-    """Spare the collector what the tests of the last module imported, too: of them nothing else is left."""
-    widgets = sys.modules.get("qtpy.QtWidgets")
-    if widgets is not None and widgets.QApplication.instance() is not None:
-        _leave_out_of_collections()
 
 
 @pytest.fixture(autouse=True)
