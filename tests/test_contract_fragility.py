@@ -64,7 +64,9 @@ def use():
     def shown():
         canvas = viewer.stage.canvas
         frame = canvas.frame if canvas is not None else None
-        return frame is not None and not canvas.busy and frame.view == viewer.stage.view
+        if frame is None or canvas.busy or frame.view != viewer.stage.view:
+            return False
+        return all(plane.state.name != "LOADING" for plane in frame.planes.values())
     loop.waitUntil(lambda: viewer.dataset is not None and shown())
     viewer.load_fov(1, 1, 1)
     loop.waitUntil(shown)
