@@ -257,6 +257,82 @@ def test_an_image_with_more_axes_than_its_scene_lies_where_those_lead_that_both_
         assert any(said in warning for warning in warnings) if said else not warnings
 
 
+INTO_MORE = {
+    "along the axes of the scene": ([{"type": "translation", "translation": [5, 10, 20]}], (5, 10, 20), ""),
+    "affine": ([{"type": "affine", "affine": [[0, 0, 5], [2, 0, 10], [0, 2, 20]]}], (5, 10, 20), ""),
+    "one after the other": (
+        [
+            {"type": "translation", "translation": [1, 2]},
+            {"type": "affine", "affine": [[0, 0, 5], [1, 0, 10], [0, 1, 20]]},
+            {"type": "scale", "scale": [2, 3, 4]},
+            {"type": "affine", "affine": [[1, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0]]},
+        ],
+        (10.5, 33, 88),
+        "",
+    ),
+    "parts": (
+        [
+            {
+                "type": "byDimension",
+                "transformations": [
+                    {
+                        "inputAxes": [],
+                        "outputAxes": [0],
+                        "transformation": {"type": "affine", "affine": [[5]]},
+                    },
+                    {
+                        "inputAxes": [0, 1],
+                        "outputAxes": [1, 2],
+                        "transformation": {"type": "translation", "translation": [10, 20]},
+                    },
+                ],
+            }
+        ],
+        (5, 10, 20),
+        "",
+    ),
+    "along what both have": ([{"type": "translation", "translation": [10, 20]}], (None, 10, 20), ""),
+    "within the image": ([{"type": "affine", "affine": [[2, 0, 10], [0, 2, 20]]}], (None, 10, 20), ""),
+    "from the scene": (
+        [{"type": "affine", "affine": [[0, 1, 0, -10], [0, 0, 1, -20]]}],
+        (None, 10, 20),
+        "",
+    ),
+    "tilted": (
+        [{"type": "affine", "affine": [[0.5, 0, 5], [1, 0, 10], [0, 1, 20]]}],
+        (None, None, None),
+        "it is not known where the image lies",
+    ),
+}
+"""Transformations from an image of y and x into a scene of z, y and x, where they lead, what is said."""
+
+
+@pytest.mark.parametrize("kind", INTO_MORE)
+def test_an_image_with_fewer_axes_than_its_scene_lies_where_the_scene_puts_it(
+    tmp_path: Path, kind: str
+) -> None:
+    ways, place, said = INTO_MORE[kind]
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    ends = {"input": {"path": "a", "name": "physical"}, "output": {"name": "world"}}
+    if kind == "from the scene":
+        ends = {"input": ends["output"], "output": ends["input"]}
+    way = {"type": "sequence", "transformations": ways, **ends} if len(ways) > 1 else {**ways[0], **ends}
+    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
+    images = {
+        "": {"version": "0.6", "scene": scene},
+        "a": version_6([between({"type": "identity"})], "yx"),
+    }
+    for name, ome in images.items():
+        zarr.create_group(store=str(tmp_path / "x.zarr" / name), zarr_format=3, attributes={"ome": ome})
+    write_array(tmp_path / "x.zarr" / "a" / "0", version=3)
+    with open_dataset(tmp_path / "x.zarr") as dataset:
+        dataset.look_at_all()
+        (position,) = dataset.info.positions
+        assert (position.z_um, position.y_um, position.x_um) == place
+        warnings = dataset.info.warnings
+        assert any(said in warning for warning in warnings) if said else not warnings
+
+
 def test_images_lie_where_their_own_systems_lead_and_those_beside_a_scene_are_shown(tmp_path: Path) -> None:
     """One is not moved at all, one leads there by a second system of its own, one is not mentioned."""
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..errors import DatasetError
 from ..storage.limits import MAX_POSITIONS, safe_node
 from ..storage.printable import brief
-from .axes_in_common import takes_more, way_of_axes
+from .axes_in_common import is_of_others, roles_of_both, way_of_axes
 from .named_axes import Axis, clean, named_axes, unit_factor
 from .ngff import find, in_um, listed, on_stage
 from .transformations import AlongAxes, TransformationStep, along_axes
@@ -156,23 +156,25 @@ def placed_um(
     origins = meta.translations[0] if meta.translations else (None,) * len(axes)
     at = [(each or 0.0) / factor for each, factor in zip(origins, factors, strict=True)]
     order = meta.order or range(len(axes))
-    there = AlongAxes.nothing(len(axes))
-    there.origin[:] = [at[i] for i in order]
-    of_scene = tuple(axes[i] for i in order)
+    of_scene = [axes[i] for i in order]
     way = _whole_way(meta, ways)
     if len(units) not in (0, len(axes)):
-        fitted = way_of_axes(way, [axis.role for axis in of_scene], [unit.role for unit in units])
+        roles, others = [axis.role for axis in of_scene], [unit.role for unit in units]
+        fitted = way_of_axes(way, roles, others)
         if fitted is None:
             return None, None, None
         way = fitted
-        unit_of = {unit.role: unit.unit for unit in units}
-        of_scene = tuple(axis._replace(unit=unit_of.get(axis.role, axis.unit)) for axis in of_scene)
-    there = there.then(_along_way(way, len(axes), []))
+        unit_of = {unit.role: unit for unit in units}
+        of_scene = [axis._replace(unit=unit_of.get(axis.role, axis).unit) for axis in of_scene]
+        of_scene += [unit_of[role] for role in roles_of_both(roles, others)[len(roles) :]]
+    there = AlongAxes.nothing(len(of_scene))
+    there.origin[: len(order)] = [at[i] for i in order]
+    there = there.then(_along_way(way, len(of_scene), []))
     if len(units) == len(axes):
-        of_scene = tuple(
+        of_scene = [
             unit if unit.role else axis._replace(unit=unit.unit)
             for axis, unit in zip(of_scene, units, strict=True)
-        )
+        ]
     found = in_um(there.origin, of_scene)
     by_role = {axis.role: each for axis, each in zip(of_scene, found, strict=True)}
     x, y, z = (by_role.get(role) for role in "xyz")
@@ -183,8 +185,8 @@ def not_drawn(image: ImageInScene, axes: Sequence[Axis], where: str) -> tuple[st
     """What of the way of an image into a scene with these axes is not drawn."""
     said: list[str] = []
     way = image.ways[0].steps if image.ways else ()
-    if any(takes_more(step.transform, len(axes)) for step in way):
-        return ()  # it has other axes than its scene: `unlike_scene` tells
+    if any(is_of_others(step.transform, len(axes)) for step in way):
+        return ()  # it may have other axes than its scene: `unlike_scene` tells
     if _along_way(way, len(axes), said, where).exchanges:
         said.append(f"{where}: {brief(image.path)} lies across its scene, and is shown by its own axes")
     return tuple(dict.fromkeys(said))
@@ -195,17 +197,22 @@ def unlike_scene(
 ) -> tuple[str, ...]:
     """What is not known or not drawn of where an image lies that has other axes than its scene."""
     axes = meta.axes or ()
-    if not ways or len(units) in (0, len(axes)):
+    if not ways or not units:
         return ()
-    roles = [axes[i].role for i in meta.order or range(len(axes))]
-    fitted = way_of_axes(_whole_way(meta, ways), roles, [unit.role for unit in units])
+    said: list[str] = []
+    way = _whole_way(meta, ways)
+    if len(units) == len(axes):
+        if any(is_of_others(step.transform, len(axes)) for step in way):
+            _along_way(way, len(axes), said, where)
+        return tuple(dict.fromkeys(said))
+    roles, others = [axes[i].role for i in meta.order or range(len(axes))], [unit.role for unit in units]
+    fitted = way_of_axes(way, roles, others)
     if fitted is None:
         return (
             f"{where}: what leads into its scene is not along the axes that both have, so it is not "
             "known where the image lies",
         )
-    said: list[str] = []
-    _along_way(fitted, len(axes), said, where)
+    _along_way(fitted, len(roles_of_both(roles, others)), said, where)
     return tuple(dict.fromkeys(said))
 
 
