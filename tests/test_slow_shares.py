@@ -22,7 +22,7 @@ from ndviewer_light.engine.newest_places import NewestWanted, Place
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources import open_source
 from ndviewer_light.sources.images.listing import FolderWalk
-from ndviewer_light.sources.tiff import folders
+from ndviewer_light.sources.tiff import folders, side_files
 from ndviewer_light.sources.zarr import stored_planes
 from ndviewer_light.storage import asked_together as asking
 from ndviewer_light.storage import watched_folders
@@ -352,4 +352,31 @@ def test_folders_that_are_followed_are_asked_and_listed_together(
     assert source.info.n_t == 4
     write_folders(tmp_path, "t{:03d}", 5)
     wait_until(lambda: source.look() is not None and source.info.n_t == 5)
+    source.close()
+
+
+def test_files_beside_images_are_not_asked_for_at_each_look_and_none_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folders(tmp_path, "{}", 1)
+    source = open_source(str(tmp_path))
+    source.follow()
+    asked, version_of = set[str](), side_files.version_of
+    monkeypatch.setattr(side_files, "version_of", lambda path: asked.add(path) or version_of(path))
+
+    def is_found(pixel_um: float | None, n_t: int) -> bool:
+        source.look()
+        return (source.info.pixel_size_um, source.info.n_t) == (pixel_um, n_t)
+
+    with monkeypatch.context() as slow_to_answer:
+        slow_to_answer.setattr(side_files, "_RESTS_OF_CHANGED", 1e9)
+        slow_to_answer.setattr(side_files, "_RESTS_OF_OTHERS", 1e9)
+        write_folders(tmp_path, "{}", 3)
+        wait_until(lambda: is_found(None, 3))
+        assert asked == {str(tmp_path), str(tmp_path / "0")}, "only whether the folders have changed"
+    parameters = tmp_path / "acquisition_parameters.json"
+    parameters.write_text('{"pixel_size_um": 0.5}')
+    wait_until(lambda: is_found(0.5, 3))
+    parameters.write_text('{"pixel_size_um": 0.25}')  # of which its folder tells nothing
+    wait_until(lambda: is_found(0.25, 3))
     source.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
-from ...metadata.squid import Coordinates, coordinates, is_done, own_files, sanitised
+from ...metadata.squid import Coordinates, coordinates, is_done, sanitised
 from ...model import (
     DatasetInfo,
     PlaneKey,
@@ -44,12 +44,14 @@ from .forms import (
     StackPerPosition,
 )
 from .ome import OmeFiles
+from .side_files import SideFiles
 from .single import SingleFile
 from .written_beside import ListedChannels, ParametersBeside
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from ...metadata.squid import Parameters
     from ...model import Channel, ChannelPart
     from ...storage.decoding.pictures import Picture
     from .file_pool import OpenTiff, TiffPool
@@ -119,7 +121,10 @@ class OpenedFolder:
         self._described: tuple[Channel, ...] = ()
         self._positions: tuple[Position, ...] = ()
         self._placed_by = self._coordinates.by_fov  # by which these positions have their coordinates
-        self._beside = ""  # see `_versions_beside`
+        self._side_files = SideFiles()
+        self._read_parameters: Parameters | None = None
+        self._is_done: bool | None = None
+        self._beside = self._growing = ""  # the versions of what the last look has read
 
     @property
     def first_file(self) -> str | None:
@@ -133,18 +138,20 @@ class OpenedFolder:
         see `Finder.look`. Raises a `DatasetError` if there is nothing readable.
         """
         has_grown = self._finder.look(all_of_it=all_of_it)
-        versions = self._versions_beside()
-        if not has_grown and versions == self._beside and not all_of_it:
+        beside = self._side_files.versions(self._folders_beside(), anew=all_of_it)
+        versions = self._versions_of_growing()
+        is_same_beside = beside == self._beside and not all_of_it
+        if not has_grown and is_same_beside and versions == self._growing:
             return None
         found = self._finder.found
         if not found.positions:
             raise DatasetNotFoundError(f"{self._path} contains no image files")
-        if not self._coordinates.by_fov:
+        if not self._coordinates.by_fov and not is_same_beside:
             told = _coordinates(self._kind, self._links)
             if told != self._coordinates:
                 self._coordinates = told
                 self._finder.planned = tuple(told.by_fov)
-        if self._beside and versions != self._beside:
+        if self._beside and not is_same_beside:
             self._listed.read()
         self._add_channels(found.channels)
         self.form.places = self._places(found)
@@ -159,26 +166,34 @@ class OpenedFolder:
         info = self._info(found, before)
         if self._facts is not None:  # images themselves do not change, but what is beside them
             info = learned(info, parts, self._facts)
-            info = self._parameters.added_to(info, self._parameters.read(), self._facts)
+            if self._read_parameters is None or not is_same_beside:
+                self._read_parameters = self._parameters.read()
+            info = self._parameters.added_to(info, self._read_parameters, self._facts)
             info = replace(info, dtype=np.result_type(self._facts.picture.dtype, *self.dtypes))
-        if is_done(self._kind.experiment):
+        if self._is_done is None or not is_same_beside:
+            self._is_done = is_done(self._kind.experiment)
+        if self._is_done:
             info = replace(info, complete=True)
-        self._beside = versions if self._sample is not None else ""
+        self._beside, self._growing = (beside, versions) if self._sample is not None else ("", "")
         inverted = self._inverted
         if self._facts is not None and not isinstance(self.form, ImagePerPlane):
             inverted = _inverted(parts, self._facts)
         channels = shown(parts, self._colour_dtype or info.dtype, self._described, inverted)
         return Known(parts, replace(info, channels=channels))
 
-    def _versions_beside(self) -> str:
-        """The versions of the files beside the images, and of the image that was opened, if it may grow."""
-        paths = own_files(self._kind.experiment)
+    def _folders_beside(self) -> list[str]:
+        """The folders in which there may be files of Squid's beside the images."""
+        folders = [self._kind.experiment]
         first = self._finder.found.folders.get(0)
         if first is not None and not self._coordinates.by_fov:
-            paths += own_files(os.path.dirname(first) if self._kind.inside else first)
+            folders.append(os.path.dirname(first) if self._kind.inside else first)
+        return list(dict.fromkeys(folders))
+
+    def _versions_of_growing(self) -> str:
+        """The versions of the image that was opened, if it may grow, and of those that were damaged."""
+        paths = list(self._damaged)
         if self._sample is not None and not isinstance(self.form, ImagePerPlane):
             paths.append(self._sample[0])
-        paths += self._damaged
         return " ".join(asked_together(version_of, paths))
 
     def _places(self, found: FolderContents) -> FileLocations:
