@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 LEFT = Qt.MouseButton.LeftButton
 REPO = Path(__file__).parents[1]
-pytestmark = pytest.mark.each_binding
-
 
 # ---- the arithmetic ----------------------------------------------------------------------------
 
@@ -47,6 +45,7 @@ def layers(*dtypes: str, height: int = 60, width: int = 80) -> list[Layer]:
     return [Layer(each, (200.0, 3100.0), maps[i % 3], 1.0 + 0.3 * i) for i, each in enumerate(pixels)]
 
 
+@pytest.mark.each_binding
 def test_a_part_of_a_picture_is_that_part_of_the_whole_one_and_black_beside_it():
     shown = layers("u2", "f4", "u1")
     whole = composite(shown, 60, 80)
@@ -100,12 +99,14 @@ def test_what_is_as_it_was_is_not_drawn_again_and_all_else_is(monkeypatch):
     assert made(other, blue, area=PictureArea(1, 0, 80, 60)) == [other, blue]  # in other places
 
 
+@pytest.mark.each_binding
 def test_many_channels_add_up_to_white_and_no_further():
     white = cmap.Colormap(["#000000", "#FFFFFF"])
     shown = [Layer(np.full((4, 4), 900, "u2"), (0.0, 1000.0), white)] * 64
     assert (composite(shown, 4, 4) == 255).all()
 
 
+@pytest.mark.each_binding
 def test_a_camera_sees_what_was_asked_for_whatever_the_shape_of_the_window():
     camera = FlatCamera()
     camera.set_size(400, 100)
@@ -196,6 +197,7 @@ def of_magnitude(largest: float, dtype: str, offset: float = 0.0) -> Callable[[]
     return planes
 
 
+@pytest.mark.each_binding
 @pytest.mark.gl
 @pytest.mark.parametrize(
     ("planes", "limits"),
@@ -256,6 +258,7 @@ def test_a_picture_drawn_on_the_cpu_differs_by_one_grey_level_at_most(qtbot, new
         assert np.abs(gl - cpu)[1:-1, 1:-1].max() <= 1  # vispy leaves the outermost pixels out
 
 
+@pytest.mark.each_binding
 def test_what_is_seen_is_what_is_in_the_data_also_of_other_planes_and_positions(qtbot, cpu_viewer, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
@@ -275,6 +278,7 @@ def test_what_is_seen_is_what_is_in_the_data_also_of_other_planes_and_positions(
 # ---- in the window -----------------------------------------------------------------------------
 
 
+@pytest.mark.each_binding
 def test_the_picture_is_moved_enlarged_and_fitted_by_hand_and_by_keys(qtbot, cpu_viewer):
     from test_keys import scale, turn_wheel
 
@@ -314,6 +318,7 @@ def test_the_picture_is_moved_enlarged_and_fitted_by_hand_and_by_keys(qtbot, cpu
     qtbot.waitUntil(lambda: canvas.is_fitting and picture.is_up_to_date)
 
 
+@pytest.mark.each_binding
 def test_the_pixel_under_the_mouse_is_told_and_shapes_are_measured(qtbot, cpu_viewer):
     planes = whole_numbers()
     show(qtbot, cpu_viewer, source_of(planes, pixel_size_y_um=0.5, pixel_size_x_um=0.5))
@@ -361,6 +366,7 @@ def test_of_many_views_in_a_row_few_are_read_and_the_last_is_shown(qtbot, cpu_vi
     assert len({key.t for key in source.reads if 0 < key.t < 198}) < 20
 
 
+@pytest.mark.each_binding
 def test_a_frame_that_cannot_be_made_is_said_and_does_not_load_for_ever(
     qtbot, cpu_viewer, monkeypatch, caplog
 ):
@@ -444,6 +450,7 @@ def test_without_ndv_the_picture_is_drawn_and_it_is_said_how_to_get_it(qtbot, mo
     viewer.close()
 
 
+@pytest.mark.each_binding
 def test_a_viewer_that_goes_while_a_frame_is_read_leaves_nothing(qtbot, new_viewer):
     viewer = new_viewer("cpu")
     source = MemorySource(memory_info(n_t=3, n_c=1, n_z=1, n_p=1))
@@ -509,6 +516,7 @@ window.close()
 """
 
 
+@pytest.mark.each_binding
 @pytest.mark.skipif(QT6, reason="a window of Qt 6 shows its picture after all")
 def test_a_window_of_qt_5_that_stays_empty_is_told_of_beside_it(qapp_cls, tmp_path, monkeypatch):
     run = small_run(tmp_path / "run")
@@ -523,6 +531,7 @@ def test_a_window_of_qt_5_that_stays_empty_is_told_of_beside_it(qapp_cls, tmp_pa
     assert "no OpenGL context could be created" in said and "ndviewer-light --canvas cpu" in said
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("is_blind", [False, True], ids=["told by the trial", "noticed when drawing"])
 def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypatch, is_blind):
     if is_blind and not QT6:

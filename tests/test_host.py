@@ -27,7 +27,7 @@ from simulate_acquisition import announce_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.gl, pytest.mark.each_binding]
+pytestmark = pytest.mark.gl
 
 
 def call_every_method(viewer: LightweightViewer, tmp_path: Path) -> dict[str, object]:
@@ -57,6 +57,7 @@ def call_every_method(viewer: LightweightViewer, tmp_path: Path) -> dict[str, ob
     return {name: getattr(viewer, name)(*arguments.get(name, ())) for name in (*names, *reversed(names))}
 
 
+@pytest.mark.each_binding
 @pytest.mark.parametrize("end", ["close", "delete"])
 def test_every_method_may_be_called_before_the_first_event_and_after_the_end(qtbot, tmp_path, end):
     viewer = LightweightViewer()
@@ -75,6 +76,7 @@ def test_every_method_may_be_called_before_the_first_event_and_after_the_end(qtb
     assert viewer.dataset is None and viewer.actions_by_name == {}
 
 
+@pytest.mark.each_binding
 def test_notifying_from_many_threads_while_the_viewer_is_closed_and_started(qtbot, tmp_path):
     run = small_run(tmp_path / "run")
     stop = threading.Event()
@@ -125,6 +127,7 @@ def test_a_disk_that_hangs_while_opening_holds_up_neither_the_next_dataset_nor_t
     viewer.close()  # no thread and no process may be left: the fixtures look
 
 
+@pytest.mark.each_binding
 def test_several_windows_show_several_datasets_at_once(qtbot, tmp_path):
     runs = [small_run(tmp_path / name, seed=i) for i, name in enumerate("ab")]
     launcher = LauncherWindow()
@@ -160,6 +163,7 @@ def drop(window, *paths: str) -> None:
     window.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, dropped, *how))
 
 
+@pytest.mark.each_binding
 def test_a_folder_dropped_on_the_window_is_opened(qtbot, tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
@@ -244,6 +248,7 @@ viewer.close()
     assert "writer 0" in result.stdout
 
 
+@pytest.mark.each_binding
 def test_moving_the_viewer_to_another_window_does_not_leave_a_black_canvas(tmp_path):
     run = small_run(tmp_path / "run")
     write(run)
@@ -272,6 +277,7 @@ os._exit(0)  # as Squid ends: what Mesa does when Python takes Qt down is not ou
     assert "seen" in result.stdout
 
 
+@pytest.mark.each_binding
 def test_an_exception_in_a_slot_of_ours_does_not_end_the_host(tmp_path):
     body = """
 app = QApplication([])
@@ -296,6 +302,7 @@ print("alive")
     assert "fault injected" in result.stderr
 
 
+@pytest.mark.each_binding
 def test_the_constructor_never_raises_and_says_what_is_missing(tmp_path):
     body = """
 class NoNdv:
@@ -348,6 +355,7 @@ main([{str(run.folder)!r}])
     assert "NDViewer Lightweight - run {'t': 2, 'p': 3, 'c': 2, 'z': 2, 'y': 96, 'x': 128}" in result.stdout
 
 
+@pytest.mark.each_binding
 def test_help_says_what_there_is():
     result = subprocess.run(
         [sys.executable, "-m", "ndviewer_light", "--help"],
@@ -360,6 +368,7 @@ def test_help_says_what_there_is():
     assert "launcher" in result.stdout
 
 
+@pytest.mark.each_binding
 def test_our_window_is_dark_with_readable_text_in_an_application_that_is_light(qtbot):
     window = LightweightMainWindow()
     qtbot.addWidget(window)
