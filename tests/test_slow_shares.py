@@ -27,7 +27,7 @@ from ndviewer_light.sources.zarr import stored_planes
 from ndviewer_light.storage import asked_together as asking
 from ndviewer_light.storage import watched_folders
 from ndviewer_light.storage.activity import newest_write
-from ndviewer_light.storage.asked_together import asked_together
+from ndviewer_light.storage.asked_together import asked_at_once, asked_together
 from ndviewer_light.storage.file_clock import FILE_CLOCK
 from ndviewer_light.storage.trees import recording
 from tests.live_writers.registry import WRITERS
@@ -71,6 +71,20 @@ def test_the_first_error_in_order_is_raised(slow) -> None:
         asked_together(ask, range(8))
 
 
+def test_no_more_is_asked_after_an_error() -> None:
+    asked: list[int] = []
+
+    def ask(question: int) -> int:
+        asked.append(question)
+        raise OSError(question)
+
+    with pytest.raises(OSError, match="0"):
+        asked_at_once(ask, range(1000), 2, "test-asking")
+    assert len(asked) < 1000
+    assert asked_at_once(str, range(5), 2, "test-asking") == ["0", "1", "2", "3", "4"]
+    assert asked_at_once(str, (), 2, "test-asking") == []
+
+
 _HANGS = """
 import sys, threading
 from ndviewer_light.storage import asked_together as asking
@@ -100,7 +114,25 @@ sys.stdout.write("hangs")
 """
 
 
-@pytest.mark.parametrize("code", [_HANGS, _LOOK_HANGS], ids=["questions", "a look"])
+_REPORT_HANGS = """
+import sys, threading
+from memory_source import MemorySource, memory_info
+from ndviewer_light.engine.dataset import Dataset
+hung = threading.Barrier(3)
+class Hung(MemorySource):
+    def read_plane(self, key, level=0):
+        hung.wait()
+        threading.Event().wait()
+dataset = Dataset(Hung(memory_info()), path="/data/run")
+threading.Thread(target=lambda: dataset.report(read=True), daemon=True).start()
+hung.wait()
+sys.stdout.write("hangs")
+"""
+
+
+@pytest.mark.parametrize(
+    "code", [_HANGS, _LOOK_HANGS, _REPORT_HANGS], ids=["questions", "a look", "a report"]
+)
 def test_a_script_ends_though_a_share_answers_no_more(code: str) -> None:
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n{code}"
     done = subprocess.run(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
 from ..model import PlaneState, how_many
+from ..storage.asked_together import asked_at_once
 from .known_failures import KnownFailures
 from .plane_batches import plane_batches
 from .plane_codes import PlaneCodes
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 20.0
 """How long a report may take unless it is told otherwise."""
+_THREADS = "ndviewer-report"
 _READERS = 4
 _READ_AT_ONCE = 4 * _READERS
 _ASKED_OF_SERVERS = 1024
@@ -156,11 +157,10 @@ class Surveyor:
         """Ask for planes of which nothing is known, and put their states in place; how many these were."""
         at = [i for i, _ in enumerate(keys) if states[i] is PlaneState.UNKNOWN]
         if at:
-            n_threads = min(len(at), self._source.reads_at_once)
-            with ThreadPoolExecutor(n_threads, "ndviewer-report") as pool:
-                found = pool.map(self.looked_up, [keys[i] for i in at])
-                for i, state in zip(at, found, strict=True):
-                    states[i] = state
+            asked = [keys[i] for i in at]
+            found = asked_at_once(self.looked_up, asked, self._source.reads_at_once, _THREADS)
+            for i, state in zip(at, found, strict=True):
+                states[i] = state
         return len(at)
 
     def find(
@@ -197,8 +197,7 @@ class Surveyor:
         """The states of planes as reading them tells, four at a time; the pixels are not kept."""
         if len(keys) == 1:
             return [self._read(keys[0])]
-        with ThreadPoolExecutor(_READERS, "ndviewer-report") as pool:
-            return list(pool.map(self._read, keys))
+        return asked_at_once(self._read, keys, _READERS, _THREADS)
 
     def _read(self, key: PlaneKey) -> PlaneState:
         try:

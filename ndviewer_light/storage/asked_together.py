@@ -37,7 +37,7 @@ def asked_together(ask: Callable[[_Question], _Answer], about: Iterable[_Questio
     """
     questions = list(about)
     if len(questions) > 1 and time.monotonic() < _slow_until:
-        return _Together(ask, questions).answers()
+        return _asked_of_slow(ask, questions)
     answers: list[_Answer] = []
     n_slow = 0
     for question in questions:
@@ -48,7 +48,25 @@ def asked_together(ask: Callable[[_Question], _Answer], about: Iterable[_Questio
             _note(is_slow=True)
             break
     waiting = questions[len(answers) :]
-    return answers + _Together(ask, waiting).answers() if waiting else answers
+    return answers + _asked_of_slow(ask, waiting) if waiting else answers
+
+
+def asked_at_once(
+    ask: Callable[[_Question], _Answer], about: Iterable[_Question], at_once: int, name: str
+) -> list[_Answer]:
+    """The same, with `at_once` questions at a time in threads of this name, however quick the answers are.
+
+    Unlike those of a `ThreadPoolExecutor`, the end of the program does not wait for ever for them.
+    """
+    questions = list(about)
+    return _Together(ask, questions, at_once, name).answers() if questions else []
+
+
+def _asked_of_slow(ask: Callable[[_Question], _Answer], questions: Sequence[_Question]) -> list[_Answer]:
+    together = _Together(ask, questions, _QUESTIONS_AT_ONCE, "ndviewer-asking")
+    answers = together.answers()
+    _note(is_slow=together.slowest_s > _SLOW_S)
+    return answers
 
 
 def _note(*, is_slow: bool) -> None:
@@ -57,15 +75,21 @@ def _note(*, is_slow: bool) -> None:
 
 
 class _Together(Generic[_Question, _Answer]):
-    """Questions that threads take in order, each the next one."""
+    """Questions that threads take in order, each the next one; none after one that failed."""
 
-    def __init__(self, ask: Callable[[_Question], _Answer], questions: Sequence[_Question]) -> None:
+    def __init__(
+        self, ask: Callable[[_Question], _Answer], questions: Sequence[_Question], at_once: int, name: str
+    ) -> None:
         self._ask = ask
         self._questions = questions
+        self._at_once = at_once
+        self._name = name
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
+        self._n_wanted = len(questions)
         self._n_taken = 0
         self._n_answered = 0
-        self._slowest_s = 0.0
+        self.slowest_s = 0.0
+        """For how long an answer was waited for, once all are there."""
         self._answers: dict[int, _Answer] = {}
         self._errors: dict[int, BaseException] = {}
         self._done = threading.Event()
@@ -73,18 +97,17 @@ class _Together(Generic[_Question, _Answer]):
     def answers(self) -> list[_Answer]:
         """Ask all, and wait. This thread asks nothing, so that Ctrl-C ends its waiting."""
         try:
-            for _ in range(min(_QUESTIONS_AT_ONCE, len(self._questions))):
-                disk_thread(self._take, "ndviewer-asking").start()
+            for _ in range(min(self._at_once, len(self._questions))):
+                disk_thread(self._take, self._name).start()
         except RuntimeError:  # no more threads: this one asks what the others do not
             self._take()
         try:
             self._done.wait()
         finally:
             with self._lock:
-                self._n_taken = len(self._questions)
+                self._n_wanted = 0
         if self._errors:
             raise self._errors[min(self._errors)]
-        _note(is_slow=self._slowest_s > _SLOW_S)
         return [self._answers[i] for i in range(len(self._questions))]
 
     def _take(self) -> None:
@@ -95,14 +118,16 @@ class _Together(Generic[_Question, _Answer]):
             except BaseException as error:  # noqa: BLE001  whoever asked gets it
                 self._errors[i] = error
             with self._lock:
-                self._slowest_s = max(self._slowest_s, watch.spent().waited)
+                self.slowest_s = max(self.slowest_s, watch.spent().waited)
                 self._n_answered += 1
-                if self._n_answered == len(self._questions):
+                if self._errors:
+                    self._n_wanted = min(self._n_wanted, self._n_taken)
+                if self._n_answered >= self._n_wanted:
                     self._done.set()
 
     def _next(self) -> int | None:
         with self._lock:
-            if self._n_taken >= len(self._questions):
+            if self._n_taken >= self._n_wanted:
                 return None
             self._n_taken += 1
             return self._n_taken - 1
