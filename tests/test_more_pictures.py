@@ -216,6 +216,16 @@ def test_one_that_declares_a_huge_picture_is_not_decoded(tmp_path: Path, format_
         open_dataset(tmp_path / f"a.{format_name}")
 
 
+def test_a_canvas_wider_than_any_webp_is_refused(tmp_path: Path) -> None:
+    """Small as it is, rows of 19 MB took minutes."""
+    framed("webp", 3, 3, lossless=True)[1](tmp_path / "a.webp")
+    data = bytearray((tmp_path / "a.webp").read_bytes())
+    data[24:27] = (4_784_159).to_bytes(3, "little")
+    (tmp_path / "a.webp").write_bytes(data)
+    with pytest.raises(LimitExceededError, match=r"a\.webp claims 4784160×20 pixels"):
+        open_dataset(tmp_path / "a.webp")
+
+
 def test_mutants_give_dataset_errors_or_pixels_of_the_declared_size() -> None:
     rng = np.random.default_rng(3)
     samples = [jpeg_2000(picture(1, colours=3)), jpeg_2000(picture(1), "j2k")]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 GIF_STARTS = (b"GIF87a", b"GIF89a")
+MAX_WEBP_SIDE = 16_384
+"""A picture in a WebP has no longer sides, and libwebp writes no wider canvas."""
 _MOST_PICTURES = 100_000
 _TABLE, _TABLE_SIZE = 0x80, 0x07
 _EXTENSION, _CONTROL, _IMAGE = 0x21, 0xF9, 0x2C

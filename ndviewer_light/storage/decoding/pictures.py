@@ -23,7 +23,7 @@ from ...errors import (
 from ..file_kinds import looks_like
 from ..limits import MAX_PLANE_BYTES
 from . import jpeg_2000
-from .animations import GIF_STARTS, begins_like_webp, canvas_of_webp, frames_of
+from .animations import GIF_STARTS, MAX_WEBP_SIDE, begins_like_webp, canvas_of_webp, frames_of
 from .orientation import ORIENTATION, UPRIGHT
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def _declared(file: BinaryIO, head: bytes, name: str) -> Picture:
         return deep
     if begins_like_webp(head) and (canvas := canvas_of_webp(head)) is not None:
         judged(Picture(*canvas, np.dtype("u1"), 4), name)  # Pillow makes room for it before it says so
+        if max(canvas) > MAX_WEBP_SIDE:  # and copies such rows for minutes
+            raise LimitExceededError(f"{name} claims {canvas[1]}×{canvas[0]} pixels: too long for a WebP")
     with _opened(file, name) as image:
         found = _picture_of(image, head, name)
     if head.startswith(GIF_STARTS):
