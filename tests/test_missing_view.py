@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+import tiffs
 import zarr
 from runs import load
 from screen import assert_shows, framebuffer, settle
@@ -169,3 +170,14 @@ def test_time_points_that_were_never_acquired_are_hatched(qtbot, viewer, tmp_pat
     (tmp_path / "a.zarr/zarr.json").write_text(json.dumps(metadata))
     viewer.refresh()
     qtbot.waitUntil(lambda: viewer.stage.overlay.state()[0] == "filled", timeout=20_000)
+
+
+def test_a_volume_says_that_a_plane_of_another_size_is_not_in_it(qtbot, viewer, tmp_path):
+    run = tiffs.write_images(tmp_path / "run", {"A1": 1})
+    tiffs.write_image(tiffs.image_path(run, 0, "A1", 0, 1, tiffs.CHANNELS[1]), stores.plane(shape=(30, 50)))
+    viewer.load_dataset(str(run))
+    qtbot.waitUntil(lambda: viewer.stage is not None, timeout=20_000)
+    settle(qtbot, viewer)
+    show_volume(qtbot, viewer)
+    qtbot.waitUntil(lambda: "1 of 2 planes" in viewer.stage.strips.state_text(1), timeout=20_000)
+    assert viewer.stage.strips.state_text(0) == ""

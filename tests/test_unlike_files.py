@@ -140,6 +140,9 @@ def test_pictures_say_which_channel_and_planes_are_not_in_them(
         assert picture.width / picture.height == pytest.approx(50 / 30)
     assert render.main([str(tmp_path / "run"), "-o", str(out), "--position", "A1:1", "--z", "max"]) == 3
     assert "max of 1 of 2 planes: the others are not stored, or of another size" in capsys.readouterr().err
+    made_of = [str(tmp_path / "run"), "-o", str(out), "--position", "A1:1", "--volume", "max"]
+    assert render.main(made_of) == 3
+    assert "volume of 1 of 2 planes: the others are not stored, or of another size" in capsys.readouterr().err
 
 
 def test_in_a_folder_of_other_names_a_channel_of_another_size_is_said_before_it_is_read(
