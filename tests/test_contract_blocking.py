@@ -211,13 +211,14 @@ def test_26_starting_again_and_again_leaves_one_canvas(qtbot, squid, tmp_path):
         over(qtbot, acquisition)
         wait_until_shown(qtbot, squid.viewer, run)
     qtbot.wait(50)  # what is to be deleted later
-    kinds = (QOpenGLWidget.__name__, "ImageSurface")  # by name: the host has imported it under another one
-    of_opengl = [
+    # by name: the host has imported them under another one
+    kinds = (QOpenGLWidget.__name__, "ImageSurface", "PaintedPane")
+    drawn = [
         widget
         for widget in QApplication.allWidgets()
         if any(kind.__name__ in kinds for kind in type(widget).__mro__)
     ]
-    canvases = [widget for widget in of_opengl if widget.objectName() != WINDOW_PREPARED]
+    canvases = [widget for widget in drawn if widget.objectName() != WINDOW_PREPARED]
     assert canvases == [squid.viewer.stage.canvas.surface]
 
 

@@ -151,7 +151,7 @@ def test_37_planes_that_come_leave_the_canvas_its_zoom_and_its_contrast(qtbot, s
     stage = squid.viewer.stage
     choose_limits(squid.viewer, 0, 200.0, 2000.0)
     canvas = squid.viewer.ndv_viewer
-    canvas.canvas.set_range(x=(2, 20), y=(3, 12), margin=1e-9)
+    stage.canvas.camera.set_range(x=(2, 20), y=(3, 12), margin=1e-9)
     settle(qtbot, squid.viewer)
     place = centre(squid.viewer)
     over(qtbot, acquisition)

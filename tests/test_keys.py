@@ -152,7 +152,7 @@ def test_the_wheel_zooms_at_the_mouse_and_a_rectangle_is_shown_as_drawn(qtbot, s
     viewer, picture, _ = shown
     canvas = viewer.stage.canvas
     at = QPointF(picture.width() / 2 + 40, picture.height() / 2 - 30)
-    to_world = canvas.viewer.canvas.canvas_to_world
+    to_world = canvas.camera.canvas_to_world
     before = to_world((at.x(), at.y()))[:2]
     turn_wheel(picture, 3, at)
     assert to_world((at.x(), at.y()))[:2] == pytest.approx(before, abs=0.05)
