@@ -163,6 +163,7 @@ def test_no_expression_for_names_of_unknown_programs_is_compiled_before_there_is
 
 
 @pytest.mark.gl
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_the_window_is_there_before_what_draws_pixels_and_nothing_native_ever_comes(image: Path) -> None:
     said = said_by(_SHOWN, image)
     assert isinstance(said, dict)
