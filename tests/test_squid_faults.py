@@ -69,7 +69,7 @@ def test_torn_parameters_are_warned_of_until_they_are_whole(
     assert info.main([str(tmp_path)]) == 0
     assert "is not valid JSON: it is truncated" in capsys.readouterr().out
     path.write_text(whole)
-    now = source.look()
+    now = source.refresh()
     assert now.warnings == () and now.objective == "20× / 0.8 NA"
     if kind != "zarr":
         assert (now.pixel_size_um, now.z_step_um, now.time_step_s) == (0.325, 1.5, 2.5)
