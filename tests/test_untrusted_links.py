@@ -373,3 +373,20 @@ def test_pipes_among_images_and_squids_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run" / "0" / "A1_0_0_BF.tiff")
     with pytest.raises(DatasetError, match="is not a regular file but a pipe"):
         _first(tmp_path / "run")
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["its own", "a link out of the folder"])
+def test_pages_without_metadata_are_as_planned_by_files_of_the_experiment_alone(
+    tmp_path: Path, is_link: bool
+) -> None:
+    folder = tmp_path / "run"
+    (folder / "ome_tiff").mkdir(parents=True)
+    pages = np.ones((6, 8, 8), np.uint16)
+    tifffile.imwrite(folder / "ome_tiff" / "A1_0.ome.tiff", pages, description="", metadata=None)
+    parameters = (tmp_path if is_link else folder) / "acquisition parameters.json"
+    parameters.write_text('{"Nt": 3, "Nz": 2, "dz(um)": 1.5}')
+    if is_link:
+        (folder / parameters.name).symlink_to(parameters)
+    with open_dataset(folder) as dataset:
+        image = dataset.image(0)
+        assert (image.n_t, image.n_z) == ((1, 6) if is_link else (3, 2))

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...errors import CorruptDataError, DatasetError, PlaneNotStoredError, PlaneNotWrittenError
+from ...errors import (
+    CorruptDataError,
+    DatasetError,
+    PlaneNotStoredError,
+    PlaneNotWrittenError,
+)
 from ...metadata.ome_xml import (
     MAX_CHARACTERS,
     OmeImage,
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from ...metadata.recorded_times import RecordedTimes
     from ...model import PlaneKey
     from ...storage.decoding.pictures import Picture
+    from ...storage.local_files import LinkGuard
     from .file_pool import TiffPool
     from .forms import FileLocations
 
@@ -213,7 +219,7 @@ class OmeFiles(Form):
             )
 
     def _image(self, tiff: OpenTiff) -> OmeImage:
-        return ome_of(tiff, self.places.experiment)
+        return ome_of(tiff, self.places.experiment, self.links)
 
     def _index(self, tiff: OpenTiff, image: OmeImage, key: PlaneKey) -> tuple[int, int, int]:
         """The plane's (t, c, z) in the file."""
@@ -228,17 +234,17 @@ class OmeFiles(Form):
         return image.n_t == 1 and folder != os.path.join(self.places.experiment, OME_FOLDER)
 
 
-def ome_of(tiff: OpenTiff, experiment: str) -> OmeImage:
+def ome_of(tiff: OpenTiff, experiment: str, links: LinkGuard | None) -> OmeImage:
     """The OME-XML of an open file of an experiment; reread while it may still be rewritten."""
     known: _ParsedXML | None = tiff.known.get("ome")
     modified_ns = os.stat(tiff.path).st_mtime_ns
     if known is not None and (known.image.complete or known.modified_ns == modified_ns):
         return known.image
     if known is None:
-        image, torn = _ome_of_first_page(tiff, experiment)
+        image, torn = _ome_of_first_page(tiff, experiment, links)
     else:
         with contextlib.closing(OpenTiff(tiff.path)) as again:  # `tiff` remembers the pages found so far
-            image, torn = _ome_of_first_page(again, experiment)
+            image, torn = _ome_of_first_page(again, experiment, links)
     tiff.known["ome"] = _ParsedXML(image, modified_ns, torn)
     return image
 
@@ -253,7 +259,9 @@ def _raise_if_torn(tiff: OpenTiff) -> None:
         raise torn
 
 
-def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> tuple[OmeImage, DatasetError | None]:
+def _ome_of_first_page(
+    tiff: OpenTiff, experiment: str, links: LinkGuard | None
+) -> tuple[OmeImage, DatasetError | None]:
     text, name = tiff.description()[: MAX_CHARACTERS + 1], os.path.basename(tiff.path)
     image = ome_image(text, name) if text else None
     if image is not None:
@@ -261,20 +269,22 @@ def _ome_of_first_page(tiff: OpenTiff, experiment: str) -> tuple[OmeImage, Datas
     # the XML of a file that is just being created may follow; or its writer was killed while it wrote it
     n_pages = min(tiff.n_pages, MAX_PAGES)
     image = ome_image_cut_off(text, name, n_pages)
-    return (image, None) if image is not None else (_as_planned(tiff, experiment, n_pages), tiff.torn())
+    return (
+        (image, None) if image is not None else (_as_planned(tiff, experiment, links, n_pages), tiff.torn())
+    )
 
 
-def _as_planned(tiff: OpenTiff, experiment: str, n_pages: int) -> OmeImage:
+def _as_planned(tiff: OpenTiff, experiment: str, links: LinkGuard | None, n_pages: int) -> OmeImage:
     """Pages of which no OME-XML says what they are: as the experiment was set up, if that is borne out."""
     is_complete = not is_being_written(tiff.path)
     if tiff.ends_before_page:  # which of all planes these pages are is certain of the first one only
         return OmeImage(1, 1, 1, "CZT", (), (Pages(0, 1, 0),), complete=is_complete)
-    planned = acquisition_parameters(experiment)
+    planned = acquisition_parameters(experiment, links)
     n_t, n_z = planned.n_t, planned.n_z
     pages = (Pages(0, n_pages, 0),)
     if not n_t * n_z or n_pages % (n_t * n_z):
         return OmeImage(1, n_pages, 1, "CZT", (), pages, complete=is_complete)
-    n_c, names = n_pages // (n_t * n_z), channel_names(experiment).names
+    n_c, names = n_pages // (n_t * n_z), channel_names(experiment, links).names
     channels = names if len(names) == n_c else ("",) * n_c
     return OmeImage(n_t, n_z, n_c, "CZT", channels, pages, complete=False)
 
