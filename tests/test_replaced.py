@@ -26,6 +26,7 @@ from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources.differing_datasets import has_other_planes
 from ndviewer_light.sources.disk_cached import open_disk_cached
+from ndviewer_light.sources.replacement import ReplaceableSource
 from ndviewer_light.sources.zarr.source import ZarrSource
 from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 from ndviewer_light.storage.file_versions import birth_ns
@@ -596,3 +597,26 @@ def test_nothing_is_said_in_the_log_of_datasets_that_stay(tmp_path, caplog):
             dataset.refresh()
             assert not dataset.take_changes().replaced
     assert caplog.text == ""
+
+
+def test_a_store_that_is_written_anew_while_it_is_opened_goes_on(tmp_path: Path) -> None:
+    """As by writers that write all of a run again with each time point: which was opened nobody knows."""
+    path = tmp_path / "run.zarr"
+    meanwhile: list[int] = []
+
+    def opened() -> ZarrSource:
+        if meanwhile:
+            write_zarr(path, planes(meanwhile.pop(), 16, "uint16", 1))
+        return ZarrSource.open(str(path))
+
+    write_zarr(path, planes(1, 16, "uint16", 1))
+    source = ReplaceableSource(str(path), opened)
+    write_zarr(path, planes(2, 16, "uint16", 1))
+    meanwhile.append(3)
+    source.look()
+    source.look()
+    assert (source.info.n_t, source.info.generation) == (3, 0)
+    write_zarr(path, planes(3, 16, "uint16", 7))
+    source.look()
+    assert source.info.generation == 1, "written anew as long as it was"
+    source.close()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from .source import Source
 
+_OPENED_AGAIN = 4
+"""How often what lies at a path is opened that is another file or folder each time once it is open."""
 _TRIED_AGAIN_SECONDS = 5.0
 """When what is on a server could not be opened to see whether it is another dataset."""
 
@@ -192,8 +194,13 @@ class CurrentDataset:
         opened.source.close()
 
     def _open_now(self) -> OpenedAtPath:
-        stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
-        source = self._open_source()
+        for n_left in reversed(range(_OPENED_AGAIN)):
+            stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
+            source = self._open_source()
+            now = stamp_of(self._path, None)
+            if stamp is None or now is None or now.place == stamp.place or not n_left:
+                break
+            source.close()  # written anew meanwhile: it may be of what lay there before, or lies there now
         if source.landmark is not None:
             stamp = stamp_of(self._path, source.landmark)
         if self._followed:
