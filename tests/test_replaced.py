@@ -620,3 +620,33 @@ def test_a_store_that_is_written_anew_while_it_is_opened_goes_on(tmp_path: Path)
     source.look()
     assert source.info.generation == 1, "written anew as long as it was"
     source.close()
+
+
+def test_that_a_plane_is_of_another_dataset_as_a_look_reads_it_is_no_trouble() -> None:
+    class Exchanged(MemorySource):
+        version = "1"
+
+        def versions(self, keys, level: int = 0) -> list[str | None]:
+            return [self.version for _ in keys]
+
+        def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
+            if self.version == "2":
+                self.info = replace(self.info, generation=1)
+            return super().read_plane(key, level)
+
+    source, said = Exchanged(memory_info(n_t=2)), set[str]()
+    source.write(K, 1)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        dataset.planes([K], wait=None)
+        source.version = "2"
+        looks: list[float] = []
+        look = source.look
+        source.look = lambda: looks.append(time.monotonic()) or look()
+
+        def has_looked_again() -> bool:
+            dataset.take_changes()
+            said.update(dataset.info.warnings)
+            return dataset.info.generation == 1 and len(looks) > 4
+
+        wait_until(has_looked_again)
+    assert not [each for each in said if "failing" in each]

@@ -19,6 +19,7 @@ from ..storage.freed_memory import are_same
 from ..storage.time_spent import Stopwatch
 from .announced_planes import is_beyond
 from .background_work import BackgroundWork
+from .leases import SupersededRead
 from .look_schedule import Following
 from .overview import OVERVIEW
 from .plane_versions import PlaneVersions
@@ -336,7 +337,7 @@ class DiskFollower:
                     self._compare_all(untold[:_COMPARED_PLANES], level)
         except DatasetGoneError as error:
             self._note_reached(error)
-        except (DatasetError, IndexError, CancelledError) as error:
+        except (DatasetError, IndexError, CancelledError, SupersededRead) as error:
             logger.debug("checking the disk for new planes: %s", error)
         finally:
             info, live = self._source.info, self._is_live()
