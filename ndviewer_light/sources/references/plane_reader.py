@@ -77,11 +77,15 @@ class ReferencedBytesReader:
             return file.identity
 
     def key_of(self, location: int) -> str:
-        """A name for what is at a location; of a local file, for the version of it that is there now."""
+        """A name for what is at a location; of a local file, for the version of it that is there now.
+
+        An archive that contains the references too stays the one that was opened: when it is replaced, so is
+        the dataset.
+        """
         if location == INLINE:
             return ""
         place = self.place(location)
-        return place if is_url(place) else key_of_file(place)
+        return place if is_url(place) or place == self._where else key_of_file(place)
 
     def fetch(self, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         """Read the wanted bytes, together per file, and from servers concurrently."""
