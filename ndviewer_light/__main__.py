@@ -90,7 +90,7 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     parser.add_argument(
         "--canvas",
         choices=("auto", "gl", "cpu"),
-        help="draw pictures with OpenGL, or on the CPU (default: with OpenGL where there is any)",
+        help="draw pictures with OpenGL, or on the CPU (default: with OpenGL where a graphics card draws)",
     )
     parser.add_argument(
         "--scheduler",
