@@ -11,7 +11,7 @@ from ndviewer_light.engine.plane_times import PlaneRead
 from ndviewer_light.gui.run_status.latency import latency_of
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.hdf5.file import HDF5File
-from ndviewer_light.storage.file_clock import FileClock
+from ndviewer_light.storage.file_clock import FileClock, from_now_on_ns
 
 S = 10**9
 
@@ -106,3 +106,13 @@ def test_how_long_a_plane_waited_is_not_told_where_its_file_says_it_is_still_to_
         latency = latency_of(read, None, now, time.time() - 60)
         assert (latency.written_noticed_ms is not None) is is_told
         assert latency.total_ms < 60_000
+
+
+def test_what_is_written_from_now_on_is_not_dated_earlier(tmp_path):
+    """The system dates files by its last tick, some ms ago."""
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    for _ in range(200):
+        since = from_now_on_ns()
+        os.utime(path)
+        assert path.stat().st_mtime_ns >= since

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetError
-from ..storage.file_clock import FILE_CLOCK
+from ..storage.file_clock import FILE_CLOCK, from_now_on_ns
 from .differing_datasets import has_other_planes, is_smaller
 from .opened_at_path import (
     OpenedAtPath,
@@ -59,7 +59,7 @@ class CurrentDataset:
             None  # when to see what lies on a server, if that may be another dataset
         )
         self._followed = False
-        self._since_ns = time.time_ns()
+        self._since_ns = from_now_on_ns()
         self._opened = self._open_now()
         self._of_source = self._info = self._opened.at_first
 

@@ -18,6 +18,8 @@ _MOST_BETWEEN_NS = 60 * 10**9
 """So far apart two looks may be to tell when something was written."""
 _ALIKE_NS = 2 * 10**9
 """Clocks that differ by less are taken to be one: times of files may be whole seconds, or two."""
+_TICK_NS = 10**7
+"""A file is dated by the last tick of the system's clock, of which there are 100 to 1,000 a second."""
 _BEING_WRITTEN_SECONDS = 30.0
 """A file modified so recently may still be written: what is missing in it is no damage."""
 _MAX_FILES_TIMED = 4096
@@ -84,6 +86,11 @@ class FileClock:
 
 FILE_CLOCK = FileClock()
 """Of the files that this process follows: those that were seen to be written last tell."""
+
+
+def from_now_on_ns() -> int:
+    """The earliest that a file may be dated that is written from now on, by our clock (`time.time_ns`)."""
+    return time.time_ns() - _TICK_NS
 
 
 def is_being_written(path: str) -> bool:
