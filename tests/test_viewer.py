@@ -247,6 +247,7 @@ def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, 
 
 
 @pytest.mark.each_binding
+@pytest.mark.usefixtures("drawn_with_opengl")
 def test_who_goes_elsewhere_while_the_canvas_is_built_again_arrives_there(
     qtbot, viewer, tmp_path, monkeypatch
 ):

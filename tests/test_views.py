@@ -322,7 +322,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
     center = surface.rect().center()
     drag(surface, center, center + QPoint(1, 1), center + QPoint(70, 40), pause_ms=20)
     shift = Qt.KeyboardModifier.ShiftModifier
-    drag(surface, center, QPoint(90, 150), modifiers=shift, pause_ms=20)
+    drag(surface, center, center - QPoint(110, 60), modifiers=shift, pause_ms=20)
     settle(qtbot, first.viewer)
     left, seen = stage.volume_look, stage.canvas.volume_sight(of_part=True)
     tilt, turn, _ = seen.angles

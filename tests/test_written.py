@@ -168,7 +168,7 @@ def test_time_and_scale_bar_are_chosen_in_a_menu_seen_saved_and_remembered(qtbot
 @pytest.mark.gl
 def test_where_the_size_of_pixels_is_unknown_no_scale_bar_is_offered_and_that_is_said(qtbot, window):
     show(qtbot, window, replace(INFO, pixel_size_y_um=None, pixel_size_x_um=None))
-    viewer, picture = window.viewer, window.viewer.stage.canvas._gl
+    viewer, picture = window.viewer, window.viewer.stage.canvas.surface
     choose(qtbot, window, "Time")
     menu = viewer._screen.tools.written.menu
     *_, bar = (action for action in menu.actions() if not action.isSeparator())
