@@ -250,8 +250,7 @@ def test_a_window_that_the_collector_finds_in_a_thread_stays_whole_until_qt_dele
     assert [type(each) for each in found] == [LightweightMainWindow]
     assert set(found[0].__dict__) >= names and found[0].viewer.stage is not None
     del found
-    qtbot.waitUntil(is_gone, timeout=20_000)
-    qtbot.waitUntil(lambda: sip.isdeleted(surface), timeout=20_000)
+    qtbot.waitUntil(lambda: is_gone() and sip.isdeleted(surface), timeout=20_000)
 
 
 def test_a_viewer_that_is_closed_where_no_event_loop_runs_leaves_no_canvas(qtbot, monkeypatch, tmp_path):
