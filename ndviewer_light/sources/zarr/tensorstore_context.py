@@ -20,7 +20,6 @@ from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
 from ...storage.decoding.zarr_guard import WIDENED
-from ...storage.file_clock import from_now_on_ns
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.plane_memory import plane_memory
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
@@ -77,7 +76,7 @@ class TensorStoreContext:
         self._tree = tree
         self._closed = closed
         self._on_refusal = on_refusal
-        self._since_ns = from_now_on_ns()
+        self._since_ns = time.time_ns()
         self._lock = threading.Lock()
         self._context: ts.Context | None = None
         self.generation = 0
