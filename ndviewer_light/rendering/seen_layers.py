@@ -47,10 +47,6 @@ class SeenLayers:
             self._last = drawn
         return as_bytes(part.spread(add_up((each.colors for each in drawn), ()), rows, columns))
 
-    def forget(self) -> None:
-        """Keep nothing."""
-        self._last = []
-
 
 class _SeenColors(NamedTuple):
     """The colours of what is seen of a layer."""

@@ -113,7 +113,7 @@ class PaintedPane(QWidget):
         self._number += 1
         self._layers = layers
         if layers is None:
-            self._made = None
+            self._made, self._seen = None, SeenLayers()
             self.update()
         else:
             self._make()
