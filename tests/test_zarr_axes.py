@@ -231,17 +231,22 @@ INTO_SCENE = {
 """Transformations from an image of z, y, x into a scene of y and x, where they lead, what is said."""
 
 
+def scene_with(names: str, ways: list[dict[str, Any]], *, is_from_it: bool) -> dict[str, Any]:
+    """A scene with these axes, into which transformations lead the image "a", or out of which they lead."""
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in names]
+    ends = {"input": {"path": "a", "name": "physical"}, "output": {"name": "world"}}
+    if is_from_it:
+        ends = {"input": ends["output"], "output": ends["input"]}
+    way = {"type": "sequence", "transformations": ways, **ends} if len(ways) > 1 else {**ways[0], **ends}
+    return {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
+
+
 @pytest.mark.parametrize("kind", INTO_SCENE)
 def test_an_image_with_more_axes_than_its_scene_lies_where_those_lead_that_both_have(
     tmp_path: Path, kind: str
 ) -> None:
     ways, place, said = INTO_SCENE[kind]
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    ends = {"input": {"path": "a", "name": "physical"}, "output": {"name": "world"}}
-    if kind == "from the scene":
-        ends = {"input": ends["output"], "output": ends["input"]}
-    way = {"type": "sequence", "transformations": ways, **ends}
-    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
+    scene = scene_with("yx", ways, is_from_it=kind == "from the scene")
     images = {
         "": {"version": "0.6", "scene": scene},
         "a": version_6([between({"type": "identity"})], "zyx"),
@@ -312,12 +317,7 @@ def test_an_image_with_fewer_axes_than_its_scene_lies_where_the_scene_puts_it(
     tmp_path: Path, kind: str
 ) -> None:
     ways, place, said = INTO_MORE[kind]
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
-    ends = {"input": {"path": "a", "name": "physical"}, "output": {"name": "world"}}
-    if kind == "from the scene":
-        ends = {"input": ends["output"], "output": ends["input"]}
-    way = {"type": "sequence", "transformations": ways, **ends} if len(ways) > 1 else {**ways[0], **ends}
-    scene = {"coordinateSystems": [{"name": "world", "axes": axes}], "coordinateTransformations": [way]}
+    scene = scene_with("zyx", ways, is_from_it=kind == "from the scene")
     images = {
         "": {"version": "0.6", "scene": scene},
         "a": version_6([between({"type": "identity"})], "yx"),
