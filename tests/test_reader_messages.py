@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -171,8 +172,10 @@ def test_messages_follow_each_other():
 # ---- planes in shared memory -----------------------------------------------------------------------
 
 
-@pytest.fixture
-def slot():
+@pytest.fixture(params=["mapped", "read"])
+def slot(request, monkeypatch):
+    if request.param == "read":  # as on systems that promise nothing of a file's size
+        monkeypatch.setattr("ndviewer_light.isolation.shared_memory._never_shrinks", lambda _fd: False)
     owned = OwnedSlot()
     yield owned, MappedSlot(os.dup(owned.address) if isinstance(owned.address, int) else owned.address)
     owned.close()
@@ -193,10 +196,12 @@ def test_a_plane_put_into_a_slot_comes_out_of_it(mapped_and_owned, dtype):
     pixels = np.arange(6).reshape(2, 3).astype(dtype)
     mapped.array((2, 3), np.dtype(dtype))[:] = pixels
     mapped.flush()
-    out = owned.copy_out((2, 3), np.dtype(dtype))
-    np.testing.assert_array_equal(out, pixels)
-    assert out.flags.owndata
-    assert out.dtype == pixels.dtype
+    for wanted, transposed in ((pixels, False), (pixels.T, True)):
+        out = owned.copy_out((2, 3), np.dtype(dtype), transposed=transposed)
+        np.testing.assert_array_equal(out, wanted)
+        assert out.flags.owndata
+        assert out.flags.c_contiguous
+        assert out.dtype == pixels.dtype
 
 
 def test_planes_of_any_size_follow_each_other_in_one_slot(mapped_and_owned):
@@ -214,6 +219,17 @@ def test_a_slot_with_less_than_announced_is_an_error(mapped_and_owned):
     mapped.array((2, 2), np.dtype("u1"))[:] = 1
     with pytest.raises(OSError, match=r"96 of \d+ bytes are missing"):
         owned.copy_out((10, 10), np.dtype("u1"))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no seals here")
+def test_a_reader_cannot_take_away_memory_that_the_viewer_sees(slot):
+    owned, mapped = slot
+    if not owned._can_be_mapped:
+        return
+    mapped.array((10, 10), np.dtype("u1"))[:] = 1
+    with pytest.raises(PermissionError):
+        os.ftruncate(mapped._fd, 10)
+    assert (owned.copy_out((10, 10), np.dtype("u1")) == 1).all()
 
 
 def test_a_plane_larger_than_any_plane_is_refused_on_both_sides(mapped_and_owned):

@@ -89,7 +89,7 @@ def test_a_plane_that_cannot_be_copied_out_costs_no_slot(opened, monkeypatch):
     copy_out = OwnedSlot.copy_out
     for error in (MemoryError(), KeyboardInterrupt(), errors.LimitExceededError("too large")):
 
-        def fail(self: OwnedSlot, *_: object, error: BaseException = error) -> np.ndarray:
+        def fail(self: OwnedSlot, *_: object, transposed: bool, error: BaseException = error) -> np.ndarray:
             raise error
 
         monkeypatch.setattr(OwnedSlot, "copy_out", fail)

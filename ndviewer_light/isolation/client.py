@@ -86,7 +86,7 @@ class IsolatedSource(Source):
         self._open_seconds = timeout if timeout is not None else OPEN_SECONDS
         patience = HUNG_REMOTE_SECONDS if isinstance(what, str) and is_url(what) else HUNG_SECONDS
         self._followed = False
-        self._order = "C"
+        self._c_order = True
         self._n_pictures = 0  # requests for small pictures that the first process works on
         self._computed_s = 0.0  # looks at the disk, in reader processes
         self._second: SecondReader | None = None
@@ -157,13 +157,14 @@ class IsolatedSource(Source):
 
     def read_plane(self, key: PlaneKey, level: int = 0) -> np.ndarray:
         """Like `Source.read_plane`; a reader process that dies meanwhile is replaced."""
-        asked = {"order": self._order}
-        return self._ask("read", key, level, lambda process, reply: process.copy_out(reply), **asked)
+        return self._ask("read", key, level, self._plane)
 
     def read_region(self, key: PlaneKey, region: Region, level: int = 0) -> np.ndarray:
         """Like `Source.read_region`; see `read_plane`."""
-        part = {"region": tuple(region), "order": self._order}
-        return self._ask("read", key, level, lambda process, reply: process.copy_out(reply), **part)
+        return self._ask("read", key, level, self._plane, region=tuple(region))
+
+    def _plane(self, process: ReaderProcess, reply: protocol.Message) -> np.ndarray:
+        return process.copy_out(reply, c_order=self._c_order)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:
         """See `Source.tile_shape`."""
@@ -221,7 +222,7 @@ class IsolatedSource(Source):
 
     def keep_stored_order(self) -> None:
         """See `Source.keep_stored_order`: until then, planes come in C order."""
-        self._order = "K"
+        self._c_order = False
 
     def was_just_written(self) -> bool:
         """See `Source.was_just_written`: one request."""
@@ -349,10 +350,10 @@ class IsolatedSource(Source):
         """See `Source.read_versioned`: one request."""
 
         def take(process: ReaderProcess, reply: protocol.Message) -> tuple[np.ndarray, str | None]:
-            return process.copy_out(reply), reply.get("version")
+            return self._plane(process, reply), reply.get("version")
 
         part: dict[str, Any] = {} if region is None else {"region": tuple(region)}
-        return self._ask("read", key, level, take, versioned=True, order=self._order, **part)
+        return self._ask("read", key, level, take, versioned=True, **part)
 
     def stamps(self, keys: Sequence[PlaneKey]) -> list[str | None]:
         """See `Source.stamps`: one request. Raises if the reader process does not answer."""
@@ -372,9 +373,9 @@ class IsolatedSource(Source):
         """See `Source.read_measured`: one request; the reader process measures."""
 
         def take(process: ReaderProcess, reply: protocol.Message) -> MeasuredPlane:
-            return _measured(process.copy_out(reply), reply)
+            return _measured(self._plane(process, reply), reply)
 
-        return self._ask("read", key, 0, take, measured=True, known=known, order=self._order)
+        return self._ask("read", key, 0, take, measured=True, known=known)
 
     def measure(self, key: PlaneKey) -> MeasuredPlane:
         """See `Source.measure`: one request, after which no pixels are sent."""

@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 class _LentSlot:
     """A slot that a plane may be read into: `LentMemory` for one thread and one plane."""
 
-    def __init__(self, number: int, slot: MappedSlot, order: str) -> None:
+    def __init__(self, number: int, slot: MappedSlot) -> None:
         self.number = number
         self.is_taken = False
         """Whether a reply hands it over, after which the viewer releases it."""
         self._slot = slot
-        self._order = order
         self._at: int | None = None
 
-    def take(self, shape: tuple[int, ...], dtype: np.dtype, order: str) -> np.ndarray | None:
-        """See `LentMemory`: what would have to be turned on the way does not fit."""
-        if order != "C" and self._order != "K":
-            return None
+    def take(self, shape: tuple[int, ...], dtype: np.dtype, order: str) -> np.ndarray:
+        """See `LentMemory`."""
         array = self._slot.array(shape if order == "C" else shape[::-1], dtype)
         self._at = _address(array)
         return array if order == "C" else array.T
@@ -67,8 +64,8 @@ class PlaneSlots:
             slot.close()
 
     @contextlib.contextmanager
-    def lending(self, order: str) -> Iterator[_LentSlot | None]:
-        """Within, this thread may read one plane into a slot, for `put` with the same `order`.
+    def lending(self) -> Iterator[_LentSlot | None]:
+        """Within, this thread may read one plane into a slot, for `put`.
 
         None if no slot is free now: planes that are ready go first.
         """
@@ -77,7 +74,7 @@ class PlaneSlots:
         except queue.Empty:
             yield None
             return
-        slot = _LentSlot(number, self._slots[number], order)
+        slot = _LentSlot(number, self._slots[number])
         try:
             with lent(slot):
                 yield slot
@@ -85,12 +82,12 @@ class PlaneSlots:
             if not slot.is_taken:
                 self._free.put(number)
 
-    def put(self, pixels: np.ndarray, order: str = "C", slot: _LentSlot | None = None) -> dict[str, Any]:
+    def put(self, pixels: np.ndarray, slot: _LentSlot | None = None) -> dict[str, Any]:
         """Hand pixels over in `slot`, or as soon as one is free: where they are, for the reply.
 
-        In C `order`, or with "K" as they are stored, even if that is column by column.
+        As they are stored, even if that is column by column.
         """
-        turned = order == "K" and is_transposed(pixels)
+        turned = is_transposed(pixels)
         stored = pixels.T if turned else pixels
         number = self._free.get() if slot is None else slot.number
         try:

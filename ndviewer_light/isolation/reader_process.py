@@ -162,11 +162,13 @@ class ReaderProcess:
                 scope.remove(call)
             self._leave(call)
 
-    def copy_out(self, reply: protocol.Message) -> np.ndarray:
-        """The plane located by a reply to "read", in the order that was asked for; for `take` of `ask`."""
+    def copy_out(self, reply: protocol.Message, *, c_order: bool = False) -> np.ndarray:
+        """The plane located by a reply to "read", in C order or as it is stored; for `take` of `ask`."""
+        turned = bool(reply.get("turned"))
         try:
-            stored = self._slots[reply["slot"]].copy_out(tuple(reply["shape"]), np.dtype(reply["dtype"]))
-            return stored.T if reply.get("turned") else stored
+            slot, shape, dtype = self._slots[reply["slot"]], tuple(reply["shape"]), np.dtype(reply["dtype"])
+            pixels = slot.copy_out(shape, dtype, transposed=turned and c_order)
+            return pixels.T if turned and not c_order else pixels
         except (LimitExceededError, MemoryError):
             raise
         except (OSError, ValueError) as error:

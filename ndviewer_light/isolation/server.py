@@ -210,13 +210,12 @@ class _Server:
         return {**self._slots.put(pixels), "parts": parts, "facts": facts}
 
     def _read(self, source: Source, request: protocol.Message) -> dict[str, Any]:
-        order = request.get("order", "C")
         if self._n_threads > len(self._slots):  # a slot is for what is ready, not for what is waited for
             pixels, said = _pixels(source, request)
-            return {**self._slots.put(pixels, order), **said}
-        with self._slots.lending(order) as slot:
+            return {**self._slots.put(pixels), **said}
+        with self._slots.lending() as slot:
             pixels, said = _pixels(source, request)
-            return {**self._slots.put(pixels, order, slot), **said}
+            return {**self._slots.put(pixels, slot), **said}
 
     def _reply(self, reply: dict[str, Any]) -> None:
         with self._reply_lock:
