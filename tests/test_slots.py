@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import pytest
 from memory_source import Clock
@@ -34,6 +35,22 @@ class Clumsy:
     @safe_slot
     def interrupted(self):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "takes_one",
+    [
+        lambda one: one,
+        lambda one, two="": one + two if two else one,
+        partial(lambda first, one: first + one, ""),
+        partial(lambda one, first: first + one, first=""),
+        safe_slot(lambda one: one),
+        safe_slot(partial(lambda first, one: first + one, "")),
+        str.strip,
+    ],
+)
+def test_what_a_signal_sends_beyond_what_a_slot_takes_is_dropped(takes_one):
+    assert safe_slot(takes_one)("one", *[""] * 3) == "one"
 
 
 def test_a_failing_slot_logs_and_returns(caplog):

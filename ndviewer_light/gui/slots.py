@@ -7,7 +7,7 @@ import inspect
 import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,9 @@ LOGGED_FAILURES = 10
 """How many failures of one slot are logged in full before the log gets a line a minute."""
 FORGIVEN_AFTER_S = 10.0
 QUIET_S = 60.0
+
+_safe: WeakSet[Any] = WeakSet()
+"""What `safe_slot` has made. GUI thread, and threads that import."""
 
 
 class _Failures:
@@ -47,8 +50,13 @@ class _Failures:
 
 def _accepted(function: Callable[..., Any]) -> int | None:
     """The number of positional arguments `function` takes; None: any number."""
+    if isinstance(function, functools.partial) and not function.keywords:
+        taken = _accepted(function.func)
+        return None if taken is None else taken - len(function.args)
     plain = getattr(function, "__func__", function)
     code = getattr(plain, "__code__", None)
+    if code is not None and plain in _safe:  # which drops those that it does not take
+        return None
     if code is not None and not hasattr(plain, "__wrapped__"):  # a tenth of the time that `signature` takes
         return None if code.co_flags & inspect.CO_VARARGS else code.co_argcount - (plain is not function)
     kinds = [p.kind for p in inspect.signature(function).parameters.values()]
@@ -99,4 +107,5 @@ def safe_slot(function: Any = None, *, default: object = None) -> Any:
                 logger.exception("%s", words)
             return default
 
+    _safe.add(call)
     return call
