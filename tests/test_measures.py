@@ -303,6 +303,18 @@ def export(qtbot, measuring, folder) -> str:
     return str(folder / "values.csv")
 
 
+def lines_on(layer, shapes) -> list[tuple[QPointF, QPointF]]:
+    """The lines and edges of shapes, where they are on screen."""
+    found = []
+    for shape in shapes:
+        a, b, *others = (
+            layer.point_of(spot) for spot in (shape.handles * 2 if len(shape.handles) == 1 else shape.handles)
+        )
+        ends = [a, others[0], b, others[1], a] if others else [a, b]
+        found += itertools.pairwise(ends)
+    return found
+
+
 @pytest.mark.each_binding
 @pytest.mark.gl
 def test_what_is_written_of_shapes_close_to_each_other_can_be_read(qtbot, viewer):
@@ -326,6 +338,14 @@ def test_what_is_written_of_shapes_close_to_each_other_can_be_read(qtbot, viewer
     assert set(labels()) == {1, 2, 3, 4, 5}
     for one, other in itertools.combinations(labels().values(), 2):
         assert not one.intersects(other)
+    measuring.shapes.add(ShapeKind.BOX, Spot(52, 12), Spot(70, 40))  # an edge where the label of 5 would be
+    assert set(labels()) == {1, 2, 3, 4, 5, 6}
+    elsewhere = [
+        plate for number, plate in labels().items() if number != 4
+    ]  # there is no other place for that
+    for plate, (start, end) in itertools.product(elsewhere, lines_on(layer, measuring.shapes)):
+        assert not any(plate.contains(start + (end - start) * share) for share in np.linspace(0, 1, 400))
+    measuring.shapes.remove(6)
     for number in (2, 4):  # that of the selected one is where it would be without the others
         measuring.shapes.select(number)
         low = max((layer.point_of(spot) for spot in measuring.shapes.of(number).handles), key=QPointF.y)

@@ -1,10 +1,13 @@
-"""Where it is written how large shapes are, so that each can be read: beside them, and on no other one."""
+"""Where it is written how large shapes are, so that each can be read: beside them, on no other one, and on no
+line where there is another place.
+"""
 
 from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from qtpy.QtCore import QRectF
 
 if TYPE_CHECKING:
@@ -22,11 +25,15 @@ _EDGE_PX = 2.0
 
 
 class ShapeText(NamedTuple):
-    """What is to be said of a shape: in the first words for which there is room, beside one of its ends."""
+    """What is to be said of a shape: in the first words for which there is room, beside one of its ends.
+
+    `lines`: those that are drawn of it, from one point to another.
+    """
 
     number: int
     texts: Sequence[str]
     ends: Sequence[QPointF]
+    lines: Sequence[tuple[QPointF, QPointF]]
 
 
 class ShapeLabel(NamedTuple):
@@ -43,11 +50,13 @@ def placed_labels(
     """Where to write all these in a picture of this size (width, height), the most important first.
 
     None is on the scale bar, on another one, or of a shape that is not in the picture. In short words, and
-    beside another end, where there is no room otherwise; those for which there is none are left out.
+    beside another end, where there is no room otherwise, or it would cover a line; where there is no room at
+    all, they are left out.
     """
     placed: list[ShapeLabel] = []
+    lines = _Lines([line for shape in wanted for line in shape.lines])
     for shape in wanted:
-        label = _label_of(shape, metrics, size, bar, [each.plate for each in placed])
+        label = _label_of(shape, metrics, size, bar, [each.plate for each in placed], lines)
         if label is not None:
             placed.append(label)
     return placed
@@ -59,19 +68,46 @@ def _label_of(
     size: tuple[int, int],
     bar: QRectF | None,
     taken: Sequence[QRectF],
+    lines: _Lines,
 ) -> ShapeLabel | None:
     around = _around(shape.ends)
     if not shape.texts[-1] or not around.intersects(QRectF(0, 0, *size)):
         return None
     first = fitting_text(metrics, shape.texts, size[0])
     ends = sorted(shape.ends, key=lambda end: -end.y())
+    on_a_line: ShapeLabel | None = None
     for text in dict.fromkeys((first, shape.texts[-1])):
         for end, is_above, is_left in product(ends, (False, True), (False, True)):
             plate = label_plate(metrics, text, end, size, bar, is_above=is_above, is_left=is_left)
             room = plate.adjusted(-_EDGE_PX, -_EDGE_PX, _EDGE_PX, _EDGE_PX)
-            if not any(room.intersects(each) for each in taken):
-                return ShapeLabel(shape.number, text, plate)
-    return None
+            if any(room.intersects(each) for each in taken):
+                continue
+            label = ShapeLabel(shape.number, text, plate)
+            if not lines.cross(room):
+                return label
+            on_a_line = on_a_line or label
+    return on_a_line
+
+
+class _Lines:
+    """The lines of all shapes."""
+
+    def __init__(self, lines: Sequence[tuple[QPointF, QPointF]]) -> None:
+        ends = np.array([[a.x(), a.y(), b.x(), b.y()] for a, b in lines], float).reshape(-1, 2, 2)
+        self._start = ends[:, 0]
+        self._low, self._high = ends.min(axis=1), ends.max(axis=1)
+        along = ends[:, 1] - ends[:, 0]
+        self._across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+
+    def cross(self, rect: QRectF) -> bool:
+        """Whether any of them has a part in a rectangle."""
+        low, high = (rect.left(), rect.top()), (rect.right(), rect.bottom())
+        near = ((self._low <= high) & (self._high >= low)).all(axis=1)
+        if not near.any():
+            return False
+        corners = np.array([low, high, (low[0], high[1]), (high[0], low[1])])
+        sides = ((corners - self._start[near, None]) * self._across[near, None]).sum(axis=2)
+        return bool(((sides.min(axis=1) <= 0) & (sides.max(axis=1) >= 0)).any())
 
 
 def _around(ends: Sequence[QPointF]) -> QRectF:

@@ -14,7 +14,7 @@ from .shape_labels import ShapeText, placed_labels
 from .shape_texts import size_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qtpy.QtGui import QFontMetrics
     from qtpy.QtWidgets import QWidget
@@ -77,7 +77,7 @@ class ShapeLayer(PictureLayer):
         """What is written of the shapes in a picture of this size, and where; of the selected one first."""
         ordered = sorted(self._shapes, key=lambda shape: shape != self._shapes.selected)
         wanted = [
-            ShapeText(shape.number, size_texts(shape, self._image), ends)
+            ShapeText(shape.number, size_texts(shape, self._image), ends, _lines(shape, ends))
             for shape in ordered
             if (ends := self._ends_of(shape))
         ]
@@ -98,19 +98,24 @@ class ShapeLayer(PictureLayer):
                 pen.setStyle(Qt.PenStyle.DashLine)
             painter.setPen(pen)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            self._outline(painter, shape, ends)
+            if shape.kind is ShapeKind.BOX:
+                painter.drawRect(QRectF(ends[0], ends[1]).normalized())
+            else:
+                for line in _lines(shape, ends):
+                    painter.drawLine(*line)
         if is_selected and shape.kind is not ShapeKind.POINT:
             painter.setPen(QPen(_HALO, 1))
             painter.setBrush(_SELECTED)
             for point in ends:
                 painter.drawEllipse(point, _HANDLE_PX, _HANDLE_PX)
 
-    def _outline(self, painter: QPainter, shape: DrawnShape, ends: list[QPointF]) -> None:
-        if shape.kind.is_line:
-            painter.drawLine(ends[0], ends[1])
-        elif shape.kind is ShapeKind.BOX:
-            painter.drawRect(QRectF(ends[0], ends[1]).normalized())
-        else:
-            at = ends[0]
-            painter.drawLine(at - QPointF(_CROSS_PX, 0), at + QPointF(_CROSS_PX, 0))
-            painter.drawLine(at - QPointF(0, _CROSS_PX), at + QPointF(0, _CROSS_PX))
+
+def _lines(shape: DrawnShape, ends: Sequence[QPointF]) -> list[tuple[QPointF, QPointF]]:
+    """The lines that are drawn of a shape with its ends at these places."""
+    if shape.kind.is_line:
+        return [(ends[0], ends[1])]
+    if shape.kind is ShapeKind.BOX:
+        a, b, right, left = ends
+        return [(a, right), (right, b), (b, left), (left, a)]
+    at, to_right, down = ends[0], QPointF(_CROSS_PX, 0), QPointF(0, _CROSS_PX)
+    return [(at - to_right, at + to_right), (at - down, at + down)]
