@@ -72,6 +72,7 @@ def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, m
     qtbot.waitUntil(lambda: numbers.values == [50, 150, 100], timeout=TIMEOUT)
     assert_colours(qtbot, viewer, overview, {0: 0.0, 1: 1.0, 2: 0.5})
     assert (canvas.legend.low, canvas.legend.high) == ("50", "150") and "Mean" in canvas.legend.title
+    assert numbers.panel.legend.texts == ("", "")  # the scale is there once
     image = canvas.grab().toImage()
     in_legend = image.pixelColor(14, image.height() - 14)
     assert in_legend.lightness() < 60 or in_legend.lightness() > 180  # its plate, or what is written on it
@@ -82,7 +83,9 @@ def test_fields_have_the_colours_of_their_numbers_with_a_legend(qtbot, viewer, m
     overview._menu.values.setChecked(False)
     complete(qtbot, overview)
     assert abs(pixel(canvas, 1, 0.5) - expected(viewer, (150,))).max() <= 1.5 and canvas.legend is None
+    qtbot.waitUntil(lambda: numbers.panel.legend.texts == ("50", "150"), timeout=TIMEOUT)
     overview._menu.values.setChecked(True)
+    qtbot.waitUntil(lambda: numbers.panel.legend.texts == ("", ""), timeout=TIMEOUT)
     assert_colours(qtbot, viewer, overview, {1: 1.0})
     canvas.zoom(1.5)
     assert_colours(qtbot, viewer, overview, {1: 1.0})
@@ -96,6 +99,8 @@ def test_fields_of_which_nothing_is_known_are_dimmed(qtbot, viewer, mosaic):
     numbers = viewer._screen.tools.statistics
     qtbot.waitUntil(lambda: numbers.values and numbers.values[0] == 50, timeout=TIMEOUT)  # it was in view
     assert_colours(qtbot, viewer, mosaic, {0: 0.5})
+    legend = mosaic.canvas.legend
+    assert (legend.low, legend.high, len(legend.colors)) == ("50", "", 1)  # one value has no scale
     picture = expected(viewer, (150,))
     assert (pixel(mosaic.canvas, 1, 0.5) < picture.max() * 0.6 + 20).all()
 

@@ -135,6 +135,9 @@ def test_the_maps_are_coloured_by_what_is_known_and_measured(
     qtbot.waitUntil(lambda: statistics.panel.plot.plot is not None, timeout=TIMEOUT)
     np.testing.assert_array_equal(statistics.values, [100, math.nan, math.nan])  # what was seen
     assert len(source.reads) == reads and statistics.panel.c == 0
+    assert statistics.panel.legend.texts == ("100", "")  # one value has one colour, not a scale
+    legend = statistics.panel.legend.grab().toImage()
+    assert is_like(legend.pixelColor(legend.width() - 12, legend.height() // 2), color_table()[128])
     statistics.panel.measure_asked.emit("map")
     qtbot.waitUntil(lambda: statistics.job.finished.is_set() and statistics.values[2] == 120, timeout=TIMEOUT)
     assert math.isnan(statistics.values[1])
@@ -234,4 +237,4 @@ def test_when_planes_were_acquired_is_shown_without_measuring(
     assert statistics.panel.legend.texts == ("0 s", "14 s") and len(source.reads) == reads
     panelled.set_current_index("time", 1)
     qtbot.waitUntil(lambda: statistics.values == [100, 107, 114], timeout=TIMEOUT)
-    assert statistics.panel.legend.texts == ("2 min", "2 min")
+    assert statistics.panel.legend.texts == ("100 s", "114 s")  # in minutes they were the same

@@ -50,6 +50,10 @@ SHOWN_STATISTICS = (
 
 _MOST_FOR_SCALE = 20_000
 """Statistics that decide the scale of a film: of more, those of some time points."""
+_DECIMALS_TO_TELL = 10
+"""That are written to tell two values apart."""
+_ONLY_SHARE = 0.5
+"""Where a value lies on its scale that is the only one."""
 TIMES_AT_ONCE = 512
 """Planes of which it is asked together when they were acquired."""
 
@@ -90,7 +94,11 @@ def shares_of(values: Sequence[float], span: tuple[float, float] | None) -> list
     low, high = span
     width = high - low
     return [
-        None if math.isnan(value) else 0.5 if width <= 0 else min(max((value - low) / width, 0.0), 1.0)
+        None
+        if math.isnan(value)
+        else _ONLY_SHARE
+        if width <= 0
+        else min(max((value - low) / width, 0.0), 1.0)
         for value in values
     ]
 
@@ -113,6 +121,34 @@ def text_of(value: float, name: str) -> str:
     if name == ACQUIRED:
         return duration_of(value)
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def ends_of(span: tuple[float, float] | None, name: str) -> tuple[str, str]:
+    """What is written at the ends of the scale of a span; ("", "") without one.
+
+    Of one value alone: that, and "". Two that differ are written with as many decimals as that takes.
+    """
+    if span is None:
+        return "", ""
+    low, high = (text_of(end, name) for end in span)
+    if span[0] == span[1]:
+        return low, ""
+    return (low, high) if low != high else _told_apart(span, name)
+
+
+def _told_apart(span: tuple[float, float], name: str) -> tuple[str, str]:
+    factor, unit = {"saturated": (100, " %"), ACQUIRED: (1, " s")}.get(name, (1, ""))
+    for spec in (*(f",.{decimals}f" for decimals in range(_DECIMALS_TO_TELL)), ".17g"):
+        low, high = (f"{end * factor:{spec}}{unit}" for end in span)
+        if low != high:
+            break
+    return low, high
+
+
+def scale_colors(ends: tuple[str, str]) -> tuple[tuple[int, int, int], ...]:
+    """The colours of a scale with these `ends_of`, from low to high; of one value alone: its colour."""
+    table = color_table()
+    return table if ends[1] else (table[round(_ONLY_SHARE * 255)],)
 
 
 class FieldStatistic(NamedTuple):
@@ -157,9 +193,7 @@ def tints_of(dataset: Dataset, statistic: FieldStatistic, times: Sequence[int]) 
 
     some = times[:: max(1, len(times) * len(info.positions) // _MOST_FOR_SCALE)]
     span = span_of([value for t in some for value in values(t)])
-    low, high = (
-        ("", "") if span is None else (text_of(span[0], statistic.name), text_of(span[1], statistic.name))
-    )
+    low, high = ends_of(span, statistic.name)
     table = color_table()
     return FieldTints(
         lambda t: [
@@ -168,7 +202,7 @@ def tints_of(dataset: Dataset, statistic: FieldStatistic, times: Sequence[int]) 
         f"{statistic_named(statistic.name).title}, {info.channels[statistic.c].name}",
         low,
         high,
-        table,
+        scale_colors((low, high)),
     )
 
 

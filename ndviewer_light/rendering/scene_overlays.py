@@ -35,6 +35,8 @@ _INK, _PLATE = (245, 246, 248), (0, 0, 0, 165)
 class FieldTints(NamedTuple):
     """Colours of fields by a statistic, and the legend: a title, its ends in words, colours from low to high.
 
+    The high end is "" where there is one value alone, with one colour.
+
     `colors(t)` are those of all positions at a time point, None where it is not known.
     """
 
@@ -125,6 +127,11 @@ def room_for_legend(longest: int) -> int:
     return 3 * size + size // 2 + size
 
 
+def _bar_of(tints: FieldTints, size: int) -> int:
+    """How long the colours of a legend are, px: of one colour, as long as wide."""
+    return (size * 9 if tints.high else size) if tints.low else 0
+
+
 def _letters(longest: int) -> int:
     return max(10, round(longest / 54))
 
@@ -135,7 +142,7 @@ def add_legend(picture: Image.Image, tints: FieldTints) -> None:
 
     size = _letters(max(picture.size))
     font, draw = font_of(size), ImageDraw.Draw(picture, "RGBA")
-    gap, bar = size // 2, size * 9 if tints.low else 0
+    gap, bar = size // 2, _bar_of(tints, size)
     height = 3 * size + gap
     x, y = min(size, picture.width // 16), picture.height - min(size, picture.height // 16) - height
     draw.rectangle((x, y, legend_end(picture, tints), y + height), fill=_PLATE)
@@ -149,7 +156,7 @@ def legend_end(picture: Image.Image, tints: FieldTints) -> int:
     """How far right in a picture the legend reaches, px."""
     size = _letters(max(picture.size))
     title, low, high = (font_of(size).getlength(text) for text in (tints.title, tints.low, tints.high))
-    gap, bar = size // 2, size * 9 if tints.low else 0
+    gap, bar = size // 2, _bar_of(tints, size)
     width: float = max(title, low + high + bar + 2 * gap) + 2 * gap
     return min(size, picture.width // 16) + math.ceil(width)
 

@@ -32,12 +32,15 @@ _INK, _PLATE = QColor(245, 246, 248), QColor(0, 0, 0, 165)
 _RING = QColor(255, 255, 255, 200)
 _NOT_WHOLE = (PlaneState.PENDING, PlaneState.ABSENT, PlaneState.FILLED)
 """States of fields that have a picture: a channel is missing, or all are the fill value."""
-_LEGEND_PX = 110
+_LEGEND_PX, _ONE_COLOR_PX = 110, 12
 _LEAST_HATCHED_PX = 7
 
 
 class ValueLegend(NamedTuple):
-    """What colours of fields mean: a title, the values at both ends ("" if not known), from low to high."""
+    """What colours of fields mean: a title, the values at both ends ("" if not known), from low to high.
+
+    Of one value alone, the high end is "", and there is one colour.
+    """
 
     title: str
     low: str
@@ -258,7 +261,7 @@ def draw_legend(painter: QPainter, legend: ValueLegend, height: int) -> None:
     painter.setFont(font)
     measure = painter.fontMetrics().horizontalAdvance
     low, high = measure(legend.low), measure(legend.high)
-    bar = _LEGEND_PX if legend.low else 0
+    bar = (_LEGEND_PX if legend.high else _ONE_COLOR_PX) if legend.low else 0
     wide = max(measure(legend.title), low + high + bar + 10)
     plate = QRectF(10, height - 50, wide + 16, 40)
     painter.fillRect(plate, _PLATE)

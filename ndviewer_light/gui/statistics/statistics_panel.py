@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from ...model import how_many
-from ...rendering.field_statistics import SHOWN_STATISTICS, color_table
+from ...rendering.field_statistics import SHOWN_STATISTICS, scale_colors
 from ..look.one_line_label import OneLineLabel
 from ..look.plots import LEAST_PLOT_HEIGHT_PX, PLOT_HEIGHT_PX, new_choice
 from ..look.push_button import PushButton
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _NUMBERS_BAR_PX = 96
 _LEAST_LEGEND_BAR_PX = 30
+_ONE_COLOR_PX = 14
 OVER_TIME, IN_ORDER = "over time", "in order acquired"
 
 
@@ -40,16 +41,22 @@ class ColorLegend(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
 
     def show_ends(self, low: str, high: str) -> None:
-        """Write these values at its ends; nothing is drawn without any."""
+        """Write these values at its ends, or the only one; nothing is drawn without any."""
         if (low, high) != self.texts:
             self.texts = low, high
-            self.setAccessibleName(f"colours from {low} to {high}" if low else "")
+            self.setAccessibleName(
+                f"colours from {low} to {high}" if high else low and f"the colour of {low}"
+            )
             self.updateGeometry()
             self.update()
 
     def sizeHint(self) -> QSize:
         beside = self._beside_bar()
-        return QSize(_NUMBERS_BAR_PX + beside, self.fontMetrics().height() + 4) if beside else QSize(0, 0)
+        return QSize(self._bar_px + beside, self.fontMetrics().height() + 4) if beside else QSize(0, 0)
+
+    @property
+    def _bar_px(self) -> int:
+        return _NUMBERS_BAR_PX if self.texts[1] else _ONE_COLOR_PX
 
     def _beside_bar(self) -> int:
         """How much of its width the values take; 0: there are none."""
@@ -61,16 +68,18 @@ class ColorLegend(QWidget):
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
-        length = min(self.width() - self._beside_bar(), _NUMBERS_BAR_PX)
-        if not self.texts[0] or length < _LEAST_LEGEND_BAR_PX:  # a narrow window has no room for it
+        length = min(self.width() - self._beside_bar(), self._bar_px)
+        if not self.texts[0] or length < min(
+            _LEAST_LEGEND_BAR_PX, self._bar_px
+        ):  # a narrow window has no room for it
             return
         painter = QPainter(self)
         left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
         bar = QRectF(left, 4, length, self.height() - 8)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        table = color_table()
-        for i in range(0, 256, 15):
-            gradient.setColorAt(i / 255, QColor(*table[i]))
+        colors = scale_colors(self.texts)[::15]
+        for i, color in enumerate(colors):
+            gradient.setColorAt(i / max(len(colors) - 1, 1), QColor(*color))
         painter.fillRect(bar, gradient)
         painter.setPen(colors_of(self).dim)
         middle = Qt.AlignmentFlag.AlignVCenter

@@ -20,7 +20,9 @@ from ...rendering.field_statistics import (
     ACQUIRED,
     FieldStatistic,
     color_table,
+    ends_of,
     planes_of_fields,
+    scale_colors,
     shares_of,
     span_of,
     text_of,
@@ -190,6 +192,7 @@ class StatisticsView(QObject):
             self.panel.is_over_time,
             self._has_plots,
             self._state_of_job(),
+            self._is_legend_on_overview,
         )
         state = (*seen, dataset.statistics.changes)
         is_due = seen != self._shown[:-1] or now - self._drawn_at >= _NUMBERS_EVERY_SECONDS
@@ -231,18 +234,22 @@ class StatisticsView(QObject):
         view, name = self._stage.view, self.panel.name
         self.values = values_of_positions(dataset.statistics, info, name, view.t, c, view.z)
         span = span_of(self.values)
-        if span is None or len(self.values) == 1:  # no map to explain
-            self.panel.legend.show_ends("", "")
-        else:
-            self.panel.legend.show_ends(*(text_of(end, name) for end in span))
-        self._color_maps(span)
+        ends = ends_of(span, name)
+        self._color_maps(span, ends)
+        is_explained = len(self.values) == 1 or self._is_legend_on_overview
+        self.panel.legend.show_ends(*(("", "") if is_explained else ends))
         self._say(info, c)
         if self._has_plots:
             self._plot(dataset, info)
 
-    def _color_maps(self, span: tuple[float, float] | None) -> None:
+    @property
+    def _is_legend_on_overview(self) -> bool:
+        """Whether the overview is in view and says what the colours mean."""
+        return self._scene is not None and self._scene.is_shown and self._scene.canvas.legend is not None
+
+    def _color_maps(self, span: tuple[float, float] | None, ends: tuple[str, str] = ("", "")) -> None:
         if self._scene is not None:
-            self._color_scene(self._scene.canvas, span)
+            self._color_scene(self._scene.canvas, span, ends)
         if self._panels is None or self._places is None:
             return
         is_shown = not self.panel.isHidden()
@@ -256,18 +263,17 @@ class StatisticsView(QObject):
         if wells.n_positions == len(self.values):
             self._panels.plate_map.show_values(_colors(shares_of(values_of_wells(self.values, wells), span)))
 
-    def _color_scene(self, canvas: SceneCanvas, span: tuple[float, float] | None) -> None:
+    def _color_scene(
+        self, canvas: SceneCanvas, span: tuple[float, float] | None, ends: tuple[str, str]
+    ) -> None:
         if self.panel.isHidden() or len(self.values) < 2:
             canvas.show_values(None)
             return
-        ends = ("", "") if span is None else tuple(text_of(end, self.panel.name) for end in span)
         c, dataset = self.panel.c, self._dataset
         channel = dataset.info.channels[c].name if c is not None and dataset is not None else ""
         title = f"{self.panel.title}, {channel}" if channel else self.panel.title
-        colors = tuple(QColor(*each) for each in color_table()[::15])
-        canvas.show_values(
-            _colors(shares_of(self.values, span)), ValueLegend(title, ends[0], ends[1], colors)
-        )
+        colors = tuple(QColor(*each) for each in scale_colors(ends)[::15])
+        canvas.show_values(_colors(shares_of(self.values, span)), ValueLegend(title, *ends, colors))
 
     def tints_over(self, times: Sequence[int]) -> FieldTints | None:
         """The colours of fields at each of these time points, for a film: on one scale, of what is known now.
