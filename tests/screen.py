@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -124,6 +126,18 @@ def choose_in_menu(button: QWidget, text: str) -> None:
     menu = next(menu for menu in button.parent().findChildren(QMenu) if menu.isVisible())
     action = next(action for action in menu.actions() if action.text().startswith(text))
     QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+
+
+@contextlib.contextmanager
+def stopped_reader(viewer: LightweightViewer) -> Iterator[None]:
+    """The process that reads for the viewer hangs, as one does on a dead disk."""
+    pid = viewer.dataset._source.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it was replaced
+            os.kill(pid, signal.SIGCONT)
 
 
 def framebuffer(viewer: LightweightViewer) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from qtpy.QtCore import Qt
 from runs import load, planes_of, small_run, write
-from screen import assert_shows, framebuffer, settle
+from screen import assert_shows, framebuffer, settle, stopped_reader
 
 from ndviewer_light.gui.canvas import opengl
 from ndviewer_light.gui.canvas.cpu_canvas import CpuCanvas
@@ -18,6 +18,7 @@ from ndviewer_light.gui.canvas.gl_canvas import GlCanvas
 from ndviewer_light.gui.viewer import LightweightViewer
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QImage
     from runs import Run
 
 REPO = Path(__file__).parents[1]
@@ -132,6 +133,40 @@ def test_a_viewer_that_is_closed_while_a_volume_is_prepared_leaves_nothing(
     settle(qtbot, viewer)
     click(qtbot, viewer, "3D")
     assert viewer.stage.canvas.progress == "preparing 3D"
+    viewer.close()
+
+
+def seen(viewer: LightweightViewer) -> QImage:
+    """The middle of the picture, where nothing is written."""
+    picture = viewer.stage.picture
+    return picture.grab(picture.rect().adjusted(80, 80, -80, -80)).toImage()
+
+
+@pytest.mark.parametrize("canvas", ["auto", "gl"])
+def test_a_plane_is_seen_until_there_is_a_volume_and_how_far_that_is_read_is_said(
+    qtbot: Any, monkeypatch: Any, viewer: LightweightViewer, tmp_path: Path, canvas: str
+) -> None:
+    run = small_run(tmp_path / "run", n_z=9)  # more than is read ahead
+    write(run)
+    if canvas == "gl":
+        viewer.close()
+        monkeypatch.setenv("NDVIEWER_CANVAS", canvas)
+        viewer = LightweightViewer()
+        qtbot.addWidget(viewer)
+        viewer.resize(900, 600)
+        viewer.show()
+    load(qtbot, viewer, run.folder)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    plane = seen(viewer)
+    with stopped_reader(viewer):
+        click(qtbot, viewer, "3D")
+        qtbot.waitUntil(lambda: stage.overlay.wait() == "reading the volume", timeout=20_000)
+        assert isinstance(stage.canvas, GlCanvas) and stage.canvas.busy
+        qtbot.wait(100)  # what it has by now would be painted
+        assert seen(viewer) == plane
+    assert settle(qtbot, viewer).view.is_volume
+    qtbot.waitUntil(lambda: seen(viewer) != plane and not stage.overlay.wait(), timeout=20_000)
     viewer.close()
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import os
 import re
-import signal
 import threading
 import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +15,7 @@ import pytest
 from memory_source import MemorySource, memory_info
 from qtpy.QtCore import Qt
 from runs import CHANNELS, load, planes_of, small_run, write
-from screen import assert_shows, choose_limits, settle
+from screen import assert_shows, choose_limits, settle, stopped_reader
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.gui import waiting
@@ -83,18 +81,6 @@ def load_url(qtbot, viewer, server) -> None:
 def open_hung(viewer, server) -> None:
     server.held = "/"
     viewer.load_dataset(server.url, {"disk_cache": "no"})
-
-
-@contextlib.contextmanager
-def stopped_reader(viewer):
-    """The process that reads for the viewer hangs, as one does on a dead disk."""
-    pid = viewer.dataset._source.pid
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # it was replaced
-            os.kill(pid, signal.SIGCONT)
 
 
 def seconds_of(text: str) -> int:

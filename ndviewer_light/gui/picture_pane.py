@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from .canvas.fit_button import FitButton
 from .canvas.go_box import GoBox
 from .canvas.overlay import CanvasOverlay
+from .canvas.still_picture import StillPicture
 from .ends import delete_later
 from .slots import safe_slot
 
@@ -36,6 +37,7 @@ class PicturePane(QWidget):
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self.setMinimumSize(160, 120)
+        self.still = StillPicture(self)
         self.overlay = CanvasOverlay(self)
         self.fit_button = FitButton(self)
         self.fit_button.clicked.connect(self._on_fit_clicked)
@@ -47,23 +49,30 @@ class PicturePane(QWidget):
         return self._canvas
 
     def set_canvas(self, canvas: Canvas) -> None:
-        """Insert the canvas, also in place of another one, which is released: it will show the same part."""
+        """Insert the canvas, also in place of another one, which is released: it will show the same part.
+
+        Until it has something to draw, what the other one drew stays on screen.
+        """
         before, self._canvas = self._canvas, canvas
         if before is not None:
+            self._keep_still(before)
             self._area_due = self._area_due or before.area_of_planes
             before.clear()
             self._column.removeWidget(before)
             before.setParent(None)
             delete_later(before)
         self._column.addWidget(canvas)
-        for each in (self.overlay, self.fit_button, self.go_box):
+        for each in (self.still, self.overlay, self.fit_button, self.go_box):
             each.raise_()
         if self.is_covered:
             canvas.hide()
+        canvas.emptied.connect(self._on_emptied)
+        canvas.frame_shown.connect(self._on_frame_shown)
         canvas.painted.connect(self._update_scale_bar)  # with the picture that it measures
 
     def clear(self) -> None:
         """Show nothing."""
+        self.still.drop()
         if self._canvas is not None:
             self._canvas.clear()
 
@@ -95,6 +104,7 @@ class PicturePane(QWidget):
         self._covers.append((widget, way_back))
         if self._canvas is not None:
             self._canvas.hide()
+        self.still.drop()
         for each in (self.overlay, self.fit_button):
             each.hide()
         widget.show()
@@ -132,6 +142,7 @@ class PicturePane(QWidget):
 
     def restore(self, area: VisibleArea | None, sight: VolumeSight | None) -> None:
         """Show this part of the picture, and see a volume so, once there is one; None: all of it."""
+        self.still.drop()
         self._area_due, self._sight_due = area, sight
 
     def begin(self) -> None:
@@ -141,6 +152,23 @@ class PicturePane(QWidget):
         if self._canvas is not None and self._sight_due is not None:
             self._canvas.show_volume_first(self._sight_due)
         self._update_scale_bar()
+
+    def _keep_still(self, canvas: Canvas) -> None:
+        surface = canvas.surface
+        if canvas.frame is None or surface is None or not surface.isVisible():
+            return
+        if getattr(surface, "is_up_to_date", True):  # otherwise a volume would be drawn for it
+            self.still.keep(surface)
+
+    @safe_slot
+    def _on_emptied(self) -> None:
+        if self._canvas is not None:
+            self._keep_still(self._canvas)
+
+    @safe_slot
+    def _on_frame_shown(self) -> None:
+        if self._canvas is not None and self._canvas.frame is not None:
+            self.still.drop()
 
     @safe_slot
     def _on_fit_clicked(self) -> None:

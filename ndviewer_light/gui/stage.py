@@ -145,7 +145,6 @@ class Stage(QWidget):
         """Show `dataset` from its first plane on; the previous one is released."""
         dataset.measure_what_is_read()
         dataset.keep_stored_order()
-        self.picture.restore(None, None)
         self._lacks_volume = False
         self._on_hovered(None)
         self._waits.clear()
@@ -154,6 +153,7 @@ class Stage(QWidget):
         self.sliders.show_volume(False)
         self._position.show(dataset)
         self.volume_wanted.emit(False)
+        self.picture.restore(None, None)
         self.channels.show_dataset(dataset.info)
         self._show_own_strips()
         self.overlay.set_state("waiting" if dataset.live else "loading", "")
@@ -389,11 +389,11 @@ class Stage(QWidget):
 
         `name` is that of the dataset. Call repeatedly to update the seconds.
         """
-        info, wait = self._position.info, None
+        info, wait, volume = self._position.info, None, None
         if info is not None:
-            is_drawing, is_volume = self._is_busy(), self.strips.is_3d()
-            wait = self._waits.longest(info, name, is_drawing=is_drawing, is_volume=is_volume)
-        self.overlay.set_wait(str(wait) if wait is not None and wait.is_slow else "")
+            volume = self.canvas.progress if self.canvas is not None and self.strips.is_3d() else None
+            wait = self._waits.longest(info, name, is_drawing=self._is_busy(), volume=volume)
+        self.overlay.set_wait(str(wait) if wait is not None and wait.is_slow else volume or "")
         return wait
 
     @property

@@ -72,14 +72,18 @@ class ViewWaits:
         }
         self.progress = next((plane.reason for plane in loading.values()), "")
 
-    def longest(self, info: DatasetInfo, name: str, *, is_drawing: bool, is_volume: bool) -> Wait | None:
-        """The plane with the longest wait, else the frame, if one is drawn; `name` is the dataset's."""
+    def longest(self, info: DatasetInfo, name: str, *, is_drawing: bool, volume: str | None) -> Wait | None:
+        """The plane with the longest wait, else the frame, if one is drawn; `name` is the dataset's.
+
+        `volume`: how far that has been read; None of planes.
+        """
         if not is_drawing:
             self._drawing_since = None
             return self._longest_plane(info, name)
         self._drawing_since = self._drawing_since or time.monotonic()
-        if is_volume:  # read as a whole: until it has arrived, no plane counts as waiting
-            return Wait(f"the volume of {name}", self._drawing_since)
+        if volume is not None:  # read as a whole: until it has arrived, no plane counts as waiting
+            so_far = f": {volume}" if volume else ""
+            return Wait(f"the volume of {name}{so_far}", self._drawing_since)
         return self._longest_plane(info, name) or Wait(f"the view of {name}", self._drawing_since)
 
     def _longest_plane(self, info: DatasetInfo, name: str) -> Wait | None:

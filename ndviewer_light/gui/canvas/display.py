@@ -45,14 +45,15 @@ class Canvas(QWidget):
 
     `frame_arrived` is emitted just before a frame is passed to what draws, so that what belongs to it
     is painted with it; `frame_shown` once it has been passed on; `painted` whenever Qt paints it, also where
-    it was only moved; `hovered` with the position under the mouse (row, column; None outside); `failed` with
-    the reason if nothing can be drawn in this way, whatever the dataset; `looks_changed` when a channel is
-    to be drawn in another way.
+    it was only moved; `emptied` before what is drawn is dropped, as a volume is to come; `hovered` with the
+    position under the mouse (row, column; None outside); `failed` with the reason if nothing can be drawn in
+    this way, whatever the dataset; `looks_changed` when a channel is to be drawn in another way.
     """
 
     frame_arrived = Signal()
     frame_shown = Signal()
     painted = Signal()
+    emptied = Signal()
     hovered = Signal(object)
     failed = Signal(str)
     looks_changed = Signal()

@@ -246,6 +246,8 @@ class GlCanvas(Canvas):
         arrays = self._arrays
         assert arrays is not None and self._pictures is not None
         if arrays.view.is_volume != before.is_volume:
+            if arrays.view.is_volume:
+                self.emptied.emit()
             self._pictures.start_over(is_volume=arrays.view.is_volume)
             self._drawn_from, self._is_placed = {}, False
         self._read()

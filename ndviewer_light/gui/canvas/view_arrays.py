@@ -87,6 +87,7 @@ class ViewArrays(ViewFrames):
             return self._volume(view, visible) if view.is_volume else self._plane(view, visible, before)
         except Exception as error:
             logger.exception("showing %s", view)
+            self.progress = ""
             return ArraysRead(self.frame_that_failed(view, visible, error), False, {}, before)
 
     def _plane(self, view: View, visible: list[int], before: Mapping[int, UploadedPicture]) -> ArraysRead:
@@ -109,6 +110,7 @@ class ViewArrays(ViewFrames):
         return ArraysRead(frame, is_held_back or read.is_held_back, arrays, pictures, scales)
 
     def _volume(self, view: View, visible: list[int]) -> ArraysRead:
+        self.progress = "reading the volume"
         self._look_at(view.p)
         image = self.dataset.known_image(view.p)
         facts = image or self.dataset.info.image(view.p)
@@ -132,6 +134,7 @@ class ViewArrays(ViewFrames):
         n_batch = max(_VOLUME_BATCH, self.dataset.reads_at_once)
         is_whole = True
         for start in range(0, len(keys), n_batch):
+            self.progress = f"{self.volume}: {start} of {len(keys)} planes"
             batch = keys[start : start + n_batch]
             for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
                 part = None if plane.pixels is None else shown_pixels(plane.pixels[::step, ::step])
@@ -146,7 +149,6 @@ class ViewArrays(ViewFrames):
                     out = {c: voxels.astype(dtype) for c, voxels in out.items()}
                 at = (key.z - z_range.start) // z_step
                 copy_into(out[key.c][at], part.astype(dtype, copy=False))
-            self.progress = f"{self.volume}: {min(start + n_batch, len(keys))} of {len(keys)} planes"
             if not self.wanted or self.next_view not in (None, view):
                 is_whole = start + n_batch >= len(keys)
                 break
