@@ -11,7 +11,7 @@ from memory_source import Gate, MemorySource, memory_info, wait_until
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
-from ndviewer_light.engine.stored_scout import StoredScout, front, last_of
+from ndviewer_light.engine.stored_scout import SCOUT_SECONDS, StoredScout, front, last_of
 from ndviewer_light.errors import CorruptDataError, DatasetError
 
 
@@ -68,7 +68,12 @@ def test_the_front_is_where_the_writer_is_in_either_order(n_t, n_p, outer):
 
 def ask(scout, wanted, info, later_s=0.0):
     """The answer of the next look, so much later."""
-    scout.newest(wanted, info, time.monotonic() + later_s)
+    return ask_at(scout, wanted, info, time.monotonic() + later_s)
+
+
+def ask_at(scout, wanted, info, now):
+    """The answer at that time, after the look that it begins, if any."""
+    scout.newest(wanted, info, now)
     wait_until(lambda: scout._work.can_begin(math.inf))
     return scout.newest(wanted, info, -math.inf)
 
@@ -99,6 +104,42 @@ def test_of_the_planes_before_the_newest_nothing_is_read_unless_that_is_not_whol
     assert ask(scout, wanted, info, 30) == Place(14, 0, 0)
     source.write((15, 0, 0, 0), 1)
     assert ask(scout, wanted, info, 40) == Place(15, 0, 0)
+
+
+def test_looks_are_close_together_while_newer_places_are_found_and_rarer_afterwards():
+    info, wanted = memory_info(n_t=100, n_p=1, n_z=1), NewestWanted(None, None, 0, (0,))
+    stored, asked = {0}, []
+
+    def are_begun(keys):
+        asked.extend(keys)
+        return [key.t in stored for key in keys]
+
+    scout = StoredScout(lambda key: True, are_begun=are_begun)
+
+    def pause(after: float) -> float:
+        """How long after a look at this time the next one is."""
+        for step in range(1, 300):
+            asked.clear()
+            ask_at(scout, wanted, info, after + step / 100)
+            if asked:
+                return step / 100
+        raise AssertionError("there is no other look")
+
+    now = 1000.0
+    ask_at(scout, wanted, info, now)
+    for t in range(1, 6):
+        stored.add(t)
+        paused = pause(now)
+        now += paused
+        assert paused <= 0.06
+        assert scout.newest(wanted, info, -math.inf) == Place(t, 0, 0)
+    pauses = []
+    while now < 1030.0:
+        pauses.append(pause(now))
+        now += pauses[-1]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(SCOUT_SECONDS, abs=0.02)
+    scout.close()
 
 
 def test_only_what_is_wholly_there_counts_at_the_pinned_indices():
@@ -155,10 +196,10 @@ def test_of_a_dataset_that_is_gone_the_newest_place_stays():
     wait_until(lambda: newest(time.monotonic()) == Place(4, 0, 0))
     stored.discard((4, 0))
     is_gone = True  # what is in memory still counts as stored
-    scout._look(wanted, info, Place(4, 0, 0))
+    scout._look(wanted, info, Place(4, 0, 0), time.monotonic())
     assert newest(time.monotonic()) == Place(4, 0, 0)
     is_gone = False
-    scout._look(wanted, info, Place(4, 0, 0))
+    scout._look(wanted, info, Place(4, 0, 0), time.monotonic())
     assert newest(time.monotonic()) == Place(3, 0, 0)
     scout.close()
     scout.join(time.monotonic() + 10)

@@ -383,7 +383,7 @@ class DatasetStates(DatasetContents):
     def newest(self, wanted: NewestWanted) -> Place | None:
         """The newest place that writers have announced, of those `wanted`; None without one.
 
-        Of a dataset `looks_for_newest`, the newest that was stored about a second ago. Within the sizes in
+        Of a dataset `looks_for_newest`, the newest as of the last look, a moment ago. Within the sizes in
         `info`. Any thread; no I/O here, a few microseconds if nothing has changed.
         """
         info = self._current.adopt()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ..model import PlaneKey
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
     from .newest_places import NewestWanted
 
 SCOUT_SECONDS = 1.0
-"""How long after a look the next one may begin."""
-NEWS_SECONDS = 0.2
-"""The same if the dataset has grown since."""
+"""How long after a look the next one begins at the latest."""
+_WHILE_NEWS_SECONDS = 0.05
+"""How long after it the next one may begin while newer places are found."""
+_SHARE_OF_AGE = 0.05
+"""The next look comes after this share of the time since the newest place was found."""
+_TIMES_AS_LONG = 10
+"""And after so many times as long as it takes to ask what is stored."""
+GROWN_SECONDS = 0.2
+"""How long after a look the next one may begin if the dataset has grown since, whatever it takes."""
 _ADDED_AT_ONCE = 64
 """Writers that make an array longer for each plane leave nothing behind the last one; others make it long."""
 
@@ -93,6 +100,8 @@ class StoredScout:
         self._asked: NewestWanted | None = None
         self._answer: Place | None = None
         self._looked = float("-inf")
+        self._asking_took = 0.0  # of the last look, which may not have ended
+        self._news: float | None = None  # when a newer place was found, or it was first asked for
         self._info: DatasetInfo | None = None  # as of the last look
         self._work = BackgroundWork("ndviewer-scout", "looking for the newest planes")
 
@@ -105,15 +114,19 @@ class StoredScout:
             is_answered = self._asked == wanted
             answer = self._answer if is_answered else None
             near = self._answer
-            wait = SCOUT_SECONDS if info is self._info else NEWS_SECONDS
+            if self._news is None:
+                self._news = now
+            age, cost = now - self._news, self._asking_took
+            wait = max(_WHILE_NEWS_SECONDS, age * _SHARE_OF_AGE, cost * _TIMES_AS_LONG)
+            wait = min(wait, SCOUT_SECONDS if info is self._info else GROWN_SECONDS)
             is_due = now >= self._looked + wait or not is_answered
         if is_due and self._work.can_begin(now):
-            self._work.begin(lambda: self._look(wanted, info, near), now)
+            self._work.begin(lambda: self._look(wanted, info, near, now), now)
             with self._lock:
                 self._looked, self._info = now, info
         return answer
 
-    def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> None:
+    def _look(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None, now: float) -> None:
         found = self._find(wanted, info, near)
         if (
             found != near and near is not None and self._is_gone()
@@ -122,12 +135,16 @@ class StoredScout:
         with self._lock:
             is_news = self._asked == wanted and self._answer != found
             self._asked, self._answer = wanted, found
+            if is_news:
+                self._news = now
         if is_news:
             self._found_news()
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
         """The newest place; of those before it nothing is read if it is whole."""
+        began = time.monotonic()
         found = self._find_by(self._are_begun, wanted, info, near)
+        self._asking_took = time.monotonic() - began
         is_known = found == near and self._asked == wanted
         if found is None or is_known or self._is_whole(found, wanted, info):
             return found

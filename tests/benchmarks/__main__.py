@@ -26,6 +26,7 @@ ROWS = {
     "P3": ("plates", "p3", True),
     "P4": ("plates", "p4", False),
     "P6": ("live", "p6", True),
+    "P6s": ("on_screen", "p6s", False),  # it has a screen of its own
     "P8": ("live", "p8", True),
     "P9": ("scrub", "p9", True),
     "P11": ("start", "p11", True),

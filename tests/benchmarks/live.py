@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-_SIZE = 2048
-_SHAPE = (1, 4, 1, _SIZE, _SIZE)
+SIZE = 2048
+CHANNELS = 4
+_SHAPE = (1, CHANNELS, 1, SIZE, SIZE)
 _RATE = 20.0
 _SECONDS = 9.0
 
@@ -74,7 +75,7 @@ def write_stamped(folder: str) -> None:
     stores.write_image_metadata(image, _SHAPE, "fast")
     array = stores.open_array(image)
     # in the order in which Squid's codecs want it: writing is not what is measured, and costs the rest little
-    background = np.asfortranarray(stores.camera_noise(_SIZE) // 4)
+    background = np.asfortranarray(stores.camera_noise(SIZE) // 4)
     start = time.monotonic() + 0.1
     for number in range(1, int(_RATE * _SECONDS) + 1):
         channel = (number - 1) % _SHAPE[1]
@@ -83,6 +84,12 @@ def write_stamped(folder: str) -> None:
         array[0, channel, 0].write(pixels).result()
         sys.stdout.write(f"{number} {channel} {time.monotonic()}\n")
         sys.stdout.flush()
+
+
+def fields(channel: int) -> tuple[list[int], int]:
+    """Columns of the centres of this channel's fields in a plane, and their row."""
+    middle = _FIELD // 2
+    return [_LEFT + bit * _FIELD + middle for bit in range(_BITS)], _TOP + channel * _PITCH + middle
 
 
 class _Writer:
@@ -134,9 +141,8 @@ class _Eye(CanvasEye):
 
     def _fields(self, channel: int) -> tuple[list[int], int]:
         """Where the centres of a channel's fields are on the canvas: columns, and their row."""
-        middle = _FIELD // 2
-        xs = [_LEFT + bit * _FIELD + middle for bit in range(_BITS)]
-        columns, rows = self.on_canvas(xs, [_TOP + channel * _PITCH + middle])
+        xs, y = fields(channel)
+        columns, rows = self.on_canvas(xs, [y])
         return columns, rows[0]
 
     def latencies(self, written: Mapping[int, float]) -> list[float]:
@@ -176,7 +182,7 @@ def watch_ours(folder: str) -> dict[str, Any]:
 
     window = Window()
     viewer = window.viewer
-    viewer.start_zarr_acquisition([folder], list(stores.CHANNELS), 1, ["A1:0"], _SIZE, _SIZE)
+    viewer.start_zarr_acquisition([folder], list(stores.CHANNELS), 1, ["A1:0"], SIZE, SIZE)
     writer = _Writer(folder, lambda c: viewer.notify_zarr_frame(0, 0, 0, stores.CHANNELS[c]))
     window.wait(window.shows_pixels)
     window.run(1.0)  # the canvas has been built again, on what the store says
@@ -266,7 +272,7 @@ def watch_debounced(folder: str) -> dict[str, Any]:
         written = Signal(int)
 
     stores.write_image_metadata(Path(folder), _SHAPE, "fast")
-    pixels = np.zeros((4, _SIZE, _SIZE), np.uint16)
+    pixels = np.zeros((4, SIZE, SIZE), np.uint16)
     viewer = ndv.ArrayViewer(pixels, channel_axis=0, channel_mode="composite", visible_axes=(1, 2))
     for c, colour in enumerate(("blue", "green", "red", "white")):
         viewer.display_model.luts[c].cmap = colour

@@ -87,14 +87,14 @@ def start_ours(path: str, started: str) -> dict[str, float]:
             look.start(5)
 
     def on_paint() -> None:
-        viewer = _viewer_of(app)
+        viewer = viewer_of(app)
         frame = viewer.stage.canvas.frame if viewer is not None else None
         if frame is not None and frame.contrasts:
             times.setdefault("picture", time.monotonic() - float(started))
             QTimer.singleShot(0, app.closeAllWindows)
 
     def find_canvas() -> None:
-        viewer = _viewer_of(app)
+        viewer = viewer_of(app)
         if viewer is not None and viewer.ndv_viewer is not None:
             look.stop()
             eyes.append(PaintCall(viewer.stage.canvas, on_paint))
@@ -108,7 +108,8 @@ def start_ours(path: str, started: str) -> dict[str, float]:
     return times
 
 
-def _viewer_of(app: Any) -> Any:
+def viewer_of(app: Any) -> Any:
+    """The viewer in the program's first window; None while there is no window."""
     from ndviewer_light.gui.windows.window import LightweightMainWindow
 
     windows = [widget for widget in app.topLevelWidgets() if isinstance(widget, LightweightMainWindow)]
