@@ -13,6 +13,7 @@ from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
 from ndviewer_light.engine.stored_scout import SCOUT_SECONDS, StoredScout, front, last_of
 from ndviewer_light.errors import CorruptDataError, DatasetError
+from ndviewer_light.model import PlaneKey
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
@@ -139,6 +140,21 @@ def test_looks_are_close_together_while_newer_places_are_found_and_rarer_afterwa
         now += pauses[-1]
     assert pauses == sorted(pauses)
     assert pauses[-1] == pytest.approx(SCOUT_SECONDS, abs=0.02)
+    scout.close()
+
+
+def test_planes_that_wait_for_other_channels_are_read_meanwhile_if_nothing_newer_is_there():
+    info, wanted = memory_info(n_t=9, n_p=2, n_z=1), NewestWanted(None, 1, 0, (0, 1))
+    stored, read = {PlaneKey(t, 1, c, 0) for t in range(3) for c in (0, 1)}, []
+    scout = StoredScout(stored.__contains__, want=read.extend)
+    assert ask(scout, wanted, info) == Place(2, 1, 0)
+    stored.add(PlaneKey(3, 1, 0, 0))
+    assert not read
+    assert ask(scout, wanted, info, 10) == Place(2, 1, 0)
+    assert read == [PlaneKey(3, 1, 0, 0)]
+    stored |= {PlaneKey(3, 1, 1, 0), PlaneKey(4, 1, 0, 0)}
+    assert ask(scout, wanted, info, 20) == Place(3, 1, 0)
+    assert len(read) == 1, "the newest place comes first"
     scout.close()
 
 

@@ -93,6 +93,7 @@ class DatasetStates(DatasetContents):
             are_begun=self._are_begun,
             are_whole=self._are_whole,
             is_gone=self._is_gone,
+            want=cache.request,
         )
         self._surveyor = Surveyor(
             source,

@@ -21,7 +21,7 @@ SHORTEST_SECONDS = 0.2
 """How often a dataset is looked at while it grows."""
 LONGEST_SECONDS = 30.0
 """The longest interval for a dataset that has grown before."""
-_SHARE_OF_AGE = 0.05
+SHARE_OF_AGE = 0.05
 """The next look comes after this share of the time since the last news."""
 GIVEN_UP_SECONDS = 600.0
 """A dataset that has not changed at all for so long after it was opened is finished."""
@@ -251,7 +251,7 @@ class GrowthSchedule(LookSchedule):
         age = now - self._news
         # what was just opened counts as news: a writer may be at work, and its next plane should not be late
         share = _SHARE_ACTIVE if age < _ACTIVE_SECONDS else _SHARE_IDLE
-        wait = min(max(SHORTEST_SECONDS, age * _SHARE_OF_AGE), LONGEST_SECONDS)
+        wait = min(max(SHORTEST_SECONDS, age * SHARE_OF_AGE), LONGEST_SECONDS)
         if self._is_elsewhere or self._expected is not None:
             share, wait = _SHARE_ACTIVE, SHORTEST_SECONDS / 2
         rest = least_of(self._costs).rest_s(share)

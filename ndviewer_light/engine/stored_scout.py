@@ -9,10 +9,13 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from itertools import takewhile
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ..model import PlaneKey
 from .background_work import BackgroundWork
+from .look_schedule import SHARE_OF_AGE
 from .newest_places import Place
 
 if TYPE_CHECKING:
@@ -25,8 +28,6 @@ SCOUT_SECONDS = 1.0
 """How long after a look the next one begins at the latest."""
 _WHILE_NEWS_SECONDS = 0.05
 """How long after it the next one may begin while newer places are found."""
-_SHARE_OF_AGE = 0.05
-"""The next look comes after this share of the time since the newest place was found."""
 _TIMES_AS_LONG = 10
 """And after so many times as long as it takes to ask what is stored."""
 GROWN_SECONDS = 0.2
@@ -79,7 +80,8 @@ class StoredScout:
     `is_stored(key)`: whether the whole plane is. `are_begun(keys)`: whether anything of them is, or more,
     which costs less; `are_whole(keys)`: `is_stored` of planes that are begun; `is_gone()`: whether the
     dataset is out of reach, where nothing says what is stored: then the newest place stays. They may block.
-    `found_news` is called when the newest place is another one than before.
+    `found_news` is called when the newest place is another one than before, `want(keys)` with planes that are
+    begun of places that lack others: they may be read until these are there.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class StoredScout:
         are_begun: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
         are_whole: Callable[[Sequence[PlaneKey]], Iterable[bool]] | None = None,
         is_gone: Callable[[], bool] = lambda: False,
+        want: Callable[[Sequence[PlaneKey]], object] = lambda keys: None,
     ) -> None:
         self._are_stored = functools.partial(map, is_stored)
         self._are_begun = are_begun or self._are_stored
         self._are_whole = are_whole or self._are_stored
         self._is_gone = is_gone
+        self._want = want
         self._found_news = found_news
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._asked: NewestWanted | None = None
@@ -117,7 +121,7 @@ class StoredScout:
             if self._news is None:
                 self._news = now
             age, cost = now - self._news, self._asking_took
-            wait = max(_WHILE_NEWS_SECONDS, age * _SHARE_OF_AGE, cost * _TIMES_AS_LONG)
+            wait = max(_WHILE_NEWS_SECONDS, age * SHARE_OF_AGE, cost * _TIMES_AS_LONG)
             wait = min(wait, SCOUT_SECONDS if info is self._info else GROWN_SECONDS)
             is_due = now >= self._looked + wait or not is_answered
         if is_due and self._work.can_begin(now):
@@ -142,13 +146,15 @@ class StoredScout:
 
     def _find(self, wanted: NewestWanted, info: DatasetInfo, near: Place | None) -> Place | None:
         """The newest place; of those before it nothing is read if it is whole."""
-        began = time.monotonic()
-        found = self._find_by(self._are_begun, wanted, info, near)
+        began, in_part = time.monotonic(), list[PlaneKey]()
+        found = self._find_by(self._are_begun, wanted, info, near, in_part)
         self._asking_took = time.monotonic() - began
         is_known = found == near and self._asked == wanted
+        if is_known:
+            self._want(in_part)
         if found is None or is_known or self._is_whole(found, wanted, info):
             return found
-        return self._find_by(self._are_stored, wanted, info, near)
+        return self._find_by(self._are_stored, wanted, info, near, [])
 
     def _is_whole(self, place: Place, wanted: NewestWanted, info: DatasetInfo) -> bool:
         t, p, z = place
@@ -162,15 +168,23 @@ class StoredScout:
         wanted: NewestWanted,
         info: DatasetInfo,
         near: Place | None,
+        in_part: list[PlaneKey],
     ) -> Place | None:
+        """The newest place; adds to `in_part` the first planes of those that lack others."""
         n_t, n_p = info.n_t, len(info.positions)
         near_t, near_p, near_z = near if near is not None else (-1, -1, -1)
         first_z = wanted.z or 0
 
         def has(t: int, p: int, z: int) -> bool:
-            enough = all if wanted.every_channel else any
             keys = [PlaneKey(t, p, c, z) for c in wanted.channels]
-            return not self._work.closed.is_set() and enough(are_stored(keys))
+            if self._work.closed.is_set():
+                return False
+            if not wanted.every_channel:
+                return any(are_stored(keys))
+            there = [key for key, _ in takewhile(itemgetter(1), zip(keys, are_stored(keys), strict=False))]
+            if len(there) < len(keys):
+                in_part.extend(there)
+            return len(there) == len(keys)
 
         @functools.cache  # on a slow share each answer takes as long as a look
         def is_there(t: int, p: int) -> bool:
