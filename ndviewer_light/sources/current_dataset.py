@@ -22,6 +22,7 @@ from .opened_at_path import (
     is_cut_by_itself,
     is_half_written,
     is_more_of,
+    is_remainder,
     place_of,
 )
 from .path_stamp import PathStamp, lacks_metadata, stamp_of
@@ -133,6 +134,9 @@ class CurrentDataset:
                 fresh = self._open_now()
             except DatasetError:  # none, or not all of it yet; what cannot be read says so itself
                 return
+            if replaced is None and is_remainder(opened, fresh, stamp_of(self._path, None)):
+                fresh.source.close()  # it is looked at again
+                return
             is_cut = replaced is None and is_cut_by_itself(opened, fresh)
             is_another = replaced is not None or (not is_cut and is_another_dataset(opened, fresh))
             keeps = is_cut or (not is_another and grows_by_itself(opened, fresh))
@@ -198,9 +202,13 @@ class CurrentDataset:
             stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
             source = self._open_source()
             now = stamp_of(self._path, None)
-            if stamp is None or now is None or now.place == stamp.place or not n_left:
+            if now is None or (stamp is not None and now.place == stamp.place):
                 break
-            source.close()  # written anew meanwhile: it may be of what lay there before, or lies there now
+            # written anew meanwhile: it may be of what lay there before, or lies there now
+            if not n_left:
+                stamp = now._replace(place=None)
+                break
+            source.close()
         if source.landmark is not None:
             stamp = stamp_of(self._path, source.landmark)
         if self._followed:

@@ -10,12 +10,17 @@ from ..storage.activity import JUST_WRITTEN_SECONDS
 from ..storage.bytes import split_inner
 from ..storage.file_clock import FILE_CLOCK
 from .differing_datasets import has_fewer, has_other_planes, is_smaller
+from .path_stamp import lacks_metadata
 
 if TYPE_CHECKING:
     from ..model import DatasetInfo
     from .path_stamp import PathStamp
     from .planes_in_room import PlanesInRoom
     from .source import Source
+
+
+_UNNAMED = ("zarr array", "ome-zarr collection")
+"""The formats of Zarr whose group, if there is one, need not say what is in it."""
 
 
 class OpenedAtPath(NamedTuple):
@@ -32,8 +37,8 @@ def is_another_dataset(opened: OpenedAtPath, fresh: OpenedAtPath) -> bool:
     old, new = opened.at_first, fresh.at_first
     if has_other_planes(old, new) or has_fewer(old, new) or old.format != new.format:
         return True
-    has_grown = old.sizes != new.sizes
-    return not has_grown and place_of(opened) != place_of(fresh)
+    places = place_of(opened), place_of(fresh)
+    return old.sizes == new.sizes and None not in places and places[0] != places[1]
 
 
 def counts_otherwise(known: DatasetInfo, fresh: OpenedAtPath) -> bool:
@@ -76,8 +81,7 @@ def is_half_written(opened: OpenedAtPath, fresh: OpenedAtPath) -> bool:
     """Whether metadata of what was opened are being written anew just now."""
     if place_of(opened) != place_of(fresh) or fresh.stamp is None:
         return False
-    newest_ns = max(changed_ns for _, _, changed_ns in fresh.stamp.versions)
-    if FILE_CLOCK.age_s(newest_ns) > JUST_WRITTEN_SECONDS:
+    if not _was_just_written(fresh.stamp):
         return False
     try:
         opened.source.refresh()
@@ -86,16 +90,51 @@ def is_half_written(opened: OpenedAtPath, fresh: OpenedAtPath) -> bool:
     return False
 
 
-def is_more_of(opened: OpenedAtPath, fresh: OpenedAtPath, path: str) -> bool:
-    """Whether both are one file, which has become longer: a copy that was not over when it was opened."""
-    if place_of(opened) != place_of(fresh) or opened.stamp is None or fresh.stamp is None:
+def is_remainder(opened: OpenedAtPath, fresh: OpenedAtPath, now: PathStamp | None) -> bool:
+    """Whether `fresh` is what is left of a Zarr dataset being removed, or there so far of one made anew.
+
+    Writers remove first what says what is in it, and write it last. `now`: the stamp after it was opened.
+    """
+    if opened.stamp is None or fresh.stamp is None or not (_is_zarr(opened) and _is_zarr(fresh)):
         return False
-    if has_other_planes(opened.at_first, fresh.at_first):
+    is_bare = lacks_metadata(opened.stamp, fresh.stamp)
+    if is_bare and place_of(opened) == place_of(fresh):
+        return True
+    if not is_bare and (fresh.at_first.format not in _UNNAMED or _is_alike(opened, fresh)):
+        return False
+    is_over = now is not None and (now.place, now.versions) == (fresh.stamp.place, fresh.stamp.versions)
+    return not is_over or _was_just_written(fresh.stamp)
+
+
+def is_more_of(opened: OpenedAtPath, fresh: OpenedAtPath, path: str) -> bool:
+    """Whether both are the same, of which not all was there when it was opened.
+
+    That is one file which has become longer, as copied, or a Zarr dataset of which it is now said what it is.
+    """
+    if opened.stamp is None or fresh.stamp is None or has_other_planes(opened.at_first, fresh.at_first):
+        return False
+    if _is_zarr(opened) and _is_zarr(fresh) and not _is_alike(opened, fresh):
+        is_bare = lacks_metadata(fresh.stamp, opened.stamp)
+        return is_bare or (opened.at_first.format in _UNNAMED and place_of(opened) == place_of(fresh))
+    if place_of(opened) != place_of(fresh):
         return False
     (_, before, _), (_, now, _) = opened.stamp.versions[0], fresh.stamp.versions[0]
     return now > before and os.path.isfile(split_inner(path)[0])
 
 
 def place_of(opened: OpenedAtPath) -> tuple[int, int, int] | None:
-    """Which file or folder it is; None on a server."""
+    """Which file or folder it is; None on a server, or if it was written anew while it was opened."""
     return opened.stamp.place if opened.stamp is not None else None
+
+
+def _is_zarr(opened: OpenedAtPath) -> bool:
+    return "zarr" in opened.at_first.format
+
+
+def _is_alike(opened: OpenedAtPath, fresh: OpenedAtPath) -> bool:
+    return opened.at_first.format == fresh.at_first.format
+
+
+def _was_just_written(stamp: PathStamp) -> bool:
+    newest_ns = max(changed_ns for _, _, changed_ns in stamp.versions)
+    return FILE_CLOCK.age_s(newest_ns) <= JUST_WRITTEN_SECONDS

@@ -16,7 +16,7 @@ _OLDER = (".zattrs", ".zgroup", ".zarray", ".zmetadata")
 class PathStamp(NamedTuple):
     """What a file or folder can be told by without opening it."""
 
-    place: tuple[int, int, int]  # device, inode, and when that was created
+    place: tuple[int, int, int] | None  # device, inode, and when that was created; None: not known which
     versions: tuple[tuple[int, int, int], ...]  # inode, size, time of change: of itself and its metadata
 
 

@@ -61,7 +61,7 @@ class ReadCheck:
                 check_still_there(self._file)
             return Origin(is_opened=True)
         is_folder = stat.S_ISDIR(found.st_mode)
-        if (found.st_dev, found.st_ino) == stamp.place[:2]:
+        if stamp.place is not None and (found.st_dev, found.st_ino) == stamp.place[:2]:
             was_away = is_folder and (before.itself is None or was_moved(before.itself, found))
             return Origin(is_opened=has_same_way and not was_away)
         return Origin(is_opened=not is_folder, is_other_there=True)
