@@ -112,6 +112,20 @@ def test_a_run_that_has_stopped_is_said_to_and_goes_on():
     assert looks(progress, [46], [11]).state is RunState.RECORDING
 
 
+def test_a_silence_goes_on_where_nobody_could_look_and_is_no_pause():
+    progress = RunProgress()
+    looks(progress, range(10), range(1, 11))
+    progress.resume()
+    assert looks(progress, [49], [10]).headline == "No new planes for 40 s"
+    progress.resume()
+    assert looks(progress, [59], [10]).headline == "No new planes for 50 s"
+    news = looks(progress, range(60, 66), range(11, 17))
+    assert news.state is RunState.RECORDING
+    assert news.parts[1:] == ("2 min left", "32.0 MB", "2.00 MB/s"), "neither the rate nor the patience"
+    progress.resume()
+    assert looks(progress, [200], [17]).state is RunState.RECORDING, "it came meanwhile"
+
+
 def test_a_pause_is_said_and_neither_the_rate_nor_the_patience_is_judged_by_it():
     progress = RunProgress()
     looks(progress, np.arange(0, 20, 0.5), range(1, 41))  # two a second

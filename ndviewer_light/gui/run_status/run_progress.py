@@ -154,6 +154,8 @@ class RunProgress:
         self._first_lengths: tuple[int, int] | None = None  # time points, and planes along z
         self._counts: tuple[DatasetInfo, tuple[int, int, int]] | None = None
         self._samples: deque[tuple[float, int]] = deque()
+        self._left: tuple[float, int] | None = None  # the last sample before an interruption
+        self._was_interrupted = False  # since the last plane came
         self._changed: float | None = None  # when it was found that a plane had come
         self._looked = float("-inf")
         self._longest_gap = 0.0
@@ -207,9 +209,14 @@ class RunProgress:
         )
 
     def resume(self) -> None:
-        """Nobody could look for a while: that nothing came meanwhile tells nothing of how planes come."""
-        self._changed = None
-        self._samples.clear()
+        """Nobody could look for a while: that nothing came meanwhile tells nothing of how planes come.
+
+        But if none has come, it is as long ago as it is that one came.
+        """
+        self._was_interrupted = True
+        if self._samples:
+            self._left = self._samples[-1]
+            self._samples.clear()
 
     def n_planes(self, info: DatasetInfo) -> int:
         """How many planes there are to be, as far as is known; quick while `info` is the same."""
@@ -228,18 +235,22 @@ class RunProgress:
         return self._counts[1]
 
     def _note(self, now: float, written: int, info: DatasetInfo) -> None:
-        before = self._samples[-1] if self._samples else None
+        before = self._samples[-1] if self._samples else self._left
         if before is None or written != before[1]:
-            if self._changed is not None and before is not None:
+            if self._was_interrupted:
+                self._samples.clear()
+            elif self._changed is not None and before is not None:
                 # in between nobody looked: planes that came there are taken to have come evenly
                 unseen = (now - self._looked) / max(written - before[1], 1)
                 self._note_gap(max(self._looked - self._changed, unseen), before[1], info)
             if written:
                 self._changed = now
                 self._first = self._first or (now, written)
+            self._was_interrupted = False
         self._looked = now
         if before is None or now - before[0] >= _SAMPLE_SECONDS or written < before[1]:
             self._samples.append((now, written))
+            self._left = None
         while self._samples and now - self._samples[0][0] > _LEFT_SECONDS:
             self._samples.popleft()
 
