@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -83,62 +81,6 @@ def test_no_more_is_asked_after_an_error() -> None:
     assert len(asked) < 1000
     assert asked_at_once(str, range(5), 2, "test-asking") == ["0", "1", "2", "3", "4"]
     assert asked_at_once(str, (), 2, "test-asking") == []
-
-
-_HANGS = """
-import sys, threading
-from ndviewer_light.storage import asked_together as asking
-asking._slow_until = float("inf")
-hung = threading.Barrier(3)
-def ask(question):
-    hung.wait()
-    threading.Event().wait()
-threading.Thread(target=lambda: asking.asked_together(ask, range(2)), daemon=True).start()
-hung.wait()
-sys.stdout.write("hangs")
-"""
-
-_LOOK_HANGS = """
-import sys, threading
-from memory_source import MemorySource
-from ndviewer_light.engine.dataset import Dataset
-hung = threading.Event()
-class Hung(MemorySource):
-    def look(self):
-        hung.set()
-        threading.Event().wait()
-dataset = Dataset(Hung(), path="/data/run", follow=True)
-while not hung.wait(0.05):
-    dataset.take_changes()
-sys.stdout.write("hangs")
-"""
-
-
-_REPORT_HANGS = """
-import sys, threading
-from memory_source import MemorySource, memory_info
-from ndviewer_light.engine.dataset import Dataset
-hung = threading.Barrier(3)
-class Hung(MemorySource):
-    def read_plane(self, key, level=0):
-        hung.wait()
-        threading.Event().wait()
-dataset = Dataset(Hung(memory_info()), path="/data/run")
-threading.Thread(target=lambda: dataset.report(read=True), daemon=True).start()
-hung.wait()
-sys.stdout.write("hangs")
-"""
-
-
-@pytest.mark.parametrize(
-    "code", [_HANGS, _LOOK_HANGS, _REPORT_HANGS], ids=["questions", "a look", "a report"]
-)
-def test_a_script_ends_though_a_share_answers_no_more(code: str) -> None:
-    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n{code}"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HUNG_S, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "hangs"), done.stderr
 
 
 # ---- a look ---------------------------------------------------------------------------------------

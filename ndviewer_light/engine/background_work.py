@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..storage.disk_threads import disk_thread
+from ..storage.program_end import abandonable_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class BackgroundWork:
         with self._lock:
             if not self.can_begin(now):
                 return False
-            thread = self._thread = disk_thread(partial(self._run, work), self._thread_name)
+            thread = self._thread = abandonable_thread(partial(self._run, work), self._thread_name)
         try:
             thread.start()
         except Exception as error:  # noqa: BLE001  no more threads, no memory: a moment later there may be

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import DatasetError, OutOfResourcesError
 from ..model import PlaneKey
+from ..storage.program_end import give_up_at_end, is_ending
 from .leases import Lease, StoredKey, SupersededRead
 from .memory_bounded_lru import MemoryBoundedLRUCache
 from .notifications import Inbox, Notified
@@ -75,6 +76,7 @@ class PlaneCache:
         self._closed = False
         self._begin_empty()
         _caches.add(self)
+        give_up_at_end(self)
 
     def _begin_empty(self) -> None:
         self._lock = threading.RLock()  # guards everything below but the inbox
@@ -353,7 +355,8 @@ class PlaneCache:
 
     def _fail(self, lease: Lease, error: BaseException) -> None:
         self._forget(lease)
-        lease.future.set_exception(SupersededRead() if lease.stale or lease.given_up else error)
+        is_void = lease.stale or lease.given_up or is_ending()
+        lease.future.set_exception(SupersededRead() if is_void else error)
 
     def _forget(self, lease: Lease) -> None:
         with self._lock:
@@ -474,6 +477,14 @@ class PlaneCache:
             if thread is not threading.current_thread() and thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._planes.clear()
+
+    def give_up(self) -> None:
+        """Begin nothing more, and end reads under way. Never blocks."""
+        with self._lock:
+            under_way = [lease.scope for lease in self._reading.values() if lease.started]
+        for scope in under_way:
+            scope.drop()
+        self.close(timeout=0.0)
 
 
 _caches: weakref.WeakSet[PlaneCache] = weakref.WeakSet()

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError
 from ..model import Plane, PlaneKey, PlaneState, Region
 from ..storage.cancellation import CancelScope, current_scope
+from ..storage.program_end import abandonable_thread
 from .leases import SupersededRead
 from .regions import of_shape
 
@@ -160,7 +161,7 @@ class _Build:
 
     def run(self) -> np.ndarray:
         helpers = [
-            threading.Thread(target=self._work, name="ndviewer-overview", daemon=True)
+            abandonable_thread(self._work, "ndviewer-overview")
             for _ in range(min(self._source.reads_at_once, _MOST_TILES_AT_ONCE, len(self._base.tiles)) - 1)
         ]
         for helper in helpers:

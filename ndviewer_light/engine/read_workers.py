@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from ..storage.program_end import abandonable_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,7 +15,7 @@ HUNG_SECONDS = 5.0
 """A read that takes longer may never end: another worker, or another reader process, takes its place."""
 
 _EXTRA_WORKERS = 28  # maximum number of replacements for hung workers
-_IDLE_SECONDS = 1.0  # idle workers end, so that a forgotten close() never keeps a script alive
+_IDLE_SECONDS = 1.0  # idle workers end, and a cache that nobody closed can be collected
 
 Read = TypeVar("Read")
 
@@ -67,8 +69,7 @@ class ReadWorkers(Generic[Read]):
             return []
         room = self._allowed(time.monotonic()) - len(self._threads)
         threads = [
-            threading.Thread(target=self._work, name="ndviewer-plane-reader")
-            for _ in range(max(0, min(missing, room)))
+            abandonable_thread(self._work, "ndviewer-plane-reader") for _ in range(max(0, min(missing, room)))
         ]
         self._threads.update(threads)
         if missing > len(threads) and self._relief is None:

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import DatasetError, LimitExceededError, PlaneNotStoredError, ReadDroppedError
 from ..model import PlaneKey, Region, StackKey
 from ..sources.source import MadeThumbnail
+from ..storage.asked_together import asked_at_once
 from ..storage.cancellation import CancelScope, current_scope
 from .area_averages import shrunk, step_for
 from .kept_averages import kept_step
@@ -270,10 +271,7 @@ def run_in_threads(
         return list(found)
     if n_threads <= _FEW_THREADS:  # of local files, opening takes longer than reading: threads would queue
         return [run(task) for task in tasks]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(n_threads, len(tasks)), "ndviewer-thumbnails") as pool:
-        return list(pool.map(run, tasks))
+    return asked_at_once(run, tasks, n_threads, "ndviewer-thumbnails")
 
 
 def _has_dask() -> bool:

@@ -15,6 +15,7 @@ from ..sources.source import MadeThumbnail
 from ..storage.bytes import is_url
 from ..storage.cancellation import CancelScope
 from ..storage.disk_cache import cache_of
+from ..storage.program_end import abandonable_thread, is_ending
 from .cluster_thumbnails import ClusterThumbnails
 from .kept_averages import ThumbnailCache
 from .projections import StackProjection
@@ -286,7 +287,7 @@ class ThumbnailLoader:
             self._wake.notify_all()
             leaving = None
             if self._leave is not None:
-                leaving = threading.Thread(target=self._leave, name="ndviewer-leave-cluster")
+                leaving = abandonable_thread(self._leave, "ndviewer-leave-cluster")
                 self._threads.append(leaving)
         for scope in scopes:
             scope.drop()
@@ -308,7 +309,7 @@ class ThumbnailLoader:
         self._threads = [thread for thread in self._threads if thread.is_alive() or thread.ident is None]
         if self._closed or len(self._threads) >= min(self._n_threads, len(self._queue)):
             return None
-        thread = threading.Thread(target=self._work, name="ndviewer-thumbnails")
+        thread = abandonable_thread(self._work, "ndviewer-thumbnails")
         self._threads.append(thread)
         return thread
 
@@ -342,9 +343,10 @@ class ThumbnailLoader:
 
     def _next(self) -> tuple[int, list[WantedThumbnail], CancelScope] | None:
         with self._wake:
-            while not self._queue:
-                if self._closed or not self._wake.wait(1.0):
-                    if self._queue and not self._closed:
+            while not self._queue or is_ending():
+                is_over = self._closed or is_ending()
+                if is_over or not self._wake.wait(1.0):
+                    if self._queue and not is_over:
                         continue
                     self._threads = [each for each in self._threads if each is not threading.current_thread()]
                     return None

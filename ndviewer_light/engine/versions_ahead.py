@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..storage.disk_threads import disk_thread
+from ..storage.program_end import abandonable_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class VersionsAhead:
             answer: Future[_Versions] = Future()
             self._before.update(((key, level), self._known.get(key, level)) for key in keys)
             try:
-                disk_thread(partial(self._ask, *about, answer), "ndviewer-look-at-view").start()
+                abandonable_thread(partial(self._ask, *about, answer), "ndviewer-look-at-view").start()
             except RuntimeError:  # no more threads: they are asked for when they are needed
                 continue
             self._asked[about] = answer

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..engine.read_workers import HUNG_SECONDS
-from ..errors import LimitExceededError, OutOfResourcesError, ReaderCrashedError
+from ..errors import DatasetGoneError, LimitExceededError, OutOfResourcesError, ReaderCrashedError
 from ..storage.cancellation import current_scope
+from ..storage.program_end import give_up_at_end
 from . import protocol
 from .calls import Call, ReplacedError
 from .last_words import LastWords
@@ -72,6 +73,7 @@ class ReaderProcess:
         self._outbox = Outbox(self._popen.stdin)  # type: ignore[arg-type]
         self._last_words = LastWords(self._popen.stderr)  # type: ignore[arg-type]
         self._start_threads()
+        give_up_at_end(self)
 
     def _start_threads(self) -> None:
         replies = threading.Thread(target=self._receive, name="ndviewer-reader-replies", daemon=True)
@@ -290,6 +292,11 @@ class ReaderProcess:
         self._popen.kill()
         self._outbox.close()
         self._close_slots_when_left()
+
+    def give_up(self) -> None:
+        """End it if anybody is waiting for an answer; else it ends with the program. Never blocks."""
+        if self.is_awaited:
+            self.kill(DatasetGoneError("the program is ending"))
 
     def retire(self) -> None:
         """Send nothing more: it ends as soon as nobody is waiting for an answer."""

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from ..errors import DatasetGoneError, OutOfResourcesError
+from ..storage.program_end import is_ending
 from .spawned_process import SpawnedProcess
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def keep_no_more(keeper: object) -> None:
 
 def take_process() -> ReaderProcess:
     """The spare process, or a new one. Raises `OutOfResourcesError` if none can be started."""
+    if is_ending():
+        raise OutOfResourcesError("no reader process is started any more: the program is ending")
     from .reader_process import ReaderProcess  # here, as it imports much: the process starts meanwhile
 
     process, starting = _take()

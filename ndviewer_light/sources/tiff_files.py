@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CorruptDataError, DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ..metadata.tiff_evidence import read_documents
+from ..storage.asked_together import asked_at_once
 from ..storage.bytes import is_url
 from ..storage.bytes_pool import BytesPool, key_of_file, path_of_key
 from ..storage.decoding.ifd_chain import TIFF_STARTS
@@ -153,13 +153,8 @@ class TiffFiles:
         """
         with self._lock:
             asked = {path: self._on_server[path] for path in paths if path in self._on_server}
-        if not asked:
-            return []
-        try:
-            with ThreadPoolExecutor(min(_FILES_ASKED_AT_ONCE, len(asked)), "ndviewer-changes") as pool:
-                now = dict(zip(asked, pool.map(_version_now, asked.values()), strict=True))
-        except RuntimeError:  # the program is ending, and starts no threads any more
-            return []
+        versions = asked_at_once(_version_now, asked.values(), _FILES_ASKED_AT_ONCE, "ndviewer-changes")
+        now = dict(zip(asked, versions, strict=True))
         changed = [path for path, version in now.items() if version not in (None, asked[path].version)]
         for path in changed:
             with self._lock:

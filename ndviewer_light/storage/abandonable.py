@@ -5,12 +5,13 @@ for.
 from __future__ import annotations
 
 import contextlib
-import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import ReadDroppedError
 from .cancellation import current_scope
+from .program_end import abandonable_thread, is_ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +37,12 @@ def run_abandonable(
     futures: list[Future[T]] = [Future() for _ in calls]
     for call, future in zip(calls, futures, strict=True):
         work = partial(_settle, call, future, scope)
-        threading.Thread(target=work, name="ndviewer-blocking-call", daemon=True).start()
+        abandonable_thread(work, "ndviewer-blocking-call").start()
     try:
         while not _are_settled(futures):
             check()
+            if is_ending():
+                raise ReadDroppedError("the program is ending")
     except BaseException:
         for future in futures:
             future.add_done_callback(partial(_discard, discard))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .disk_threads import disk_thread
+from .cancellation import CancelScope, current_scope
+from .program_end import abandonable_thread, is_ending
 from .time_spent import Stopwatch
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def asked_at_once(
 ) -> list[_Answer]:
     """The same, with `at_once` questions at a time in threads of this name, however quick the answers are.
 
-    Unlike those of a `ThreadPoolExecutor`, the end of the program does not wait for ever for them.
+    Of servers, too. They belong to the `CancelScope` of this thread, or end when it is interrupted. Unlike
+    those of a `ThreadPoolExecutor`, the end of the program does not wait for them.
     """
     questions = list(about)
     return _Together(ask, questions, at_once, name).answers() if questions else []
@@ -84,6 +87,8 @@ class _Together(Generic[_Question, _Answer]):
         self._questions = questions
         self._at_once = at_once
         self._name = name
+        self._given_scope = current_scope()
+        self._scope = self._given_scope or CancelScope()
         self._lock = threading.Lock()  # guards the following; nothing is called while holding it
         self._n_wanted = len(questions)
         self._n_taken = 0
@@ -98,11 +103,15 @@ class _Together(Generic[_Question, _Answer]):
         """Ask all, and wait. This thread asks nothing, so that Ctrl-C ends its waiting."""
         try:
             for _ in range(min(self._at_once, len(self._questions))):
-                disk_thread(self._take, self._name).start()
+                abandonable_thread(self._take, self._name).start()
         except RuntimeError:  # no more threads: this one asks what the others do not
             self._take()
         try:
             self._done.wait()
+        except BaseException:  # Ctrl-C: nobody waits for what is being asked
+            if self._given_scope is None:
+                self._scope.drop()
+            raise
         finally:
             with self._lock:
                 self._n_wanted = 0
@@ -114,7 +123,7 @@ class _Together(Generic[_Question, _Answer]):
         while (i := self._next()) is not None:
             watch = Stopwatch()
             try:
-                self._answers[i] = self._ask(self._questions[i])
+                self._answers[i] = self._scope.run(partial(self._ask, self._questions[i]))
             except BaseException as error:  # noqa: BLE001  whoever asked gets it
                 self._errors[i] = error
             with self._lock:
@@ -127,7 +136,7 @@ class _Together(Generic[_Question, _Answer]):
 
     def _next(self) -> int | None:
         with self._lock:
-            if self._n_taken >= self._n_wanted:
+            if self._n_taken >= self._n_wanted or is_ending():
                 return None
             self._n_taken += 1
             return self._n_taken - 1

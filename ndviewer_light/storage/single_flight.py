@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..errors import ReadDroppedError
 from .cancellation import current_scope
+from .program_end import abandonable_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -170,7 +171,7 @@ class SingleFlight(Generic[K, V]):
             finally:
                 self._end(mine)
 
-        threading.Thread(target=lead, name="ndviewer-single-flight", daemon=True).start()
+        abandonable_thread(lead, "ndviewer-single-flight").start()
 
     def _end(self, flights: dict[K, _Flight[V]]) -> None:
         """Finish and release them: errors reference their frames, which must not reference them."""

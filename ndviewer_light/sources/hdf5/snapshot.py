@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from ...storage.bytes import name_of
 from ...storage.cancellation import CancelScope
 from ...storage.disk_cache import cache_of
 from ...storage.file_holes import Stretch, may_have_holes
+from ...storage.program_end import abandonable_thread
 from ...storage.tiling import check_whole_plane, tile_of_chunks
 from ..missing import LOOKS, LOOKS_REMOTE, StoredPlanes, Surroundings, judge, not_stored
 from . import nwb
@@ -358,9 +360,7 @@ class DatasetSnapshot(Snapshot):
             return
         with self._lock:
             if self._thread is None and not self._stop.is_set():
-                self._thread = threading.Thread(
-                    target=self._build_index, args=(index,), name="ndviewer-hdf5-index"
-                )
+                self._thread = abandonable_thread(partial(self._build_index, index), "ndviewer-hdf5-index")
                 self._thread.start()
 
     def _build_index(self, index: ChunkIndex) -> None:

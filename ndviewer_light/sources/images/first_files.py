@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
 from ...model import how_many, place_of
 from ...storage.about_files import about_file
+from ...storage.asked_together import asked_at_once
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.orientation import orientation_said
 from ...storage.file_clock import is_being_written
@@ -73,8 +73,7 @@ class FirstFiles:
         if len(firsts) == 1 or not 0 < len(wanted) <= MAX_SAMPLES:
             return (like,) * len(wanted)
         if is_url(self._root):
-            with ThreadPoolExecutor(len(wanted), "ndviewer-samples") as pool:
-                found = list(pool.map(self._kind, wanted))
+            found = asked_at_once(self._kind, wanted, len(wanted), "ndviewer-samples")
         else:
             found = list(map(self._kind, wanted))
         return tuple(kind or like for kind in found)

@@ -7,7 +7,6 @@ images: those of CellVoyager and Opera list them, and from an ``.nd`` their name
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from ...errors import DatasetError, DatasetNotFoundError
 from ...metadata.cellvoyager import DETAILS, RECORDS, settings_file
 from ...metadata.metamorph import ND_END, nd_index
 from ...metadata.opera_index import OPERA_INDEXES
+from ...storage.asked_together import asked_at_once
 from ...storage.bytes import WEB_SCHEMES, is_url, name_of, scheme_of, split_inner
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
@@ -114,8 +114,9 @@ def _named_by_nd(
     parts = list(itertools.islice(itertools.product(*along), MAX_BELOW))
     first = [f"{stem}{''.join(parts[0])}{ending}" for ending in _ENDINGS]
     quoted = [(quote(each) if around[:4].lower() == "http" else each) + address_end for each in first]
-    with ThreadPoolExecutor(len(first), "ndviewer-index") as pool:
-        are_there = list(pool.map(lambda each: _is_there(around + each, options), quoted))
+    are_there = asked_at_once(
+        lambda each: _is_there(around + each, options), quoted, len(quoted), "ndviewer-index"
+    )
     ending = next((ending for ending, is_there in zip(_ENDINGS, are_there, strict=True) if is_there), "")
     if not ending:
         return None

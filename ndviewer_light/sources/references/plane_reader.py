@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ...errors import CorruptDataError, DatasetNotFoundError
 from ...model import how_many
+from ...storage.asked_together import asked_at_once
 from ...storage.bytes import is_url
 from ...storage.bytes_pool import key_of_file
-from ...storage.cancellation import current_scope
 from ...storage.memory_cache import MemoryCache, nbytes
 from .array_chunks import part_of_plain, plane_parts
 from .reference_file import INLINE, inline_bytes
@@ -23,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ...storage.bytes_pool import BytesPool, Range
-    from ...storage.cancellation import CancelScope
     from .array_chunks import ChunkPiece, PlaneParts, ReferencedArray
     from .places import ReferencePolicy
     from .reference_file import References
 
 _KEPT_CHUNKS_BYTES = 256 * 1024**2
-_MAX_THREADS = 16
+_MAX_THREADS = 16  # for one plane
+_THREADS = "ndviewer-references"
 
 ChunkKey = tuple[str, int, str]  # array, chunk, file in its version
 
@@ -63,8 +60,6 @@ class ReferencedBytesReader:
         self._inline = references.inline
         self._places = places
         self._pool = pool
-        self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
 
     def place(self, location: int) -> str:
         """The path or URL of a location."""
@@ -94,29 +89,16 @@ class ReferencedBytesReader:
             of_location[each.location].append(i)
         remote = [each for each in of_location if each != INLINE and is_url(self.place(each))]
         at_once = remote if len(remote) > 1 else []
-        futures = [
-            self._own_threads().submit(
-                self._read_for, current_scope(), each, [wanted[i] for i in of_location[each]]
-            )
-            for each in at_once
-        ]
-        answers = {
-            each: self._read(each, [wanted[i] for i in rows])
-            for each, rows in of_location.items()
-            if each not in at_once
-        }
-        answers.update((each, future.result()) for each, future in zip(at_once, futures, strict=True))
+
+        def read(location: int) -> list[bytes]:
+            return self._read(location, [wanted[i] for i in of_location[location]])
+
+        answers = {each: read(each) for each in of_location if each not in at_once}
+        answers.update(zip(at_once, asked_at_once(read, at_once, _MAX_THREADS, _THREADS), strict=True))
         found = {
             i: data for each, rows in of_location.items() for i, data in zip(rows, answers[each], strict=True)
         }
         return [found[i] for i in range(len(wanted))]
-
-    def _read_for(
-        self, scope: CancelScope | None, location: int, wanted: Sequence[ReferencedBytes]
-    ) -> list[bytes]:
-        """Like `_read`, in our own thread, in the cancel scope of another."""
-        with scope or contextlib.nullcontext():
-            return self._read(location, wanted)
 
     def _read(self, location: int, wanted: Sequence[ReferencedBytes]) -> list[bytes]:
         if location == INLINE:
@@ -135,19 +117,9 @@ class ReferencedBytesReader:
             )
         return data[wanted.start : wanted.stop]
 
-    def _own_threads(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(_MAX_THREADS, "ndviewer-references")
-            return self._threads
-
     def close(self) -> None:
         """Cancel what is in progress. May be called twice."""
         self._pool.close()
-        with self._lock:
-            threads = self._threads
-        if threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class PlaneReader:

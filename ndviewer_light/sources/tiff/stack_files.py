@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -18,6 +17,7 @@ from ...errors import DatasetError
 from ...metadata.micromanager import StackFile, micromanager_stacks
 from ...model import some_names
 from ...storage.about_files import about_file
+from ...storage.asked_together import asked_at_once
 from ...storage.bytes import is_url
 from .set_files import document_of, name_said, split_path, tiffs_in
 
@@ -125,8 +125,8 @@ def _stacks_on_server(path: str, files: TiffFiles) -> list[StackFile]:
 
     positions = _positions(own, _summary(stack))
 
-    with ThreadPoolExecutor(min(len(positions), _FILES_AT_ONCE), "ndviewer-stacks") as pool:
-        return [part for found in pool.map(of_position, positions) for part in found]
+    found = asked_at_once(of_position, positions, _FILES_AT_ONCE, "ndviewer-stacks")
+    return [part for parts in found for part in parts]
 
 
 def _summary(stack: StackFile) -> dict[str, Any]:

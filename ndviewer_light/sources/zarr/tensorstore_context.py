@@ -22,6 +22,7 @@ from ...storage.decoding.fill_values import as_json, is_usual
 from ...storage.decoding.zarr_guard import WIDENED
 from ...storage.memory_cache import MemoryCache, nbytes
 from ...storage.plane_memory import plane_memory
+from ...storage.program_end import is_ending
 from ...storage.remote.retries import SLOWEST_BYTES_PER_S
 from ..shared_chunks import SharedChunks
 from .chunk_grid import chunk_bytes, chunks_of, planes_per_chunk
@@ -319,7 +320,7 @@ class TensorStoreContext:
     def _waited(self, future: Any, array: str, until: float, *, to_its_end: bool = False) -> Any:
         try:
             while not future.done():
-                if self._closed.is_set() and not to_its_end:
+                if (self._closed.is_set() and not to_its_end) or is_ending():
                     future.cancel()
                     break
                 if self.remote and time.monotonic() > until:

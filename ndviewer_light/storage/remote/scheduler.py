@@ -7,7 +7,6 @@ Readers wait for a `Job`; a `Request` is sent, which may serve several jobs.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import heapq
 import itertools
 import logging
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...errors import DatasetError, ReadDroppedError
 from ..cancellation import current_scope
+from ..program_end import give_up_at_end
 from .coalescing import blocks_for, blocks_of
 from .errors import Failure
 from .forks import after_fork, check_not_forked
@@ -81,7 +81,7 @@ class RequestScheduler:
             if scope is not None:
                 scope.add(single)
             single.done.wait()
-        except ReadDroppedError:
+        except BaseException:  # no longer needed already, or Ctrl-C while waiting
             single.give_up()
             raise
         finally:
@@ -108,7 +108,7 @@ class RequestScheduler:
         sender.thread.join(2.0)
         return sender.cut_short
 
-    def end(self) -> None:
+    def give_up(self) -> None:
         """Like `stop`, but permanent: the process is exiting, and further reads fail."""
         with self._lock:
             self._has_ended = True
@@ -382,7 +382,7 @@ async def _within(answer: Awaitable[_Got], seconds: float) -> _Got:
 
 _the_fetcher = RequestScheduler()
 after_fork(_the_fetcher.renew)
-atexit.register(_the_fetcher.end)  # a loop still running while Python shuts down can crash the process
+give_up_at_end(_the_fetcher)  # a loop still running while Python shuts down can crash the process
 
 
 def the_scheduler() -> RequestScheduler:

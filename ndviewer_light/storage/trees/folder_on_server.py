@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ...errors import DatasetError
+from ..asked_together import asked_at_once
 from ..bytes import split_inner
 from ..offered import access_options
 from .tree import METADATA_FILES
@@ -54,10 +54,8 @@ class FolderOnServer:
 
     def names_of_all(self, folders: Sequence[str], *, again: bool = False) -> list[NamesInFolder]:
         """What is in each of several folders, which are asked for together; `again`, see `names_again`."""
-        if not folders:
-            return []
-        with ThreadPoolExecutor(min(_LISTED_AT_ONCE, len(folders)), "ndviewer-folders") as pool:
-            return list(pool.map(self.names_again if again else self.names, folders))
+        ask = self.names_again if again else self.names
+        return asked_at_once(ask, folders, _LISTED_AT_ONCE, "ndviewer-folders")
 
     def end_of_address(self, name: str) -> str:
         """What is appended to `address` for a file "a/b.png"; keys in buckets are not quoted."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,9 +21,9 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import natural_sorted
+from ..asked_together import asked_at_once
 from ..bytes import WEB_SCHEMES
 from ..bytes_pool import whole
-from ..cancellation import current_scope
 from ..file_versions import NOTHING
 from ..limits import MAX_POSITIONS
 from ..presentable import presentable
@@ -111,9 +110,7 @@ class UrlTree(Tree):
         wanted = self._known.missing(paths)
         if len(wanted) < 2:
             return
-        workers = min(self.in_flight, len(wanted))
-        with ThreadPoolExecutor(workers, thread_name_prefix="ndviewer-metadata") as pool:
-            list(pool.map(self._fetch_and_remember, wanted))
+        asked_at_once(self._fetch_and_remember, wanted, self.in_flight, "ndviewer-metadata")
 
     def forget(self) -> None:
         """See `Tree.forget`; what has not changed is not sent again."""
@@ -139,16 +136,11 @@ class UrlTree(Tree):
 
     def read_whole(self, paths: Sequence[str], most: int) -> list[bytes | None]:
         """See `Tree.read_whole`: all at once."""
-        scope = current_scope()
-
-        def read(path: str) -> bytes | None:
-            with scope or contextlib.nullcontext():  # in a thread of ours: ends with the read it is for
-                return self._read_one(path, most)
-
         if len(paths) == 1:
             return [self._read_one(paths[0], most)]
-        with ThreadPoolExecutor(max(1, min(self.in_flight, len(paths))), "ndviewer-chunks") as pool:
-            return list(pool.map(read, paths))
+        return asked_at_once(
+            lambda path: self._read_one(path, most), paths, self.in_flight, "ndviewer-chunks"
+        )
 
     def _read_one(self, path: str, most: int) -> bytes | None:
         place = self._place(path)
@@ -238,10 +230,7 @@ class UrlTree(Tree):
 
     def versions(self, paths: Sequence[str]) -> list[str | None]:
         """See `Tree.versions`: of a file that was asked for before, nothing is sent if it is the same."""
-        if not paths:
-            return []
-        with ThreadPoolExecutor(min(self.in_flight, len(paths)), "ndviewer-versions") as pool:
-            return list(pool.map(self._version, paths))
+        return asked_at_once(self._version, paths, self.in_flight, "ndviewer-versions")
 
     def _version(self, path: str) -> str | None:
         known, place = self._versions.get(path), self._place(path)
