@@ -125,6 +125,28 @@ def test_a_picture_is_what_the_canvas_shows(qtbot, viewer, capsys, written, tmp_
     assert np.abs(picture_in(tmp_path / "b.png") - shown).max() <= 2
 
 
+def test_the_colours_of_one_picture_have_limits_in_common(qtbot, viewer, capsys, tmp_path):
+    grey = np.add.outer(np.arange(64), np.arange(64)).astype("u2") * 250
+    pixels = np.stack([grey, grey // 2, grey // 4 + 100], -1)
+    path, out = tmp_path / "p.tif", tmp_path / "p.png"
+    tifffile.imwrite(path, pixels, photometric="rgb")
+    load(qtbot, viewer, path)
+    settle(qtbot, viewer)
+    stage = viewer.stage
+    low, high = stage.canvas.limits(0)
+    assert low < 500 and 30_000 < high <= grey.max()
+    for c in range(3):
+        assert stage.canvas.limits(c) == (low, high)
+        assert stage.strips.window_of(c) == pytest.approx((low, high), abs=1)
+    wanted = np.clip((pixels - low) / (high - low), 0, 1) * 255
+    rendered(capsys, path, "-o", out)
+    assert np.allclose(picture_in(out), wanted, atol=2)
+    rendered(capsys, path, "--overview", "-o", out)
+    picture = picture_in(out)
+    shown = picture[picture[..., 0] > 150].astype(int)
+    assert len(shown) and abs(shown[:, 1] - shown[:, 0] / 2).max() < 5
+
+
 @pytest.mark.parametrize("how", PROJECTIONS)
 def test_projections_are_those_of_numpy(how):
     stack = np.random.default_rng(0).integers(0, 60_000, (5, 6, 7), np.uint16)

@@ -15,6 +15,7 @@ from .channel import (
     channel_parts,
     channels_shown,
     colored,
+    colours_together,
     find_channel,
 )
 from .dataset_info import DatasetInfo, ImageInfo
@@ -60,6 +61,7 @@ __all__ = [
     "channel_parts",
     "channels_shown",
     "colored",
+    "colours_together",
     "detector_top",
     "find_channel",
     "how_many",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,6 +107,26 @@ class ChannelPart(NamedTuple):
 
 
 RGB_COLORS = ("#FF0000", "#00FF00", "#0000FF")
+RGB_NAMES = ("red", "green", "blue")
+_SAMPLE_NAME = re.compile(r"(?P<of>.*) \((?P<letter>[RGB])\)", re.DOTALL)
+
+
+def colours_together(channels: Sequence[Channel]) -> dict[int, tuple[int, ...]]:
+    """Which channels are the red, green and blue of one colour picture: for each of these, all three."""
+    found: dict[int, tuple[int, ...]] = {}
+    for c in range(len(channels) - 2):
+        three = channels[c : c + 3]
+        if tuple(channel.color.upper() for channel in three) == RGB_COLORS and _are_samples(three):
+            found.update(dict.fromkeys(range(c, c + 3), (c, c + 1, c + 2)))
+    return found
+
+
+def _are_samples(three: Sequence[Channel]) -> bool:
+    if tuple(channel.name for channel in three) == RGB_NAMES:
+        return True
+    names = [_SAMPLE_NAME.fullmatch(channel.name) for channel in three]
+    named = [(name["of"], name["letter"]) for name in names if name is not None]
+    return named == [(named[0][0], letter) for letter in "RGB"] if named else False
 
 
 def channel_parts(

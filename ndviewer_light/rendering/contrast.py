@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..model import detector_top, saturated_fraction
+from ..model import colours_together, detector_top, saturated_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from ..model import Channel
 
 Limits = tuple[float, float]
 
@@ -303,6 +305,13 @@ def _union_of(several: Sequence[Limits | None]) -> Limits | None:
     return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
+def limits_together(
+    seen: Iterable[SeenContrast], mode: ContrastMode, clip: float, *, is_of_fields: bool = False
+) -> Limits | None:
+    """The limits that channels have in common in an automatic mode; None before any plane was seen."""
+    return _union_of([each.limits(mode, clip, is_of_fields=is_of_fields) for each in seen])
+
+
 def _wide(limits: Limits) -> Limits:
     return limits if limits[1] > limits[0] else _flat_window(limits[0], is_unsigned=False)
 
@@ -344,6 +353,7 @@ class ChannelContrasts:
         self._is_of_fields = False
         self.n_restarts = 0
         """How many times run-wide limits began anew with what is in view."""
+        self._together: dict[int, tuple[int, ...]] = {}
         self._seen: dict[tuple[str, int, str], SeenContrast] = {}
         self._modes: dict[int, ContrastMode] = {}
         self._manual: dict[tuple[bool, int, str], Limits] = {}
@@ -394,6 +404,14 @@ class ChannelContrasts:
         self._modes.clear()
         self._manual.clear()
 
+    def take_channels(self, channels: Sequence[Channel]) -> None:
+        """Which channels there are by now: the colours of one picture have automatic limits in common."""
+        self._together = colours_together(channels)
+
+    def together(self, c: int) -> tuple[int, ...]:
+        """The channels whose automatic limits follow those of channel `c`, with itself."""
+        return self._together.get(c, (c,))
+
     def start_with_last(self) -> None:
         """Forget all that was seen but what is in view."""
         self.n_restarts += 1
@@ -435,8 +453,13 @@ class ChannelContrasts:
         self._manual[self._manual_at(c)] = low, high
 
     def limits(self, c: int, other: str | None = None) -> Limits | None:
-        """The limits of channel `c`; None before anything of it was seen or chosen. `other` as in `of`."""
+        """The limits of channel `c`; None before anything of it was seen or chosen. `other` as in `of`.
+
+        Automatic ones are those of all colours of one picture that are chosen so: hues stay what they are.
+        """
         mode = self.mode(c, other)
         if mode is ContrastMode.MANUAL:
             return self._manual.get(self._manual_at(c, other))
-        return self.of(c, other).limits(mode, self._clip, is_of_fields=self._is_of_fields)
+        same = [each for each in self.together(c) if self.mode(each, other) is mode]
+        seen = [self.of(each, other) for each in same]
+        return limits_together(seen, mode, self._clip, is_of_fields=self._is_of_fields)

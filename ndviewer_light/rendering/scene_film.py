@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.projections import StackProjection
 from ..engine.scene import scene_of
-from ..model import StackKey
+from ..model import StackKey, colours_together
 from ..storage.printable import printable
 from .annotations import add_scale_bar, add_text
 from .contrast import FixedLimits
@@ -73,8 +73,10 @@ def limits_over(
         judged += [edges[key.p] for key in keys]
         others += [info.other_dtype(info.image(key.p)) for key in keys]
     known: dict[tuple[int, str], Limits] = {}
+    together = colours_together(info.channels)
     for c in channels:
-        limits = limits_of(c, planes, types, others, fixed, mode, judged.__getitem__)
+        same = together.get(c, (c,))
+        limits = limits_of(c, same, planes, types, others, fixed, mode, judged.__getitem__)
         known |= {(c, other): each for other, each in zip(types, limits, strict=True)}
     return FixedLimits(of_type=known)
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..engine.scene import Viewport, scene_of
 from ..errors import DatasetError
-from ..model import PlaneState, StackKey
+from ..model import PlaneState, StackKey, colours_together
 from .added_up import Layer, composite
-from .contrast import DEFAULT_CLIP, NO_LIMITS, ContrastMode, FixedLimits, SeenContrast
+from .contrast import DEFAULT_CLIP, NO_LIMITS, ContrastMode, FixedLimits, SeenContrast, limits_together
 from .pooled_values import FieldValues, judged_edges
 from .scene_names import write_names
 from .scene_overlays import NOTHING_OVER, add_legend, labels_of_fields, lay_labels, room_for_legend, tint
@@ -175,11 +175,13 @@ def render_scene(
     edges = edges_judged(scene)
     others = [info.other_dtype(info.image(p)) for p in range(len(scene))]
     drawn_as: dict[int, ChannelLook] = {}
+    together = colours_together(info.channels)
     for c in channels:
         colormap, limits = looks(c)
         known = fixed if limits is None else FixedLimits({c: limits})
+        same = together.get(c, (c,))
         of_most, *of_others = limits_of(
-            c, planes, ("", *info.other_dtypes), others, known, mode, edges.__getitem__
+            c, same, planes, ("", *info.other_dtypes), others, known, mode, edges.__getitem__
         )
         by_type = tuple(zip(info.other_dtypes, of_others, strict=True))
         drawn_as[c] = ChannelLook(of_most, colormap, gamma(c), by_type)
@@ -261,6 +263,7 @@ def _read(
 
 def limits_of(
     c: int,
+    together: Sequence[int],
     planes: Sequence[Mapping[int, Plane]],
     types: Sequence[str],
     others: Sequence[str],
@@ -270,7 +273,8 @@ def limits_of(
 ) -> list[Limits]:
     """The limits of a channel for pixels of each of these types (see `ChannelLook`).
 
-    The `fixed` ones, else what the small planes of fields, by channel, suggest.
+    The `fixed` ones, else what the small planes of fields, by channel, suggest for all channels that have
+    limits `together`.
 
     `others`, `edge_of`: the type of each of `planes`, and see `edges_judged`.
     """
@@ -279,14 +283,18 @@ def limits_of(
         limits = fixed.of(c, other)
         if limits is None:
             own = [i for i, each in enumerate(others) if each == other]
-            limits = _seen_of(c, {i: planes[i][c] for i in own if c in planes[i]}, mode, edge_of)
+            free = [each for each in together if fixed.of(each, other) is None]
+            seen = [
+                _seen_of(each, {i: planes[i][each] for i in own if each in planes[i]}, edge_of)
+                for each in free
+            ]
+            how = ContrastMode.RUN if mode is ContrastMode.PLANE else mode
+            limits = limits_together(seen, how, DEFAULT_CLIP, is_of_fields=True) or (0.0, 1.0)
         found.append(limits)
     return found
 
 
-def _seen_of(
-    c: int, planes: Mapping[int, Plane], mode: ContrastMode, edge_of: Callable[[int], int]
-) -> Limits:
+def _seen_of(c: int, planes: Mapping[int, Plane], edge_of: Callable[[int], int]) -> SeenContrast:
     values, seen = FieldValues(), SeenContrast()
     shown = {
         i: plane.pixels
@@ -295,8 +303,7 @@ def _seen_of(
     }
     values.put(c, shown, edge_of)
     seen.set_fields(values.contrasts(c))
-    how = ContrastMode.RUN if mode is ContrastMode.PLANE else mode
-    return seen.limits(how, DEFAULT_CLIP, is_of_fields=True) or (0.0, 1.0)
+    return seen
 
 
 def notes_on_types(info: DatasetInfo) -> tuple[str, ...]:

@@ -15,11 +15,11 @@ import numpy as np
 from ..engine.overview import OVERVIEW, SIDE
 from ..engine.projections import RunningProjection, StackProjection
 from ..errors import PlaneNotStoredError
-from ..model import PlaneKey
+from ..model import PlaneKey, colours_together
 from ..storage.limits import MAX_PLANE_BYTES
 from .added_up import Layer, composite
 from .colormaps import colormap_of
-from .contrast import NO_LIMITS, ContrastMode, SeenContrast, contrast_of
+from .contrast import DEFAULT_CLIP, NO_LIMITS, ContrastMode, SeenContrast, contrast_of, limits_together
 from .drawn_shape import drawn_shape, unlike_text
 from .place_words import stack_text
 
@@ -125,6 +125,7 @@ class ViewPictures:
         self._part = part
         self._seen: dict[tuple[int, str], SeenContrast] = {}
         self._noted: dict[int, np.ndarray] = {}
+        self._together = colours_together(dataset.info.channels)
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -262,8 +263,11 @@ class ViewPictures:
         fixed = self._fixed.of(c, other)
         if fixed is not None:
             return fixed
-        self._note(c, view)
-        limits = self._seen[c, other].limits(self._mode, 0.1)
+        together = [each for each in self._together.get(c, (c,)) if each in view.pixels]
+        for each in together:
+            self._note(each, view)
+        free = [each for each in together if self._fixed.of(each, other) is None]
+        limits = limits_together([self._seen[each, other] for each in free], self._mode, DEFAULT_CLIP)
         assert limits is not None, "it has just been seen"
         return limits
 

@@ -107,6 +107,7 @@ class DrawnChannels:
         for c, contrast in frame.contrasts.items():
             is_whole = frame.planes[c].state is not PlaneState.LOADING
             self._contrasts.of(c).add(contrast, is_whole=is_whole)
+        for c in sorted({each for seen in frame.contrasts for each in self._contrasts.together(seen)}):
             self.apply_contrast(c)
 
     def hide_what_is_missing(self, frame: Frame) -> None:

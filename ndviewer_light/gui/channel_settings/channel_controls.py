@@ -188,6 +188,7 @@ class ChannelControls(QObject):
         assert self._info is not None
         strips, channels = self.strips, self._info.channels[:MAX_CHANNELS_SHOWN]
         is_volume = strips.is_3d()
+        self.contrasts.take_channels(channels)
         strips.set_channels(channels)
         strips.say_left_out(len(self._info.channels) - len(channels))
         strips.set_3d(is_volume)

@@ -131,10 +131,11 @@ class StripContrasts:
 
     def apply(self, c: int) -> None:
         """The limits of a channel are others now: the canvas draws with them, its strip says them."""
-        self._on_strip.pop(c, None)
-        if self._canvas is not None:
-            self._canvas.apply_contrast(c)
-        self._say_limits(c)
+        for each in self._contrasts.together(c):
+            self._on_strip.pop(each, None)
+            if self._canvas is not None:
+                self._canvas.apply_contrast(each)
+            self._say_limits(each)
 
     def apply_all(self) -> None:
         """The same of all channels."""
@@ -180,7 +181,8 @@ class StripContrasts:
         edges = self._contrasts.limits(c) or self._strips.window_of(c)
         self._span(c, min(0.0, low, *edges), max(high, *edges))
         self._strips.set_histogram(c, contrast.counts, *contrast.span)
-        self._say_limits(c)
+        for each in self._contrasts.together(c):
+            self._say_limits(each)
 
     def _say_contrasts(self) -> None:
         """Planes, or what is made from stacks of them, are drawn with limits of their own."""
