@@ -32,6 +32,8 @@ def names_of(form: str, **values: Sequence[Any]) -> list[str]:
 
 
 NAMED = [
+    ("img_t{t}_{c}", {"t": (0,), "c": ("BF", "Fluorescence_488_nm_Ex")}, "img_t0_{c}"),
+    ("{c}_t{t}", {"t": TWO, "c": ("BF_LED_matrix_full_R", "DAPI", "Alexa_488")}, "{c}_t{t:d}"),
     ("img_{t:03d}", {"t": range(12)}, "img_{t:d}"),
     ("img_t{t}_c{c}_z{z}", {"t": TWO, "c": TWO, "z": THREE}, "img_t{t:d}_c{c:d}_z{z:d}"),
     ("exp1_T{t:04d}_ch{c:02d}", {"t": THREE, "c": TWO}, "exp1_T{t:d}_ch{c:d}"),

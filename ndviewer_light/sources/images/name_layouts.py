@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...model import how_many
 from .conventions import CONVENTIONS
 from .name_columns import Column, Part, columns_of, parts_of
-from .name_words import is_channel_word
+from .name_words import CHANNELS_OF_WORDS, is_channel_word
 from .numbering import CLOCK_DOUBT, MAX_CHANNEL_WORDS, PLACE_PARTS, TIMES, Draft, assigned, drafts
 from .patterns import Pattern, escaped
 
@@ -43,6 +43,8 @@ _MARKED = re.compile(
 _MAY_BE_CHANNELS = "wells that may be channels"
 _WELLS_IN_PARTS = ("row", "row0", "wellnumber")
 """Roles that tell the well: what is in front of them is no other one."""
+_ONE_WORD = "fluorescence90"
+"""What stands for a channel of several words: it is no word of a name, but known to be a channel."""
 _COUNTED = re.compile(r"(.*?)[0-9]+")
 
 
@@ -137,8 +139,22 @@ def _proposed(names: Sequence[str]) -> Iterator[tuple[str, Draft, tuple[str, ...
         for core in convention.patterns:
             for draft in _by_convention(core, names):
                 yield convention.name, draft, convention.zero_based
-    for draft in drafts(names):
+    for draft in (*_with_channels_of_words(names), *drafts(names)):
         yield "", draft, ()
+
+
+def _with_channels_of_words(names: Sequence[str]) -> Iterator[Draft]:
+    """The drafts of names in which channels of several words count as one, beside channels of one word."""
+    words = {match[0] for name in names for match in CHANNELS_OF_WORDS.finditer(name)}
+    if not words:
+        return
+    as_one = {word: f"{_ONE_WORD}{i}" for i, word in enumerate(sorted(words, key=len, reverse=True))}
+    shorter = [CHANNELS_OF_WORDS.sub(lambda match: as_one[match[0]], name) for name in names]
+    for draft in drafts(shorter):
+        text, other = draft.text, draft.other
+        for word, one in reversed(as_one.items()):  # the highest number first
+            text, other = text.replace(one, escaped(word)), other.replace(one, escaped(word))
+        yield draft._replace(text=text, other=other)
 
 
 def follows_a_convention(name: str) -> bool:

@@ -58,6 +58,12 @@ _CHANNEL_WORDS = _words(
     "bf brightfield bright darkfield df phase contrast dic pc ph trans transmitted tl pmt led epi "
     "fluorescence red green blue yellow orange cyan magenta purple white far farred nir uv violet grey gray"
 )
+CHANNELS_OF_WORDS = re.compile(
+    r"(?<![A-Za-z0-9])(?:Fluorescence[_ ][0-9]{3}[_ ]nm[_ ]Ex|Alexa(?:[_ ]?Fluor)?[_ ][0-9]{3}"
+    r"|[BD]F[_ ]LED[_ ]matrix(?:[_ ](?:full|(?:left|right|top|bottom)[_ ](?:half|dot)|low[_ ]NA))?)"
+    r"(?:_(?:RGB|[RGB]))?(?![A-Za-z0-9])"
+)
+"""Channels, as Squid and others call them, whose names are cut where names of files are."""
 _ANTIGEN = re.compile(r"cd[0-9]{1,3}[a-z]?", re.IGNORECASE)
 _WAVELENGTH = re.compile(r"[a-z]*[ _-]?[3-9][0-9]{2}(?:nm|ex|em)?", re.IGNORECASE)
 _PLACE_WORDS = _words(
