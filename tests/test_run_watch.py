@@ -16,7 +16,7 @@ from test_report import ListedSource, every_key
 from ndviewer_light.engine import news_rhythm
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.errors import DatasetGoneError
-from ndviewer_light.gui.run_status import run_watch
+from ndviewer_light.gui.run_status import run_progress, run_watch
 from ndviewer_light.gui.run_status.run_progress import RunState
 from ndviewer_light.gui.run_status.run_watch import RunWatch
 from ndviewer_light.gui.sessions import Session
@@ -206,6 +206,28 @@ def test_what_goes_on_after_a_long_silence_is_counted_as_soon_as_it_is_found(wat
         assert says(4), "nobody has noticed it"
         dataset._follower.found_news()
         wait_until(lambda: says(10))
+        watch.step(None)
+
+
+def test_when_it_is_to_be_said_that_nothing_comes_planes_are_counted(watch, monkeypatch):
+    """And not when the next count would be due: until then it would be *Recording* although it is over."""
+    monkeypatch.setattr(run_watch, "_COUNT_SECONDS", 1e9)
+    monkeypatch.setattr(run_progress, "STALLED_SECONDS", 0.7)
+    source = ListedSource(memory_info())
+    write(source, 4)
+    with Dataset(source, path="/data/run", follow=True) as dataset:
+        session = Session(dataset, "/data/run")
+
+        def says(state: RunState) -> bool:
+            watch.step(session, may_grow=True)
+            return watch._bar.news is not None and watch._bar.news.state is state
+
+        wait_until(lambda: says(RunState.RECORDING))
+        wait_until(lambda: says(RunState.STALLED))
+        counts = len(watch._background.started)
+        for _ in range(20):
+            says(RunState.STALLED)
+        assert len(watch._background.started) == counts, "it is decided"
         watch.step(None)
 
 

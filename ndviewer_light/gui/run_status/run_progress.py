@@ -218,6 +218,12 @@ class RunProgress:
             self._left = self._samples[-1]
             self._samples.clear()
 
+    def stalls_at(self, info: DatasetInfo, written: int) -> float:
+        """When it is said to be stalled if no plane has come by then; inf: before the first one."""
+        if self._changed is None:
+            return float("inf")
+        return self._changed + self._patience(info, written, _STALLED_GAPS, self._least(written))
+
     def n_planes(self, info: DatasetInfo) -> int:
         """How many planes there are to be, as far as is known; quick while `info` is the same."""
         return self._planes_of(info)[0]

@@ -116,6 +116,10 @@ class RunWatch:
         is_live = dataset.following is Following.FOLLOWING
         if dataset.grew_at > self._counted_at:  # it goes on: counted at once, however long it was silent
             self._count_due = min(self._count_due, self._count_earliest)
+        if self._counted is not None:
+            stalls_at = self._progress.stalls_at(dataset.info, self._counted)
+            if self._counted_at <= stalls_at < now:  # counted now, as that decides whether it goes on
+                self._count_due = min(self._count_due, self._count_earliest)
         may_count = not self._is_counting and now >= self._count_due and dataset.unreachable is None
         if may_count and (is_live or self._was_live):
             self._is_counting, self._was_live = True, is_live  # once more after the end
