@@ -328,3 +328,14 @@ def test_a_film_is_of_the_channels_that_are_chosen_side_by_side_if_they_are_seen
     assert both[0].shape[1] / both[0].shape[0] == pytest.approx(stores.WIDTH / stores.HEIGHT, rel=0.05)
     quarter = both[1][: both[1].shape[0] // 2, both[1].shape[1] // 2 :]
     assert middle(quarter, 160)[0] == pytest.approx(13 / stores.WIDTH, abs=0.08), "the second channel alone"
+
+
+@pytest.mark.gl
+@pytest.mark.each_binding
+def test_a_volume_is_turned_by_a_drag_of_which_one_move_is_heard(qtbot, volume):
+    canvas = volume.stage.canvas
+    surface, before = canvas.surface, canvas.volume_sight(of_part=True)
+    middle_of = surface.rect().center()
+    drag(surface, middle_of, middle_of + QPoint(90, 0), pause_ms=30)
+    after = canvas.volume_sight(of_part=True)
+    assert np.abs(np.subtract(after.into, before.into)).max() > 0.2

@@ -23,6 +23,7 @@ from . import volume_visuals
 from .display import Canvas
 from .drawn_channels import DrawnChannels
 from .frame_reads import FrameReads
+from .hand import drag_begun
 from .image_surface import ImageSurface
 from .ndv_pictures import AlongZyx, new_pictures
 from .view_arrays import ViewArrays
@@ -419,6 +420,8 @@ class GlCanvas(Canvas):
         assert self._gl is not None
         own: Any = event.clone() if hasattr(event, "clone") else QMouseEvent(event)  # type: ignore[call-overload]  # Qt 6, Qt 5
         self._gl.event(own)
+        if own.type() == QEvent.Type.MouseButtonPress:
+            self._gl.event(drag_begun(own, self._gl))
 
     @safe_slot
     def _on_check(self) -> None:

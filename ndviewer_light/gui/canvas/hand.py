@@ -187,6 +187,17 @@ def _position(event: Any) -> QPointF:
     return event.position() if hasattr(event, "position") else QPointF(event.pos())
 
 
+def drag_begun(press: Any, widget: QWidget) -> QMouseEvent:
+    """A move to where a button was pressed.
+
+    vispy turns a volume from the first move on. While it draws for long, that may be the only one.
+    """
+    at = _position(press)
+    on_screen = QPointF(widget.mapToGlobal(at.toPoint()))
+    none = Qt.MouseButton.NoButton
+    return QMouseEvent(QEvent.Type.MouseMove, at, on_screen, none, press.buttons(), press.modifiers())
+
+
 class Drags(QObject):
     """Drags with the left button from the middle of a widget, by which volumes are turned. GUI thread only.
 
@@ -205,7 +216,7 @@ class Drags(QObject):
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         start = QPointF(widget.rect().center())
         end = start + QPointF(right, down)
-        begun = (QEvent.Type.MouseButtonPress, start, left, left), (QEvent.Type.MouseMove, start, none, left)
+        begun = ((QEvent.Type.MouseButtonPress, start, left, left),)
         ended = (QEvent.Type.MouseMove, end, none, left), (QEvent.Type.MouseButtonRelease, end, left, none)
         self._steps += (partial(_send, widget, begun), partial(_send, widget, ended))
         if not self._timer.isActive():

@@ -57,6 +57,7 @@ class ChannelPictures:
         self.canvas = canvas
         self._scene = VispyScene(self.widget, first_id)
         self._scene.keep_from_swapping()
+        self._scene.keep_from_picking()
         self._visuals: dict[int, Any] = {}
         self.scales = AlongZyx(1.0, 1.0, 1.0)
         """How large a pixel or voxel is."""

@@ -42,6 +42,16 @@ class VispyScene:
                 camera.set_state(_quaternion=_quaternion(axes), center=tuple(center), scale_factor=edge)
                 camera.view_changed()
 
+    def keep_from_picking(self) -> None:
+        """Have it give the mouse to the camera, without looking for what is below.
+
+        For that it would draw all volumes once more: as a button is pressed, and for each notch of the wheel.
+        """
+        canvas = self.canvas
+        if canvas is not None and hasattr(canvas, "visual_at"):
+            view = next((each for each in canvas.central_widget.children if isinstance(each, ViewBox)), None)
+            canvas.visual_at = lambda _at: view
+
     def keep_from_swapping(self) -> None:
         """Have it swap no buffers after each draw; Qt composes the widget's frame buffer itself.
 
