@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
@@ -24,8 +28,6 @@ from ndviewer_light.sources.missing import Found
 from ndviewer_light.sources.zarr.tensorstore_context import TensorStoreContext
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ndviewer_light.sources import Source
 
 
@@ -192,3 +194,55 @@ def test_planes_that_are_single_chunks_are_told_by_name_and_no_array_is_opened(
         assert report.absent == len(keys) - len(written)
         shutil.rmtree(tmp_path / "zarr" / "A1" / "fov_2.ome.zarr")
         assert not any(source.are_stored([PlaneKey(t, 2) for t in range(n_t)]))
+
+
+WITHOUT_PERMISSION = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from ndviewer_light.model import PlaneKey
+from ndviewer_light.sources import open_source
+try:
+    open_source(sys.argv[2])  # imports what may lie where others may not look
+except FileNotFoundError as error:
+    assert "not a supported dataset" in str(error), error
+for path, denied in zip(sys.argv[3::2], sys.argv[4::2]):
+    source = open_source(path)
+    os.chmod(denied, 0)
+    pid = os.fork()
+    if not pid:
+        os.geteuid() == 0 and os.setuid(65534)  # root may look everywhere
+        try:
+            open_source(denied)  # as users do who may not
+        except PermissionError as error:
+            assert denied in str(error), error
+        print([*map(source.are_stored([PlaneKey(), PlaneKey(t=1)]).__getitem__, (0, 1))], flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.chmod(denied, 0o755)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no permission bits")
+def test_what_must_not_be_looked_at_is_not_said_to_be_missing() -> None:
+    """A folder without permission, like a disk that fails, tells nothing of the planes in it."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own lie in a folder closed to others
+        os.chmod(folder, 0o755)
+        base = Path(folder)
+        stores.write_image(base / "a.zarr")
+        stores.write_image(base / "tiles.zarr", tile=8)
+        stores.write_image(base / "shards.zarr", shard_channels=True)
+        (base / "empty").mkdir()
+        (base / "images").mkdir()
+        (base / "run/0").mkdir(parents=True)
+        for t in range(2):
+            tifffile.imwrite(base / f"images/img_t{t}.tif", np.ones((8, 8), np.uint16))
+            (base / f"run/{t}").mkdir(exist_ok=True)
+            tifffile.imwrite(base / f"run/{t}/A1_0_0_a.tiff", np.ones((8, 8), np.uint16))
+        denied = {f"{name}.zarr": f"{name}.zarr/0/c/0" for name in ("a", "shards", "tiles")}
+        denied |= {"images": "images", "run": "run/0"}
+        arguments = [f"{folder}/{name}" for pair in denied.items() for name in pair]
+        command = [sys.executable, "-c", WITHOUT_PERMISSION, str(Path(__file__).parents[1])]
+        command += [f"{folder}/empty", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        told = ["[None, True]"] * 3 + ["[None, None]", "[None, True]"]
+        assert done.stdout.splitlines() == told, done.stderr

@@ -124,10 +124,8 @@ def test_planes_of_which_each_is_a_file_are_looked_for_together(tmp_path, monkey
         growing.add(value)
     source = open_source(str(growing.path))
     source.read_plane(PlaneKey())
-    together, exists = threading.Barrier(4), stored_planes.os.path.exists
-    monkeypatch.setattr(
-        stored_planes.os.path, "exists", lambda path: together.wait(HUNG_S) >= 0 and exists(path)
-    )
+    together, is_there = threading.Barrier(4), stored_planes.is_there
+    monkeypatch.setattr(stored_planes, "is_there", lambda path: together.wait(HUNG_S) >= 0 and is_there(path))
     assert source.are_stored([PlaneKey(t) for t in range(4)]) == [True] * 4
     source.close()
 

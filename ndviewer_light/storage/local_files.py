@@ -241,3 +241,14 @@ def allows_outside(options: Mapping[str, str] | None) -> bool:
 def follows_links(options: Mapping[str, str] | None) -> bool:
     """Whether the user has allowed links that lead out of the dataset."""
     return (options or {}).get(FOLLOW_LINKS, "").lower() in ("yes", "true", "1")
+
+
+def is_there(path: str) -> bool | None:
+    """Whether anything has this path; None where that is not told: no permission, or a disk that fails."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        return False if error.errno == errno.ENAMETOOLONG else None
+    return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ...storage.asked_together import asked_together
+from ...storage.local_files import is_there
 from ...storage.watched_folders import WORTH_LISTING, WatchedFolders
 from .listing import names_in_folder
 
@@ -31,20 +31,20 @@ class FilesThere:
         self._folders = WatchedFolders()
         self._gone: dict[str, set[str]] = {}  # of each folder, as of when it was listed
 
-    def of(self, names: Sequence[str | None]) -> list[bool]:
-        """Which of these files exist; False for None."""
+    def of(self, names: Sequence[str | None]) -> list[bool | None]:
+        """Which of these files exist; False for None, None where the disk does not tell."""
         of_folder: dict[str, list[str]] = defaultdict(list)
         for name in names:
             if name is not None:
                 of_folder[name[: name.rfind("/") + 1]].append(name)
         few = [name for members in of_folder.values() if len(members) < WORTH_LISTING for name in members]
-        answers = asked_together(lambda name: os.path.exists(self._root + name), few)
-        there = {name for name, is_there in zip(few, answers, strict=True) if is_there}
+        answers = asked_together(lambda name: is_there(self._root + name), few)
+        there: dict[str | None, bool | None] = dict(zip(few, answers, strict=True))
         for folder, members in of_folder.items():
             if len(members) >= WORTH_LISTING:
                 with self._lock:
-                    there.update(set(members) - self._gone_from(folder))
-        return [name in there for name in names]
+                    there.update(dict.fromkeys(set(members) - self._gone_from(folder), True))
+        return [there.get(name, False) for name in names]
 
     def _gone_from(self, folder: str) -> set[str]:
         path = self._root + folder

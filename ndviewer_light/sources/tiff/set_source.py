@@ -17,7 +17,7 @@ from ...storage.bytes import check_still_there, is_url
 from ...storage.decoding.pictures import one_sample
 from ...storage.file_versions import NOTHING, version_of
 from ...storage.limits import MAX_METADATA_BYTES
-from ...storage.local_files import LinkGuard
+from ...storage.local_files import LinkGuard, is_there
 from ...storage.presentable import presentable
 from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
@@ -338,7 +338,9 @@ class TiffSetSource(Source, TakesRemark):
             state = self._state
             image, index, _ = self._located(state, key, 0)
             path = state.found.path_of(self._planes.file_of(image, index, 0))
-            if self._on_server.lacks(path) if self._on_server is not None else not os.path.isfile(path):
+            if self._on_server is None and not os.path.isfile(path):
+                return None if is_there(path) is None else False
+            if self._on_server is not None and self._on_server.lacks(path):
                 return False
             return self._planes.picture(state.found, image, index, 0) is not None
         except PlaneNotStoredError:

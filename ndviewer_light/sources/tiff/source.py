@@ -16,6 +16,7 @@ from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
 from ...storage.decoding.tiff_parts import OutsidePlaneError, PagePart
 from ...storage.file_versions import NOTHING, version_of
+from ...storage.local_files import is_there
 from ...storage.tiling import levels_by_size
 from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
@@ -316,9 +317,10 @@ class TiffSource(Source, TakesRemark):
         if not self._may_have(key):
             return None
         acquired = self._acquired(key)
-        path = next(filter(os.path.isfile, self._files(acquired)), None)
+        files = list(self._files(acquired))
+        path = next(filter(os.path.isfile, files), None)
         if path is None:
-            return False
+            return None if None in map(is_there, files) else False
         try:
             self._form.check(path)
             return self._form.lists(path, acquired)

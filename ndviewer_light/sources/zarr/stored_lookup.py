@@ -12,7 +12,7 @@ from ..missing_planes import Claims, MissingPlanesOfMany
 from .chunk_grid import has_shards
 from .growing import is_expected_to_grow
 from .shard_indexes import ShardIndexes
-from .stored_planes import stored_in_files
+from .stored_planes import stored_in_files, unless_untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,5 +126,8 @@ class StoredLookup:
             told = stored_in_files(image, inside, place.p_index, self._shards, self._native.shared, reader)
         except (DatasetError, IndexError):
             return self._by_versions(keys)
-        answers = iter(self._by_versions(list(compress(keys, is_inside))) if told is None else told)
+        told = self._by_versions(list(compress(keys, is_inside))) if told is None else told
+        if False in told and not self._tree.remote:
+            told = unless_untold(image, inside, place.p_index, told)
+        answers = iter(told)
         return [next(answers) if inside else False for inside in is_inside]

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ...storage.asked_together import asked_together
+from ...storage.local_files import is_there
 from ...storage.watched_folders import WORTH_LISTING
 from .array_in_chunks import ZarrInChunks, shares_chunks
 from .chunk_grid import planes_per_chunk, stored_grid
@@ -38,25 +39,28 @@ class SingleChunks:
         is_whole = all(part >= size for part, size, axis in sizes if axis.role in ("y", "x"))
         return cls(image) if is_whole and planes_per_chunk(image) == 1 else None
 
-    def are_stored(self, indices: Sequence[tuple[int, ...]]) -> list[bool]:
-        """Whether the files of the planes at these (t, p, c, z) exist."""
-        names = [self._name(index) for index in indices]
+    def are_stored(self, indices: Sequence[tuple[int, ...]]) -> list[bool | None]:
+        """Whether the files of the planes at these (t, p, c, z) exist; None where the disk does not tell."""
+        names = [self.first_chunk(index) for index in indices]
         root = self._image.array
         if len(names) < WORTH_LISTING:
             return self._are_there(names)
         if self._grid.separator == ".":
             there = _names_in(root)
-            return [name in there for name in names]
+            return [None if there is None else name in there for name in names]
         depth = len(self._grid.prefix)
         first = _names_in(os.path.join(root, self._grid.prefix.rstrip("/")))
+        if first is None:
+            return [None] * len(names)
         begun = [name for name in names if name[depth : name.find("/", depth)] in first]
-        stored = {name for name, is_there in zip(begun, self._are_there(begun), strict=True) if is_there}
-        return [name in stored for name in names]
+        stored = dict(zip(begun, self._are_there(begun), strict=True))
+        return [stored.get(name, False) for name in names]
 
-    def _are_there(self, names: Sequence[str]) -> list[bool]:
-        return asked_together(os.path.exists, [os.path.join(self._image.array, name) for name in names])
+    def _are_there(self, names: Sequence[str]) -> list[bool | None]:
+        return asked_together(is_there, [os.path.join(self._image.array, name) for name in names])
 
-    def _name(self, index: tuple[int, ...]) -> str:
+    def first_chunk(self, index: tuple[int, ...]) -> str:
+        """The name, below the array, of the first chunk or shard that has something of a plane."""
         at = dict(zip("tpcz", index, strict=True))
         chunk = self._grid.chunk
         return self._grid.name(
@@ -93,8 +97,29 @@ def stored_in_files(
     return shared.are_stored(ZarrInChunks(image, read_any), at, told)
 
 
-def _names_in(folder: str) -> Collection[str]:
+def unless_untold(
+    image: ZarrImage, keys: Sequence[PlaneKey], p_index: int | None, answers: Sequence[bool | None]
+) -> list[bool | None]:
+    """These answers, None instead of False for planes of whose first chunk the disk does not tell."""
+    chunks = SingleChunks(image)
+    if SingleChunks.of(image) is not None:  # each was asked for already
+        return list(answers)
+    names = {
+        key: os.path.join(image.array, chunks.first_chunk((key.t, p_index or 0, key.c, key.z)))
+        for key, answer in zip(keys, answers, strict=True)
+        if answer is False
+    }
+    asked = list(dict.fromkeys(names.values()))
+    there = dict(zip(asked, asked_together(is_there, asked), strict=True))
+    untold = {key for key, name in names.items() if there[name] is None}
+    return [None if key in untold else answer for key, answer in zip(keys, answers, strict=True)]
+
+
+def _names_in(folder: str) -> Collection[str] | None:
+    """None where that is not told: no permission, or a disk that fails."""
     try:
         return set(os.listdir(folder))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
+    except OSError:
+        return None
