@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .engine.cache import PLANE_CACHE_MAX_MEMORY_BYTES
 from .engine.dataset import Dataset
 from .storage.appearing import opened_when_there
-from .storage.bytes import absolute
+from .storage.bytes import absolute_of_named
 from .storage.offered import ALONE
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def open_dataset(
     `NotImplementedError`). Blocks on disk or network.
     Any thread.
     """
-    path = absolute(os.fsdecode(path))  # a pickled array may be opened in another working directory
+    path = absolute_of_named(os.fsdecode(path))  # a pickled array may be opened in another working directory
     if timeout is not None and not isolate:
         raise ValueError("timeout needs isolate=True: reads in this process cannot be interrupted")
     options = {**(storage_options or {}), **({"format": format} if format else {})}

@@ -146,6 +146,20 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert str(tmp_path / "nothing") in said["error"]["text"]
 
 
+def test_a_path_that_leads_nowhere_is_said_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert info.main([""]) == 1  # of a variable that is not set: not the working directory
+    assert "the path is empty" in capsys.readouterr().err
+    (tmp_path / "link").symlink_to("/media/unplugged/run.zarr")
+    assert info.main(["link"]) == 1
+    assert "it is a symbolic link to /media/unplugged/run.zarr" in capsys.readouterr().err
+    (tmp_path / "notes.tif").write_text("note\n")
+    assert info.main(["notes.tif"]) == 1
+    assert "is not a TIFF file" in capsys.readouterr().err, "and neither truncated nor being written"
+
+
 def test_the_command(tmp_path: Path) -> None:
     stores.write_image(tmp_path / "i.zarr")
     done = subprocess.run(

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.surveyor import REPORT_SECONDS
 from ..errors import NDViewerError
 from ..model import how_many
-from ..storage.bytes import WEB_SCHEMES, absolute, is_url, scheme_of
+from ..storage.bytes import WEB_SCHEMES, absolute_of_named, is_url, scheme_of
 from ..storage.presentable import presentable
 from ..storage.printable import printable
 from .access_options import add_storage_options, storage_options
@@ -138,7 +138,7 @@ def describe(path: str, options: Mapping[str, str] | None = None) -> Said:
     from ..sources import open_source
     from ..storage.remote.client import counted
 
-    path = absolute(path)
+    path = absolute_of_named(path)
     with counted() as traffic:
         costs = _Costs(path, traffic)
         source = costs.of("open", lambda: open_source(path, options))

@@ -33,6 +33,7 @@ from ..storage.bytes import (
     SHARE_SCHEMES,
     WEB_SCHEMES,
     absolute,
+    absolute_of_named,
     check_address,
     is_url,
     scheme_of,
@@ -94,7 +95,7 @@ def open_source(path: str, options: StorageOptions = None) -> Source:
     `DatasetError` that names the path and what was expected there.
     """
     try:
-        return _opened(absolute(path), options)
+        return _opened(absolute_of_named(path), options)
     except DatasetNotFoundError as error:
         if path[:4].lower() != "http" or "#" not in split_inner(path)[0]:
             raise
@@ -127,6 +128,8 @@ def _opened(path: str, options: StorageOptions) -> Source:
             return _with_files_inside(_set_around(source, path, options), path)
     if is_url(path) and scheme_of(path) not in WEB_SCHEMES + SHARE_SCHEMES:
         raise unknown_scheme(path)
+    if not is_url(path):
+        _check_can_be_listed(path)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
     raise DatasetNotFoundError(
         f"{presentable(path)} is not a supported dataset{looks_like(head)}. Expected an "
@@ -353,6 +356,16 @@ def _check_there(path: str) -> None:
         raise error_of_os(error, path) from error
     if not stat.S_ISDIR(status.st_mode):
         check_regular(path, status)
+
+
+def _check_can_be_listed(path: str) -> None:
+    """Raise a `DatasetError` for a folder of which the system does not say what is in it."""
+    try:
+        os.scandir(path).close()
+    except NotADirectoryError:
+        return
+    except (OSError, ValueError) as error:
+        raise error_of_os(error, path) from error
 
 
 @functools.cache

@@ -140,6 +140,13 @@ def absolute(path: str) -> str:
     return f"{file}::{inner}" if inner else file
 
 
+def absolute_of_named(path: str) -> str:
+    """`absolute`, refusing an empty path, as of a variable that is not set: not the working directory."""
+    if not path:
+        raise DatasetNotFoundError('the path is empty: the current folder is "."')
+    return absolute(path)
+
+
 def _path_of_file_url(url: str) -> str:
     """The path of ``file:///a%20b``; a "#" or "?" may be of a name that was not quoted.
 

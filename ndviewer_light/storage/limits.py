@@ -133,7 +133,7 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
     if isinstance(error, PermissionError):
         return DatasetPermissionError(f"no permission to read {path}")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return DatasetNotFoundError(f"{path} does not exist")
+        return DatasetNotFoundError(f"{path} does not exist{_leads_to(path)}")
     if number == errno.ENAMETOOLONG:
         return DatasetNotFoundError(f"{path[:200]}… does not exist: the name is too long")
     if number == errno.ELOOP:
@@ -141,6 +141,14 @@ def error_of_os(error: Exception, path: str) -> DatasetError:
     if isinstance(error, ValueError):  # a NUL, or characters that this system cannot encode
         return DatasetNotFoundError(f"{path!a} does not exist: it is not a valid file name")
     return DatasetError(f"{path} could not be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _leads_to(path: str) -> str:
+    """What a symbolic link to nothing leads to, to say it behind its path; "" for others."""
+    try:
+        return f": it is a symbolic link to {os.readlink(path)}, and nothing is there"
+    except (OSError, ValueError, NotImplementedError):
+        return ""
 
 
 def parse_json(raw: bytes, where: str) -> JsonObject:

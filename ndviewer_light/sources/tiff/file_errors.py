@@ -22,6 +22,7 @@ from ...errors import (
 from ...model import how_many
 from ...storage.decoding.ifd_chain import MAX_TAGS, TYPE_SIZES
 from ...storage.decoding.pictures import PNG_SIGNATURE
+from ...storage.decoding.tiff_pages import TIFF_KINDS
 from ...storage.file_clock import is_being_written
 from ...storage.limits import error_of_os
 from ...storage.local_files import open_regular
@@ -134,7 +135,21 @@ def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> D
         return _empty(path)
     if stored.expected is None:
         return short(path, f"it has {how_many(stored.there, 'byte')}, but no header yet")
-    return short(path, _of(stored.there, stored.expected)) if stored.there < stored.expected else error
+    if stored.there >= stored.expected or _is_other_by_name(path):
+        return error
+    return short(path, _of(stored.there, stored.expected))
+
+
+def _is_other_by_name(path: str) -> bool:
+    """Whether a file is called a TIFF, and no TIFF begins like it, however little of it there is."""
+    if not path.lower().endswith(TIFF_KINDS):
+        return False
+    try:
+        with open_regular(path) as file:
+            head = file.read(2)
+    except (OSError, ValueError):
+        return False
+    return any(head) and not b"II".startswith(head) and not b"MM".startswith(head)
 
 
 def _of(there: int, expected: int) -> str:

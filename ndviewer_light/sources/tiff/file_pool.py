@@ -89,7 +89,7 @@ class OpenTiff:
             tame_logger("tifffile")
             self.status = os.fstat(self._file.fileno())
             head = self._read_bytes(0, 64)
-            if len(head) >= 8 and any(head[:8]) and head[:2] not in (b"II", b"MM"):
+            if any(head[:8]) and head[:2] not in (b"II", b"MM", b"I", b"M"):
                 raise OtherFormatError(f"{path} is not a TIFF file{looks_like(head)}")
             self._chain = IfdChain(self._read_bytes, self.status.st_size, path)
             self._chain.check(0)

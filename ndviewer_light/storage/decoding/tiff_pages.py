@@ -97,7 +97,8 @@ class TiffPages:
             if source.size == 0:
                 raise CorruptDataError(f"{self.name} is empty (0 bytes)")
             head = self._read_bytes(0, 64)
-            if len(head) >= 8 and any(head[:8]) and not head.startswith(TIFF_STARTS):
+            is_whole = len(head) >= len(TIFF_STARTS[0])  # else it may only have begun to be written
+            if any(head[:8]) and not head.startswith(TIFF_STARTS if is_whole else (b"I", b"M")):
                 raise CorruptDataError(f"{self.name} is not a TIFF file{looks_like(head)}")
             self._chain = IfdChain(self._read_bytes, source.size, self.name, self._file.fetch)
             self._chain.check(0)
