@@ -26,7 +26,6 @@ def _forget_working_directory() -> None:
 if __name__ == "__main__":  # before anything is imported that Python has not loaded by itself
     _forget_working_directory()
 
-import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
+    from .cli.command_parser import CommandParser
     from .gui.run_status.latency import LatencyLog
     from .gui.windows.launcher import LauncherWindow
     from .gui.windows.window import LightweightMainWindow
@@ -56,11 +56,12 @@ _PROGRAM_NICENESS = 10
 """The niceness of our own program: a writer on the same busy computer keeps its pace."""
 
 
-def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
+def _parser(*, watch: bool = False) -> CommandParser:
     from . import __version__
     from .cli.access_options import add_storage_options
+    from .cli.command_parser import CommandParser
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="ndviewer-light watch" if watch else "ndviewer-light",
         description="Show a dataset as soon as there is one at the path, and follow it while it is written."
         if watch
@@ -77,9 +78,9 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "path",
-        nargs="*",
-        help="a folder, a file, FILE::/DATASET or a URL; each opens in a window of its own "
-        "(default: the launcher)",
+        nargs="+" if watch else "*",
+        help="a folder, a file, FILE::/DATASET or a URL; each opens in a window of its own"
+        f"{'' if watch else ' (default: the launcher)'}",
     )
     add_storage_options(parser)
     parser.add_argument(
@@ -101,6 +102,8 @@ def _parser(*, watch: bool = False) -> argparse.ArgumentParser:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="print warnings and progress messages to the terminal"
     )
+    if watch:
+        return parser
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     shortcut = parser.add_mutually_exclusive_group()
     shortcut.add_argument(
@@ -304,10 +307,12 @@ def _main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         parser.error(str(error))
     log_to_terminal(verbose=options.verbose)
-    if options.install_shortcut or options.uninstall_shortcut:
+    if not watch and (options.install_shortcut or options.uninstall_shortcut):
         return change_shortcut(options.install_shortcut)
-    if watch and not options.path:
-        parser.error("watch: expected a path")
+    if not watch and (behind := {*_COMMANDS, "watch"}.intersection(options.path[:1])):
+        (name,) = behind
+        if len(options.path) > 1 and not os.path.lexists(name):
+            parser.error(f"{name} comes before all options: ndviewer-light {name} {options.path[1]} …")
     return run(
         options.path,
         storage,

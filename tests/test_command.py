@@ -18,6 +18,7 @@ import tifffile
 from runs import REPO, small_run, write
 
 from ndviewer_light.__main__ import main
+from ndviewer_light.cli import info, measure, references, render
 from ndviewer_light.cli.access_options import add_storage_options, storage_options
 from ndviewer_light.gui.windows import display_server
 from ndviewer_light.gui.windows.display_server import why_no_display
@@ -48,6 +49,31 @@ def test_what_is_no_option_of_the_storage_is_refused_in_words(option, capsys):
         main(["--storage-option", option, "/nowhere"])
     assert ended.value.code == 2
     assert "expected NAME=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--canvas foo", "ndviewer-light: --canvas: invalid choice: 'foo'"),
+        ("--format tiff info run", "ndviewer-light: info comes before all options: ndviewer-light info run"),
+        ("-v watch run", "ndviewer-light: watch comes before all options: ndviewer-light watch run"),
+        ("watch", "ndviewer-light watch: the following arguments are required: path"),
+        ("info run --seconds -3", "ndviewer-light info: --seconds: must be above 0, not -3"),
+        ("measure", "ndviewer-light measure: the following arguments are required: path"),
+        ("references x -o", "ndviewer-light references: -o/--output: expected one argument"),
+        ("render x -o a.png --t x", "ndviewer-light render: --t: expected a whole number, not 'x'"),
+        ("render x -o a.png --turn nan", "ndviewer-light render: --turn: expected a number, not 'nan'"),
+        ("render x -o a.png --label-opacity 3", "ndviewer-light render: --label-opacity: must be from 0"),
+    ],
+)
+def test_what_is_wrong_with_arguments_is_said_in_one_line(arguments, said, capsys):
+    command, *others = arguments.split()
+    commands = {"info": info, "measure": measure, "references": references, "render": render}
+    with pytest.raises(SystemExit) as ended:
+        commands[command].main(others) if command in commands else main([command, *others])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(said) and line.endswith("--help lists what there is)")
 
 
 def program(*arguments: str | bytes, **more: object) -> subprocess.CompletedProcess[bytes]:

@@ -33,7 +33,6 @@ With ``--planes`` the exit status is 0 if every expected plane is there, 3 if so
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import time
@@ -48,6 +47,7 @@ from ..storage.bytes import WEB_SCHEMES, absolute_of_named, is_url, scheme_of
 from ..storage.presentable import presentable
 from ..storage.printable import printable
 from .access_options import add_storage_options, storage_options
+from .command_parser import CommandParser, positive
 from .linked_view import dataset_in
 from .planes import exit_code, lines_of, planes_of
 from .terminal import complain, guarded, say
@@ -98,8 +98,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     return exit_code(said["planes"]) if "planes" in said else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="ndviewer-light info",
         description="Describe a dataset: its format and how it was recognised, its contents, and the cost "
         "of reading its first plane.",
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=positive,
         metavar="N",
         help=f"with --planes: stop after N seconds (default: {REPORT_SECONDS:g}; with --read, no limit)",
     )

@@ -6,7 +6,6 @@ A row per expected plane: ``position``, ``region``, ``fov``, ``channel``, ``t``,
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import sys
@@ -19,11 +18,13 @@ from ..storage.offered import ALONE
 from ..storage.whole_files import whole_file
 from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
+from .command_parser import CommandParser
 from .linked_view import dataset_in
 from .planes import ALL_THERE, INCOMPLETE
 from .terminal import INTERRUPTED, complain, guarded, is_within, say, shown_progress
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from ..engine.dataset import Dataset
@@ -68,8 +69,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="ndviewer-light measure",
         description="Measure every plane of a dataset: mean, percentiles (1, 50, 99.9), saturated fraction, "
         "focus (normalised variance), when it was acquired and written. Results are kept: after an "
@@ -116,7 +117,9 @@ def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
         complain(
             "measure",
             f"interrupted: {progress[0]:,} of {how_many(progress[1], 'plane')} measured and kept; "
-            "the same command goes on from there",
+            "the same command goes on from there"
+            if progress[1]
+            else "interrupted before any plane was measured",
         )
         return INTERRUPTED
     _write(table, options.output)

@@ -7,7 +7,6 @@ that this viewer, fsspec and zarr-python read the images as an array ``0`` with 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import itertools
@@ -28,6 +27,7 @@ from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
 from ..storage.whole_files import whole_file
 from .access_options import storage_options
+from .command_parser import CommandParser
 from .linked_view import dataset_in
 from .terminal import complain, guarded, say
 
@@ -103,8 +103,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="ndviewer-light references",
         description="Write existing images (a folder of TIFF, PNG, JPEG, BMP or JPEG 2000, one TIFF, URLs) "
         "as one virtual Zarr store, without copying them.",

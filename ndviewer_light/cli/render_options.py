@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import math
 import os
 from typing import TYPE_CHECKING
 
@@ -11,10 +9,12 @@ from ..rendering.contrast import ContrastMode
 from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR
 from ..rendering.volume_look import TURN_FRAMES
 from .access_options import add_storage_options
+from .command_parser import CommandParser, fraction, number, positive, whole_number
 from .linked_view import take_link
 from .terminal import is_within
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -23,7 +23,7 @@ TIFFS = (".tif", ".tiff")
 MODES = {mode.value.lower(): mode for mode in ContrastMode if mode.is_automatic}
 
 
-def parsed(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace, str]:
+def parsed(arguments: Sequence[str] | None) -> tuple[CommandParser, argparse.Namespace, str]:
     """The parser, the options, and the ending of the file to write, in small letters.
 
     Ends the program where they mean nothing.
@@ -59,14 +59,14 @@ def parsed(arguments: Sequence[str] | None) -> tuple[argparse.ArgumentParser, ar
                 f"--{name}: a film over {axis} shows every {every}; leave out --{name} or --axis {axis}"
             )
     _check_volume(parser, options, is_film=is_film)
-    for name in ("fps", "size", "frames"):
+    for name in ("size", "frames"):
         value = getattr(options, name)
-        if value is not None and not 0 < value < math.inf:
+        if value is not None and value <= 0:
             parser.error(f"--{name} {value}: must be above 0")
     return parser, options, ending
 
 
-def _check_volume(parser: argparse.ArgumentParser, options: argparse.Namespace, *, is_film: bool) -> None:
+def _check_volume(parser: CommandParser, options: argparse.Namespace, *, is_film: bool) -> None:
     """Refuse options that mean nothing together."""
     for name in ("volume", "side_by_side"):
         if getattr(options, name) and options.overview:
@@ -92,8 +92,8 @@ def _check_volume(parser: argparse.ArgumentParser, options: argparse.Namespace, 
         parser.error("--turn: a film over it shows a whole turn")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> CommandParser:
+    parser = CommandParser(
         prog="ndviewer-light render",
         description="Write a picture (.png, .jpg), a film (.gif; .mp4 with PyAV) or the planes themselves "
         "(.tif, .ome.tif) of a dataset, also of one that is being written. Needs no display. Exit status 3: "
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="what to write")
     parser.add_argument("--position", help="label (B3:0), name or index (default: the first)")
     parser.add_argument(
-        "--t", type=int, default=None, help="time point; negative: from the end (default: the first)"
+        "--t", type=whole_number, default=None, help="time point; negative: from the end (default: the first)"
     )
     parser.add_argument(
         "--z",
@@ -132,9 +132,9 @@ def _parser() -> argparse.ArgumentParser:
         default="t",
         help="axis of a film (default: t); turn: a volume turns once about the vertical",
     )
-    parser.add_argument("--fps", type=float, default=10, help="frames of a film per second (default: 10)")
+    parser.add_argument("--fps", type=positive, default=10, help="frames of a film per second (default: 10)")
     parser.add_argument(
-        "--size", type=int, metavar="PIXELS", help="longest edge at most; reads a level that fits"
+        "--size", type=whole_number, metavar="PIXELS", help="longest edge at most; reads a level that fits"
     )
     parser.add_argument(
         "--overview",
@@ -147,13 +147,16 @@ def _parser() -> argparse.ArgumentParser:
         help="draw the stack as a volume: max, attenuated or surface, or some planes of it: max:2-11",
     )
     parser.add_argument(
-        "--turn", type=float, metavar="DEGREES", help="turn the volume about the vertical (default: 0)"
+        "--turn", type=number, metavar="DEGREES", help="turn the volume about the vertical (default: 0)"
     )
     parser.add_argument(
-        "--tilt", type=float, metavar="DEGREES", help="turn the volume about the horizontal (default: 0)"
+        "--tilt", type=number, metavar="DEGREES", help="turn the volume about the horizontal (default: 0)"
     )
     parser.add_argument(
-        "--frames", type=int, metavar="N", help=f"frames of a film over one turn (default: {TURN_FRAMES})"
+        "--frames",
+        type=whole_number,
+        metavar="N",
+        help=f"frames of a film over one turn (default: {TURN_FRAMES})",
     )
     parser.add_argument(
         "--side-by-side",
@@ -204,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how labels are drawn (default: fill); in volumes as surfaces",
     )
     parser.add_argument(
-        "--label-opacity", type=float, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
+        "--label-opacity", type=fraction, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
     )
     add_storage_options(parser)
     return parser
