@@ -63,6 +63,18 @@ def test_plane_returns_the_stored_pixels_read_only(make, source):
         pixels[0, 0] = 1
 
 
+@pytest.mark.parametrize(("axis", "index"), [("t", "1"), ("t", 0.0), ("p", None), ("c", None), ("z", "max")])
+def test_what_is_no_index_is_refused_in_words(make, source, axis, index):
+    source.stored[K] = np.zeros(SHAPE, np.uint16)
+    dataset = make()
+    dataset.plane(*K)  # also of a plane in memory
+    said = f"{axis} must be an index, counted from 0"
+    with pytest.raises(TypeError, match=said):
+        dataset.plane(**{axis: index})
+    with pytest.raises(TypeError, match=said):
+        dataset.read_planes([tuple({"t": 0, "p": 0, "c": 0, "z": 0, axis: index}.values())])
+
+
 def test_a_plane_stored_transposed_comes_in_c_order(make, source):
     source.read_plane = lambda key, level=0: np.arange(80, dtype=np.uint16).reshape(10, 8).T
     pixels = make().plane(*K)

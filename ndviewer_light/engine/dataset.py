@@ -158,9 +158,7 @@ class Dataset(DatasetStatistics):
         `sources.missing`), `LimitExceededError` for more than 1 GiB at once, another `DatasetError` if it
         cannot be read: never made-up pixels.
         """
-        if isinstance(p, str):
-            p = self._indices.position(p)
-        key = PlaneKey(t, p, self._indices.channel(c, p), z)
+        key = self._indices.key(t, p, c, z)
         if level < 0:
             raise IndexError(f"no resolution level {level}")
         if self._follower.follows_growth:

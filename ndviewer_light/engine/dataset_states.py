@@ -199,8 +199,7 @@ class DatasetStates(DatasetContents):
         How many that are says `drawn_level`. All tiles are read, a few at a time. Takes what `plane` takes,
         blocks and raises like it.
         """
-        p = self._indices.position(p)
-        key = PlaneKey(t, p, self._indices.channel(c, p), z)
+        key = self._indices.key(t, p, c, z)
         try:
             return c_ordered(self._cache.read(key, OVERVIEW))
         except PlaneNotStoredError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from ..errors import PlaneNotStoredError
-from ..model import channel_name, find_channel
+from ..model import PlaneKey, channel_name, find_channel
 
 if TYPE_CHECKING:
     from ..sources import Source
@@ -21,6 +21,17 @@ class NamesToIndices:
         self._images = images
         self._current = current
 
+    def key(self, t: int, p: int | str, c: int | str, z: int) -> PlaneKey:
+        """The plane at these indices or names.
+
+        Raises `KeyError` for a name, `IndexError` for a channel that the position does not have, `TypeError`
+        for what is no index.
+        """
+        for axis, index in (("t", t), ("z", z)):
+            _check_index(axis, index)
+        p = self.position(p)
+        return PlaneKey(t, p, self.channel(c, p), z)
+
     def position(self, p: int | str) -> int:
         """The index of a position; raises `KeyError` for a label that is missing or ambiguous.
 
@@ -28,6 +39,7 @@ class NamesToIndices:
         server the first 64, which blocks.
         """
         if not isinstance(p, str):
+            _check_index("p", p)
             return p
         info = self._current.adopt()
         try:
@@ -46,7 +58,10 @@ class NamesToIndices:
         """
         if type(c) is int and p == 0 and len(self._current.known.positions) == 1:  # most calls of scripts
             return c
-        return self._named_channel(c, p) if isinstance(c, str) else self._own_channel(c, p)
+        if isinstance(c, str):
+            return self._named_channel(c, p)
+        _check_index("c", c)
+        return self._own_channel(c, p)
 
     def _own_channel(self, c: int, p: int) -> int:
         """The index in `info.channels`, the channels of all positions, of a position's own channel `c`."""
@@ -71,3 +86,10 @@ class NamesToIndices:
                 info = self._current.adopt()
                 return next(c for c, channel in enumerate(info.channels) if channel.name == name)
         return info.channel_index(name)
+
+
+def _check_index(axis: str, index: object) -> None:
+    """Raise `TypeError` for what is no whole number."""
+    if type(index) is not int and not isinstance(index, SupportsIndex):
+        also = ", or a name" if axis in "pc" else ""
+        raise TypeError(f"{axis} must be an index, counted from 0{also}, not {index!r}")

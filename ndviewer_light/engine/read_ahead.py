@@ -8,7 +8,6 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DatasetError, PlaneNotStoredError
-from ..model import PlaneKey
 from ..sources.source import AT_ONCE
 from .leases import StoredKey
 from .selection import filled
@@ -190,4 +189,4 @@ class PlanesAhead:
     def _stored(self, wanted: StoredKey) -> StoredKey:
         """As the cache has it: channels count those of the whole dataset."""
         (t, p, c, z), level, tile = wanted
-        return StoredKey(PlaneKey(t, p, self._indices.channel(c, p), z), level, tile)
+        return StoredKey(self._indices.key(t, p, c, z), level, tile)
