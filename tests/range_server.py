@@ -29,14 +29,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-FAULTS = ("drop", "503", "truncate", "short", "long", "no_range", "wrong_range", "stall", "html")
+FAULTS = ("drop", "503", "truncate", "short", "long", "no_range", "wrong_range", "stall", "html", "made")
 """What may go wrong with one answer.
 
 drop: the connection ends before any byte. 503: "Service Unavailable". truncate: half of what
 Content-Length promised, then the end. short: half, and Content-Length says half. long: 1 GB more than
 Content-Range says. no_range: 200 and the whole file. wrong_range: as many bytes, from elsewhere, and
-Content-Range says so. stall: half, then nothing. html: a page to log in, with status 200. A number as the
-name is any other status: "403".
+Content-Range says so. stall: half, then nothing. html: a page to log in, with status 200. made: the same
+without a Content-Length. A number as the name is any other status: "403".
 """
 _TOGETHER_S = 10.0
 _LONGER_BYTES, _ZEROS = 1024**3, bytes(1024**2)
@@ -215,6 +215,11 @@ class _Server:
         if fault == "html":
             page = b"<!doctype html><html><body>Please log in</body></html>"
             writer.write(_head(200, {"Content-Length": len(page), "Content-Type": "text/html"}) + page)
+            return
+        if fault == "made":
+            page = b"<!doctype html><html><body>Please log in</body></html>"
+            head = _head(200, {"Transfer-Encoding": "chunked", "Content-Type": "text/html"})
+            writer.write(head + (b"%x\r\n%s\r\n0\r\n\r\n" % (len(page), page)) * (request.method != "HEAD"))
             return
         if fault.isdigit():
             wait = {} if behaviour.retry_after_s is None else {"Retry-After": behaviour.retry_after_s}

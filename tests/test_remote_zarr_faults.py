@@ -146,11 +146,20 @@ def test_metadata_that_a_bucket_refuses_are_missing(server: RangeServer, opened:
     assert_shows_what_was_written(opened(server.url("p.zarr")))
 
 
-def test_web_application_that_has_a_page_for_everything(server: RangeServer, opened: Open) -> None:
+@pytest.mark.parametrize("page", ["html", "made"])
+def test_web_application_that_has_a_page_for_everything(server: RangeServer, opened: Open, page: str) -> None:
     stores.write_plate(server.folder / "p.zarr", {"A/1": 1}, version=2, preset=None)
     (server.folder / "p.zarr/zarr.json").write_text("")  # so that there is an answer
-    server.set(faults={"html": 1.0}, only="zarr.json")
+    server.set(faults={page: 1.0}, only="zarr.json")
     assert_shows_what_was_written(opened(server.url("p.zarr")))
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.h5"])
+def test_a_page_without_a_length_is_said_to_be_one_at_once(server: RangeServer, name: str) -> None:
+    (server.folder / name).write_text("x")
+    server.set(faults={"made": 1.0})
+    with pytest.raises(DatasetPermissionError, match=r"how large .* use the direct download link"):
+        open_source(server.url(name))
 
 
 def test_link_that_runs_out_is_not_taken_for_missing_planes(server: RangeServer, opened: Open) -> None:

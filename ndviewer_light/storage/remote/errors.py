@@ -71,6 +71,11 @@ _KINDS: Mapping[str, _Kind] = {
         "{host} answered with a web page instead of {name}: it may require a login, or the address may be "
         "that of a page about the file; use the direct download link",
     ),
+    "no length": _Kind(
+        DatasetPermissionError,
+        "{host} does not say how large {name} is, as of pages that are made when asked for: it may require "
+        "a login, or the address may be that of a page about the file; use the direct download link",
+    ),
     "stalled": _Kind(ReadTimeoutError, "reading {name} timed out: {host} stopped sending", True),
     "unreachable": _Kind(
         DatasetError,
@@ -113,6 +118,10 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
+PAGES = ("web page", "no length")
+"""The kinds of failure of what is a web page, as far as it is known."""
+
+
 class Failure(Exception):
     """A request that failed; `kind` is a key of the table above."""
 
@@ -141,7 +150,7 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
     error = kind.error(sentence)
     error.transient = kind.again or kind.passes
     if isinstance(error, DatasetPermissionError):
-        error.is_web_page = failure.kind == "web page"
+        error.is_web_page = failure.kind in PAGES
     return error
 
 
@@ -150,6 +159,7 @@ _BY_STATUS = {401: "login", 403: "forbidden", 407: "login"}
 _BY_WORDS = (  # in the library's message; the first match
     ("RangeNotSupported", "ranges ignored"),
     ("UnexpectedRange", "wrong range"),
+    ("MissingContentLength", "no length"),
     ("BareRedirect", "region"),
     ("kind: Redirect", "astray"),
     ("BadScheme", "astray"),
