@@ -706,6 +706,17 @@ def test_a_store_of_which_it_is_said_later_what_it_is_was_not_replaced(tmp_path:
     for folder, n_t in ((path, 2), (anew, 3)):
         stores.write_image(folder, sizes={"t": n_t, "c": 1, "z": 1}, preset=None, array_path="scale0/image")
         stores.write_group(folder / "scale0", {})
+    said = (path / "zarr.json").read_bytes()
+    (path / "zarr.json").unlink()
+
+    def opened() -> ZarrSource:
+        source = ZarrSource.open(str(path))
+        (path / "zarr.json").write_bytes(said)
+        return source
+
+    source = ReplaceableSource(str(path), opened)
+    assert (source.info.format, source.info.generation) == ("ome-zarr image", 0), "said as it was opened"
+    source.close()
     (path / "zarr.json").unlink()
     source = open_disk_cached(str(path))
     assert source.info.format == "zarr array"

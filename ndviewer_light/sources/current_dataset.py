@@ -202,11 +202,12 @@ class CurrentDataset:
             stamp = stamp_of(self._path, None)  # before: what changes meanwhile is looked at again
             source = self._open_source()
             now = stamp_of(self._path, None)
-            if now is None or (stamp is not None and now.place == stamp.place):
+            is_same_place = now is None or (stamp is not None and now.place == stamp.place)
+            if is_same_place and (stamp is None or now is None or not lacks_metadata(now, stamp)):
                 break
             # written anew meanwhile: it may be of what lay there before, or lies there now
             if not n_left:
-                stamp = now._replace(place=None)
+                stamp = stamp if is_same_place or now is None else now._replace(place=None)
                 break
             source.close()
         if source.landmark is not None:
