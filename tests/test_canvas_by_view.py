@@ -160,13 +160,15 @@ def test_a_plane_is_seen_until_there_is_a_volume_and_how_far_that_is_read_is_sai
     stage = viewer.stage
     plane = seen(viewer)
     with stopped_reader(viewer):
-        click(qtbot, viewer, "3D")
+        qtbot.keyClick(stage.canvas.surface, Qt.Key.Key_V, Qt.KeyboardModifier.ShiftModifier)
         qtbot.waitUntil(lambda: stage.overlay.wait() == "reading the volume", timeout=20_000)
         assert isinstance(stage.canvas, GlCanvas) and stage.canvas.busy
         qtbot.wait(100)  # what it has by now would be painted
         assert seen(viewer) == plane
     assert settle(qtbot, viewer).view.is_volume
     qtbot.waitUntil(lambda: seen(viewer) != plane and not stage.overlay.wait(), timeout=20_000)
+    qtbot.keyClick(stage.canvas.surface, Qt.Key.Key_V, Qt.KeyboardModifier.ShiftModifier)
+    assert not settle(qtbot, viewer).view.is_volume
     viewer.close()
 
 

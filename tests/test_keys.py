@@ -410,6 +410,7 @@ def test_a_key_that_has_no_effect_says_why(qtbot, viewer):
     none = Qt.KeyboardModifier.NoModifier
     for name, modifier, said in (
         (key.Key_O, none, "There are no labels"),
+        (key.Key_V, shift, "Only one z plane: no volume"),
         (key.Key_Z, none, "Only one z plane: there is nothing to project"),
         (key.Key_V, none, "Only one z plane: there are no sections"),
         (key.Key_Space, none, "Only one picture: there is nothing to play"),

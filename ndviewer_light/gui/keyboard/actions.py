@@ -83,6 +83,7 @@ class Actions:
             "next_z": lambda: self._step("z", 1),
             "play": lambda: screen.stage.sliders.toggle_play(),
             "projection": lambda: screen.stage.sliders.toggle_projection(),
+            "volume": lambda: screen.stage.strips.toggle_3d(),
             "previous_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, -1)),
             "next_field": lambda: self._go_to_field(lambda wells, p: wells.field_after(p, 1)),
             "previous_well": lambda: self._go_to_field(lambda wells, p: wells.well_after(p, -1)),

@@ -103,6 +103,7 @@ KEY_GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
                 ("Z",),
                 "project the stack along z (at first the maximum), or show one plane again",
             ),
+            Key("volume", ("Shift+V",), "show the stack as a volume (3D), or one plane again"),
             Key("labels", ("O",), "show or hide labels (masks) over the picture"),
             Key("statistics", ("Q",), "plane statistics (brightness, focus …): on the maps, and in a plot"),
         ),

@@ -35,6 +35,8 @@ def why_no_effect(screen: Screen, action: str) -> str:
         return "Only one z plane: there is nothing to project"
     if action == "projection" and screen.stage.view.is_volume:
         return "A volume is not projected: choose 2D first"
+    if action == "volume" and (why := screen.stage.strips.why_not_3d):
+        return why[0].upper() + why[1:]
     if action == "play" and not any(sliders.size(axis) > 1 for axis in "tzp"):
         return "Only one picture: there is nothing to play"
     return ""

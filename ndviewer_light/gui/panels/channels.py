@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from ...model import Channel
+from ..keyboard.keys import keys_of
 from ..look.push_button import PushButton
 from ..look.short_names import common_beginning
 from ..look.theme import Panel, heading_font, plain_tooltip, set_role
@@ -29,6 +30,7 @@ PREFERRED_WIDTH_PX = 280
 _STRIPS_KEPT = 4
 """So many strips are there, hidden if there are fewer channels, for the datasets to come."""
 _NO_CHANNEL = Channel("")
+_VOLUME_TIP = "The whole z stack as a volume"
 
 
 class ChannelStrips(Panel):
@@ -106,7 +108,7 @@ class ChannelStrips(Panel):
         self.contrast.mode_chosen.connect(self._on_mode_of_all_chosen)
         self.contrast.logarithmic_chosen.connect(self._on_logarithmic_chosen)
         row.addWidget(self.contrast)
-        for button, tip in ((self._flat, "Single plane"), (self._volume, "The whole z stack as a volume")):
+        for button, tip in ((self._flat, "Single plane"), (self._volume, _VOLUME_TIP)):
             button.setCheckable(True)
             button.setAutoDefault(False)
             button.setToolTip(tip)
@@ -116,6 +118,8 @@ class ChannelStrips(Panel):
             row.addWidget(button)
         self._flat.setChecked(True)
         self._is_3d = False
+        self.why_not_3d = ""
+        """Why 3D cannot be selected; "" if it can."""
         self._flat.clicked.connect(self._on_mode_clicked)
         self._volume.clicked.connect(self._on_mode_clicked)
         return row
@@ -244,10 +248,15 @@ class ChannelStrips(Panel):
         self._is_3d = is_3d
         (self._volume if is_3d else self._flat).setChecked(True)
 
+    def toggle_3d(self) -> None:
+        """Select 3D, or 2D again, as if it were clicked."""
+        (self._flat if self._is_3d else self._volume).click()
+
     def set_3d_enabled(self, enabled: bool, why: str = "") -> None:
         """Enable or disable 3D; the tooltip says `why` not."""
+        self.why_not_3d = "" if enabled else why
         self._volume.setEnabled(enabled)
-        self._volume.setToolTip("The whole z stack as a volume" if enabled else plain_tooltip(why))
+        self._volume.setToolTip(f"{_VOLUME_TIP} ({keys_of('volume')})" if enabled else plain_tooltip(why))
 
     def set_window(self, i: int, low: float, high: float) -> None:
         """Show the contrast window of channel `i`, in pixel values; bounds widen to include it."""
