@@ -20,7 +20,7 @@ from test_stage_positions import ome_image, ome_xml, write_collection
 
 import ndviewer_light as nl
 from ndviewer_light.metadata.recorded_times import elapsed_of_files, squids_times
-from ndviewer_light.model import PlaneKey
+from ndviewer_light.model import PlaneKey, place_of
 from ndviewer_light.rendering.annotations import add_text
 from ndviewer_light.rendering.film_frames import Inscription, inscribed
 from ndviewer_light.rendering.time_stamps import TimeStamps, time_text
@@ -122,6 +122,16 @@ def test_micromanager_says_it_of_every_page_and_every_file(tmp_path: Path) -> No
     for isolate in (False, True):
         found = plane_times(folder, [(t, 0, 0, 0) for t in range(3)], isolate=isolate)
         assert found == pytest.approx([0.2505, 1.2505, 2.2505])
+    text = (folder / "metadata.txt").read_text()
+    (folder / "metadata.txt").write_text(text[:-40])
+    with nl.open_dataset(folder) as dataset:
+        (warning,) = dataset.info.warnings
+        assert "metadata.txt" in warning and "unknown" in warning
+        (folder / "metadata.txt").write_text(text)
+        assert not any("metadata.txt" in each for each in dataset.refresh().warnings)
+    (folder / "metadata.txt").write_text("Notes of the day")
+    with nl.open_dataset(folder) as dataset:
+        assert dataset.info.warnings == ()
 
 
 def test_what_micromanager_said_before_version_2() -> None:
@@ -152,7 +162,18 @@ def test_squid_writes_a_table_for_each_time_point(tmp_path: Path) -> None:
     assert plane_times(run.folder, keys) == pytest.approx(wanted)
     (run.folder / "1" / "coordinates.csv").write_text("region,fov\nA1,0\n")
     assert plane_times(run.folder, [(1, 0, 0, 0), (0, 0, 0, 1)]) == [None, 1.0]
-    assert squids_times("region,fov,z_level,time\nA1,0,0,yesterday\n") == {}
+    with nl.open_dataset(run.folder) as dataset:
+        assert dataset.info.warnings == ()
+        torn = run.folder / "1" / "coordinates.csv"
+        whole = "\n".join([header, *rows])
+        torn.write_text(whole[:-30])
+        key = PlaneKey(1, 0, 0, 0)
+        assert dataset.source.acquired_s([key]) == [60.0]
+        (warning,) = dataset.source.info.warnings
+        assert warning.startswith(f"{torn}: line {len(rows) + 1} does not say") and place_of(warning)
+        torn.write_text(whole)
+        assert dataset.source.look().warnings == ()
+    assert squids_times("region,fov,z_level,time\nA1,0,0,yesterday\n")[0] == {}
 
 
 def test_squids_ome_tiffs_have_the_time_since_the_start(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -54,3 +55,27 @@ def test_a_file_that_cannot_be_understood_is_said(served: tuple[Path, str], layo
     with open_dataset(f"{url}/run", storage_options=OPTIONS) as remote:
         assert any("coordinates.csv is ignored: " in warning for warning in remote.info.warnings)
         assert set(places(remote).values()) == {(None, None)}
+
+
+@pytest.mark.parametrize("name", ["coordinates.csv", "acquisition parameters.json"])
+def test_a_file_that_is_torn_is_said_until_it_is_whole(served: tuple[Path, str], name: str) -> None:
+    folder, url = served
+    write(small_run(folder / "run", "images"))
+    file = folder / "run" / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) - 9])
+    with (
+        open_dataset(folder / "run") as local,
+        open_dataset(f"{url}/run", storage_options=OPTIONS) as remote,
+    ):
+        assert sum(name in unquote(each) for each in remote.info.warnings) == 1
+        file.write_bytes(whole)
+        local.refresh()
+        remote.refresh()
+        assert not any(name in unquote(each) for each in remote.info.warnings)
+        assert None not in {x for at in places(remote).values() for x in at}
+        assert (remote.info.pixel_size_um, remote.info.z_step_um) == (
+            local.info.pixel_size_um,
+            local.info.z_step_um,
+        )
+        assert remote.info.pixel_size_um is not None and remote.info.time_step_s == local.info.time_step_s

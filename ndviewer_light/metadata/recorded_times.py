@@ -115,16 +115,21 @@ def elapsed_of_files(said: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def squids_times(table: str) -> dict[tuple[str, int, int], float]:
+def squids_times(table: str) -> tuple[dict[tuple[str, int, int], float], str]:
     """When the stacks of a time point were acquired, by region, field and z: local time in s since 1970.
+
+    And what is wrong with the first row that says no such thing, "" if all do; the rows before it count.
 
     `table` is the ``coordinates.csv`` that Squid writes in the folder of a time point.
     """
     found: dict[tuple[str, int, int], float] = {}
+    rows = csv.DictReader(table.splitlines())
     try:
-        for row in csv.DictReader(table.splitlines()):
+        if not {"region", "fov", "z_level", "time"} <= set(rows.fieldnames or ()):  # of older versions
+            return {}, ""
+        for row in rows:
             at = row["region"].strip(), int(row["fov"]), int(row["z_level"])
             found[at] = datetime.strptime(row["time"].strip(), _SQUIDS_FORMAT).timestamp()
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, csv.Error):
-        return {}
-    return found
+    except (TypeError, ValueError, AttributeError, OverflowError, csv.Error):
+        return found, f"line {rows.line_num} does not say when a plane was acquired"
+    return found, ""

@@ -40,9 +40,9 @@ COORDINATES_FILE = "coordinates.csv"
 DONE_FILE = ".done"
 
 # Squid writes the name with a space
-_PARAMETERS_FILES = ("acquisition_parameters.json", "acquisition parameters.json")
+PARAMETERS_FILES = ("acquisition_parameters.json", "acquisition parameters.json")
 _OWN_FILES = (
-    *(*_PARAMETERS_FILES, CHANNELS_FILE, COORDINATES_FILE, DONE_FILE),
+    *(*PARAMETERS_FILES, CHANNELS_FILE, COORDINATES_FILE, DONE_FILE),
     *("acquisition.yaml", "configurations.xml"),
 )
 _PIXEL_SIZE_KEYS = ("pixel_size_um", "pixel_size", "pixelSize", "pixel_size_xy")
@@ -186,17 +186,19 @@ def coordinates_read(read: Callable[[], bytes | None], where: str) -> Coordinate
 
 def acquisition_times(
     folder: str | os.PathLike[str], links: LinkGuard | None = None
-) -> dict[tuple[str, int, int], float]:
+) -> tuple[dict[tuple[str, int, int], float], str]:
     """When the stacks of a time point were acquired, as `squids_times` has it; {} if Squid did not say.
 
-    Never raises. Any thread.
+    And a warning about the table, "" if all of it can be read. Never raises. Any thread.
     """
     path = str(Path(folder) / COORDINATES_FILE)
     try:
         raw = read_file(path, MAX_COORDINATES_BYTES, "coordinates", links)
-        return squids_times("" if raw is None else _decoded(raw, path))
-    except DatasetError:
-        return {}
+        found, fault = squids_times("" if raw is None else _decoded(raw, path))
+    except DatasetError as error:
+        return {}, about_file(f"{error}. Times in it are unknown", path)
+    said = f"{path}: {fault}: not written yet, or not copied completely. Times from there on are unknown"
+    return found, about_file(said, path) if fault else ""
 
 
 def _by_fov(text: str) -> dict[tuple[str, int], tuple[float | None, float | None, float | None]]:
@@ -298,7 +300,7 @@ def acquisition_parameters(base_path: str | os.PathLike[str], links: LinkGuard |
 
 def parameter_files(folder: str | os.PathLike[str]) -> list[str]:
     """The paths of which one has the acquisition parameters; no I/O."""
-    return [os.path.join(folder, name) for name in _PARAMETERS_FILES]
+    return [os.path.join(folder, name) for name in PARAMETERS_FILES]
 
 
 def parameters_read(read: Callable[[str], bytes | None], paths: Iterable[str]) -> Parameters:

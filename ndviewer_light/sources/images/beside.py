@@ -1,42 +1,52 @@
 """What is written beside separate images, with channels, steps and times.
 
 That is Micro-Manager's ``metadata.txt``, and the indexes of Opera Phenix, Operetta and CellVoyager. On
-servers also where fields are on the stage, as Squid writes it; folders on disk are read as Squid's then.
+servers also where fields are on the stage, and the steps, as Squid writes them; folders on disk are read as
+Squid's then.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import DatasetError, LimitExceededError
+from ...errors import DatasetError, LimitExceededError, MetadataError
 from ...metadata.cellvoyager import DETAILS, RECORDS, SETTINGS_END, cellvoyager_index, settings_file
 from ...metadata.micromanager import listed_positions, summary_channels, summary_steps
 from ...metadata.opera_index import OPERA_INDEXES, opera_index
 from ...metadata.recorded_times import elapsed_of_files
-from ...metadata.squid import COORDINATES_FILE, Coordinates, coordinates_read
+from ...metadata.squid import (
+    COORDINATES_FILE,
+    PARAMETERS_FILES,
+    Coordinates,
+    coordinates_read,
+    parameters_read,
+)
 from ...model import how_many, natural_key
+from ...storage.about_files import about_file
 from ...storage.bytes import is_url, name_of
 from ...storage.file_versions import version_of
-from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json
+from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json, read_small_file
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
 from .indexed_sets import index_text, is_own_index, names_in_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from ...metadata.micromanager import StageUm
     from ...metadata.set_index import SetIndex
+    from ...metadata.squid import Parameters
     from ...model import Channel
     from ...storage.local_files import LinkGuard
     from ..source import StorageOptions
 
 METADATA_TEXT = "metadata.txt"
-_READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *OPERA_INDEXES, RECORDS, DETAILS)
+_READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *PARAMETERS_FILES, *OPERA_INDEXES, RECORDS, DETAILS)
 
 
 def is_read_beside(name: str) -> bool:
@@ -82,19 +92,69 @@ class Beside:
         self._there = frozenset(there)
         self._fetched: dict[str, dict[str, Any]] = {}  # by URL
         self._indexes: dict[str, SetIndex | None] = {}  # by folder
+        self._stage: Coordinates | None = None  # once it was read
+        self._parameters: Parameters | None = None  # the same
 
     def said(self, path: str) -> dict[str, Any] | None:
         """What is in the folder of an image; None if nothing is, or nothing that can be read."""
         try:
-            if is_url(path):
-                beside = path.rpartition("/")[0] + "/" + METADATA_TEXT
-                return self._on_server(beside) if beside in self._there else None
-            beside = os.path.join(os.path.dirname(path), METADATA_TEXT)
-            if self._links is not None:
-                self._links.check([beside])
-            return read_json(beside)
+            return self._said_at(self._text_beside(path))
         except DatasetError:
             return None
+
+    def _text_beside(self, path: str) -> str:
+        head = path.rpartition("/")[0] + "/" if is_url(path) else os.path.join(os.path.dirname(path), "")
+        return head + METADATA_TEXT
+
+    def _said_at(self, beside: str) -> dict[str, Any] | None:
+        if is_url(beside):
+            return self._on_server(beside) if beside in self._there else None
+        if self._links is not None:
+            self._links.check([beside])
+        return read_json(beside)
+
+    def faults(self, path: str) -> dict[str, str]:
+        """A warning for each file beside the image at `path` that cannot be read, by the path of that file.
+
+        Raises nothing. Text that does not begin like JSON is not Micro-Manager's.
+        """
+        found: dict[str, str] = {}
+        text = self._text_beside(path)
+        try:
+            self._said_at(text)
+        except MetadataError as error:
+            if self._begins_like_json(text):
+                found[text] = f"{error}. What it says of channels, steps and times is unknown"
+        except DatasetError as error:
+            found[text] = f"{error}. What it says of channels, steps and times is unknown"
+        if fault := self._squids_parameters().fault:
+            found[self._squids(PARAMETERS_FILES)[0]] = f"{fault}. What it says of scale and times is unknown"
+        if stage := self.coordinates().warning:
+            found[self._squids([COORDINATES_FILE])[0]] = stage
+        return {file: about_file(said, file) for file, said in found.items()}
+
+    def _begins_like_json(self, path: str) -> bool:
+        with contextlib.suppress(DatasetError):
+            raw = self._fetched_from(path)[0] if is_url(path) else read_small_file(path)
+            return raw is not None and raw.lstrip()[:1] in (b"", b"{")
+        return False
+
+    def squids_steps(self) -> dict[str, float | None]:
+        """The steps of a run of Squid's by a file that the server lists, in µm and s; {} without any."""
+        said = self._squids_parameters()
+        known = {"t": said.time_step_s, "z": said.z_step_um, **dict.fromkeys("yx", said.pixel_size_um)}
+        return {role: step for role, step in known.items() if step}
+
+    def _squids_parameters(self) -> Parameters:
+        if self._parameters is None or self._parameters.fault:
+            files = self._squids(PARAMETERS_FILES)[:1]
+            self._parameters = parameters_read(lambda url: self._fetched_from(url)[0], files)
+        return self._parameters
+
+    def _squids(self, names: Sequence[str]) -> list[str]:
+        """The files of Squid's of these names that the server lists, that of the whole run first."""
+        files = [url for url in self._there if name_of(url) in names]
+        return sorted(files, key=lambda each: (each.count("/"), natural_key(each)))
 
     def index(self, path: str) -> SetIndex | None:
         """What the index of an image says, or that in its folder; None if there is none that can be read."""
@@ -146,11 +206,12 @@ class Beside:
 
         Of several, that of the outermost folder, which is of the whole run, else of the first time point.
         """
-        files = [url for url in self._there if url.rpartition("/")[2] == COORDINATES_FILE]
-        if not files:
-            return Coordinates({})
-        url = min(files, key=lambda each: (each.count("/"), natural_key(each)))
-        return coordinates_read(lambda: self._fetched_from(url)[0], presentable(url))
+        if self._stage is None or self._stage.warning:
+            files = self._squids([COORDINATES_FILE])[:1]
+            self._stage = Coordinates({})
+            for url in files:
+                self._stage = coordinates_read(lambda: self._fetched_from(files[0])[0], presentable(url))
+        return self._stage
 
     def listed(self, path: str) -> Coordinates:
         """Where Micro-Manager's positions are, by what is in the folder of an image, if anything is."""
@@ -198,7 +259,7 @@ def said_beside(path: str, beside: Beside) -> SaidBeside:
     said = beside.said(path)
     summary: Any = (said or {}).get("Summary")
     if said is None or not isinstance(summary, dict):
-        return SaidBeside()
+        return SaidBeside(steps=beside.squids_steps())
     frame = next((value for key, value in said.items() if key.startswith(("FrameKey", "Metadata-"))), None)
     steps = {axis: step for axis, step in summary_steps(summary, frame).items() if step}
     return SaidBeside(tuple(summary_channels(summary)), steps=steps)

@@ -16,6 +16,7 @@ from ...storage.bytes import is_url
 from ...storage.file_versions import version_of
 from ...storage.presentable import presentable
 from ..unlike_files import pixels_text
+from .beside_faults import FaultsBeside
 from .catalogue import FileCatalogue
 from .first_files import FirstFiles, damage_now, first_sample
 from .folder_info import grown_info, image_info, opened_info, understood_anew
@@ -48,15 +49,15 @@ class KnownFolder:
         listing, files = found.listing, found.files
         self._files = files
         self._lock = threading.Lock()  # guards the state; never held while reading a file
+        first = listing.root + listing.files[0][1]
         stage = files.beside.coordinates()
-        self._beside_names = (stage.warning,) if stage.warning else ()
+        self._beside = FaultsBeside(files.beside, first)
         self._first = first_sample(listing, files)
         self._damaged = self._first.warnings()
         self._versions = {path: self._version_of(path) for path in self._first.damaged}
         sample = self._sample = self._first.sample
         self._by_user = found.by_user
         listing = self.listing = self.told_apart(self._with_warnings(listing))
-        first = listing.root + listing.files[0][1]
         stage = stage if stage.by_fov else files.beside.listed(first)
         index = files.beside.index(first)
         self.catalogue = FileCatalogue(listing.pattern, stage.by_fov, listing.said, index)
@@ -108,8 +109,13 @@ class KnownFolder:
     def look_at_damaged(self) -> None:
         """Look again at the files that were damaged when the folder was opened. Blocks on disk or network.
 
-        Raises `DatasetReorderedError` if the first of them that is whole by now says what others did not.
+        Raises `DatasetReorderedError` if the first of them that is whole by now says what others did not, and
+        if a file beside the images is whole by now.
         """
+        if self._beside.are_fewer():
+            raise DatasetReorderedError(
+                f"{presentable(self.listing.root)}: what is beside the images is whole now"
+            )
         first = self._first
         if not first.damaged:
             return
@@ -145,7 +151,7 @@ class KnownFolder:
 
     def _with_warnings(self, listing: Listing) -> Listing:
         """A listing that says what is wrong beside the names as well."""
-        return listing._replace(warnings=(*listing.warnings, *self._beside_names, *self._damaged))
+        return listing._replace(warnings=(*listing.warnings, *self._beside.said, *self._damaged))
 
     def place(self, key: PlaneKey) -> tuple[str, int] | None:
         """The file of a plane and its page, which contains all colours; None if there is none."""

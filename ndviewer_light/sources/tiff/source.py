@@ -77,7 +77,7 @@ class TiffSource(Source, TakesRemark):
         ] = {}  # of those unlike the first; replaced, never changed
         self._unlike = UnlikeFiles()
         # of what `info` was made, and what it is
-        self._composed = (info, self._other_sizes, self._unlike.warnings), info
+        self._composed = (info, self._other_sizes, self._unlike.warnings, self._times.warnings), info
         self._note_other_sizes()
         self._heard: set[int] = set()  # positions whose number of times and z is known from a file
         self._version_looked_at = ""  # of the single file, as of the last look
@@ -123,13 +123,15 @@ class TiffSource(Source, TakesRemark):
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
         of, composed = self._composed
-        if of[0] is self._info and of[1] is self._other_sizes and of[2] is self._unlike.warnings:
+        now = self._info, self._other_sizes, self._unlike.warnings, self._times.warnings
+        if all(each is one for each, one in zip(of, now, strict=True)):
             return composed
         with self._lock:
-            of = info, sizes, said = self._info, self._other_sizes, self._unlike.warnings
+            of = self._info, self._other_sizes, self._unlike.warnings, self._times.warnings
+            info, sizes, said, of_times = of
             image = info.image(0)
             images = {p: replace(image, height=y, width=x) for p, (y, x) in sizes.items()}
-            info = replace(info.with_images(images), warnings=(*info.warnings, *said))
+            info = replace(info.with_images(images), warnings=(*info.warnings, *said, *of_times))
             self._composed = of, info
             return info
 
@@ -244,6 +246,7 @@ class TiffSource(Source, TakesRemark):
     def refresh(self) -> DatasetInfo:
         """Relist the folders; new items are appended."""
         self._raise_if_gone()
+        self._times.look_at_faulty()
         if self._folder is not None:
             return self._look(self._folder, all_of_it=True)
         self._heard.clear()
@@ -266,6 +269,7 @@ class TiffSource(Source, TakesRemark):
 
     def look(self) -> DatasetInfo:
         """See `Source.look`: what it costs is said with `Finder.look`; a file is read if it has changed."""
+        self._times.look_at_faulty()
         if self._folder is None:
             self._read_parameters_again()
             return self.info if version_of(self._path) == self._version_looked_at else self.refresh()
