@@ -141,12 +141,12 @@ def _prestart_reader() -> None:
 def change_shortcut(install: bool) -> int:
     """Install or remove the shortcut and print the files affected; returns the exit status."""
     from .cli import shortcut
-    from .cli.terminal import complain, say
+    from .cli.terminal import complain, not_written, say
 
     try:
         paths = shortcut.install() if install else shortcut.uninstall()
     except OSError as error:
-        complain("", str(error))
+        complain("", f"the shortcut could not be changed: {not_written(error)}")
         return 1
     for path in paths:
         say(f"{'wrote' if install else 'removed'} {path}")
@@ -186,7 +186,9 @@ def run(
     try:
         log = LatencyLog(latency_log) if latency_log else None
     except OSError as error:
-        sys.stderr.write(f"ndviewer-light: --latency-log: {error}\n")
+        from .cli.terminal import complain, not_written
+
+        complain("", f"--latency-log: {not_written(error)}")
         return 1
     pause = _CollectorPause()
     try:

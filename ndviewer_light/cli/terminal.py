@@ -36,6 +36,11 @@ def complain(command: str, text: str) -> None:
         _write(sys.stderr, f"{f'ndviewer-light {command}'.rstrip()}: {printable(text)}")
 
 
+def not_written(error: OSError) -> str:
+    """Why a file could not be written, or removed, in words that name it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:  # a program without a terminal on Windows
         return
