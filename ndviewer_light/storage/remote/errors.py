@@ -118,7 +118,7 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-PAGES = ("web page", "no length")
+PAGE_FAILURES = ("web page", "no length")
 """The kinds of failure of what is a web page, as far as it is known."""
 
 
@@ -150,7 +150,7 @@ def error_for(failure: Failure, name: str, host: str) -> DatasetError:
     error = kind.error(sentence)
     error.transient = kind.again or kind.passes
     if isinstance(error, DatasetPermissionError):
-        error.is_web_page = failure.kind in PAGES
+        error.is_web_page = failure.kind in PAGE_FAILURES
     return error
 
 

@@ -28,7 +28,7 @@ from ..file_versions import NOTHING
 from ..limits import MAX_POSITIONS
 from ..presentable import presentable
 from ..remote.client import RemoteFile, authorization, settings_from
-from ..remote.errors import PAGES, Failure, error_for
+from ..remote.errors import PAGE_FAILURES, Failure, error_for
 from ..remote.redirects import final_url, refuse_redirects_inside
 from ..remote.remote_bytes import opened_at, set_in_flight
 from ..remote.scheduler import IN_FLIGHT, the_scheduler
@@ -128,7 +128,7 @@ class UrlTree(Tree):
         try:
             the_scheduler().run(lambda: _first_byte(place), place.name)
         except Failure as failure:
-            if failure.kind in ("missing", "forbidden", *PAGES):
+            if failure.kind in ("missing", "forbidden", *PAGE_FAILURES):
                 return False
             if failure.detail != "416":  # it is there, but empty
                 raise error_for(failure, place.name, place.host) from None
@@ -147,7 +147,9 @@ class UrlTree(Tree):
         try:
             file = opened_at(place, whole=True)
         except Failure as failure:
-            if failure.kind == "missing" or (failure.kind in ("forbidden", *PAGES) and self.may_read()):
+            if failure.kind == "missing" or (
+                failure.kind in ("forbidden", *PAGE_FAILURES) and self.may_read()
+            ):
                 return None
             raise error_for(failure, place.name, place.host) from None
         try:
@@ -309,7 +311,7 @@ class UrlTree(Tree):
                 self._way = place.settings, True
             return
         error = error_for(failure, place.name, place.host)
-        if failure.kind not in ("forbidden", *PAGES):
+        if failure.kind not in ("forbidden", *PAGE_FAILURES):
             raise error
         self._refused = self._refused or error
 
