@@ -130,8 +130,13 @@ def test_what_comes_later_is_in_order_too(window: LightweightMainWindow, qtbot: 
     ), said
 
 
+@pytest.fixture(params=["gl", "cpu"])
+def canvas(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NDVIEWER_CANVAS", request.param)
+
+
 def test_a_frame_shows_that_tab_led_to_the_picture_and_a_click_shows_none(
-    window: LightweightMainWindow, qtbot: QtBot
+    canvas: None, window: LightweightMainWindow, qtbot: QtBot
 ) -> None:
     surface = window.viewer.stage.canvas.surface
     frame = next(each for each in surface.children() if isinstance(each, TabFrame))
@@ -144,6 +149,12 @@ def test_a_frame_shows_that_tab_led_to_the_picture_and_a_click_shows_none(
     window.bar.open.setFocus()
     QTest.mouseClick(surface, Qt.MouseButton.LeftButton)
     assert surface.hasFocus() and not frame.isVisible()
+    window.bar.open.setFocus()
+    window.viewer.actions_by_name["measure_distance"]()  # keys go to the picture, which a drag is for now
+    assert frame.isVisible()
+    QTest.mousePress(surface, Qt.MouseButton.LeftButton)
+    assert not frame.isVisible()
+    QTest.mouseRelease(surface, Qt.MouseButton.LeftButton)
 
 
 def test_in_a_host_tab_leads_in_and_out_again(qtbot: QtBot, tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class TabFrame(QWidget):
         self.setVisible(shown)
         if shown:
             self.raise_()
+            self._framed.installEventFilter(self)  # the first to hear of the mouse, which others keep
 
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
