@@ -46,6 +46,7 @@ IMAGE = 'd = open_dataset(url + "a.ome.zarr", storage_options={"disk_cache": "no
 ISOLATED = IMAGE.replace("url +", "isolate=True, path=url +")
 FILES = 'd = open_dataset(url + "img_t{t:0..2}_c{c:0..1}.tif", storage_options={"disk_cache": "no"})'
 REFERENCES = "d = open_dataset(sys.argv[2])"
+POOL = "from concurrent.futures import ThreadPoolExecutor; pool = ThreadPoolExecutor()"
 IN_THREAD = "threading.Thread"
 SOME = "d.planes([PlaneKey(1), PlaneKey(2)], wait=0.01)"
 
@@ -63,7 +64,7 @@ INTERRUPTED = {
     "a plane": of_server(REFERENCES, "d.plane(1)"),
     "small pictures": of_server(IMAGE, "d.thumbnails([PlaneKey(t) for t in (1, 2)])"),
     "a report": of_server(IMAGE, "d.report(read=True)"),
-    "an array": of_server(f"{IMAGE}; array = d.to_xarray()", "array.compute()"),
+    "in a pool": of_server(f"{IMAGE}; {POOL}", "pool.submit(d.plane, 1).result()"),
 }
 
 
@@ -88,7 +89,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeServer]:
 def begun(server: RangeServer, code: str) -> subprocess.Popen[str]:
     """A script that waits for the server, which answers no more since the script has said "opened"."""
     server.set()
-    command = [sys.executable, "-c", SCRIPT + code, server.url(), str(server.folder / "refs.json")]
+    command = [
+        sys.executable,
+        "-X",
+        "faulthandler",
+        "-c",
+        SCRIPT + code,
+        server.url(),
+        str(server.folder / "refs.json"),
+    ]
     pipe = subprocess.PIPE
     script = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=server.folder)
     assert script.stdout is not None
@@ -106,8 +115,9 @@ def ended(script: subprocess.Popen[str], last: str = "") -> str:
     """What a script has written to stderr by its end."""
     try:
         return script.communicate(last, timeout=TIMEOUT)[1]
-    finally:
-        script.kill()
+    except subprocess.TimeoutExpired:
+        script.send_signal(signal.SIGABRT)  # says where it is
+        raise AssertionError(script.communicate()[1]) from None
 
 
 @pytest.mark.parametrize("code", IN_BACKGROUND.values(), ids=IN_BACKGROUND.keys())
