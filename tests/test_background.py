@@ -55,7 +55,7 @@ class NoThreads:
 def idle(work: BackgroundWork) -> None:
     def ended() -> bool:
         with work._lock:
-            return work._thread is None
+            return not work._is_running
 
     wait_until(ended)
 
@@ -75,6 +75,26 @@ def test_work_is_done_by_one_thread_at_a_time(work, clock):
     gate.open()
     idle(work)
     assert work.begin(gate, clock.now)
+
+
+def test_the_thread_is_kept_for_the_next_work_and_ends_when_it_is_closed(work, clock, monkeypatch):
+    ran: list[threading.Thread] = []
+
+    def note() -> None:
+        ran.append(threading.current_thread())
+        if len(ran) == 2:
+            raise OSError("the thread lives on")
+
+    for _ in range(3):
+        assert work.begin(note, clock.now)
+        idle(work)
+        NoThreads(monkeypatch, "ndviewer-test-work")
+        clock.now += 10
+    assert ran == [ran[0]] * 3
+    assert ran[0].is_alive()
+    work.close()
+    ran[0].join(TIMEOUT)
+    assert not ran[0].is_alive()
 
 
 @pytest.mark.parametrize("error", [OSError("disk gone"), ValueError(), SystemExit(3)], ids=repr)
