@@ -123,7 +123,12 @@ def test_micromanager_says_it_of_every_page_and_every_file(tmp_path: Path) -> No
         found = plane_times(folder, [(t, 0, 0, 0) for t in range(3)], isolate=isolate)
         assert found == pytest.approx([0.2505, 1.2505, 2.2505])
     text = (folder / "metadata.txt").read_text()
+    whole = plane_times(folder, [(t, 0, 0, 0) for t in range(3)])
     (folder / "metadata.txt").write_text(text[:-40])
+    with nl.open_dataset(folder) as dataset:
+        assert dataset.info.warnings == (), "it may be being written"
+    assert plane_times(folder, [(t, 0, 0, 0) for t in range(3)]) == [*whole[:2], None]
+    stores.make_old(folder)
     with nl.open_dataset(folder) as dataset:
         (warning,) = dataset.info.warnings
         assert "metadata.txt" in warning and "unknown" in warning

@@ -177,6 +177,30 @@ def parse_json(raw: bytes, where: str) -> JsonObject:
     return value
 
 
+def entries_so_far(raw: bytes, where: str) -> JsonObject:
+    """The whole entries of a JSON object of which the end is missing, as while it is being written.
+
+    {} for what is no such object. Raises `LimitExceededError` as `parse_json` does.
+    """
+    _check_depth(raw, where)
+    text = raw.decode("utf-8-sig", "replace")
+    decoder = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_CONSTANTS.get)
+    found: JsonObject = {}
+    begin = _OBJECT_BEGINS.match(text)
+    while begin is not None:
+        try:
+            key, at = decoder.raw_decode(text, begin.end())
+            colon = _COLON.match(text, at)
+            value, at = decoder.raw_decode(text, colon.end() if colon is not None else at)
+        except (ValueError, RecursionError):
+            break
+        begin = _NEXT_ENTRY.match(text, at)
+        if isinstance(key, str) and (isinstance(value, dict) or begin is not None):  # a number may be cut off
+            found[key] = value
+    return found
+
+
+_OBJECT_BEGINS, _COLON, _NEXT_ENTRY = (re.compile(rf"\s*{sign}\s*") for sign in "{:,")
 _JSON_KINDS = (
     *((list, "a list"), (str, "a string"), (bool, "true or false"), ((int, float), "a number")),
     (type(None), "null"),

@@ -28,8 +28,15 @@ from ...metadata.squid import (
 from ...model import how_many, natural_key
 from ...storage.about_files import about_file
 from ...storage.bytes import is_url, name_of
-from ...storage.file_versions import version_of
-from ...storage.limits import MAX_METADATA_BYTES, parse_json, read_json, read_small_file
+from ...storage.file_clock import FILE_CLOCK
+from ...storage.file_versions import changed_ns, version_of
+from ...storage.limits import (
+    MAX_METADATA_BYTES,
+    entries_so_far,
+    parse_json,
+    read_json,
+    read_small_file,
+)
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from ...storage.presentable import presentable
@@ -46,6 +53,8 @@ if TYPE_CHECKING:
     from ..source import StorageOptions
 
 METADATA_TEXT = "metadata.txt"
+_FINISHED_SECONDS = 60.0
+"""What Micro-Manager has not added to for so long is not being written any more."""
 _READ_BESIDE = (METADATA_TEXT, COORDINATES_FILE, *PARAMETERS_FILES, *OPERA_INDEXES, RECORDS, DETAILS)
 
 
@@ -99,8 +108,17 @@ class Beside:
         """What is in the folder of an image; None if nothing is, or nothing that can be read."""
         try:
             return self._said_at(self._text_beside(path))
+        except MetadataError:
+            return self._said_so_far(self._text_beside(path))
         except DatasetError:
             return None
+
+    def _said_so_far(self, beside: str) -> dict[str, Any] | None:
+        """What a file says whose end is missing: Micro-Manager adds to it with each image, or died."""
+        with contextlib.suppress(DatasetError):
+            raw = None if is_url(beside) else read_small_file(beside)
+            return (entries_so_far(raw, beside) or None) if raw is not None else None
+        return None
 
     def _text_beside(self, path: str) -> str:
         head = path.rpartition("/")[0] + "/" if is_url(path) else os.path.join(os.path.dirname(path), "")
@@ -123,7 +141,10 @@ class Beside:
         try:
             self._said_at(text)
         except MetadataError as error:
-            if self._begins_like_json(text):
+            if self._said_so_far(text) is not None:
+                if FILE_CLOCK.age_s(changed_ns(version_of(text))) > _FINISHED_SECONDS:
+                    found[text] = f"{error}. What it does not say of later images is unknown"
+            elif self._begins_like_json(text):
                 found[text] = f"{error}. What it says of channels, steps and times is unknown"
         except DatasetError as error:
             found[text] = f"{error}. What it says of channels, steps and times is unknown"
@@ -251,7 +272,7 @@ class Beside:
 def said_beside(path: str, beside: Beside) -> SaidBeside:
     """The channels and steps that are said beside an image; nothing if nothing is.
 
-    Looks in the folder of the image. While an acquisition runs the file is incomplete: then nothing is said.
+    Looks in the folder of the image. Of a file on disk that is being written, what it says so far counts.
     """
     index = beside.index(path)
     if index is not None and (index.channels or index.steps):
