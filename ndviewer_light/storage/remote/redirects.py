@@ -9,18 +9,26 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from http.client import HTTPException
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from ...errors import DatasetError, MetadataError, UntrustedReferenceError
+from ...errors import DatasetError, LimitExceededError, MetadataError, UntrustedReferenceError
+from ...model import how_many
 from ..abandonable import run_abandonable
 from ..presentable import presentable
 from . import hosts
+from .client import MAX_WHOLE_BYTES
 from .errors import Failure, error_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from http.client import HTTPMessage
     from typing import IO
+    from urllib.response import addinfourl
+
+T = TypeVar("T")
 
 _LOOKED_AT_SECONDS = 600.0
 _MAX_FOLDERS_KEPT = 1000
@@ -64,6 +72,32 @@ def final_url(url: str, login: str, timeout_s: float) -> str:
 
     `login` is the Authorization header for the server in `url`, never sent to another.
     """
+
+    def end(answer: addinfourl) -> str:
+        return str(answer.url)
+
+    return _in_time(url, timeout_s, lambda: _walked(url, login, timeout_s, end, {"Range": "bytes=0-0"}))
+
+
+def page_of_unknown_length(url: str, login: str, timeout_s: float) -> tuple[bytes, str]:
+    """A page that a server makes as it sends it, of which obstore reads none, and its content type.
+
+    Lists of folders and buckets are sent so. Blocks; raises a `DatasetError`. `login` as for `final_url`.
+    """
+    where = presentable(url)
+
+    def read(answer: addinfourl) -> tuple[bytes, str]:
+        if not 200 <= (answer.status or 0) < 300:
+            raise error_for(Failure("refused request", str(answer.status)), where, urlsplit(where).netloc)
+        data = answer.read(MAX_WHOLE_BYTES + 1)
+        if len(data) > MAX_WHOLE_BYTES:
+            raise LimitExceededError(f"{where} has more than {how_many(MAX_WHOLE_BYTES, 'byte')}")
+        return data, str(answer.headers.get("Content-Type", "")).lower()
+
+    return _in_time(url, timeout_s, lambda: _walked(url, login, timeout_s, read))
+
+
+def _in_time(url: str, timeout_s: float, walk: Callable[[], T]) -> T:
     where, until = presentable(url), time.monotonic() + timeout_s
     host = urlsplit(where).netloc
 
@@ -71,28 +105,34 @@ def final_url(url: str, login: str, timeout_s: float) -> str:
         if time.monotonic() > until:
             raise error_for(Failure("stalled"), where, host)
 
-    return run_abandonable([lambda: _walked(url, login, timeout_s)], check)[0]
+    return run_abandonable([walk], check)[0]
 
 
-def _walked(url: str, login: str, timeout_s: float) -> str:
+def _walked(
+    url: str,
+    login: str,
+    timeout_s: float,
+    take: Callable[[addinfourl], T],
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> T:
     where = presentable(url)
     host = urlsplit(where).netloc
     parts = urlsplit(url)
     plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
-    request = urllib.request.Request(plain, headers={"Range": "bytes=0-0"})
+    request = urllib.request.Request(plain, headers=dict(headers))
     if login:
         request.add_unredirected_header("Authorization", login)
     try:
         with urllib.request.build_opener(_Redirects).open(request, timeout=timeout_s) as answer:
-            return str(answer.url)
+            return take(answer)
     except urllib.error.HTTPError as error:  # it may not exist
         with error:
             if 300 <= error.code < 400 or not error.url:
                 raise error_for(Failure("astray"), where, host) from None
-            return str(error.url)
+            return take(error)
     except _AstrayError as error:
         raise error_for(Failure(str(error)), where, host) from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         raise error_for(Failure("unreachable"), where, host) from None
 
 

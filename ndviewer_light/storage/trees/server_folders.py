@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from ...errors import DatasetError
+from ..remote.client import Answer
 from ..remote.errors import Failure
-from ..remote.redirects import refuse_redirects_inside
+from ..remote.redirects import page_of_unknown_length, refuse_redirects_inside
 from ..remote.scheduler import the_scheduler
+from ..remote.told_version import Version
 from .folder_pages import MAX_NAMES, NamesInFolder, names_in_list, names_in_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..remote.client import Answer, RemoteFile
-    from ..remote.told_version import Version
+    from ..remote.client import RemoteFile
 
 _MAX_LIST_PARTS = 100
 """Of the list of one folder; each has a thousand names."""
@@ -37,6 +38,7 @@ class ServerFolders:
         self._known: dict[str, NamesInFolder] = {}
         self._pages: dict[str, Version] = {}  # which pages those of web servers are by
         self._bucket: str | None = None  # the address of the bucket, once one has answered
+        self._are_without_length = False  # pages and lists, once one was: then all are asked for as such
 
     def names(self, path: str) -> NamesInFolder:
         """What is in a folder; empty if the server does not say. Raises nothing."""
@@ -97,7 +99,7 @@ class ServerFolders:
     def _in_page(self, path: str, place: RemoteFile, known: Version | None = None) -> NamesInFolder:
         """What is in a folder by its page; empty if there is none, or none but the one that is `known`."""
         try:
-            answer = _page(place, known)
+            answer = self._page(place, known)
         except Failure:
             return NamesInFolder()
         if not answer.content_type.startswith("text/html"):
@@ -116,7 +118,7 @@ class ServerFolders:
         asked = {"list-type": "2", "delimiter": "/", "prefix": prefix}
         for _ in range(_MAX_LIST_PARTS):
             try:
-                answer = _page(self._bucket_at(f"{bucket}?{urlencode(asked, quote_via=quote)}"))
+                answer = self._page(self._bucket_at(f"{bucket}?{urlencode(asked, quote_via=quote)}"))
             except (Failure, DatasetError):
                 return None
             found = names_in_list(answer.data.decode("utf-8", "replace"), prefix)
@@ -130,10 +132,17 @@ class ServerFolders:
             asked["continuation-token"] = found.more
         return NamesInFolder(tuple(files), tuple(folders), is_cut=is_cut)
 
-
-def _page(place: RemoteFile, known: Version | None = None) -> Answer:
-    refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
-    return the_scheduler().run(lambda: place.get_page(known), place.name)
+    def _page(self, place: RemoteFile, known: Version | None = None) -> Answer:
+        refuse_redirects_inside(place.url, place.login, place.settings.stall_s)
+        if not self._are_without_length:
+            try:
+                return the_scheduler().run(lambda: place.get_page(known), place.name)
+            except Failure as failure:
+                if failure.kind != "no length":
+                    raise
+                self._are_without_length = True
+        data, content_type = page_of_unknown_length(place.url, place.login, place.settings.stall_s)
+        return Answer(data, Version(len(data), "", ""), content_type)
 
 
 def _possible_buckets(url: str) -> list[str]:
