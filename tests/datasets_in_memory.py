@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 from memory_source import (
     SHAPE,
-    TIMEOUT,
     Clock,
     Gate,
     wait_until,
@@ -57,6 +54,5 @@ def wait_for_change(dataset) -> Changes:
 
 
 def wait_until_nobody_looks(dataset) -> None:
-    for thread in threading.enumerate():
-        if thread.name == "ndviewer-look":
-            thread.join(TIMEOUT)
+    work = dataset._follower._work  # its thread is kept for the next look
+    wait_until(lambda: not work._is_running)

@@ -368,5 +368,6 @@ def test_what_micro_manager_says_beside_its_images(tmp_path: Path, opened: Any) 
         image = info.image(p)
         assert (image.pixel_size_um, image.z_step_um, image.time_step_s) == (0.325, 2.0, 1.5)
     np.testing.assert_array_equal(source.read_plane(PlaneKey(1, 1, 1, 0)), picture(14))
-    (tmp_path / "Pos0" / "metadata.txt").write_text(json.dumps(said)[:-30])  # while it is written
-    assert opened(tmp_path).info.channels[0].name == "Ch0"
+    for end, name in ((-30, "DAPI"), (-60, "Ch0")):  # while it is written
+        (tmp_path / "Pos0" / "metadata.txt").write_text(json.dumps(said)[:end])
+        assert opened(tmp_path).info.channels[0].name == name

@@ -105,6 +105,7 @@ def test_of_the_planes_before_the_newest_nothing_is_read_unless_that_is_not_whol
     assert ask(scout, wanted, info, 30) == Place(14, 0, 0)
     source.write((15, 0, 0, 0), 1)
     assert ask(scout, wanted, info, 40) == Place(15, 0, 0)
+    scout.close()
 
 
 def test_looks_are_close_together_while_newer_places_are_found_and_rarer_afterwards():
