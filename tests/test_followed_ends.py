@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from datasets_in_memory import wait_until_nobody_looks
 from follow_disk import (
     SIZE,
     GrowingZarr,
@@ -37,10 +38,6 @@ from tests.live_writers.registry import WRITERS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def no_look_is_under_way() -> bool:
-    return all(each.name != "ndviewer-look" for each in threading.enumerate())
 
 
 # ---- beginnings and ends -----------------------------------------------------------------------------
@@ -157,7 +154,7 @@ def test_a_dataset_that_is_moved_away_is_said_to_be_gone_since_when_and_its_plan
     growing.path.rename(tmp_path / "elsewhere")
     wait_until(said)
     dataset.set_following(False)  # no look will find it
-    wait_until(no_look_is_under_way)
+    wait_until_nobody_looks(dataset)
     (tmp_path / "elsewhere").rename(growing.path)
     dataset.refresh()
     assert not said()
@@ -277,7 +274,7 @@ def test_what_a_script_asks_for_is_what_is_known_now(tmp_path, isolate):
         growing.add(3)
         wait_until(lambda: dataset.info.n_t == 3)
         dataset.set_following(False)
-        wait_until(no_look_is_under_way)
+        wait_until_nobody_looks(dataset)
         growing.add(4)
         for change in dataset.changes(timeout=0.5):
             assert change.info.n_t == 3
@@ -397,7 +394,7 @@ def test_what_is_in_memory_is_shown_if_its_disk_does_not_answer_and_finished_dat
     for key, value in ((first, 1), (second, 2)):
         assert shown(dataset, key) == value
     dataset._follower.look_if_due = lambda beyond, now: None
-    wait_until(no_look_is_under_way)
+    wait_until_nobody_looks(dataset)
     asked, answer = [], threading.Event()
 
     def versions(keys: list[PlaneKey], level: int = 0) -> list[str | None]:
