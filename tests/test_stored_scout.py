@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from memory_source import Gate, MemorySource, memory_info, wait_until
 
+from ndviewer_light.engine import stored_scout
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.newest_places import NewestWanted, Place
 from ndviewer_light.engine.stored_scout import SCOUT_SECONDS, StoredScout, front, last_of
@@ -108,7 +109,8 @@ def test_of_the_planes_before_the_newest_nothing_is_read_unless_that_is_not_whol
     scout.close()
 
 
-def test_looks_are_close_together_while_newer_places_are_found_and_rarer_afterwards():
+def test_looks_are_close_together_while_newer_places_are_found_and_rarer_afterwards(monkeypatch):
+    monkeypatch.setattr(stored_scout, "_TIMES_AS_LONG", 0)  # a busy computer takes long to ask anything
     info, wanted = memory_info(n_t=100, n_p=1, n_z=1), NewestWanted(None, None, 0, (0,))
     stored, asked = {0}, []
 
