@@ -20,7 +20,7 @@ AFTER_FAILURE_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 _KEPT_SECONDS = 5.0
-"""Looks come every 3 s or sooner."""
+"""For so long a thread waits for the next work: whatever is being written is looked at more often."""
 
 
 class BackgroundWork:

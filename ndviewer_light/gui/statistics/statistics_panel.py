@@ -69,9 +69,8 @@ class ColorLegend(QWidget):
     @safe_slot
     def paintEvent(self, _event: Any) -> None:
         length = min(self.width() - self._beside_bar(), self._bar_px)
-        if not self.texts[0] or length < min(
-            _LEAST_LEGEND_BAR_PX, self._bar_px
-        ):  # a narrow window has no room for it
+        least = min(_LEAST_LEGEND_BAR_PX, self._bar_px)
+        if not self.texts[0] or length < least:  # a narrow window has no room for it
             return
         painter = QPainter(self)
         left = self.fontMetrics().horizontalAdvance(self.texts[0]) + 5
