@@ -24,6 +24,8 @@ from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ndviewer_light.gui.run_status.run_progress import RunNews
 
 
@@ -58,6 +60,16 @@ def watch(monkeypatch):
     yield RunWatch(Bar(), threads, lambda function: function())
     for thread in threads.started:
         thread.join()
+
+
+def saying(watch, session) -> Callable[[int], bool]:
+    """Whether the row says, once the watch has made a step, that so many planes are written."""
+
+    def says(n: int) -> bool:
+        watch.step(session, may_grow=True)
+        return watch._bar.news is not None and watch._bar.news.written == n
+
+    return says
 
 
 def write(source, n: int) -> None:
@@ -176,11 +188,7 @@ def test_planes_of_a_folder_that_is_out_of_reach_are_not_counted(watch, tmp_path
     write(source, 4)
     with Dataset(source, path=str(folder), follow=True) as dataset:
         session = Session(dataset, str(folder))
-
-        def says(n: int) -> bool:
-            watch.step(session, may_grow=True)
-            return watch._bar.news is not None and watch._bar.news.written == n
-
+        says = saying(watch, session)
         wait_until(lambda: says(4))
         source.are_stored = lambda keys: [key in source.stored or None for key in keys]
         folder.rmdir()
@@ -196,11 +204,7 @@ def test_what_goes_on_after_a_long_silence_is_counted_as_soon_as_it_is_found(wat
     write(source, 4)
     with Dataset(source, path="/data/run", follow=True) as dataset:
         session = Session(dataset, "/data/run")
-
-        def says(n: int) -> bool:
-            watch.step(session, may_grow=True)
-            return watch._bar.news is not None and watch._bar.news.written == n
-
+        says = saying(watch, session)
         wait_until(lambda: says(4) and watch._count_due > time.monotonic() + 1e3)
         write(source, 10)
         assert says(4), "nobody has noticed it"
@@ -317,11 +321,7 @@ def test_a_shard_that_is_being_written_does_not_keep_the_others_from_being_count
     source.are_stored = lambda keys: [None if key in unclear else key in source.stored for key in keys]
     with Dataset(source, path="/data/run", follow=True) as dataset:
         session = Session(dataset, "/data/run")
-
-        def says(n: int) -> bool:
-            watch.step(session, may_grow=True)
-            return watch._bar.news is not None and watch._bar.news.written == n
-
+        says = saying(watch, session)
         wait_until(lambda: says(16))
         unclear.clear()
         wait_until(lambda: says(14))
