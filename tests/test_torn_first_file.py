@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ import tiff_cases
 import tifffile
 import tiffs
 
-from ndviewer_light.errors import CorruptDataError
+from ndviewer_light.errors import CorruptDataError, DatasetReorderedError
 from ndviewer_light.model import PlaneKey, place_of
+from ndviewer_light.sources.images.source import ImagesSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,6 +183,19 @@ def test_a_folder_of_torn_stacks_has_all_planes_once_one_is_whole(
     assert not [each for each in dataset.info.warnings if "truncated" in each]
     assert (dataset.info.n_z, len(dataset.info.channels)) == (3, 2)
     np.testing.assert_array_equal(dataset.plane(0, 0, 1, 2), stores.plane(c=1, z=2))
+
+
+def test_whoever_looks_at_a_folder_of_torn_stacks_is_told_that_one_is_whole(tmp_path: Path) -> None:
+    first, *others = write_alike(tmp_path, "imagej")
+    whole = first.read_bytes()
+    for path in (first, *others):
+        cut(path, int(0.3 * path.stat().st_size))
+    with contextlib.closing(ImagesSource.open(str(tmp_path))) as source:
+        first.write_bytes(whole)
+        tiffs.make_old(first, 600)
+        for look in (source.refresh, source.look, source.refresh):
+            with pytest.raises(DatasetReorderedError, match=r"pos0\.tif was damaged, and is whole now"):
+                look()
 
 
 @pytest.mark.parametrize("left", [0, 4, 0.1, 0.5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import DatasetError
+from ..errors import DatasetError, DatasetReplacedError
 from ..storage.activity import JUST_WRITTEN_SECONDS
 from ..storage.bytes import split_inner
 from ..storage.file_clock import FILE_CLOCK
@@ -85,6 +85,8 @@ def is_half_written(opened: OpenedAtPath, fresh: OpenedAtPath) -> bool:
         return False
     try:
         opened.source.refresh()
+    except DatasetReplacedError:
+        return False  # it says itself that it is to be opened anew
     except DatasetError as error:
         return error.transient
     return False

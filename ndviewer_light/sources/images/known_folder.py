@@ -55,6 +55,7 @@ class KnownFolder:
         self._first = first_sample(listing, files)
         self._damaged = self._first.warnings()
         self._versions = {path: self._version_of(path) for path in self._first.damaged}
+        self._outdated = ""  # why the folder has to be opened anew
         sample = self._sample = self._first.sample
         self._by_user = found.by_user
         listing = self.listing = self.told_apart(self._with_warnings(listing))
@@ -110,12 +111,12 @@ class KnownFolder:
         """Look again at the files that were damaged when the folder was opened. Blocks on disk or network.
 
         Raises `DatasetReorderedError` if the first of them that is whole by now says what others did not, and
-        if a file beside the images is whole by now.
+        if a file beside the images is whole by now; then each time, until the folder is opened anew.
         """
-        if self._beside.are_fewer():
-            raise DatasetReorderedError(
-                f"{presentable(self.listing.root)}: what is beside the images is whole now"
-            )
+        if not self._outdated and self._beside.are_fewer():
+            self._outdated = f"{presentable(self.listing.root)}: what is beside the images is whole now"
+        if self._outdated:
+            raise DatasetReorderedError(self._outdated)
         first = self._first
         if not first.damaged:
             return
@@ -128,7 +129,8 @@ class KnownFolder:
             damaged[path] = damage_now(path, self._files)
         damaged = {path: what for path, what in damaged.items() if what}
         if first.sample.torn and damaged.keys() != first.damaged.keys():
-            raise DatasetReorderedError(f"{presentable(first.path)} was damaged, and is whole now")
+            self._outdated = f"{presentable(first.path)} was damaged, and is whole now"
+            raise DatasetReorderedError(self._outdated)
         self._first = first._replace(damaged=damaged)
         self._versions = {path: self._versions[path] for path in damaged}
         warnings, before = self._first.warnings(), self._damaged
