@@ -152,6 +152,41 @@ def test_the_widget_is_imported_ahead_in_a_thread(order: str) -> None:
     assert is_collecting
 
 
+_PARTS_AHEAD = """
+import sys, time
+from qtpy.QtCore import QCoreApplication
+from qtpy.QtWidgets import QApplication
+import ndviewer_light
+app = QApplication([])
+ndviewer_light.import_ahead()
+from ndviewer_light.gui import parts_ahead
+until = time.monotonic() + 60
+while len(parts_ahead._ready) < len(parts_ahead._MADE) and time.monotonic() < until:
+    QCoreApplication.processEvents()
+ready = dict(parts_ahead._ready)
+viewers = [ndviewer_light.LightweightViewer() for _ in range(int(sys.argv[1]))]
+for kind, part in ready.items():
+    assert [part] == viewers[0].findChildren(kind) if viewers else kind in parts_ahead._ready, kind
+    assert not viewers or viewers[1].findChildren(kind) not in ([], [part]), kind
+print(len(ready), len(parts_ahead._ready))
+"""
+
+
+@pytest.mark.each_binding
+@pytest.mark.parametrize(("n_viewers", "n_left"), [(0, 5), (2, 0)])
+def test_parts_are_made_ahead_for_the_first_widget(n_viewers: int, n_left: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PARTS_AHEAD, str(n_viewers)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"5 {n_left}\n")
+
+
 @pytest.mark.each_binding
 def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ndviewer_light.gui.viewer", None)

@@ -47,6 +47,11 @@ def delete_at_exit(widget: QObject) -> None:
     widget.destroyed.connect(_drop_deleted)
 
 
+def leave_to_parent(widget: QObject) -> None:
+    """Take `delete_at_exit` back, of what gets a parent: it must not be deleted before that. GUI thread."""
+    _until_exit.discard(widget)
+
+
 _garbage: set[QObject] = set()
 """Widgets that the collector found in another thread, until Qt has deleted them."""
 

@@ -28,7 +28,11 @@ def begin() -> None:
         from .qt_modules import FOR_VISPY, FOR_WIDGETS, import_of_qt
 
         import_of_qt((*FOR_WIDGETS, *FOR_VISPY))
-        threading.Thread(target=_import, name="ndviewer-import", daemon=True).start()
+        from . import parts_ahead
+
+        importing = threading.Thread(target=_import, name="ndviewer-import", daemon=True)
+        importing.start()
+        parts_ahead.begin(importing)
     except Exception:  # the widget says what is wrong when it is imported or created
         logger.info("nothing is imported ahead", exc_info=True)
 

@@ -23,6 +23,7 @@ from .interpretation.read_as import ReadAs
 from .later_parts import LaterParts
 from .opener import Refresher
 from .openings import Openings
+from .parts_ahead import part_made
 from .places.place_wanted import PlaceWanted
 from .places.way_to_planes import WayToPlanes
 from .poll import Poll
@@ -88,7 +89,7 @@ class Screen(QWidget):
         self.openings = Openings(sessions, self._background, self.poll, self.views, self.show_now, self)
         self.openings.failed.connect(self._on_failed)
         self.openings.tried.connect(self._on_tried)
-        self._row = StatusRow()
+        self._row = part_made(StatusRow)
         self.status = self._row.line
         self._dataset_status = DatasetStatus(self._row)
         self._run_watch = RunWatch(self._row.run, self._background, self.poll.post)

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QStackedWidget
 
 from ..storage.presentable import presentable
 from .interpretation.reading_options import permission_missing
+from .parts_ahead import part_made
 from .sessions import Opening, Watching
 from .windows.message_page import MessagePage
 
@@ -21,7 +22,7 @@ class ScreenPages(QStackedWidget):
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
-        self.message = MessagePage()
+        self.message = part_made(MessagePage)
         self._stage = stage
         self._no_display = ""  # why the canvas cannot be displayed, "" if it can
         self.addWidget(self.message)

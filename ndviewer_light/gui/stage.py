@@ -17,6 +17,7 @@ from ..rendering.volume_look import VolumeLook
 from .canvas.canvas_view import View
 from .channel_settings.channel_controls import ChannelControls
 from .panels.sliders import AxisSliders
+from .parts_ahead import part_made
 from .picture_pane import PicturePane
 from .plane_states import state_of_view, states_of_channels
 from .position_in_view import PositionInView
@@ -64,7 +65,7 @@ class Stage(QWidget):
         self.cover_comes_first: Callable[[], bool] = lambda: False
         """Whether what covers the picture is about to appear: nobody sees a canvas that is built now."""
         self._waits = ViewWaits()
-        self.sliders = AxisSliders()
+        self.sliders = part_made(AxisSliders)
         self.sliders.moved.connect(self._on_moved)
         self.sliders.projection_changed.connect(self._on_projection_changed)
         self.sliders.projection_control.method_changed.connect(self._on_method_changed)
@@ -81,7 +82,7 @@ class Stage(QWidget):
         self.also_under_mouse: Callable[[int, int], str] = lambda row, column: ""
         """What else there is to say of a pixel of the image, at a row and a column."""
         self._under_mouse: object = None  # row and column, as last told by the canvas
-        self.picture = PicturePane()
+        self.picture = part_made(PicturePane)
         """Where the picture is, also before there is a canvas."""
         self.picture.uncovered.connect(self._on_uncovered)
         self.overlay = self.picture.overlay

@@ -15,6 +15,7 @@ from ...rendering.contrast import ChannelContrasts, ContrastMode
 from ...views.channel_choices import ChannelChoice, ChannelChoices
 from ..canvas.canvas_view import MAX_CHANNELS_SHOWN
 from ..panels.channels import ChannelStrips
+from ..parts_ahead import part_made
 from ..slots import safe_slot
 from .strip_contrasts import StripContrasts
 
@@ -42,7 +43,7 @@ class ChannelControls(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.strips = ChannelStrips()
+        self.strips = part_made(ChannelStrips)
         self.contrasts = ChannelContrasts()
         self.shown = StripContrasts(self.strips, self.contrasts)
         self.choices = ChannelChoices()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import math
 import os
 import shutil
 import sys
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QBuffer, QByteArray, QIODevice, QSize
-from qtpy.QtGui import QColor, QIcon, QImage, QImageReader, QPixmap
+from qtpy.QtGui import QColor, QGuiApplication, QIcon, QImage, QImageReader, QPixmap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ICONS = Path(__file__).parent / "icons"
-_SIZES_PX = (16, 24, 32, 48, 64)
+_SIZES_PX = (16, 24, 32, 48, 64, 96, 128)
+_LARGEST_SHOWN = 32  # in pixels of Qt, of which a screen may have several to one
 _SHIM_MARK = "_ndviewer_light_bundled"
 
 
@@ -39,9 +41,11 @@ def icon(name: str, color: QColor | str, checked: str | None = None, *, beside_t
     Empty if this Qt has no SVG plugin, so give the button a text as well.
     """
     result = QIcon()
+    ratio = max((each.devicePixelRatio() for each in QGuiApplication.screens()), default=1.0)
+    largest = math.ceil(_LARGEST_SHOWN * ratio)
     states = [(name, QIcon.State.Off)] + ([(checked, QIcon.State.On)] if checked else [])
     for drawing, state in states:
-        for image in _drawn(drawing, QColor(color).name()):
+        for image in _drawn(drawing, QColor(color).name(), largest):
             if beside_text:
                 gap = image.height() * BESIDE_TEXT.width() // BESIDE_TEXT.height() - image.width()
                 image = image.copy(image.rect().adjusted(0, 0, gap, 0))  # what is added is transparent
@@ -50,10 +54,10 @@ def icon(name: str, color: QColor | str, checked: str | None = None, *, beside_t
 
 
 @functools.lru_cache(maxsize=128)
-def _drawn(name: str, color: str) -> tuple[QImage, ...]:
-    """An icon in each of the sizes; images, as pixmaps must not outlive the application."""
-    svg = _colored(name, color)
-    return tuple(image for size in _SIZES_PX if not (image := _render(svg, size)).isNull())
+def _drawn(name: str, color: str, largest: int) -> tuple[QImage, ...]:
+    """An icon in each of the sizes that are needed; images, as pixmaps must not outlive the application."""
+    svg, sizes = _colored(name, color), (size for size in _SIZES_PX if size <= largest)
+    return tuple(image for size in sizes if not (image := _render(svg, size)).isNull())
 
 
 def _colored(name: str, color: str) -> bytes:
