@@ -147,3 +147,21 @@ class PositionInView:
         in_group = self._sliders.group_size("p")
         n = len(info.positions) if in_group is None else in_group
         return f"{name_of(info.positions[p])}   {how_many(n, 'field')}"
+
+
+def built_on(info: DatasetInfo, *, is_3d: bool) -> tuple[object, ...]:
+    """What cannot change any more once the canvas is built: of the first image, and of all together.
+
+    A stack may grow while one of its planes is in view, as a file does to which pages are appended.
+    """
+    first = info.groups[0]
+    return (
+        info.channels,
+        *({image.dtype: None for image in info.groups}),
+        first.height,
+        first.width,
+        first.pixel_size_um,
+        first.pixel_size_y_um,
+        first.z_step_um,
+        first.n_z if is_3d else None,
+    )

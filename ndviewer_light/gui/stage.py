@@ -20,7 +20,7 @@ from .panels.sliders import AxisSliders
 from .parts_ahead import part_made
 from .picture_pane import PicturePane
 from .plane_states import state_of_view, states_of_channels
-from .position_in_view import PositionInView
+from .position_in_view import PositionInView, built_on
 from .slots import safe_slot
 from .stage_splitter import StageSplitter
 from .view_texts import readout_at, text_of_view
@@ -211,7 +211,7 @@ class Stage(QWidget):
             self.say_place()
         self._say_whether_3d()
         is_3d = self.strips.is_3d()
-        if before is None or _built_on(before, is_3d=is_3d) == _built_on(info, is_3d=is_3d):
+        if before is None or built_on(before, is_3d=is_3d) == built_on(info, is_3d=is_3d):
             self._show_own_strips()
             return
         self.channels.take_info(info)
@@ -481,21 +481,3 @@ class Stage(QWidget):
         if more:
             readout = readout._replace(more=(*readout.more, more))
         self.hover_text.emit(str(readout), readout.choices(self.strips.color_of))
-
-
-def _built_on(info: DatasetInfo, *, is_3d: bool) -> tuple[object, ...]:
-    """The properties that cannot change once the canvas is built: of the first image, and of all together.
-
-    A stack may grow while one of its planes is in view, as a file does to which pages are appended.
-    """
-    first = info.groups[0]
-    return (
-        info.channels,
-        *({image.dtype: None for image in info.groups}),
-        first.height,
-        first.width,
-        first.pixel_size_um,
-        first.pixel_size_y_um,
-        first.z_step_um,
-        first.n_z if is_3d else None,
-    )
