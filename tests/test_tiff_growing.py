@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import program_tiff_dialects
@@ -15,6 +17,7 @@ from ndviewer_light.errors import CorruptDataError, DatasetNotFoundError, PlaneN
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.registry import open_source
 from ndviewer_light.sources.replacement import ReplaceableSource
+from ndviewer_light.sources.tiff import set_source
 from ndviewer_light.storage.decoding.ifd_chain import IfdChain
 from ndviewer_light.storage.decoding.tiff_pages import TiffPages
 
@@ -67,6 +70,34 @@ def test_appended_arrays_that_differ_or_have_names_are_images_of_their_own(tmp_p
         assert (source.info.n_t, len(source.info.positions)) == (1, 2)
         assert [value(source, p=p) for p in range(2)] == [0, 1]
         source.close()
+
+
+def test_pages_that_are_appended_while_a_file_is_opened_are_found_by_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.tif"
+
+    def append(number: int) -> None:  # a second ago: not so new as to be looked at again for that
+        tifffile.imwrite(path, frame(number), metadata=None, **APPENDED)
+        for changed in (path, tmp_path):
+            os.utime(changed, ns=(0, time.time_ns() - 1_500_000_000 + 300_000_000 * number))
+
+    append(0)
+    appending = iter([1, 2])
+    open_set = set_source.open_set
+
+    def opened_and_appended(*arguments: Any) -> Any:
+        found = open_set(*arguments)
+        append(next(appending))
+        return found
+
+    monkeypatch.setattr(set_source, "open_set", opened_and_appended)
+    source = set_source.TiffSetSource.open(str(path))
+    assert source.look().n_z == 2
+    monkeypatch.undo()
+    assert source.look().n_z == 3
+    assert [value(source, z=z) for z in range(3)] == [0, 1, 2]
+    source.close()
 
 
 @pytest.mark.parametrize("metadata", [None, {}])

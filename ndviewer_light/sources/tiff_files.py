@@ -6,6 +6,7 @@ What the pages of one mean is understood once; a file that has changed is opened
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ..storage.decoding.orientation import orientation_said
 from ..storage.decoding.pictures import damage_is_named
 from ..storage.decoding.tiff_pages import TiffPages
 from ..storage.file_clock import is_being_written
+from ..storage.file_versions import version_of
 from ..storage.open_bytes import open_bytes
 from ..storage.presentable import presentable
 
@@ -83,6 +85,7 @@ class TiffFiles:
         self._lock = threading.Lock()  # guards the following
         self._known: OrderedDict[str, UnderstoodTiff] = OrderedDict()
         self._on_server: OrderedDict[str, _OnServer] = OrderedDict()  # by URL, the last one used at the end
+        self._before: dict[str, str] | None = None  # versions of files opened, if wanted
         self._changes: dict[str, int] = {}  # how often a file on a server was found to have changed
 
     @contextlib.contextmanager
@@ -90,6 +93,9 @@ class TiffFiles:
         """The bytes of a file, open until the block ends; raises `PlaneNotStoredError` if there is none."""
         if self.links is not None:
             self.links.check([path])
+        before = self._before
+        if before is not None and path not in before and not is_url(path):
+            before[path] = version_of(path)
         try:
             with self._pool.opened(self.key_of(path)) as file:
                 if is_url(path):
@@ -97,6 +103,19 @@ class TiffFiles:
                 yield file
         except DatasetNotFoundError as error:
             raise PlaneNotStoredError(f"{error} (yet)") from error
+
+    @contextlib.contextmanager
+    def versions_before(self, path: str) -> Iterator[dict[str, str]]:
+        """The versions of a local path, its folder and all files opened in the block, from before they were.
+
+        Whoever compares versions taken afterwards would miss what was written meanwhile. Not within another.
+        """
+        itself = () if is_url(path) else (path, folder_of(path))
+        self._before = {each: version_of(each) for each in itself}
+        try:
+            yield self._before
+        finally:
+            self._before = None
 
     @contextlib.contextmanager
     def opened(self, path: str) -> Iterator[UnderstoodTiff]:
@@ -188,6 +207,11 @@ def _with_orientation(reading: Reading, pages: TiffPages) -> Reading:
     """With a warning where the first page says that it is not upright."""
     said = orientation_said(pages.orientation())
     return replace(reading, warnings=(*reading.warnings, f"{pages.name}: {said}")) if said else reading
+
+
+def folder_of(path: str) -> str:
+    """A local folder itself, or the one that a file is in."""
+    return path if os.path.isdir(path) else os.path.dirname(path)
 
 
 def ends_early(path: str) -> str:

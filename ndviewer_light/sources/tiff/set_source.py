@@ -23,7 +23,7 @@ from ...storage.tiling import levels_by_size
 from ..filled_in_advance import Room
 from ..remarks import TakesRemark
 from ..source import MAX_FILES_LOOKED_AT, Source
-from ..tiff_files import TiffFiles
+from ..tiff_files import TiffFiles, folder_of
 from ..tiff_planes import index_of_key, plane_tile
 from .image_set_info import assumed_facts, dataset_info, image_info, parts_of, positions_of
 from .set_growth_on_server import SetOnServer
@@ -85,7 +85,7 @@ class TiffSetSource(Source, TakesRemark):
         self._planes = PlanesOfSet(path, files)
         self._closed = False
         self._remark: Remark | None = None
-        self._state = self._made(self._find())
+        self._state = self._now()
 
     @classmethod
     def open(cls, path: str, options: StorageOptions = None) -> TiffSetSource:
@@ -98,8 +98,7 @@ class TiffSetSource(Source, TakesRemark):
         links = None
         if not is_url(path):
             path = os.path.abspath(os.path.expanduser(path))
-            folder = path if os.path.isdir(path) else os.path.dirname(path)
-            links = LinkGuard([folder], named=path, options=options)
+            links = LinkGuard([folder_of(path)], named=path, options=options)
         files = TiffFiles(options, links)
         return cls._opened(path, files, axes, SetOnServer(files, path, None) if is_url(path) else None)
 
@@ -138,7 +137,12 @@ class TiffSetSource(Source, TakesRemark):
                 found = open_set(self._path, self._files)
             return found if not self._axes else found.with_axes(self._axes, self._path)
 
-    def _made(self, found: TiffSet) -> _State:
+    def _now(self) -> _State:
+        """What is there now. Versions are from before it was read: files may grow meanwhile."""
+        with self._files.versions_before(self._path) as before:
+            return self._made(self._find(), before)
+
+    def _made(self, found: TiffSet, before: dict[str, str]) -> _State:
         """The state for a set, of which the first image that can be read has been looked at."""
         places, positions = positions_of(found.images)
         errors: list[DatasetError] = []
@@ -163,7 +167,7 @@ class TiffSetSource(Source, TakesRemark):
             images = {p: infos[at.image] for p, at in enumerate(places) if (at.image in facts) is looked_at}
             info = info.with_images(images, assumed=not looked_at)
         info = info if self._remark is None else self._remark.added_to(info)
-        return _State(found, places, facts, info, self._versions_of(found), self._lineage_of(found))
+        return _State(found, places, facts, info, self._versions_of(found, before), self._lineage_of(found))
 
     def _lineage_of(self, found: TiffSet) -> object:
         if is_url(self._path) or any(image.files != ("",) for image in found.images):
@@ -172,16 +176,15 @@ class TiffSetSource(Source, TakesRemark):
         with faults_of(path), self._files.opened(path) as tiff:
             return tiff.pages.lineage
 
-    def _versions_of(self, found: TiffSet) -> dict[str, str]:
+    def _versions_of(self, found: TiffSet, before: dict[str, str]) -> dict[str, str]:
         if self._on_server is not None:
             alone = [found.path_of("")] if all(image.files == ("",) for image in found.images) else []
             return {path: self._files.version(path) or "" for path in alone}
-        folder = self._path if os.path.isdir(self._path) else os.path.dirname(self._path)
-        paths = {self._path, folder, *found.said_in}
+        paths = {self._path, folder_of(self._path), *found.said_in}
         for key in {run.file for image in found.images for run in image.runs}:
             with contextlib.suppress(PlaneNotStoredError):
                 paths.add(found.path_of(key))
-        return {path: version_of(path) for path in paths}
+        return {path: before.get(path) or version_of(path) for path in paths}
 
     def take_remark(self, remark: Remark) -> None:
         """See `TakesRemark`."""
@@ -421,7 +424,7 @@ class TiffSetSource(Source, TakesRemark):
 
     def _find_again(self) -> DatasetInfo:
         try:
-            state = self._made(self._find())
+            state = self._now()
         except DatasetError:
             return self._state.info
         with self._lock:
