@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,35 @@ def test_what_is_as_it_was_is_not_drawn_again_and_all_else_is(monkeypatch):
     assert len(made(red, other, blue, rows=31)) == 3
     assert len(made(red, other, blue, area=PictureArea(1, 0, 80, 60))) == 3
     assert made(other, blue, area=PictureArea(1, 0, 80, 60)) == [other, blue]  # in other places
+
+
+@pytest.mark.parametrize(("n_cores", "n_threads"), [(1, 0), (2, 0), (3, 2), (16, 3)])
+def test_large_channels_are_coloured_by_threads_that_leave_a_core_to_others(monkeypatch, n_cores, n_threads):
+    from ndviewer_light.rendering import seen_layers
+
+    threads: dict[int, Layer] = {}
+    colored, meeting = seen_layers.colored, threading.Barrier(max(n_threads, 1))
+
+    def noted(layer: Layer, part: np.ndarray) -> np.ndarray:
+        if threading.get_ident() not in threads:
+            threads[threading.get_ident()] = layer
+            meeting.wait(60)
+        return colored(layer, part)
+
+    monkeypatch.setattr(seen_layers, "colored", noted)
+    monkeypatch.setattr(seen_layers.os, "cpu_count", lambda: n_cores)
+    shown = layers("u2", "f4", "u1")
+    area = PictureArea(0, 0, 80, 60)
+    picture = SeenLayers().picture(
+        [each._replace(pixels=each.pixels.repeat(8, 0).repeat(8, 1)) for each in shown],
+        PictureArea(0, 0, 640, 480),
+        480,
+        640,
+    )
+    assert len(threads) == max(n_threads, 1)
+    assert (threading.get_ident() in threads) is (n_threads == 0)
+    monkeypatch.undo()
+    assert np.array_equal(picture[::8, ::8], SeenLayers().picture(shown, area, 60, 80))
 
 
 @pytest.mark.each_binding
@@ -467,6 +497,7 @@ def test_a_viewer_that_goes_while_a_frame_is_read_leaves_nothing(qtbot, new_view
 
 _PROGRAM = """
 import sys
+import threading
 sys.path[:0] = [{repo!r}, {tests!r}]
 from pathlib import Path
 from gl_host import Loop
@@ -496,6 +527,7 @@ window.close()
 
 _EMPTY = """
 import sys
+import threading
 sys.path[:0] = [{repo!r}, {tests!r}]
 from gl_host import Loop
 from qtpy.QtWidgets import QMessageBox

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..engine.transpose import c_ordered, is_transposed
+from ..storage.asked_together import asked_at_once
 from .added_up import BLACK, COLOR, Layer, add_up, as_bytes, colored, stops_of
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 _USED_AGAIN_BYTES = 64 * 1024**2
 """Of colours that may be used again."""
+_MOST_THREADS = 4
+_WORTH_THREADS_PIXELS = 2**17
+"""The colours of so many take several times as long as starting a thread."""
 
 
 class SeenLayers:
@@ -39,10 +45,10 @@ class SeenLayers:
         if part is None:
             return as_bytes(np.full((rows, columns), BLACK, COLOR))
         place = (layers[0].pixels.shape, area, rows, columns)
-        drawn = []
-        for n, layer in enumerate(layers):
-            before = last[n] if n < len(last) and last[n].is_of(layer, place) else None
-            drawn.append(_SeenColors.of(layer, place, part) if before is None else before)
+        known = {n: each for n, each in enumerate(last[: len(layers)]) if each.is_of(layers[n], place)}
+        new = [n for n in range(len(layers)) if n not in known]
+        known.update(zip(new, _colors_of([layers[n] for n in new], place, part), strict=True))
+        drawn = [known[n] for n in range(len(layers))]
         if sum(each.colors.nbytes for each in drawn) <= _USED_AGAIN_BYTES:
             self._last = drawn
         return as_bytes(part.spread(add_up((each.colors for each in drawn), ()), rows, columns))
@@ -63,6 +69,15 @@ class _SeenColors(NamedTuple):
     def is_of(self, layer: Layer, place: tuple[object, ...]) -> bool:
         """Whether they are the colours of this layer, seen there."""
         return self.pixels() is layer.pixels and self.place == place and self.look == _look(layer)
+
+
+def _colors_of(layers: Sequence[Layer], place: tuple[object, ...], part: _SeenPixels) -> list[_SeenColors]:
+    """The colours of layers: of several large ones by as many threads as leave a core to others."""
+    of = partial(_SeenColors.of, place=place, part=part)
+    n_threads = min(len(layers), _MOST_THREADS, (os.cpu_count() or 1) - 1)
+    if n_threads < 2 or part.y.n_read * part.x.n_read < _WORTH_THREADS_PIXELS:
+        return list(map(of, layers))
+    return asked_at_once(of, layers, n_threads, "ndviewer-colors")
 
 
 def _look(layer: Layer) -> tuple[object, ...]:
