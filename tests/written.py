@@ -21,8 +21,11 @@ DATA = Path(__file__).parent / "data"
 NWB = DATA / "hdmf-zarr" / "series.zip"
 NWB_MASKS = DATA / "hdmf-zarr" / "masks.zip"
 NWB_LISTS = DATA / "hdmf-zarr" / "lists.zip"
+NWB_CARRIERS = DATA / "nwb"
 """Not OME-Zarr: see ``tests/test_zarr_groups.py``."""
-ARCHIVES = sorted(each for each in DATA.glob("*/*.zip") if each not in (NWB, NWB_MASKS, NWB_LISTS))
+ARCHIVES = sorted(
+    each for each in DATA.glob("*/*.zip") if each not in (NWB, NWB_MASKS, NWB_LISTS, NWB_CARRIERS / "all.zip")
+)
 _MICROMETRES = {None: 1.0, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3}
 _SECONDS = {None: 1.0, "second": 1.0, "millisecond": 1e-3}
 

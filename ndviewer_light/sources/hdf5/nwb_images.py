@@ -92,6 +92,7 @@ def picture_image(file: HDF5File, picture: NwbPicture, known: DatasetFacts, node
         group = file.node(parent or "/")
         steps = nwb.grid_steps(file, group, nwb.imaging_plane(file, group), known, tuple(picture.roles))
         names = _region_names(file, parent, known.shape[0])
+        name = parent.rpartition("/")[2]
     else:
         steps = _resolution(file.attribute(node, "resolution"))
     in_colour = picture.roles == "xyc"

@@ -410,6 +410,8 @@ def _labels(path: str, shown: Candidate, known: Choices, info: DatasetInfo) -> t
     """Of the height and width of the image: masks of NWB's regions, or what is called labels."""
     if shown.series is None and shown.picture is None and shown.is_called_labels:
         return ()
+    if shown.picture is not None and shown.picture.roles[0] == "p":
+        return ()
     others = [each for each in known.candidates if each.path != shown.path]
     fitting = [each for each in others if _size_of_labels(each) == (info.height, info.width)]
     return tuple(f"{path}::{each.path}" for each in fitting[:_MAX_CHOICES])

@@ -36,7 +36,8 @@ from ...model import (
 from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
 from ...storage.tiling import levels_by_size, tile_of_chunks
 from .array_chunks import ReferencedArray, referenced_array
-from .nwb import SeriesImage, all_masks, all_series, masks_image, series_image, single_image, single_images
+from .nwb import SeriesImage, all_series, series_image, single_image, single_images
+from .nwb_masks import all_masks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from ...metadata.named_axes import Axis
     from ...model import Level
     from ...storage.decoding.chunk_decoder import ChunkDecoder
+    from ..region_masks import RegionMasks
+    from .nwb_masks import MasksInReferences
     from .reference_file import References
 
 _CHANNELS = ("c", "channel", "channels")
@@ -85,6 +88,8 @@ class ReferencedImage:
     meta: ngff.ImageMeta | None = None
     """What the metadata say of levels, which have the numbers `numbers` there."""
     numbers: tuple[int, ...] = (0,)
+    lists: RegionMasks | None = None
+    """The lists of pixels that it is made from, if it is."""
 
     def level_facts(self) -> tuple[Level, ...]:
         """How the voxels of each level lie on those of the first."""
@@ -176,11 +181,12 @@ def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], wh
 
 
 class ImageChoice(NamedTuple):
-    """The image to show, or the link to follow, and the paths of all images, this one first."""
+    """The image to show, the link to follow or the path of masks; and the paths of all images, this first."""
 
     image: ReferencedImage | None
     link: Link | None
     paths: tuple[str, ...]
+    masks: str = ""
 
 
 def find(references: References, path: str) -> ImageChoice:
@@ -213,10 +219,7 @@ def find(references: References, path: str) -> ImageChoice:
         array = _referenced(references, at)
         return ImageChoice(_nwb_image(references, array, single_image(references, at)), None, paths)
     if at in masks:
-        array = _referenced(references, at)
-        return ImageChoice(
-            _nwb_image(references, array, masks_image(references, at, array.chunks)), None, paths
-        )
+        return ImageChoice(None, None, paths, at)
     return ImageChoice(_plain_image(references, at), None, paths)
 
 
@@ -463,6 +466,11 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
 def _series_image(references: References, group: str) -> ReferencedImage:
     array = _referenced(references, f"{group}/data")
     return _nwb_image(references, array, series_image(references, group, array.chunks))
+
+
+def image_of_masks(references: References, masks: MasksInReferences) -> ReferencedImage:
+    """The image that masks are, a position for each region."""
+    return replace(_nwb_image(references, masks.array, masks.series), lists=masks.lists)
 
 
 def _nwb_image(references: References, array: ReferencedArray, series: SeriesImage) -> ReferencedImage:

@@ -1,4 +1,4 @@
-"""NWB image series, single images and masks of regions as described by references: their axes and steps.
+"""NWB image series and single images as described by references: their axes and steps.
 
 NWB stores images as (frame, x, y) or (frame, x, y, z), x across and y down: planes are transposed.
 Source: NWB format specification 2.x, ``ImageSeries``, ``TwoPhotonSeries``, ``ImagingPlane``.
@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata import nwb_series
-from ...metadata.nwb_types import IMAGE_SERIES, MASKS, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
+from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
 from ...metadata.written_units import UM_PER_UNIT
 from ...model import Channel, how_many
 from .array_chunks import referenced_array
@@ -79,9 +79,9 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     is_rgb = is_camera and rank == 4 and chunks.shape[-1] in (3, 4) and chunks.dtype == np.uint8
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     sizes = dict(zip(roles, chunks.shape, strict=True))
-    plane = _imaging_plane(references, group)
+    plane = imaging_plane(references, group)
     seconds, is_even = _frame_seconds(references, group)
-    steps = {"t": seconds, **_grid_um(references, group, plane, sizes)}
+    steps = {"t": seconds, **grid_um(references, group, plane, sizes)}
     warnings = () if is_even else (f"{where}: {nwb_series.UNEVEN}",)
     return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane), warnings=warnings)
 
@@ -105,48 +105,14 @@ def single_image(references: References, path: str) -> SeriesImage:
     return SeriesImage(tuple(roles), "c" in roles, steps, Channel(path.rpartition("/")[2], ""))
 
 
-def all_masks(references: References) -> list[str]:
-    """The arrays with a mask for each region of interest, in file order."""
-    arrays = set(references.arrays())
-    tables = (path for path in references.nodes() if nwb_series.is_regions(references.attributes(path)))
-    return [masks for table in tables if (masks := f"{table}/{MASKS}") in arrays]
-
-
-def masks_image(references: References, path: str, chunks: ChunkDecoder) -> SeriesImage:
-    """Describe masks, each as a position. Raises `UnsupportedError` if they are not (region, x, y[, z])."""
-    table, rank = path.rpartition("/")[0], len(chunks.shape)
-    if rank not in (3, 4):
-        raise UnsupportedError(
-            f"{references.where}: /{path} has {how_many(rank, 'dimension')}; masks have (region, x, y[, z])"
-        )
-    roles, n = tuple("pxyz"[:rank]), chunks.shape[0]
-    sizes = dict(zip(roles, chunks.shape, strict=True))
-    steps = _grid_um(references, table, _imaging_plane(references, table), sizes)
-    numbers = _values(references, f"{table}/id", n)
-    names = numbers if len(numbers) == n else range(n)
-    name = table.rpartition("/")[2]
-    return SeriesImage(roles, False, steps, Channel(name, ""), tuple(f"ROI {int(each)}" for each in names))
-
-
-def masks_over(references: References, size: tuple[int, int]) -> list[str]:
-    """The masks of this height and width, as arrays: labels of images that are as large."""
-    found = []
-    for path in all_masks(references):
-        with contextlib.suppress(DatasetError):  # one broken node must not affect the others
-            shape = references.array(path).get("shape")
-            if isinstance(shape, list) and tuple(shape[1:3]) == size[::-1]:
-                found.append(path)
-    return found
-
-
-def _imaging_plane(references: References, group: str) -> str | None:
+def imaging_plane(references: References, group: str) -> str | None:
     """The path of the imaging plane that a series is linked to."""
-    linked = _linked(references, f"{group}/imaging_plane")
-    kind = references.attributes(linked).get("neurodata_type")
-    return linked if kind == "ImagingPlane" else None
+    plane = linked(references, f"{group}/imaging_plane")
+    kind = references.attributes(plane).get("neurodata_type")
+    return plane if kind == "ImagingPlane" else None
 
 
-def _linked(references: References, path: str) -> str:
+def linked(references: References, path: str) -> str:
     """`path`, or where a soft link there leads."""
     for _ in range(_MAX_LINKS):
         link = references.attributes(path).get("_SOFT_LINK")
@@ -196,7 +162,7 @@ def _frame_seconds(references: References, group: str) -> tuple[float | None, bo
     return step if 1e-9 < step < 1e9 else None, is_even
 
 
-def _grid_um(
+def grid_um(
     references: References, group: str, plane: str | None, sizes: Mapping[str, int]
 ) -> dict[str, float | None]:
     """µm per pixel: from the imaging plane, its own or the only one, else from the field of view."""

@@ -17,7 +17,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
-from ...model import PlaneKey
+from ...model import PlaneKey, Region
 from ...storage.bytes import name_of, split_inner
 from ...storage.bytes_pool import BytesPool, path_of_key
 from ...storage.open_bytes import open_bytes, read_whole
@@ -28,9 +28,9 @@ from ..missing_planes import Claims, MissingPlanesOfMany
 from ..registry import open_source
 from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
-from .images import dataset_info, find, others_said
+from .images import dataset_info, find, image_of_masks, others_said
 from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
-from .nwb import masks_over
+from .nwb_masks import masks_at, masks_over
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
 from .reference_file import (
@@ -44,8 +44,9 @@ from .reference_file import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...model import DatasetInfo, Level, Region
+    from ...model import DatasetInfo, Level
     from ..missing import Found
+    from ..region_masks import RegionMasks
     from ..source import StorageOptions
     from .images import Link, ReferencedImage
 
@@ -92,20 +93,27 @@ class ReferencesSource(Source):
         found = find(references, inner)
         if found.link is not None:
             return _followed(found.link, references, places)
-        assert found.image is not None
-        choices = tuple(f"{file}::/{each}" for each in found.paths) if len(found.paths) > 1 else ()
-        info = dataset_info(found.image, _name(file, inner), choices, references.where)
-        if not found.image.is_of_masks:
+        pool = BytesPool(
+            lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
+            read_whole=lambda place: read_whole(place, places.options_for(place)),
+        )
+        fetcher = ReferencedBytesReader(references, places, pool)
+        try:
+            image = found.image
+            if image is None:
+                image = image_of_masks(references, masks_at(references, found.masks, fetcher))
+            choices = tuple(f"{file}::/{each}" for each in found.paths) if len(found.paths) > 1 else ()
+            info = dataset_info(image, _name(file, inner), choices, references.where)
+        except BaseException:
+            fetcher.close()
+            raise
+        if not image.is_of_masks:
             over = masks_over(references, (info.height, info.width))
             info = dataclasses.replace(info, labels=tuple(f"{file}::/{each}" for each in over))
         if choices and not inner:
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
-        pool = BytesPool(
-            lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
-            read_whole=lambda place: read_whole(place, places.options_for(place)),
-        )
-        return cls(found.image, info, ReferencedBytesReader(references, places, pool), places, identity)
+        return cls(image, info, fetcher, places, identity)
 
     @property
     def info(self) -> DatasetInfo:
@@ -165,6 +173,8 @@ class ReferencesSource(Source):
             raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
         array, plane = self._image.levels[level], self._plane_axes
         is_upright = plane == (self._image.roles.index("y"), self._image.roles.index("x"))
+        if self._image.lists is not None:
+            return self._painted(self._image.lists, key, region)
         window = None
         if region is not None:
             window = region.slices if is_upright else region.slices[::-1]
@@ -174,6 +184,14 @@ class ReferencesSource(Source):
                 raise self._missing(key, level)
             pixels = np.full(size if is_upright else size[::-1], array.chunks.fill, self._image.dtype)
         return pixels if is_upright else pixels.T
+
+    def _painted(self, lists: RegionMasks, key: PlaneKey, region: Region | None) -> np.ndarray:
+        """The mask of a region, which is stored as a list of pixels."""
+        whole = self._image.size("y"), self._image.size("x")
+        rows, columns = (region or Region(0, 0, *whole)).slices
+        along: dict[str, int | slice] = {"x": columns, "y": rows, "z": key.z}
+        mask: np.ndarray = lists.painted(key.p, [along[role] for role in self._image.roles[1:]]).T
+        return mask
 
     def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
         """See `Source.are_stored`: whether any chunk is referenced; nobody asks whether it is there."""
@@ -186,6 +204,8 @@ class ReferencesSource(Source):
     def _is_stored(self, key: PlaneKey, level: int) -> bool:
         """Whether any chunk of a plane is referenced, so that what is missing of it is fill value."""
         array = self._image.levels[level]
+        if self._image.lists is not None:  # a region without a pixel has a mask as well
+            return True
         return bool(plane_parts(array, self._index(key), self._plane_axes).parts)
 
     @property

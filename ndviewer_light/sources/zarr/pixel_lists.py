@@ -6,27 +6,25 @@ other; ``pixel_mask_index`` says where each region ends.
 
 from __future__ import annotations
 
-import itertools
-import math
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import CorruptDataError, LimitExceededError, UnsupportedError
+from ...errors import UnsupportedError
 from ...metadata import nwb_series
 from ...metadata.nwb_types import LISTS
-from ...storage.limits import MAX_CHUNK_BYTES, MAX_POSITIONS
+from ...storage.decoding.stored_records import StoredRecords, stored_records
+from ..region_masks import PictureSizes, checked_ends, mask_sizes, sizes_of_pictures
 from .small_arrays import numbers_of
-from .stored_records import StoredRecords, stored_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ...storage.decoding.stored_records import ReadChunks
     from ...storage.trees.tree import Tree
     from .nodes import Node
 
     ReadNode = Callable[..., Node | None]
 
-_MOST_LISTED_PIXELS = 2**26
-"""Of all regions, where they alone tell how large the pictures are."""
 _MAX_GROUPS_SEARCHED = 500
 _MAX_LEVELS_SEARCHED = 5
 
@@ -41,7 +39,7 @@ class PixelList(NamedTuple):
     @property
     def folder(self) -> str:
         """Where it is."""
-        return self.stored.folder
+        return self.stored.path
 
 
 class MasksOfLists(NamedTuple):
@@ -65,62 +63,42 @@ def masks_of_lists(group: Node, read_node: ReadNode, tree: Tree) -> MasksOfLists
         index = read_node(f"{folder}_index", tree, group.version, "array")
         if index is None or index.kind != "array":
             raise UnsupportedError(f"{folder} has no index of its regions ({name}_index)")
-        ends = [int(end) for end in numbers_of(index.document, index.path, tree)]
+        ends = numbers_of(index.document, index.path, tree)
         pixels = _described(node, coordinates, ends)
-        sizes = _sizes_of_pictures(group, read_node, tree)
-        if len(sizes) < len(coordinates):
-            sizes = (*sizes, *_sizes_of_pixels(pixels, coordinates[len(sizes) :], tree))
-        sizes = sizes[: len(coordinates)]
-        if math.prod(sizes[:2]) * 4 > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{folder}: masks of {sizes} pixels are too large")
+        read = partial(pixels.stored.read, chunks_by=chunks_in(folder, tree))
+        of_pictures = sizes_of_pictures(_series_of(group, read_node, tree))
+        sizes = mask_sizes(coordinates, of_pictures, pixels.stored.n, read, folder)
         return MasksOfLists(pixels, (len(ends), *sizes))
     return None
 
 
-def _described(node: Node, coordinates: str, ends: Sequence[int]) -> PixelList:
+def chunks_in(folder: str, tree: Tree) -> ReadChunks:
+    """Reads the chunks of an array in a folder."""
+
+    def read(keys: Sequence[tuple[str, ...]], most: int) -> Sequence[bytes | None]:
+        return tree.read_whole([tree.join(folder, *key) for key in keys], most)
+
+    return read
+
+
+def _described(node: Node, coordinates: str, ends: Sequence[float]) -> PixelList:
     where = node.file
-    stored = stored_records(node, [*coordinates, "weight"])
+    stored = stored_records(node.document, node.path, [*coordinates, "weight"], where)
     if not set(coordinates) <= set(stored.dtype.names or ()):
         raise UnsupportedError(f"{where}: its records do not have the fields {', '.join(coordinates)}")
-    if len(ends) > MAX_POSITIONS:
-        raise LimitExceededError(f"{where} has {len(ends)} masks; at most {MAX_POSITIONS} can be shown")
-    if not ends:
-        raise UnsupportedError(f"{where}: the index of its regions cannot be read")
-    if any(after < before for before, after in itertools.pairwise((0, *ends))) or ends[-1] > stored.n:
-        raise CorruptDataError(f"{where}: the index is damaged: regions end before they begin")
-    return PixelList(coordinates, tuple(ends), stored)
+    return PixelList(coordinates, checked_ends(ends, stored.n, where), stored)
 
 
-def _sizes_of_pixels(pixels: PixelList, coordinates: str, tree: Tree) -> tuple[int, ...]:
-    """The least sizes that hold all pixels."""
-    stored = pixels.stored
-    if stored.n > _MOST_LISTED_PIXELS:
-        raise LimitExceededError(
-            f"{pixels.folder}: {stored.n} pixels are too many to tell how large masks are"
-        )
-    most = dict.fromkeys(coordinates, 0)
-    step = max(1, MAX_CHUNK_BYTES // 16 // stored.dtype.itemsize)
-    for start in range(0, stored.n, step):
-        records = stored.read(start, min(start + step, stored.n), tree)
-        for name in coordinates:
-            most[name] = max(most[name], int(records[name].max()))
-    return tuple(most[name] + 1 for name in coordinates)
-
-
-def _sizes_of_pictures(group: Node, read_node: ReadNode, tree: Tree) -> tuple[int, ...]:
-    """The sizes (x, y[, z]) of the pictures that a table of regions belongs to; () if there are none."""
+def _series_of(group: Node, read_node: ReadNode, tree: Tree) -> Iterator[PictureSizes]:
+    """The series that a table of regions may belong to."""
     plane = nwb_series.imaging_plane(group.attributes)
-    of_plane, others = list[tuple[int, ...]](), list[tuple[int, ...]]()
     for series in _series(group, read_node, tree):
         data = read_node(tree.join(series.path, "data"), tree, series.version, "array")
         shape = data.document.get("shape") if data is not None and data.kind == "array" else None
         if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape) or len(shape) < 2:
             continue
-        sizes = tuple(shape if len(shape) == 2 else shape[1:])
-        if series.path.startswith(group.path):  # it names its pictures itself
-            return sizes
-        (of_plane if plane and nwb_series.imaging_plane(series.attributes) == plane else others).append(sizes)
-    return max(of_plane or others, key=math.prod, default=())
+        is_of_plane = bool(plane) and nwb_series.imaging_plane(series.attributes) == plane
+        yield PictureSizes(tuple(shape), is_of_plane, is_named=series.path.startswith(group.path))
 
 
 def _series(group: Node, read_node: ReadNode, tree: Tree) -> Iterator[Node]:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, MetadataError, UnsupportedError
-from ...storage.decoding.codec import decoded_bytes, most_stored
-from ...storage.decoding.codecs import codec_from
-from ...storage.decoding.shard_decoder import object_decoder
-from ...storage.limits import MAX_CHUNK_BYTES
+from ..limits import MAX_CHUNK_BYTES
+from .codec import decoded_bytes, most_stored
+from .codecs import codec_from
+from .shard_decoder import object_decoder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from ...storage.limits import JsonObject
-    from ...storage.trees.tree import Tree
-    from .nodes import Node
+    from ..limits import JsonObject
+
+    ReadChunks = Callable[[Sequence[tuple[str, ...]], int], Sequence[bytes | None]]
+    """Reads whole chunks of at most so many bytes by their names in the array; None for those not stored."""
 
 _MAX_RECORD_FIELDS = 16
 _JSON = "json2"
@@ -31,43 +32,47 @@ _MOST_TEXT = 64 * 1024**2
 
 
 class StoredRecords(NamedTuple):
-    """A list of records: its folder, how many there are and in a chunk, their dtype.
+    """A list of records: its path, how many there are and in a chunk, their dtype.
 
     `document` describes them as bytes (record, byte); or as texts in JSON if `is_json`.
     """
 
-    folder: str
+    path: str
     n: int
     chunk: int
     dtype: np.dtype[Any]
     document: JsonObject
     is_json: bool
+    is_nested: bool = False
+    """Whether each field is an element of the array, as kerchunk describes records in JSON."""
 
-    def read(self, start: int, stop: int, tree: Tree) -> np.ndarray:
+    def read(self, start: int, stop: int, chunks_by: ReadChunks) -> np.ndarray:
         """The records [start, stop); those of which nothing is stored are 0. Blocks on disk or network.
 
         Raises a `DatasetError`.
         """
         if (stop - start) * self.dtype.itemsize > MAX_CHUNK_BYTES:
-            raise LimitExceededError(f"{self.folder}: a list of {stop - start} records is too long")
+            raise LimitExceededError(f"{self.path}: a list of {stop - start} records is too long")
         found = np.zeros(max(0, stop - start), self.dtype)
         if stop <= start:
             return found
         chunks = range(start // self.chunk, (stop - 1) // self.chunk + 1)
-        paths = [tree.join(self.folder, *_key(i, self.document)) for i in chunks]
+        keys = [("0.0",) if self.is_nested else _key(i, self.document) for i in chunks]
         decoded = self._decoded_json if self.is_json else self._decoded
         most = most_stored(self._most_text) if self.is_json else object_decoder(*self._judged).most_stored
-        for i, path, data in zip(chunks, paths, tree.read_whole(paths, most), strict=True):
+        for i, key, data in zip(chunks, keys, chunks_by(keys, most), strict=True):
             if data is None:
                 continue
             first = i * self.chunk
             at, to = max(start, first), min(stop, first + self.chunk)
-            found[at - start : to - start] = decoded(data, slice(at - first, to - first), path)
+            found[at - start : to - start] = decoded(
+                data, slice(at - first, to - first), "/".join((self.path, *key))
+            )
         return found
 
     @property
     def _judged(self) -> tuple[JsonObject, str]:
-        return self.document, self.folder
+        return self.document, self.path
 
     def _decoded(self, data: bytes, rows: slice, path: str) -> np.ndarray:
         decoder = object_decoder(*self._judged)
@@ -100,24 +105,29 @@ class StoredRecords(NamedTuple):
         return tuple(values)
 
 
-def stored_records(node: Node, names: Sequence[str]) -> StoredRecords:
-    """The records in a list; `names` are those of fields where the list does not say them.
+def stored_records(document: JsonObject, path: str, names: Sequence[str], where: str) -> StoredRecords:
+    """The records in a list at a path, by the metadata of its array; `where` is how messages call that.
 
-    Raises `UnsupportedError`, `MetadataError`, `LimitExceededError`. Reads nothing.
+    `names` are those of fields where the list does not say them. Raises `UnsupportedError`, `MetadataError`,
+    `LimitExceededError`. Reads nothing.
     """
-    document, where = node.document, node.file
-    is_v3 = node.version == 3
-    n, chunk = (_only(each, where) for each in (document.get("shape"), _chunks(document, is_v3=is_v3)))
+    is_v3 = document.get("zarr_format") == 3
+    shape, chunks = document.get("shape"), _chunks(document, is_v3=is_v3)
     is_json = not is_v3 and _codec_names(document.get("filters")) == [_JSON]
+    is_nested = False
+    if is_json and isinstance(shape, list) and shape[1:] == [len(names)] and chunks == shape:
+        shape = chunks = shape[:1]
+        is_nested = True
+    n, chunk = _only(shape, where), _only(chunks, where)
     if is_json:
         dtype = _dtype([(name, "<f8") for name in names], where)
-        return StoredRecords(node.path, n, chunk, dtype, document, is_json=True)
+        return StoredRecords(path, n, chunk, dtype, document, is_json=True, is_nested=is_nested)
     dtype = _dtype_of_v3(document, where) if is_v3 else _dtype_of_v2(document, where)
     described = _as_bytes_v3(document, dtype, n) if is_v3 else _as_bytes_v2(document, dtype, n, chunk)
     if chunk * dtype.itemsize > MAX_CHUNK_BYTES:
         raise LimitExceededError(f"{where}: chunks of {chunk} records are too large")
     object_decoder(described, where)
-    return StoredRecords(node.path, n, chunk, dtype, described, is_json=False)
+    return StoredRecords(path, n, chunk, dtype, described, is_json=False)
 
 
 def _only(sizes: object, where: str) -> int:
