@@ -25,7 +25,7 @@ TIMEOUT = 20  # a server is waited for longer than that
 N_T = 3
 
 SCRIPT = f"""
-import sys, threading; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+import signal, sys, threading; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 from ndviewer_light import open_dataset
 from ndviewer_light.model import PlaneKey
 
@@ -33,6 +33,10 @@ def say(word):
     sys.stdout.write(word + chr(10))
     sys.stdout.flush()
     sys.stdin.readline()
+
+def take_signals_elsewhere():
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 
 """
 
@@ -61,10 +65,16 @@ IN_BACKGROUND = {
 }
 INTERRUPTED = {
     "an image is opened": of_server("", IMAGE),
-    "a plane": of_server(REFERENCES, "d.plane(1)"),
     "small pictures": of_server(IMAGE, "d.thumbnails([PlaneKey(t) for t in (1, 2)])"),
-    "a report": of_server(IMAGE, "d.report(read=True)"),
     "in a pool": of_server(f"{IMAGE}; {POOL}", "pool.submit(d.plane, 1).result()"),
+}
+LATE = {
+    "by references": of_server(REFERENCES, "d.plane(1)"),
+    "a plane that is being read": of_server(IMAGE, f"{SOME}; d.plane(1)"),
+    "planes": of_server(IMAGE, "d.read_planes([(1, 0, 0, 0), (2, 0, 0, 0)])"),
+    "planes in view": of_server(IMAGE, "d.planes([PlaneKey(1), PlaneKey(2)], wait=None)"),
+    "a report": of_server(IMAGE, "d.report(read=True)"),
+    "in a reader process": of_server(ISOLATED, "d.plane(1)"),
 }
 
 
@@ -211,3 +221,14 @@ def test_a_script_ends_though_a_share_answers_no_more(code: str) -> None:
         [sys.executable, "-c", SCRIPT + code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "hangs"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process")
+@pytest.mark.parametrize("code", LATE.values(), ids=LATE.keys())
+def test_ctrl_c_ends_a_wait_that_the_signal_itself_does_not_interrupt(code: str, served: RangeServer) -> None:
+    """Another thread takes it, or it comes just before the wait begins: once in 20 under load."""
+    script = begun(served, code.replace("say('opened')", "take_signals_elsewhere()\nsay('opened')"))
+    script.send_signal(signal.SIGINT)
+    said = ended(script)
+    assert script.returncode == -signal.SIGINT, said
+    assert "\nKeyboardInterrupt" in said

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, cast
 from ..errors import DatasetError, OutOfResourcesError
 from ..model import PlaneKey
 from ..storage.program_end import give_up_at_end, is_ending
+from ..storage.waits import result_of
 from .leases import Lease, StoredKey, SupersededRead
 from .memory_bounded_lru import MemoryBoundedLRUCache
 from .notifications import Inbox, Notified
@@ -170,7 +171,7 @@ class PlaneCache:
             dropped = self._drop_queued(kept) if drop_except is not None else []
             abandoned = self._give_up(kept) if drop_except is not None else []
             self._queue.extendleft(reversed(queued))
-            threads = self._new_threads()
+            threads = self._workers.new_threads()
         try:
             for lease in dropped:
                 lease.drop()
@@ -216,7 +217,7 @@ class PlaneCache:
                 lease.for_caller = True
             if mine is not None:
                 self._run(mine)
-            return lease.future.result()
+            return result_of(lease.future)
         finally:
             if mine is not None and not mine.future.done():  # Ctrl-C in this thread concerns only this thread
                 self._hand_over(mine)
@@ -229,7 +230,7 @@ class PlaneCache:
             if wanted:
                 lease.started = False
                 self._queue.appendleft(lease)
-                threads = self._new_threads()
+                threads = self._workers.new_threads()
             elif self._reading.get(lease.key) is lease:
                 del self._reading[lease.key]
         if not wanted:
@@ -298,10 +299,6 @@ class PlaneCache:
         return dropped
 
     # ---- in the workers --------------------------------------------------------------------
-
-    def _new_threads(self) -> list[threading.Thread]:
-        """The threads to start after releasing the lock, for queued reads."""
-        return self._workers.new_threads()
 
     def _next(self) -> Lease:
         """The queued read that is to be run now."""

@@ -18,6 +18,7 @@ from ..errors import DatasetError, PlaneNotStoredError, ReadDroppedError
 from ..model import Plane, PlaneKey, PlaneState, Region
 from ..storage.cancellation import CancelScope, current_scope
 from ..storage.program_end import abandonable_thread
+from ..storage.waits import AWAKE_AGAIN_SECONDS
 from .leases import SupersededRead
 from .regions import of_shape
 
@@ -167,8 +168,9 @@ class _Build:
         for helper in helpers:
             helper.start()
         self._work()
-        for helper in helpers:
-            helper.join()
+        for helper in helpers if self._error is None or isinstance(self._error, Exception) else ():
+            while helper.is_alive():
+                helper.join(AWAKE_AGAIN_SECONDS)
         if self._error is not None:
             raise self._error
         if self.is_over:

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import CorruptDataError, DatasetGoneError, MetadataError, PlaneNotStoredError
 from ..model import Plane, PlaneState
 from ..sources.missing import NO_LONGER_THERE, missing_plane
+from ..storage.waits import wait_until_done
 from .leases import SupersededRead
 from .overview import OVERVIEW
 
@@ -77,9 +78,11 @@ class PlaneOutcomes:
         """
         if isinstance(entry, np.ndarray):
             return self._present(key, level, entry)
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if deadline is None:
+            wait_until_done(entry)
+            deadline = 0.0
         try:
-            error = entry.exception(timeout)
+            error = entry.exception(max(0.0, deadline - time.monotonic()))
         except WaitedLongEnough:
             entry.add_done_callback(lambda future: self._arrived(key, future, level))
             growing = self._overviews.so_far(key) if level == OVERVIEW else None

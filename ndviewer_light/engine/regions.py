@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DatasetError, PlaneNotStoredError
 from ..model import PlaneKey, Region, channel_name, find_channel
 from ..storage.tiling import check_whole_plane
+from ..storage.waits import result_of
 from .leases import StoredKey, SupersededRead
 from .tiles import ONE_TILE_PIXELS, TileGrid, common_part, whole
 from .transpose import c_ordered
@@ -171,7 +172,7 @@ class TiledPlanes:
         if isinstance(entry, np.ndarray):
             return entry
         try:
-            return entry.result()
+            return result_of(entry)
         except (CancelledError, SupersededRead):  # dropped for a view, or written meanwhile
             return self._cache.read(*stored)
 

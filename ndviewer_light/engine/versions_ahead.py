@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..storage.program_end import abandonable_thread
+from ..storage.waits import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,8 +45,9 @@ class VersionsAhead:
         begun = self._asked.get((tuple(keys), level))
         if begun is None:
             return self._source.versions_in_view(keys, max(level, 0))
+        answer: _Versions = result_of(begun)
         versions = []
-        for key, version in zip(keys, begun.result(), strict=True):
+        for key, version in zip(keys, answer, strict=True):
             known = self._known.get(key, level)  # of what was read meanwhile it is newer
             versions.append(version if known == self._before[key, level] else known)
         return versions

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import ReadDroppedError
+from ..storage.waits import AWAKE_AGAIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class Call:
 
         Raises what ended it, `ReadDroppedError` if it was given up, `DeadlineError` past the deadline.
         """
+        look_at = time.monotonic() + look_every
         while not self.answered:
             now = time.monotonic()
             if self._dropped_at is not None and now >= self._dropped_at + DROPPED_SECONDS:
@@ -67,10 +69,11 @@ class Call:
             if now >= self.deadline:
                 raise DeadlineError
             until = self.deadline if self._dropped_at is None else self._dropped_at + DROPPED_SECONDS
-            if self._news.wait(min(until - now, look_every)):
+            if self._news.wait(min(until - now, max(look_at - now, 0.0), AWAKE_AGAIN_SECONDS)):
                 self._news.clear()  # given up, or answered
-            else:
+            elif time.monotonic() >= look_at:
                 look()
+                look_at = time.monotonic() + look_every
         if self.failure is not None:
             raise self.failure
         assert self.reply is not None

@@ -220,6 +220,6 @@ class Readers:
 
 def _wait_while_wanted(opening: Future[ReaderProcess]) -> None:
     scope = current_scope()
-    while not wait([opening], _READER_GLANCE_SECONDS if scope is not None else None).done:
+    while not wait([opening], _READER_GLANCE_SECONDS).done:
         if scope is not None and scope.dropped:
             raise ReadDroppedError("no longer needed")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DatasetGoneError, OutOfResourcesError
 from ..storage.program_end import is_ending
+from ..storage.waits import result_of
 from .spawned_process import SpawnedProcess
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def take_process() -> ReaderProcess:
     process, starting = _take()
     if starting is not None and not starting.cancel():
         try:
-            process = starting.result()
+            process = result_of(starting)
         except BaseException:  # Ctrl-C
             starting.add_done_callback(_end_started)
             raise

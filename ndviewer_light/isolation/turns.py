@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from ..storage.waits import AWAKE_AGAIN_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +34,7 @@ class Turns:
         """Do some work once it may be done; blocks until it is."""
         with self._changed:
             while self._is_work and self._n_running:
-                self._changed.wait()
+                self._changed.wait(AWAKE_AGAIN_SECONDS)
             self._n_running += 1
             beside = self._n_running
         began, cpu = time.monotonic(), self._cpu_seconds()

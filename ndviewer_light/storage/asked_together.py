@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from .cancellation import CancelScope, current_scope
 from .program_end import abandonable_thread, is_ending
 from .time_spent import Stopwatch
+from .waits import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -107,7 +108,7 @@ class _Together(Generic[_Question, _Answer]):
         except RuntimeError:  # no more threads: this one asks what the others do not
             self._take()
         try:
-            self._done.wait()
+            wait_for(self._done)
         except BaseException:  # Ctrl-C: nobody waits for what is being asked
             if self._given_scope is None:
                 self._scope.drop()

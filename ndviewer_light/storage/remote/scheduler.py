@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ...errors import DatasetError, ReadDroppedError
 from ..cancellation import current_scope
 from ..program_end import give_up_at_end
+from ..waits import wait_for
 from .coalescing import blocks_for, blocks_of
 from .errors import Failure
 from .forks import after_fork, check_not_forked
@@ -63,7 +64,7 @@ class RequestScheduler:
         try:
             if job.scope is not None:
                 job.scope.add(job)
-            job.done.wait()
+            wait_for(job.done)
         except BaseException:  # no longer needed already, or Ctrl-C while waiting
             job.give_up()
             raise
@@ -80,7 +81,7 @@ class RequestScheduler:
         try:
             if scope is not None:
                 scope.add(single)
-            single.done.wait()
+            wait_for(single.done)
         except BaseException:  # no longer needed already, or Ctrl-C while waiting
             single.give_up()
             raise
