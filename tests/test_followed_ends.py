@@ -318,6 +318,25 @@ def test_changes_are_an_iterator_and_a_callback(tmp_path):
     assert list(dataset.changes()) == []
 
 
+def test_everybody_who_listens_gets_every_change(tmp_path):
+    growing = GrowingZarr(tmp_path / "a.zarr")
+    growing.add(1)
+    with open_dataset(growing.path, follow=True) as dataset:
+        heard = [], [], []
+        listeners = [dataset.on_change(lambda change, of=of: of.append(change.info.n_t)) for of in heard]
+        n_t = 1
+        while not all(heard):  # those that begin to listen later do not hear of what came before
+            n_t += 1
+            growing.add(n_t)
+            wait_for_size(dataset, "t", n_t)
+            time.sleep(0.2)
+        for n in range(n_t + 1, n_t + 4):
+            growing.add(n)
+            wait_until(lambda n=n: all(of[-1] == n for of in heard))
+        for listener in listeners:
+            listener.stop()
+
+
 def test_what_came_before_one_listened_is_no_change(tmp_path):
     growing = GrowingZarr(tmp_path / "a.zarr")
     growing.add(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..model import DatasetInfo
-    from .dataset import Dataset
+    from .dataset import Changes, Dataset
 
 logger = logging.getLogger(__name__)
 
@@ -32,28 +33,65 @@ class DatasetChange(NamedTuple):
     replaced: bool
 
 
+class ChangeFeed:
+    """Tells everybody who listens what changes, as a dataset says that only once. Any thread."""
+
+    def __init__(self, take: Callable[[], Changes]) -> None:
+        self._take = take
+        self._lock = threading.Lock()  # guards the following; never held while taking
+        self._waiting: dict[object, Changes | None] = {}  # by listener: what it has not been told yet
+
+    @contextlib.contextmanager
+    def listened(self) -> Iterator[Callable[[], Changes | None]]:
+        """A function that says what has changed since it was called before; None for nothing."""
+        me = object()
+        with self._lock:
+            self._waiting[me] = None
+
+        def news() -> Changes | None:
+            found = self._take()
+            with self._lock:
+                if found.info or found.in_view:
+                    self._waiting = {each: _both(of, found) for each, of in self._waiting.items()}
+                mine, self._waiting[me] = self._waiting[me], None
+            return mine
+
+        try:
+            yield news
+        finally:
+            with self._lock:
+                del self._waiting[me]
+
+
+def _both(before: Changes | None, found: Changes) -> Changes:
+    if before is None:
+        return found
+    return type(found)(*(a or b for a, b in zip(before, found, strict=True)))
+
+
 def changes(
     dataset: Dataset, timeout: float | None = None, is_wanted: Callable[[], bool] = lambda: True
 ) -> Iterator[DatasetChange]:
     """Yield what changes, as soon as it is noticed; blocks in between.
 
     Ends when nothing has changed for `timeout` s (None: however long), when the dataset is finished or
-    closed, or no longer `is_wanted`. `dataset` must be opened with ``follow=True``; one iterator at a time.
+    closed, or no longer `is_wanted`. `dataset` must be opened with ``follow=True``; of several iterators and
+    callbacks each gets every change.
     """
     before, since = dataset.info, time.monotonic()
-    while is_wanted() and not dataset.closed:
-        found = dataset.take_changes()
-        now = time.monotonic()
-        if found.info or found.in_view:
-            info, since = dataset.info, now
-            # else it is that of the last change already, or came before anybody listened
-            if info is not before or (found.in_view and (dataset.is_viewed or not found.info)):
-                yield DatasetChange(info, before, found.replaced)
-            before = info
-            continue
-        if dataset.following is Following.FINISHED or (timeout is not None and now - since >= timeout):
-            return
-        time.sleep(_CHANGES_POLL_SECONDS)
+    with dataset.change_feed.listened() as news:
+        while is_wanted() and not dataset.closed:
+            found, now = news(), time.monotonic()
+            if found is not None:
+                info, since = dataset.info, now
+                # else it is that of the last change already, or came before anybody listened
+                if info is not before or (found.in_view and (dataset.is_viewed or not found.info)):
+                    yield DatasetChange(info, before, found.replaced)
+                before = info
+                continue
+            if dataset.following is Following.FINISHED or (timeout is not None and now - since >= timeout):
+                return
+            time.sleep(_CHANGES_POLL_SECONDS)
 
 
 class ChangeListener:

@@ -11,6 +11,7 @@ from ..model import Plane, PlaneKey, Region, StackKey
 from ..storage.file_versions import changed_ns
 from ..storage.presentable import presentable
 from .cache import PLANE_CACHE_MAX_MEMORY_BYTES, PlaneCache
+from .changes import ChangeFeed, ChangeListener, changes
 from .current_info import is_another
 from .dataset_statistics import DatasetStatistics
 from .known_statistics import KnownStatistics, database_of
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ..model import DatasetInfo
     from ..sources import Source
     from ..sources.source import LabelPart, SeenLabels
-    from .changes import ChangeListener, DatasetChange
+    from .changes import DatasetChange
     from .projections import ProjectedStack
     from .stack_beside import StackGrid, StackSeen
 
@@ -104,6 +105,7 @@ class Dataset(DatasetStatistics):
             reopen=reopen,
         )
         self._rereader = Rereader(self._read_again)
+        self.change_feed = ChangeFeed(self.take_changes)
         self._ahead = PlanesAhead(self._cache, self._tiled, self._indices, self._outcomes)
         self._thumbnails = ThumbnailSource(
             source, self._outcomes, path, self.storage_options, None if live else reopen, self._were_read
@@ -409,16 +411,12 @@ class Dataset(DatasetStatistics):
         """Yield what changes while it is written, as soon as it is noticed; see `engine.changes`.
 
         For a dataset opened with ``follow=True``. Blocks in between; ends after `timeout` s without a change,
-        and when the dataset is finished or closed.
+        and when the dataset is finished or closed. Whoever listens, also by `on_change`, gets every change.
         """
-        from .changes import changes
-
         return changes(self, timeout)
 
     def on_change(self, callback: Callable[[DatasetChange], object]) -> ChangeListener:
         """Call a function with every change, in a thread of its own, until `stop` of the result is called."""
-        from .changes import ChangeListener
-
         return ChangeListener(self, callback)
 
     def _troubles(self) -> tuple[str, ...]:
