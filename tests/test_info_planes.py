@@ -73,6 +73,19 @@ def test_reading_finds_the_damaged_plane_and_names_its_file(
     assert "A/1/1/0/c/7/0/2/0/0 is damaged" in lines[-1]
 
 
+def test_a_position_has_one_name_whatever_is_wrong_with_its_planes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stores.write_image(tmp_path / "a.zarr", sizes={"t": 4, "c": 1, "z": 1})
+    metadata = tmp_path / "a.zarr/zarr.json"
+    metadata.write_text(metadata.read_text().replace('"name": "0"', '"name": "cells"'))
+    (tmp_path / "a.zarr/0/c/1/0/0/0/0").unlink()
+    (tmp_path / "a.zarr/0/c/2/0/0/0/0").write_bytes(b"damaged")
+    _, lines = run(capsys, tmp_path / "a.zarr", "--planes", "--read")
+    filled, damaged = (line.split("  ")[0] for line in lines if "  t " in line)
+    assert filled == damaged == "cells"
+
+
 def test_as_json(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert info.main([str(plate), "--json", "--read"]) == 3
     said: dict[str, Any] = json.loads(capsys.readouterr().out)["planes"]

@@ -14,7 +14,8 @@ gaps                           missing, pending and filled planes, neighbours to
                                ``positions`` and ``t`` (first and last index), ``labels`` (first and last),
                                ``channels`` (names), ``z`` (indices), ``planes`` (how many)
 empty_wells                    the wells that a plate lists and that have no image: no planes of these count
-unreadable_planes              ``t``, ``p``, ``c``, ``z``, ``label``, ``channel``, ``reason`` (names the file)
+unreadable_planes              ``t``, ``p``, ``c``, ``z``, ``label``, ``title``, ``channel``, ``reason``
+                               (names the file)
 by_position, by_time           the counts by state of those that are not wholly present: by label, by index
 =============================  =====================================================================
 """
@@ -98,6 +99,7 @@ def _facts(report: PlaneReport) -> Said:
             {
                 **key._asdict(),
                 "label": info.positions[key.p].label,
+                "title": info.positions[key.p].title,
                 "channel": info.channels[key.c].name,
                 "reason": reason,
             }
@@ -190,7 +192,7 @@ def _gap_text(gap: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
 
 def _unreadable_text(plane: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     parts = [f"{axis} {plane[axis]}" for axis in "tz" if sizes[axis] > 1]
-    return f"{plane['label']}  {', '.join([*parts, plane['channel']])}: {plane['reason']}"
+    return f"{plane['title']}  {', '.join([*parts, plane['channel']])}: {plane['reason']}"
 
 
 def ranges(indices: Sequence[int]) -> str:
