@@ -23,8 +23,10 @@ from follow_disk import (
 )
 
 from ndviewer_light.engine import look_schedule
+from ndviewer_light.errors import ReadTimeoutError
 from ndviewer_light.model import PlaneKey, PlaneState
 from ndviewer_light.opening import open_dataset
+from ndviewer_light.sources.zarr.source import ZarrSource
 
 
 def test_planes_to_come_in_a_chunk_of_several_are_pending_and_appear_when_they_are_written(
@@ -190,6 +192,30 @@ def test_growth_that_a_read_finds_before_any_look_counts(tmp_path, monkeypatch):
         growing.add(2)
         wait_for(dataset, PlaneKey(t=1), 2)
         assert dataset.is_being_written
+
+
+@pytest.mark.parametrize("age_s", [0, 30])
+def test_a_plane_that_was_written_again_is_shown_also_if_it_could_not_be_read_at_first(
+    tmp_path, followed, monkeypatch, age_s
+):
+    path, again = tmp_path / "a.zarr", tmp_path / "again.zarr"
+    for folder, value in ((path, 1), (again, 2)):
+        stores.create_array(folder, (1, 1, 1, SIZE, SIZE)).write(grey(value)[None, None, None]).result()
+    stores.make_old(path)
+    stores.make_old(again, age_s)
+    dataset = followed(path)
+    assert shown(dataset, PlaneKey()) == 1
+    read, failures = ZarrSource.read_plane, [ReadTimeoutError("the disk did not answer")]
+
+    def read_plane(self: ZarrSource, *args: object) -> np.ndarray:
+        if failures:
+            raise failures.pop()
+        return read(self, *args)
+
+    monkeypatch.setattr(ZarrSource, "read_plane", read_plane)
+    os.replace(*(stores.chunk_files(folder)[0] for folder in (again, path)))
+    assert wait_for(dataset, PlaneKey(), 2) <= {1, PlaneState.LOADING}
+    assert not failures
 
 
 def test_a_plane_whose_chunks_are_written_again_one_after_another_is_never_shown_in_parts(tmp_path, followed):

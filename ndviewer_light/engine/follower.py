@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError, DatasetGoneError
 from ..model import PlaneKey
+from ..storage.activity import JUST_WRITTEN_SECONDS
 from ..storage.file_clock import FileClock
 from ..storage.file_versions import changed_ns, is_in_parts, is_nothing, settled
 from ..storage.freed_memory import are_same
@@ -390,8 +391,7 @@ class DiskFollower:
                 return found
             if isinstance(shown, np.ndarray) and level != OVERVIEW and compared < _COMPARED_PLANES:
                 compared += 1
-                self._versions.note(key, level, version)
-                if self._is_still(shown, key, level):  # notes the version, if it is told
+                if self._is_still_at(version, known, shown, key, level):
                     continue
             elif isinstance(shown, np.ndarray) or known is not None:
                 self._versions.note(key, level, version)
@@ -410,6 +410,30 @@ class DiskFollower:
         """Whether a plane that is in memory is read again as it is there."""
         pixels = self._read(key, level)
         return are_same(shown, c_ordered(pixels) if shown.flags.c_contiguous else pixels)
+
+    def _is_still_at(
+        self, version: str | None, known: str | None, shown: np.ndarray, key: PlaneKey, level: int
+    ) -> bool:
+        """Whether a plane in memory, read at the version that is `known`, is the same at a later one.
+
+        It stays, and is compared again at the next look, while it is being written so that it cannot be read;
+        and if reading ends because of something else than the plane, which is raised.
+        """
+        self._versions.note(key, level, version)  # reading notes a later one, if it is told
+        is_compared = False
+        try:
+            is_same = self._is_still(shown, key, level)
+            is_compared = True
+        except DatasetGoneError:
+            raise
+        except DatasetError:
+            is_same = version is None or self._clock.age_s(changed_ns(version)) < JUST_WRITTEN_SECONDS
+            is_compared = not is_same
+        finally:
+            if not is_compared:
+                self._versions.forget(key)
+                self._versions.note(key, level, known)
+        return is_same
 
     def _is_in_parts(self, key: PlaneKey, known: str, version: str) -> bool:
         """Whether a plane is being written again chunk by chunk: what was read before is whole, and stays.
