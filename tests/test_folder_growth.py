@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import time
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import stores
 import tifffile
 import tiffs
 from memory_source import TIMEOUT, wait_until
 from PIL import Image
 
 from ndviewer_light import open_dataset
+from ndviewer_light.errors import DatasetError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.images import growth
 from ndviewer_light.sources.images.source import ImagesSource
@@ -229,6 +232,59 @@ def test_what_changed_within_the_tick_of_its_clock_may_change_again(tmp_path):
     ):
         os.utime(tmp_path, ns=(changed_ns, changed_ns))
         assert (version_of(str(tmp_path)) == version_of(str(tmp_path))) is is_settled
+
+
+@contextlib.contextmanager
+def listed_in_vain_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
+    """As a share fails that is out of reach for a moment."""
+    scandir, failures = os.scandir, [OSError(errno.EIO, "Input/output error")]
+
+    def fails_once(path: str) -> object:
+        if failures and os.path.normpath(path) == str(folder):
+            raise failures.pop()
+        return scandir(path)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "scandir", fails_once)
+        yield
+    assert not failures
+
+
+def test_what_could_not_be_listed_for_a_moment_is_listed_at_the_next_look(tmp_path, monkeypatch):
+    monkeypatch.setattr(watched_folders, "LISTING_SHARE", 1e9)  # nothing has to wait
+    for name in ("img_t0.png", "img_t1.png"):
+        save(tmp_path / "flat" / name, 1)
+    with opened(tmp_path / "flat") as source:
+        save(tmp_path / "flat" / "img_t2.png", 1)  # found by name, before the folder is listed
+        stores.make_old(tmp_path / "flat")
+        with (
+            listed_in_vain_once(monkeypatch, tmp_path / "flat"),
+            pytest.raises(DatasetError, match="Input/output"),
+        ):
+            source.look()
+        assert source.look().n_t == 3
+    for t, z in itertools.product(range(2), range(2)):
+        save(tmp_path / "inner" / f"t{t}" / f"z{z}.png", 1)
+    with opened(tmp_path / "inner") as source:
+        save(tmp_path / "inner" / "t1" / "z7.png", 1)
+        stores.make_old(tmp_path / "inner")
+        with listed_in_vain_once(monkeypatch, tmp_path / "inner" / "t1"):
+            assert source.look().n_z == 2
+        assert source.look().n_z == 3
+
+
+def test_of_files_that_were_there_none_is_gone_while_their_folder_cannot_be_listed(tmp_path, monkeypatch):
+    n = watched_folders.WORTH_LISTING
+    for t in range(n):
+        save(tmp_path / f"img_t{t}.png", 1)
+    monkeypatch.setattr(watched_folders, "LISTING_SHARE", 1e9)  # nothing has to wait
+    with opened(tmp_path) as source:
+        keys = [PlaneKey(t) for t in range(n)]
+        with listed_in_vain_once(monkeypatch, tmp_path):
+            assert source.are_stored(keys) == [True] * n
+        (tmp_path / "img_t3.png").unlink()
+        stores.make_old(tmp_path)
+        wait_until(lambda: source.are_stored(keys) == [t != 3 for t in range(n)])
 
 
 # ---- Squid's folders ---------------------------------------------------------------------------------

@@ -97,20 +97,30 @@ class WatchedFolders:
 
     @contextmanager
     def listing(self, folder: str) -> Iterator[None]:
-        """To list a folder within; remembers the version that it had before, and what listing cost."""
+        """To list a folder within; remembers the version that it had before, and what listing cost.
+
+        One that could not be listed, so that something is raised, counts as changed still.
+        """
         version, watch = version_of(folder), Stopwatch()
-        yield
-        self._note_listed(folder, version, watch.spent())
+        try:
+            yield
+        except BaseException:
+            version = _NEVER.version
+            raise
+        finally:
+            self._note_listed(folder, version, watch.spent())
 
     def listings(self, folders: Sequence[str], list_one: Callable[[str], _T]) -> Iterator[_T]:
         """What `list_one` finds in each folder, in order: of a slow share, several are listed at a time.
 
-        `list_one` may be called in other threads; its first error is raised.
+        `list_one` may be called in other threads; its first error is raised. A folder of which it finds None
+        could not be listed, and counts as changed still.
         """
 
         def listed(folder: str) -> tuple[_T, str, TimeSpent]:
             version, watch = version_of(folder), Stopwatch()
-            return list_one(folder), version, watch.spent()
+            found = list_one(folder)
+            return found, _NEVER.version if found is None else version, watch.spent()
 
         for at in range(0, len(folders), LISTED_TOGETHER):
             some = folders[at : at + LISTED_TOGETHER]

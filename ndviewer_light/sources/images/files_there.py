@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ...errors import DatasetError
+from ...errors import DatasetError, DatasetNotFoundError
 from ...storage.asked_together import asked_together
 from ...storage.local_files import is_there
 from ...storage.watched_folders import WORTH_LISTING, WatchedFolders
@@ -51,11 +51,13 @@ class FilesThere:
         self._folders.add(path)
         if self._folders.has_changed(path) and self._folders.may_list(path):
             known = list(self._known())  # before it is listed: what comes meanwhile is not gone
-            with self._folders.listing(path):
-                try:
+            try:
+                with self._folders.listing(path):
                     listed, _ = names_in_folder(self._root, folder)
-                except DatasetError:  # the folder itself is gone, or out of reach
-                    listed = set()
+            except DatasetNotFoundError:
+                listed = set()
+            except DatasetError:  # it is out of reach, and asked again
+                return self._gone.get(folder, set())
             of_it = (name for name in known if name.rpartition("/")[0] == folder[:-1])
             self._gone[folder] = {name for name in of_it if name not in listed}
         return self._gone.get(folder, set())

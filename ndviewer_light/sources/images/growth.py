@@ -60,6 +60,7 @@ class FolderGrowth:
         self._ending = os.path.splitext(listing.files[0][1])[1].lower()
         self._seen = {name for _, name in listing.files}
         self._others = set[str]()  # names that are not of the dataset
+        self._is_untold = False  # whether files were found by a look that failed afterwards
         self._use(listing.pattern)
         self._fronts: dict[PlaneKey, None] = {}  # behind which files may come, the latest last
         self._n_folders = 0
@@ -81,8 +82,9 @@ class FolderGrowth:
         changed = self._folders.changed(every=all_of_it)
         if not changed:
             return None
-        found = self._found_by_name(catalogue)
+        self._is_untold |= self._found_by_name(catalogue)
         new = self._listed([path for path in changed if all_of_it or self._folders.may_list(path)])
+        found, self._is_untold = self._is_untold, False
         if not new:
             return Grown(listing, catalogue) if found else None
         new.sort()
@@ -173,7 +175,10 @@ class FolderGrowth:
         inner: list[str] = []
         folders = [path[len(self._root) :].replace(os.sep, "/") for path in paths]
         found = self._folders.listings(paths, self._names_in)
-        for folder, (names, folders_in_it) in zip(folders, found, strict=True):
+        for folder, listing in zip(folders, found, strict=True):
+            if listing is None:
+                continue
+            names, folders_in_it = listing
             room = max(0, MAX_FILES - len(self._seen) - len(self._others))
             new = list(names.difference(self._seen, self._others))[:room]
             fitting = [name for name in new if name.lower().endswith(self._ending) and not is_thumbnail(name)]
@@ -184,8 +189,14 @@ class FolderGrowth:
                 inner += filter(self._watch, sorted(folders_in_it))
         return wanted + self._listed([self._root + each for each in inner]) if inner else wanted
 
-    def _names_in(self, path: str) -> tuple[set[str], list[str]]:
-        return names_in_folder(self._root, path[len(self._root) :].replace(os.sep, "/"))
+    def _names_in(self, path: str) -> tuple[set[str], list[str]] | None:
+        folder = path[len(self._root) :].replace(os.sep, "/")
+        try:
+            return names_in_folder(self._root, folder)
+        except DatasetError:
+            if not folder:
+                raise
+            return None  # it does not affect the others
 
     def _watch(self, folder: str) -> bool:
         """Watch a folder ("a/b/"), and those around it; whether that is new."""

@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import DatasetNotFoundError, LimitExceededError
+from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError
 from ...metadata.guessed_axes import sizes_in_words
 from ...model import Interpretation, how_many, natural_sorted
 from ...storage.asked_together import asked_together
@@ -135,9 +135,9 @@ def is_wanted_folder(name: str) -> bool:
 def names_in_folder(root: str, folder: str) -> tuple[set[str], list[str]]:
     """The images in one folder below `root` ("" or "a/b/"), and the folders in it; names are below `root`.
 
-    Raises a `DatasetError` if `root` itself cannot be listed.
+    Raises a `DatasetError` if it cannot be listed.
     """
-    names, inner = FolderWalk(root).in_folder(folder)
+    names, inner = FolderWalk(root).listed(folder)
     return set(names), inner
 
 
@@ -383,7 +383,19 @@ class FolderWalk:
                 return
 
     def in_folder(self, folder: str) -> tuple[list[str], list[str]]:
-        """The images in one folder ("" or "a/b/"), and the folders in it. Any thread."""
+        """The same as `listed`; nothing for one in the folder itself that cannot be listed."""
+        try:
+            return self.listed(folder)
+        except DatasetError:
+            if not folder:
+                raise
+            return [], []  # it does not affect the others
+
+    def listed(self, folder: str) -> tuple[list[str], list[str]]:
+        """The images in one folder ("" or "a/b/"), and the folders in it. Any thread.
+
+        Raises a `DatasetError` if it cannot be listed.
+        """
         names, inner = list[str](), list[str]()
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
@@ -398,8 +410,7 @@ class FolderWalk:
                     elif len(inner) < MAX_FOLDERS and _is_wanted_folder(entry):
                         inner.append(f"{folder}{entry.name}/")
         except (OSError, ValueError) as error:
-            if not folder:  # an unreadable folder in it does not affect the others
-                raise error_of_os(error, self._root) from error
+            raise error_of_os(error, os.path.join(self._root, folder)) from error
         return names, inner
 
 
