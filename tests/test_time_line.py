@@ -20,6 +20,7 @@ from ndviewer_light.model import PlaneKey, PlaneState
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
     from memory_source import MemorySource
 
 ACQUIRED, PARTLY, PENDING = TimeState.ACQUIRED, TimeState.PARTLY, TimeState.PENDING
@@ -110,6 +111,20 @@ def test_a_finished_dataset_is_looked_at_once() -> None:
             dataset.time_states(0)
             time.sleep(0.01)
         assert looks == [8]
+
+
+def test_a_look_that_failed_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    failures: list[Exception] = [MemoryError("no memory for it just now")]
+
+    class ShortOfMemory(ListedSource):
+        def are_stored(self, keys: list[PlaneKey]) -> list[bool | None]:
+            if failures:
+                raise failures.pop()
+            return super().are_stored(keys)
+
+    with Dataset(filled(ShortOfMemory(), stack(1), every_key())) as dataset:
+        wait_for(dataset, 0, [ACQUIRED, GONE])
+    assert not failures and "no memory for it just now" in caplog.text
 
 
 def test_the_worst_of_a_time_point_is_said() -> None:

@@ -62,10 +62,18 @@ class RepeatedLook(Generic[A]):
         if is_due and self._work.can_begin(now):
             with self._lock:  # before it begins: the look says when the next one is due
                 self._about, self._again, self._began = about, float("inf"), now
-            if not self._work.begin(lambda: look(epoch, is_news), now):
+            if not self._work.begin(lambda: self._look(look, epoch, is_news=is_news), now):
                 with self._lock:
                     self._about = ()
         return answer
+
+    def _look(self, look: Callable[[int, bool], None], epoch: int, *, is_news: bool) -> None:
+        try:
+            look(epoch, is_news)
+        except BaseException:
+            with self._lock:
+                self._about = ()  # nobody knows yet: it is looked at again after a while
+            raise
 
     def tell(self, answer: A, epoch: int) -> None:
         """A look has found this; what was found before `start_over` does not count."""
