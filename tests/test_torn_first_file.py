@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,8 @@ import tiffs
 
 from ndviewer_light.errors import CorruptDataError, DatasetReorderedError
 from ndviewer_light.model import PlaneKey, place_of
+from ndviewer_light.sources.images import known_folder
+from ndviewer_light.sources.images.first_files import FirstSample, first_sample
 from ndviewer_light.sources.images.source import ImagesSource
 
 if TYPE_CHECKING:
@@ -185,14 +187,29 @@ def test_a_folder_of_torn_stacks_has_all_planes_once_one_is_whole(
     np.testing.assert_array_equal(dataset.plane(0, 0, 1, 2), stores.plane(c=1, z=2))
 
 
-def test_whoever_looks_at_a_folder_of_torn_stacks_is_told_that_one_is_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_opened", [True, False])
+def test_whoever_looks_at_a_folder_of_torn_stacks_is_told_that_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_opened: bool
+) -> None:
     first, *others = write_alike(tmp_path, "imagej")
     whole = first.read_bytes()
     for path in (first, *others):
         cut(path, int(0.3 * path.stat().st_size))
-    with contextlib.closing(ImagesSource.open(str(tmp_path))) as source:
+
+    def becomes_whole() -> None:
         first.write_bytes(whole)
         tiffs.make_old(first, 600)
+
+    def sampled(*arguments: Any) -> FirstSample:
+        sample = first_sample(*arguments)
+        if not is_opened:
+            becomes_whole()
+        return sample
+
+    monkeypatch.setattr(known_folder, "first_sample", sampled)
+    with contextlib.closing(ImagesSource.open(str(tmp_path))) as source:
+        if is_opened:
+            becomes_whole()
         for look in (source.refresh, source.look, source.refresh):
             with pytest.raises(DatasetReorderedError, match=r"pos0\.tif was damaged, and is whole now"):
                 look()

@@ -25,7 +25,7 @@ class FaultsBeside:
         self._first = first
         self._schedule = AskSchedule()
         self._faults = beside.faults(first)
-        self._versions = self._on_disk()
+        self._versions: list[str] = []  # not known: files may have been mended since they were read
         self.said: tuple[str, ...] = tuple(self._faults.values())
         """A warning for each."""
 

@@ -15,6 +15,7 @@ from ...storage.asked_together import asked_at_once
 from ...storage.bytes import is_url, name_of
 from ...storage.decoding.orientation import orientation_said
 from ...storage.file_clock import is_being_written
+from ...storage.file_versions import NOTHING, version_in
 from ...storage.presentable import presentable
 from .pixel_kinds import PixelKind
 
@@ -137,6 +138,8 @@ class FirstSample(NamedTuple):
     sample: Sample
     path: str
     damaged: Mapping[str, str] = MappingProxyType({})
+    versions: Mapping[str, str] = MappingProxyType({})
+    """Of the damaged ones, from before they were read: they may have become whole meanwhile."""
 
     def warnings(self) -> tuple[PlacedWarning, ...]:
         """What is said of damaged files, as far as nobody writes them; blocks on disk."""
@@ -156,9 +159,11 @@ def first_sample(listing: Listing, files: ImageFiles) -> FirstSample:
     """
     errors: list[DatasetError] = []
     damaged: dict[str, str] = {}
+    versions: dict[str, str] = {}
     found: list[FirstSample] = []
     for _, name in listing.files[:MAX_SAMPLES]:
         path = listing.root + name
+        versions[path] = _version_of(path)
         try:
             sample = files.sample(path)
         except DatasetError as error:
@@ -172,10 +177,18 @@ def first_sample(listing: Listing, files: ImageFiles) -> FirstSample:
         damaged[path] = sample.torn
     if found:
         best = max(found, key=lambda each: (not each.sample.torn, math.prod(each.sample.sizes)))
-        return best._replace(damaged=damaged)
+        return best._replace(damaged=damaged, versions={each: versions[each] for each in damaged})
     if isinstance(errors[0], PlaneNotStoredError):
         raise DatasetNotFoundError(str(errors[0])) from errors[0]
     raise errors[0]
+
+
+def _version_of(path: str) -> str:
+    """The version of a local file; a server is asked whether it has changed instead."""
+    try:
+        return "" if is_url(path) else version_in(os.stat(path))
+    except (OSError, ValueError):
+        return NOTHING
 
 
 def damage_now(path: str, files: ImageFiles) -> str:

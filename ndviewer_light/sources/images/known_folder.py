@@ -54,7 +54,7 @@ class KnownFolder:
         self._beside = FaultsBeside(files.beside, first)
         self._first = first_sample(listing, files)
         self._damaged = self._first.warnings()
-        self._versions = {path: self._version_of(path) for path in self._first.damaged}
+        self._versions = dict(self._first.versions)
         self._outdated = ""  # why the folder has to be opened anew
         sample = self._sample = self._first.sample
         self._by_user = found.by_user
