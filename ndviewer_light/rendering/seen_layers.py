@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _USED_AGAIN_BYTES = 64 * 1024**2
 """Of colours that may be used again."""
-_MOST_THREADS = 4
+_MOST_AT_ONCE = 4
 _WORTH_THREADS_PIXELS = 2**17
 """The colours of so many take several times as long as starting a thread."""
 
@@ -74,7 +74,7 @@ class _SeenColors(NamedTuple):
 def _colors_of(layers: Sequence[Layer], place: tuple[object, ...], part: _SeenPixels) -> list[_SeenColors]:
     """The colours of layers: of several large ones by as many threads as leave a core to others."""
     of = partial(_SeenColors.of, place=place, part=part)
-    n_threads = min(len(layers), _MOST_THREADS, (os.cpu_count() or 1) - 1)
+    n_threads = min(len(layers), _MOST_AT_ONCE, (os.cpu_count() or 1) - 1)
     if n_threads < 2 or part.y.n_read * part.x.n_read < _WORTH_THREADS_PIXELS:
         return list(map(of, layers))
     return asked_at_once(of, layers, n_threads, "ndviewer-colors")
