@@ -101,6 +101,21 @@ def test_a_plane_of_several_chunks_is_not_shown_in_parts(tmp_path, followed):
     assert wait_for(dataset, PlaneKey(t=1), 2) <= {PlaneState.PENDING, PlaneState.LOADING}
 
 
+@pytest.mark.parametrize("n_there", [1, 3, 4])
+def test_of_a_plane_of_which_the_writer_has_left_chunks_out_it_is_said_how_many_are_stored(
+    tmp_path, followed, n_there
+):
+    path, half = tmp_path / "a.zarr", SIZE // 2
+    array = stores.create_array(path, (1, 1, 1, SIZE, SIZE), chunk=(1, 1, 1, half, half))
+    for y, x in list(itertools.product((0, half), (0, half)))[:n_there]:
+        array[0, 0, 0, y : y + half, x : x + half].write(np.uint16(5)).result()
+    stores.make_old(path)
+    (plane,) = followed(path).planes([PlaneKey()], wait=None)
+    assert plane.state is PlaneState.PRESENT
+    said = f"{n_there} of 4 chunks stored, the rest is shown as the fill value"
+    assert plane.reason == (said if n_there < 4 else "")
+
+
 def test_of_a_dataset_opened_between_two_planes_of_a_time_point_the_second_is_pending(tmp_path, followed):
     array = stores.create_array(tmp_path / "a.zarr", (1, 2, 1, SIZE, SIZE))
     array[0, 0].write(grey(1)[None]).result()

@@ -146,6 +146,24 @@ def test_a_blank_plane_of_a_finished_dataset_is_shown_with_a_note(qtbot, viewer,
         assert_shows(viewer, {name: pixels[0, c, z] for c, name in enumerate(NAMES)})
 
 
+def test_of_a_plane_that_is_stored_in_part_it_is_said_how_much_is(qtbot, viewer, tmp_path):
+    array = stores.create_array(tmp_path / "a.zarr", (1, 2, 1, 24, 40), chunk=(1, 1, 1, 12, 20))
+    pixels = np.stack([picture(c, 0) for c in range(2)]).astype(array.dtype.numpy_dtype)
+    array[0, 0, 0].write(pixels[0]).result()
+    array[0, 1, 0, :12].write(pixels[1, :12]).result()
+    stores.make_old(tmp_path / "a.zarr")
+    load(qtbot, viewer, tmp_path / "a.zarr")
+    settle(qtbot, viewer)
+    name, said = (
+        viewer.dataset.info.channels[1].name,
+        "2 of 4 chunks stored, the rest is shown as the fill value",
+    )
+    assert viewer.stage.overlay.state() == ("filled", f"{name}: {said}")
+    assert [viewer.stage.strips.state_text(c) for c in range(2)] == ["", said]
+    pixels[1, 12:] = 0
+    assert_shows(viewer, {channel.name: pixels[c] for c, channel in enumerate(viewer.dataset.info.channels)})
+
+
 def test_the_note_is_a_badge_and_hides_nothing(qtbot, viewer, tmp_path):
     write(tmp_path / "a.zarr", blank=((1, 0),))
     load(qtbot, viewer, tmp_path / "a.zarr")

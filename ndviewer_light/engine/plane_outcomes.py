@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import CorruptDataError, DatasetGoneError, MetadataError, PlaneNotStoredError
 from ..model import Plane, PlaneState
-from ..sources.missing import NO_LONGER_THERE, missing_plane
+from ..sources.missing import NO_LONGER_THERE, THE_REST_IS_FILL, missing_plane
+from ..storage.file_versions import parts_there
 from ..storage.waits import wait_until_done
 from .leases import SupersededRead
 from .overview import OVERVIEW
@@ -109,7 +110,9 @@ class PlaneOutcomes:
         if self._retries.succeeded(key):
             self._follower.found_news()
         self._failures.forget([key])
-        return Plane(PlaneState.PRESENT, pixels)
+        n_there, n = parts_there(self._follower.version(key, level) or "")
+        lacks = f"{n_there} of {n} chunks stored, {THE_REST_IS_FILL}" if 0 < n_there < n else ""
+        return Plane(PlaneState.PRESENT, pixels, lacks)
 
     def _arrived(self, key: PlaneKey, future: Future[np.ndarray], level: int) -> None:
         """A read finished too late for the view that asked; called in the reading thread."""

@@ -37,7 +37,7 @@ def states_of_channels(frame: Frame) -> dict[int, tuple[str, str]]:
     return {
         c: ("; ".join(_said(frame, c)), plane.reason)
         for c, plane in frame.planes.items()
-        if plane.state is not PlaneState.PRESENT or _without_numbers(frame, c) or frame.unlike(c)
+        if plane.state is not PlaneState.PRESENT or _lacking(frame, c)
     }
 
 
@@ -59,7 +59,7 @@ def state_of_view(frame: Frame, names: Sequence[str]) -> tuple[StateKind, str]:
     planes = frame.planes
     is_plain = all(plane.state is PlaneState.PRESENT for plane in planes.values())
     has_nothing = any(_without_numbers(frame, c) or frame.unlike(c) for c in planes)
-    if is_plain and not has_nothing:
+    if is_plain and not has_nothing and not any(plane.reason for plane in planes.values()):
         return "none", ""
     if not any(_has_pixels(frame, c) for c in planes):
         return _nothing_there(list(planes.values()))
@@ -83,6 +83,8 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
         yield unlike
     if plane.state is not PlaneState.FILLED and (nothing := _without_numbers(frame, c)):
         yield nothing
+    if plane.state is PlaneState.PRESENT and plane.reason:
+        yield plane.reason  # chunks that are not stored
     for state, words in _WORDS.items():
         n = counts.get(state, 0)
         if not n:
@@ -92,6 +94,11 @@ def _said(frame: Frame, c: int) -> Iterator[str]:
         elif state is PlaneState.ABSENT is plane.state:
             words = _nothing_stored(plane)
         yield words if n == total else f"{n} of {total} planes: {words}"
+
+
+def _lacking(frame: Frame, c: int) -> bool:
+    """Whether there is something to say of a channel that is there."""
+    return bool(frame.planes[c].reason or _without_numbers(frame, c) or frame.unlike(c))
 
 
 def _without_numbers(frame: Frame, c: int) -> str:

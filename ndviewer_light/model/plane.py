@@ -71,7 +71,7 @@ class PlaneState(Enum):
 class Plane(NamedTuple):
     """One plane as returned by `Dataset.planes`: its state, pixels (Y, X) if there are any.
 
-    `reason` tells why it is not PRESENT.
+    `reason` tells why it is not PRESENT; of one that is, how much of it is stored where that is not all.
     """
 
     state: PlaneState

@@ -32,8 +32,9 @@ In a file that has room for all planes, nothing is stored of those of which the 
 a stack was not acquired either.
 
 A plane that counts as its fill value has pixels in every way out, and on screen a note that nothing is
-stored. Pending and not acquired are states without pixels, and a `PlaneNotStoredError` for scripts. Without a
-fill value (images, TIFF, ND2) no plane is ever one: there a plane of zeros is stored like any other.
+stored. So has a plane of which some chunks are stored and others are not, and the note says how many are.
+Pending and not acquired are states without pixels, and a `PlaneNotStoredError` for scripts. Without a fill
+value (images, TIFF, ND2) no plane is ever one: there a plane of zeros is stored like any other.
 
 A format asks `judge` about itself (2 to 7) and tells it in the error; `missing_plane` adds the host (1).
 """
@@ -63,6 +64,8 @@ LOOKS_REMOTE = 8
 
 EMPTY_OR_NOT_ACQUIRED = "empty or not acquired"
 """What is said of a missing plane where nobody can know which, in its reason and wherever it is shown."""
+THE_REST_IS_FILL = "the rest is shown as the fill value"
+"""What is said of a plane of which some chunks are stored, and others are not: empty, or never written."""
 NO_LONGER_THERE = "was there, and is no longer"
 """What is said of a missing plane that was seen before."""
 

@@ -92,6 +92,12 @@ def is_nothing(version: str) -> bool:
     return all(part == NOTHING for part in version.split())
 
 
+def parts_there(version: str) -> tuple[int, int]:
+    """Of how many paths a version is at which there is something, and of how many in all."""
+    parts = version.split()
+    return sum(part != NOTHING for part in parts), len(parts)
+
+
 def settled(version: str) -> str:
     """A version that is the same for the same state of the same files, however recently they were changed."""
     return " ".join(part.partition("~")[0] for part in version.split())
