@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import stores
 import tifffile
+from datasets_in_memory import wait_until_nobody_looks
 from follow_disk import (
     SIZE,
     GrowingZarr,
@@ -231,6 +232,20 @@ def test_a_plane_that_was_written_again_is_shown_also_if_it_could_not_be_read_at
     os.replace(*(stores.chunk_files(folder)[0] for folder in (again, path)))
     assert wait_for(dataset, PlaneKey(), 2) <= {1, PlaneState.LOADING}
     assert not failures
+
+
+def test_a_plane_in_view_whose_file_is_deleted_stays(tmp_path, followed):
+    for t in range(2):
+        tifffile.imwrite(tmp_path / f"img_t{t}.tif", grey(t + 1))
+    stores.make_old(tmp_path)
+    dataset = followed(tmp_path)
+    assert shown(dataset, PlaneKey(t=1)) == 2
+    (tmp_path / "img_t1.tif").unlink()
+    for t in (2, 3):  # it is looked at meanwhile
+        tifffile.imwrite(tmp_path / f"img_t{t}.tif", grey(t + 1))
+        wait_for_size(dataset, "t", t + 1)
+        wait_until_nobody_looks(dataset)
+        assert shown(dataset, PlaneKey(t=1)) == 2
 
 
 def test_a_plane_whose_chunks_are_written_again_one_after_another_is_never_shown_in_parts(tmp_path, followed):

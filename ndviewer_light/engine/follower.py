@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import DatasetError, DatasetGoneError
+from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError, PlaneNotWrittenError
 from ..model import PlaneKey
 from ..storage.activity import JUST_WRITTEN_SECONDS
 from ..storage.file_clock import FileClock
@@ -416,8 +416,8 @@ class DiskFollower:
     ) -> bool:
         """Whether a plane in memory, read at the version that is `known`, is the same at a later one.
 
-        It stays, and is compared again at the next look, while it is being written so that it cannot be read;
-        and if reading ends because of something else than the plane, which is raised.
+        What is gone was right. While it is being written, so that it cannot be read, it stays and is compared
+        again at the next look; so it is if reading ends because of something else, which is raised.
         """
         self._versions.note(key, level, version)  # reading notes a later one, if it is told
         is_compared = False
@@ -426,6 +426,8 @@ class DiskFollower:
             is_compared = True
         except DatasetGoneError:
             raise
+        except PlaneNotStoredError as error:
+            is_same, is_compared = True, not isinstance(error, PlaneNotWrittenError)
         except DatasetError:
             is_same = version is None or self._clock.age_s(changed_ns(version)) < JUST_WRITTEN_SECONDS
             is_compared = not is_same
