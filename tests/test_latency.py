@@ -47,6 +47,15 @@ def test_the_log_has_a_line_per_frame_and_the_percentiles_last(tmp_path):
     assert last["total_ms"] == {"p50": 15.0, "p95": 19.0, "p99": 19.0}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_log_that_cannot_be_written_says_so_and_ends(caplog):
+    with LatencyLog("/dev/full") as log:
+        log.add(FrameLatency(3, 1, 2, 0, None, 10.0, 5.0, 15.0))
+    assert [each.getMessage() for each in caplog.records] == [
+        "/dev/full is not written any further: No space left on device"
+    ]
+
+
 def test_reads_and_notifications_of_what_is_in_view_are_noted_and_taken_once():
     key = PlaneKey(1, 0, 1, 0)
     source = MemorySource(memory_info())

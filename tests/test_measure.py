@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import io
@@ -225,8 +226,18 @@ def test_what_the_command_cannot_do_is_said_in_one_line(
         with pytest.raises(SystemExit):
             main([str(run), "-o", output])
         assert said in capsys.readouterr().err.splitlines()[-1]
-    assert main([str(run), "--channels", "Cy9"]) == 1
-    assert "there is no channel 'Cy9'" in capsys.readouterr().err
+    for option, text, status, said in [
+        ("--channels", "Cy9", 1, "there is no channel 'Cy9'"),
+        ("--t", "2:9", 1, "--t 2:9 selects nothing: there are 2"),
+        ("--positions", "1:0", 1, "--positions 1:0 selects nothing: there are 3"),
+        ("--t", "::0", 2, "the step, behind the second colon, must not be 0"),
+        ("--channels", "::0", 1, "the step, behind the second colon, must not be 0"),
+        ("--z", "0:1:1:1", 2, "expected indices, as in 0,5 or 0:10 or ::2, not '0:1:1:1'"),
+        ("--t", "a", 2, "expected indices"),
+    ]:
+        with contextlib.suppress(SystemExit):
+            assert main([str(run), option, text]) == status == 1
+        assert said in capsys.readouterr().err
     assert main([str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -437,7 +437,11 @@ def test_what_is_not_there_is_hatched_not_black(capsys, written, tmp_path):
         (("--z", "median"), "z must be an index"),
         (("--z", "max:70-79"), "there is no z plane 70: there are "),
         (("--overview", "--z", "max:70-79"), "there is no z plane 70: there are "),
+        (("--volume", "max:70-79"), "there is no z plane 70: there are "),
+        (("--z=--1",), "z must be an index"),
         (("--position", "B9:0"), "B9:0"),
+        (("--position", ""), "no position is named ''"),
+        (("--position=--1",), "no position is named '--1'"),
         (("--channels", "Cy5"), "Cy5"),
         (("--contrast", "nan:inf"), "--contrast nan:inf: expected two different, finite numbers"),
         (("--contrast", "GFP=5:5"), "--contrast GFP=5:5: expected two different, finite numbers"),
@@ -449,6 +453,29 @@ def test_what_cannot_be_had_is_a_sentence_and_no_file(capsys, written, tmp_path,
     said = rendered(capsys, written, *arguments, "-o", tmp_path / "a.png", status=1)
     assert reason in said.err and len(said.err.splitlines()) == 1
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "arguments", "reason"),
+    [
+        ("a.png", ("--axis", "z"), "--axis: only for films, whose names end with .gif or .mp4"),
+        ("a.tif", ("--fps", "5"), "--fps: only for films"),
+        ("a.gif", ("--fps", "1e-9"), "--fps: must be from 0.01 to 1000, not 1e-9"),
+        ("a.tif", ("--contrast", "0:5"), "--contrast: planes are written as they are"),
+        ("a.tif", ("--scale-bar",), "--scale-bar: planes are written as they are"),
+        ("a.tif", ("--labels", "cells"), "--labels: planes are written as they are"),
+        ("a.png", ("--label-opacity", "0"), "--label-opacity: only with --labels"),
+        ("a.png", ("--overview", "--position", "0"), "leave out --position or --overview"),
+        ("folder.png", (), "there is a folder of this name"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(capsys, written, tmp_path, output, arguments, reason):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(SystemExit):
+        main([str(written), *arguments, "-o", str(tmp_path / output)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert not (tmp_path / output).is_file()
 
 
 def test_the_dataset_is_never_written_to_and_numbers_are_above_0(capsys, written, tmp_path):

@@ -78,6 +78,20 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
     assert raised.value.errno == errno.ENOSPC
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk that is always full")
+@pytest.mark.parametrize("name", [*WRITERS, "a.csv"])
+def test_a_link_to_a_device_has_the_ending_that_decides_and_the_device_is_said_to_be_full(
+    tmp_path: Path, name: str
+) -> None:
+    if name.endswith("mp4"):
+        pytest.importorskip("av")
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(NotWrittenError) as raised:
+        WRITERS.get(name, _csv)(str(tmp_path / name))
+    assert str(raised.value) == f"{tmp_path / name} could not be written: the disk is full"
+    assert (tmp_path / name).is_symlink()
+
+
 def test_other_errors_are_raised_as_they_are(tmp_path: Path) -> None:
     for error in (
         CorruptDataError("plane 3 is damaged"),

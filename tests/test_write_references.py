@@ -307,3 +307,23 @@ def test_groups_of_pictures_in_colour(tmp_path: Path, form: str) -> None:
 def test_what_is_no_image_is_said_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "-o", str(tmp_path / "refs.json")]) == 1
     assert "contains no images" in capsys.readouterr().err
+
+
+def test_nothing_of_the_dataset_is_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("img_0.tif", "img_1.tif"):
+        write_tiff(tmp_path / name, picture(1))
+    (tmp_path / "notes.json").write_text("{}")
+    (tmp_path / "folder").mkdir()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for output, path, said in [
+        ("img_0.tif", tmp_path, "is a file of the dataset"),
+        ("img_0.tif", tmp_path / "img_0.tif", "is a file of the dataset"),
+        ("notes.json", tmp_path, "is a file of the dataset"),
+        ("folder", tmp_path, "expected the name of a file"),
+    ]:
+        with pytest.raises(SystemExit):
+            main([str(path), "-o", str(tmp_path / output)])
+        assert said in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    for _ in range(2):  # what it wrote itself it may write again
+        assert main([str(tmp_path), "-o", str(tmp_path / "refs.json")]) == 0

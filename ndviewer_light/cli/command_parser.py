@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import NoReturn
+import os
+import re
+from typing import TYPE_CHECKING, NoReturn
 
-from .terminal import complain
+from .terminal import complain, is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WRONG_ARGUMENTS = 2
 """The exit status of a command that was not understood."""
+_INDEX = re.compile("-?[0-9]{1,18}")
+_SLICE = re.compile("(-?[0-9]{1,18})?:(-?[0-9]{1,18})?(?::(-?[0-9]{1,18})?)?")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -20,6 +27,20 @@ class CommandParser(argparse.ArgumentParser):
         command = self.prog.partition(" ")[2]
         complain(command, f"{message.removeprefix('argument ')} ({self.prog} --help lists what there is)")
         self.exit(WRONG_ARGUMENTS)
+
+    def check_output(self, output: str, endings: Sequence[str], path: str) -> None:
+        """End the program unless a file that ends so can be written there; `path`: the dataset."""
+        if os.path.splitext(output)[1].lower() not in endings:
+            self.error(f"-o {output}: must end with one of {' '.join(endings)}")
+        if is_within(output, path):
+            self.error(
+                f"-o {output}: lies within the dataset, which is never written to; choose another folder"
+            )
+        folder = os.path.dirname(os.path.abspath(output))
+        if not os.path.isdir(folder):
+            self.error(f"-o {output}: there is no folder {folder}")
+        if os.path.isdir(output):
+            self.error(f"-o {output}: there is a folder of this name; choose another one")
 
 
 def whole_number(text: str) -> int:
@@ -53,3 +74,37 @@ def fraction(text: str) -> float:
     if not 0 <= (value := number(text)) <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {text}")
     return value
+
+
+def frame_rate(text: str) -> float:
+    """The value of an option: what players can play; raises what `argparse` says."""
+    if not 0.01 <= (value := positive(text)) <= 1000:
+        raise argparse.ArgumentTypeError(f"must be from 0.01 to 1000, not {text}")
+    return value
+
+
+def is_index(text: str) -> bool:
+    """Whether it is a whole number, and none that no axis could have."""
+    return _INDEX.fullmatch(text) is not None
+
+
+def index_slice(text: str) -> slice | None:
+    """``"0:10"`` or ``"::2"``; None for what is none. Raises what `argparse` says for a step of 0."""
+    found = _SLICE.fullmatch(text)
+    if found is None:
+        return None
+    part = slice(*(int(each) if each else None for each in found.groups()))
+    if part.step == 0:
+        raise argparse.ArgumentTypeError(f"the step, behind the second colon, must not be 0, as in {text}")
+    return part
+
+
+def indices(text: str) -> slice | list[int]:
+    """The value of an option: ``"0,5"``, ``"0:10"``, ``"::2"``; raises what `argparse` says."""
+    part = index_slice(text.strip())
+    if part is not None:
+        return part
+    each = [one.strip() for one in text.split(",")]
+    if not all(map(is_index, each)):
+        raise argparse.ArgumentTypeError(f"expected indices, as in 0,5 or 0:10 or ::2, not {text!r}")
+    return [int(one) for one in each]

@@ -7,8 +7,8 @@ A row per expected plane: ``position``, ``region``, ``fov``, ``channel``, ``t``,
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NDViewerError
@@ -18,17 +18,18 @@ from ..storage.offered import ALONE
 from ..storage.whole_files import whole_file
 from .access_options import add_storage_options, storage_options
 from .cluster import measuring_on
-from .command_parser import CommandParser
+from .command_parser import CommandParser, index_slice, indices, is_index
 from .linked_view import dataset_in
 from .planes import ALL_THERE, INCOMPLETE
-from .terminal import INTERRUPTED, complain, guarded, is_within, say, shown_progress
+from .terminal import INTERRUPTED, complain, guarded, say, shown_progress
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ..engine.dataset import Dataset
     from ..engine.measured_table import MeasuredTable
+    from ..model import DatasetInfo
 
 _TABLES = (".csv", ".parquet")
 _NO_PYARROW = "writing Parquet needs pyarrow: pip install pyarrow, or choose a name that ends with .csv"
@@ -47,18 +48,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ValueError as error:
         parser.error(str(error))
     if options.output is not None:
-        ending = os.path.splitext(options.output)[1].lower()
-        if ending not in _TABLES:
-            parser.error(f"-o {options.output}: must end with one of {' '.join(_TABLES)}")
-        if is_within(options.output, options.path):
-            parser.error(
-                f"-o {options.output}: lies within the dataset, which is never written to; "
-                "choose another folder"
-            )
-        folder = os.path.dirname(os.path.abspath(options.output))
-        if not os.path.isdir(folder):
-            parser.error(f"-o {options.output}: there is no folder {folder}")
-        if ending == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        parser.check_output(options.output, _TABLES, options.path)
+        if _is_parquet(options.output) and importlib.util.find_spec("pyarrow") is None:
             parser.error(f"-o {options.output}: {_NO_PYARROW}")
     try:
         storage = {ALONE: "yes", **storage}
@@ -85,8 +76,10 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("--channels", metavar="NAMES", help="names or indices, separated by commas")
     parser.add_argument("--positions", metavar="LABELS", help="labels (B3:0) or indices, separated by commas")
-    parser.add_argument("--t", metavar="INDICES", help="time points: 0,5 or 0:10 or ::2 (default: all)")
-    parser.add_argument("--z", metavar="INDICES", help="z planes, likewise (default: all)")
+    parser.add_argument(
+        "--t", type=indices, metavar="INDICES", help="time points: 0,5 or 0:10 or ::2 (default: all)"
+    )
+    parser.add_argument("--z", type=indices, metavar="INDICES", help="z planes, likewise (default: all)")
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -98,6 +91,7 @@ def _parser() -> CommandParser:
 
 def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
     progress = [0, 0]
+    wanted = _selected(dataset.look_at_all(), options)
     try:
         with shown_progress("measuring") as show:
 
@@ -106,13 +100,7 @@ def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
                 if show is not None:
                     show(done, expected)
 
-            table = dataset.measured_table(
-                channels=_listed(options.channels),
-                t=_listed(options.t),
-                positions=_listed(options.positions),
-                z=_listed(options.z),
-                progress=note,
-            )
+            table = dataset.measured_table(**wanted, progress=note)
     except KeyboardInterrupt:
         complain(
             "measure",
@@ -126,18 +114,41 @@ def _measure(dataset: Dataset, options: argparse.Namespace) -> int:
     return _said_of(table, options.output)
 
 
-def _listed(text: str | None) -> Any:
-    """What an option selects along an axis: ``"0,3"``, ``"0:10"``, ``"DAPI,GFP"``; None for all of it."""
+def _selected(info: DatasetInfo, options: argparse.Namespace) -> dict[str, Any]:
+    """What the options select along each axis. Raises `ValueError` for a part of it in which nothing is."""
+    channels = {channel.name for channel in info.channels}
+    positions = {name for at in info.positions for name in (at.label, at.name, at.title)}
+    wanted = {
+        "channels": _named(options.channels, channels),
+        "positions": _named(options.positions, positions),
+        "t": options.t,
+        "z": options.z,
+    }
+    sizes = (len(info.channels), len(info.positions), info.n_t, info.n_z)
+    for (axis, part), size in zip(wanted.items(), sizes, strict=True):
+        if isinstance(part, slice) and not range(size)[part]:
+            first, end, step = ("" if each is None else each for each in (part.start, part.stop, part.step))
+            said = f"{first}:{end}" + (f":{step}" if step != "" else "")
+            raise ValueError(f"--{axis} {said} selects nothing: there are {size}, counted from 0")
+    return wanted
+
+
+def _named(text: str | None, names: Collection[str]) -> slice | list[int | str] | None:
+    """``"0,3"``, ``"0:10"``, ``"DAPI,GFP"``; what is a name is one, whatever it looks like. None for all."""
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1 and ":" in text and all(_is_index(part) or not part for part in text.split(":")):
-        return slice(*(int(part) if part else None for part in text.split(":")))
-    return [int(part) if _is_index(part) else part for part in parts]
+    try:
+        part = None if text in names else index_slice(text.strip())
+    except ArgumentTypeError as error:
+        raise ValueError(str(error)) from None
+    if part is not None:
+        return part
+    each = [text] if text in names else [one.strip() for one in text.split(",")]
+    return [int(one) if is_index(one) and one not in names else one for one in each]
 
 
-def _is_index(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+def _is_parquet(output: str) -> bool:
+    return output.lower().endswith(".parquet")
 
 
 def _write(table: MeasuredTable, output: str | None) -> None:
@@ -146,7 +157,7 @@ def _write(table: MeasuredTable, output: str | None) -> None:
         say(frame.to_csv(None, index=False).rstrip("\n"))
         return
     with whole_file(output) as part:
-        if output.lower().endswith(".parquet"):
+        if _is_parquet(output):
             frame.to_parquet(part, index=False, engine="pyarrow")
         else:
             frame.to_csv(part, index=False)

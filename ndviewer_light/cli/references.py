@@ -29,7 +29,7 @@ from ..storage.whole_files import whole_file
 from .access_options import storage_options
 from .command_parser import CommandParser
 from .linked_view import dataset_in
-from .terminal import complain, guarded, say
+from .terminal import complain, guarded, is_within, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +48,8 @@ class Reference(NamedTuple):
     length: int | None = None
 
 
+_BEGINNING = b'{\n"version": 1,\n"templates": '
+"""Of every file that is written here."""
 _SAMPLES = "rgb"
 """The axis of colour samples where there is one of channels as well."""
 _PICTURES = {
@@ -84,6 +86,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         options.path, storage = dataset_in(options.path), storage_options(options)
     except ValueError as error:
         parser.error(str(error))
+    _check_output(parser, options.output, options.path)
     text = io.StringIO()
     try:
         said = write_references(options.path, text, storage, options.root)
@@ -101,6 +104,22 @@ def _run(arguments: Sequence[str] | None) -> int:
         complain("references", line)
     say(f"wrote {options.output}{_hint(options.path, options.output, options.root)}")
     return 0
+
+
+def _check_output(parser: CommandParser, output: str, path: str) -> None:
+    """End the program for a file that would replace an image, or something else of the folder of images."""
+    if os.path.isdir(output) or not output:
+        parser.error(f"-o {output}: expected the name of a file, and this is a folder")
+    if os.path.isfile(output) and is_within(output, path) and not _is_written_by_this(output):
+        parser.error(f"-o {output}: is a file of the dataset, which is never written to; choose another name")
+
+
+def _is_written_by_this(file: str) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(len(_BEGINNING)) == _BEGINNING
+    except OSError:
+        return False
 
 
 def _parser() -> CommandParser:
@@ -173,6 +192,7 @@ def _write(source: ImagesSource, file: TextIO, root: str) -> list[str]:
             where = f"{prefix}/{each.name}"
             key = f"{level}/{'.'.join(map(str, each.at))}"
             entries[key] = [where] if each.length is None else [where, each.offset, each.length]
+    # begins with `_BEGINNING`
     json.dump({"version": 1, "templates": templates, "refs": entries}, file, indent=0)
     file.write("\n")
     return said

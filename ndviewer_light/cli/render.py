@@ -16,6 +16,7 @@ from ..storage.printable import printable
 from ..storage.whole_files import whole_file
 from .access_options import storage_options
 from .cluster import measuring_on
+from .command_parser import is_index
 from .linked_view import LinkedLook
 from .planes import ALL_THERE, INCOMPLETE
 from .render_options import FILMS, MODES, TIFFS, parsed
@@ -117,7 +118,14 @@ def _write(dataset: Dataset, options: argparse.Namespace, ending: str, labels: L
     mode, limits = _contrast(dataset, channels, options.contrast, linked)
     if options.volume:
         pictures: ViewPictures = _volumes(
-            dataset, options, channels, (mode, limits), linked, labels, is_film=ending in FILMS
+            dataset,
+            options,
+            channels,
+            (mode, limits),
+            linked,
+            labels,
+            n_z=dataset.image(places[0].p).n_z,
+            is_film=ending in FILMS,
         )
     else:
         part = None if ending in TIFFS else linked.part_of(dataset.image(places[0].p))
@@ -162,6 +170,7 @@ def _volumes(
     linked: LinkedLook,
     labels: LabelsOver | None,
     *,
+    n_z: int,
     is_film: bool,
 ) -> VolumePictures:
     from ..rendering.volume_look import VOLUMES, VolumeLook
@@ -173,6 +182,7 @@ def _volumes(
     except ValueError:
         ways = ", ".join(how for how, *_ in VOLUMES)
         raise ValueError(f"--volume {options.volume}: expected one of {ways}, or max:2-11") from None
+    _counted(look.first, max(n_z, 1), "z plane")
     sight = VolumeSight().tilted(options.tilt or 0.0)
     if options.view is not None and options.tilt is options.turn is None:
         sight = options.view.sight or sight
@@ -303,8 +313,8 @@ def _places(dataset: Dataset, options: argparse.Namespace, *, is_film: bool) -> 
     from ..rendering.view_picture import ShownPlace
 
     info = dataset.info
-    named = options.position or str(info.first_position)
-    p = int(named) if named.lstrip("-").isdecimal() else dataset.position_index(named)
+    named = str(info.first_position) if options.position is None else options.position
+    p = int(named) if is_index(named) else dataset.position_index(named)
     p = _counted(p, len(info.positions), "position")
     image = dataset.image(p)
     t = _counted(options.t or 0, image.n_t, "time point")
@@ -330,7 +340,7 @@ def _plane_or_projection(text: str, n_z: int) -> int | str:
     """
     from ..engine.projections import StackProjection
 
-    if text.lstrip("-").isdecimal():
+    if is_index(text):
         return _counted(int(text), n_z, "z plane")
     projection = StackProjection.of_text(text)
     _counted(projection.first, max(n_z, 1), "z plane")
@@ -361,7 +371,7 @@ def _channels(dataset: Dataset, wanted: str | None, linked: LinkedLook) -> list[
 
 def _channel(dataset: Dataset, name: str) -> int:
     channels = dataset.info.channels
-    if any(channel.name == name for channel in channels) or not name.isdecimal():
+    if any(channel.name == name for channel in channels) or not is_index(name):
         return dataset.info.channel_index(name)
     return _counted(int(name), len(channels), "channel")
 

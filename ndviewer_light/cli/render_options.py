@@ -9,9 +9,8 @@ from ..rendering.contrast import ContrastMode
 from ..rendering.scale_bar import BAR_COLORS, BAR_SIZES, DEFAULT_BAR
 from ..rendering.volume_look import TURN_FRAMES
 from .access_options import add_storage_options
-from .command_parser import CommandParser, fraction, number, positive, whole_number
+from .command_parser import CommandParser, fraction, frame_rate, number, whole_number
 from .linked_view import take_link
-from .terminal import is_within
 
 if TYPE_CHECKING:
     import argparse
@@ -31,16 +30,12 @@ def parsed(arguments: Sequence[str] | None) -> tuple[CommandParser, argparse.Nam
     parser = _parser()
     options = parser.parse_args(arguments)
     ending = os.path.splitext(options.output)[1].lower()
-    if ending not in (*PICTURES, *FILMS, *TIFFS):
-        parser.error(f"-o {options.output}: must end with one of {' '.join((*PICTURES, *TIFFS, *FILMS))}")
+    _check_fit(parser, options, ending)
     try:
         options.view = take_link(options, is_film=ending in FILMS, is_planes=ending in TIFFS)
     except ValueError as error:
         parser.error(str(error))
-    if is_within(options.output, options.path):
-        parser.error(
-            f"-o {options.output}: lies within the dataset, which is never written to; choose another folder"
-        )
+    parser.check_output(options.output, (*PICTURES, *TIFFS, *FILMS), options.path)
     if options.overview and ending not in (*PICTURES, *FILMS):
         parser.error(f"-o {options.output}: an overview is a picture or a film, not planes")
     if options.overview and ending in FILMS and options.axis != "t":
@@ -48,9 +43,6 @@ def parsed(arguments: Sequence[str] | None) -> tuple[CommandParser, argparse.Nam
     for name in ("scheduler", "statistic"):
         if getattr(options, name) and not options.overview:
             parser.error(f"--{name}: only for --overview")
-    folder = os.path.dirname(os.path.abspath(options.output))
-    if not os.path.isdir(folder):
-        parser.error(f"-o {options.output}: there is no folder {folder}")
     is_film = ending in FILMS
     for axis, name in (("z", "z"), ("p", "position")):
         if is_film and options.axis == axis and getattr(options, name) is not None:
@@ -66,15 +58,45 @@ def parsed(arguments: Sequence[str] | None) -> tuple[CommandParser, argparse.Nam
     return parser, options, ending
 
 
+_OF_PICTURES = (
+    *("contrast", "scale_bar", "scale_bar_size", "scale_bar_color", "timestamp", "label", "labels"),
+    *("label_style", "label_opacity"),
+)
+"""What is drawn: planes are written as they are."""
+
+
+def _check_fit(parser: CommandParser, options: argparse.Namespace, ending: str) -> None:
+    """Refuse options that would change nothing of what is written, and say what those not given are."""
+    given = {name for name, value in vars(options).items() if not (value is None or value is False)}
+    if ending in (*PICTURES, *TIFFS):
+        for name in sorted(given & {"axis", "fps"}):
+            parser.error(f"--{name}: only for films, whose names end with {' or '.join(FILMS)}")
+    if ending in TIFFS:
+        for name in _OF_PICTURES:
+            if name in given and getattr(options, name) != []:
+                parser.error(f"{_said(name)}: planes are written as they are; only for pictures and films")
+    if "labels" not in given:
+        for name in sorted(given & {"label_style", "label_opacity"}):
+            parser.error(f"{_said(name)}: only with --labels, which says what is drawn so")
+    if options.overview and "position" in given:
+        parser.error("--position: an overview shows all positions; leave out --position or --overview")
+    defaults = {"axis": "t", "fps": 10.0, "label_style": "fill", "label_opacity": 0.5}
+    for name in defaults.keys() - given:
+        if getattr(options, name) is None:
+            setattr(options, name, defaults[name])
+
+
+def _said(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _check_volume(parser: CommandParser, options: argparse.Namespace, *, is_film: bool) -> None:
     """Refuse options that mean nothing together."""
     for name in ("volume", "side_by_side"):
         if getattr(options, name) and options.overview:
-            parser.error(f"--{name.replace('_', '-')}: not for --overview")
+            parser.error(f"{_said(name)}: not for --overview")
         if getattr(options, name) and options.output.lower().endswith(TIFFS):
-            parser.error(
-                f"-o {options.output}: a picture or a film, not planes, with --{name.replace('_', '-')}"
-            )
+            parser.error(f"-o {options.output}: a picture or a film, not planes, with {_said(name)}")
     if not options.volume:
         for name in ("turn", "tilt", "frames"):
             if getattr(options, name) is not None:
@@ -129,10 +151,11 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--axis",
         choices=("t", "z", "p", "turn"),
-        default="t",
         help="axis of a film (default: t); turn: a volume turns once about the vertical",
     )
-    parser.add_argument("--fps", type=positive, default=10, help="frames of a film per second (default: 10)")
+    parser.add_argument(
+        "--fps", type=frame_rate, help="frames of a film per second, from 0.01 to 1000 (default: 10)"
+    )
     parser.add_argument(
         "--size", type=whole_number, metavar="PIXELS", help="longest edge at most; reads a level that fits"
     )
@@ -203,11 +226,8 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--label-style",
         choices=("fill", "outline"),
-        default="fill",
         help="how labels are drawn (default: fill); in volumes as surfaces",
     )
-    parser.add_argument(
-        "--label-opacity", type=fraction, default=0.5, metavar="0…1", help="of labels (default: 0.5)"
-    )
+    parser.add_argument("--label-opacity", type=fraction, metavar="0…1", help="of labels (default: 0.5)")
     add_storage_options(parser)
     return parser

@@ -40,7 +40,8 @@ def whole_file(path: str) -> Iterator[str]:
     if os.path.exists(target) and not os.path.isfile(target):
         if os.path.isdir(target):
             raise NotWrittenError(errno.EISDIR, "there is a folder of this name", path)
-        yield target
+        with _said_of(path, path):
+            yield path  # not `target`: libraries look at the ending
         return
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
@@ -50,18 +51,28 @@ def whole_file(path: str) -> Iterator[str]:
     ending = _ENDING.search(os.path.basename(target))
     part = f"{target}.part{ending[0] if ending else ''}"
     try:
-        yield part
-        if os.path.exists(target):
-            shutil.copymode(target, part)
-        os.replace(part, target)
-    except OSError as error:
-        if _is_about(error, part):
-            number, reason = _why(error, folder)
-            raise NotWrittenError(number, reason, path) from error
-        raise
+        with _said_of(path, part):
+            yield part
+            if os.path.exists(target):
+                shutil.copymode(target, part)
+            os.replace(part, target)
     finally:
         with contextlib.suppress(OSError):
             os.unlink(part)
+
+
+@contextlib.contextmanager
+def _said_of(path: str, part: str) -> Iterator[None]:
+    """Turns errors of writing `part` into `NotWrittenError` for `path`."""
+    try:
+        yield
+    except NotWrittenError:
+        raise
+    except OSError as error:
+        if _is_about(error, part):
+            number, reason = _why(error, os.path.dirname(os.path.realpath(part)))
+            raise NotWrittenError(number, reason, path) from error
+        raise
 
 
 def _is_about(error: OSError, part: str) -> bool:

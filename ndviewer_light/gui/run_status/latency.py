@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import threading
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...engine.plane_times import PlaneRead
     from ..canvas.view_frames import Frame
+
+logger = logging.getLogger(__name__)
 
 STEPS = ("written_noticed_ms", "noticed_read_ms", "read_drawn_ms", "total_ms")
 _REMEMBERED = 1024  # frames that the numbers over the picture are of
@@ -153,6 +156,12 @@ class LatencyLog:
         self._lines.put(latency)
 
     def _write(self) -> None:
+        try:
+            self._write_lines()
+        except OSError as error:
+            logger.error("%s is not written any further: %s", self._file.name, error.strerror or error)
+
+    def _write_lines(self) -> None:
         values: list[FrameLatency] = []
         with self._file as file:
             while (latency := self._lines.get()) is not None:
