@@ -186,6 +186,23 @@ def test_an_address_of_another_kind_is_named(address: str, capsys: pytest.Captur
     assert address in said and "https://" in said and "s3://" in said and "named as by" not in said
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s3://", "s3:// names no bucket: expected s3://BUCKET/PATH"),
+        ("https://me:secret@/a.tif", "https:///a.tif names no server: expected https://SERVER/PATH"),
+        ("smb://", "smb:// names no server: expected smb://SERVER/SHARE/PATH"),
+        ("smb://host", "smb://host names no file there: expected smb://SERVER/SHARE/PATH"),
+        ("file://", "file:// names no file: expected file:///PATH"),
+    ],
+)
+def test_an_address_that_names_nothing_is_said_to(
+    address: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert info.main([address]) == 1
+    assert capsys.readouterr().err == f"ndviewer-light info: {said}\n"
+
+
 def test_requests_and_bytes_from_a_server_are_those_it_served(
     server: RangeServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,8 @@ from ndviewer_light.opening import open_dataset
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.range_server import RangeServer
+
 DOCS = " ".join((Path(__file__).parents[1] / "docs" / "formats.md").read_text("utf-8").split())
 PIXELS = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16)
 
@@ -334,6 +336,39 @@ def test_what_does_not_open_says_why(tmp_path: Path, case: str) -> None:
     except DatasetError as error:
         said.append(str(error))
     assert re.search(refused.said, " ".join(said)), said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<html><body>Please log in</body></html>", "it looks like a web page saved in its place"),
+        (b"", r"is empty( \(0 bytes\))?: |was it copied completely"),
+        (b"nothing that is an image\n", r"is not (an?|valid) (?!supported)|is truncated: an MRC file"),
+    ],
+    ids=["page", "nothing", "text"],
+)
+def test_a_file_that_is_not_what_it_is_called_says_what_it_is(
+    tmp_path: Path, server: RangeServer, content: bytes, said: str
+) -> None:
+    for ending in ("tif", "png", "nd2", "h5", "json", "lindi.json", "mrc", "ozx", "zarr.zip"):
+        (tmp_path / f"a.{ending}").write_bytes(content)
+        for where in (tmp_path / f"a.{ending}", server.url(f"a.{ending}")):
+            with pytest.raises(DatasetError) as raised:
+                open_dataset(where, storage_options={"disk_cache": "no"})
+            message = str(raised.value)
+            assert re.search(rf"a\.{ending}.*({said})", message), message
+            assert "Error" not in message and "header" not in message.replace("has a header of", "")
+    (tmp_path / "a.dat").write_bytes(content)
+    with pytest.raises(DatasetNotFoundError, match=r"a\.dat is (not a supported dataset|empty)"):
+        open_dataset(tmp_path / "a.dat")
+
+
+def test_options_that_there_are_not_are_refused_also_for_what_is_on_this_computer(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS)
+    for options in ({}, {"format": "tiff"}, {"pattern": "{z}.tif"}):
+        with pytest.raises(DatasetError, match=r"unknown storage option 'endpont'; known are .*, axes"):
+            open_dataset(tmp_path / "a.tif", storage_options={"endpont": "x", **options})
+    open_dataset(tmp_path / "a.tif", storage_options={"disk_cache": "no", "endpoint": "x"}).close()
 
 
 @needs_zarr_3

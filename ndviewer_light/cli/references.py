@@ -13,7 +13,7 @@ import itertools
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import (
     DatasetError,
@@ -23,6 +23,7 @@ from ..errors import (
 )
 from ..model import PlaneKey
 from ..sources.images.format import ImagesFormat
+from ..sources.registry import FORMAT, open_source
 from ..storage.bytes import is_url
 from ..storage.decoding.tiff_pages import Extent
 from ..storage.whole_files import whole_file
@@ -165,7 +166,7 @@ def write_references(
     is opened. Raises `UnsupportedError` if the images cannot form one array, another `DatasetError` for those
     that cannot be read.
     """
-    source = ImagesFormat().open(path, options)
+    source = cast("ImagesSource", open_source(path, {FORMAT: ImagesFormat.name, **(options or {})}))
     try:
         return _write(source, file, root.rstrip("/") or source.root.replace(os.sep, "/").rstrip("/"))
     finally:

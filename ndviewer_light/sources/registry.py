@@ -111,9 +111,9 @@ def _opened(path: str, options: StorageOptions) -> Source:
     options = dict(options or {})
     is_alone = options.pop(ALONE, "").lower() in ("yes", "true", "1")
     if named := options.pop(FORMAT, ""):
-        return _format_named(named).open(path, options)
+        return _checked(_format_named(named), path, options).open(path, options)
     if options.get("pattern"):  # the user has declared these to be images, and how they are named
-        return _built_in(IMAGES).open(path, options)
+        return _checked(_built_in(IMAGES), path, options).open(path, options)
     failures: list[str] = []
     with _looked_at(path, options) as look:
         chosen = _format_of(path, failures, look)
@@ -122,7 +122,7 @@ def _opened(path: str, options: StorageOptions) -> Source:
         if chosen is _built_in(ZARR) and is_url(path):
             return _open_store_or_folder(path, options, look)
         if chosen is not None:
-            source = _opened_as(chosen, path, options)
+            source = _opened_as(_checked(chosen, path, options), path, options)
             if is_alone or chosen.name not in _SINGLE_FILES:
                 return source
             return _with_files_inside(_set_around(source, path, options), path)
@@ -131,6 +131,11 @@ def _opened(path: str, options: StorageOptions) -> Source:
     if not is_url(path):
         _check_can_be_listed(path)
     head = look.beginning.head or _local_beginning(split_inner(path)[0]).head
+    if not head and (is_url(path) or _is_empty_file(split_inner(path)[0])):
+        raise DatasetNotFoundError(
+            f"{presentable(path)} is empty (0 bytes): nothing is written to it yet, or it was not copied "
+            "completely"
+        )
     raise DatasetNotFoundError(
         f"{presentable(path)} is not a supported dataset{looks_like(head)}. Expected an "
         "OME-Zarr image, plate, well or array (zarr.json, .zgroup or .zarray), a folder with plate.ome.zarr "
@@ -138,6 +143,32 @@ def _opened(path: str, options: StorageOptions) -> Source:
         "(<t>/<region>_<fov>_<z>_<channel>.tiff), other images, or an image, ND2, HDF5, NWB or reference file"
         f"{''.join(f'; {each}' for each in [*failures, *_files_instead(path)])}"
     )
+
+
+def _is_empty_file(path: str) -> bool:
+    """Raises a `DatasetError` for a file that cannot be opened."""
+    if not os.path.isfile(path):
+        return False
+    opened = open_bytes(path)
+    try:
+        return opened.size == 0
+    finally:
+        opened.close()
+
+
+def _checked(
+    chosen: Format | InstalledFormat, path: str, options: Mapping[str, str]
+) -> Format | InstalledFormat:
+    """The format itself. Raises `DatasetError` for access options that do not exist.
+
+    Those of a URL are looked at where it is read; formats of other packages may have more.
+    """
+    given = access_options(options)
+    if given and not is_url(path) and not isinstance(chosen, InstalledFormat):
+        from ..storage.remote.client import settings_from  # few local datasets have any
+
+        settings_from(given)
+    return chosen
 
 
 def _is_file_of_its_own(path: str) -> bool:

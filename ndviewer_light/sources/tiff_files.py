@@ -102,7 +102,7 @@ class TiffFiles:
                     self._note(path, file)
                 yield file
         except DatasetNotFoundError as error:
-            raise PlaneNotStoredError(f"{error} (yet)") from error
+            raise PlaneNotStoredError(str(error)) from error
 
     @contextlib.contextmanager
     def versions_before(self, path: str) -> Iterator[dict[str, str]]:

@@ -82,12 +82,31 @@ def unknown_scheme(url: str) -> UnsupportedError:
     )
 
 
+_PLACES = {
+    **dict.fromkeys(("http", "https"), ("server", "SERVER/PATH")),
+    **dict.fromkeys(("s3", "gs"), ("bucket", "BUCKET/PATH")),
+    **{"smb": ("server", "SERVER/SHARE/PATH"), "sftp": ("server", "SERVER/PATH")},
+}
+"""What an address names first, by its scheme, and what is expected behind the scheme."""
+
+
 def check_address(url: str) -> None:
-    """Raise `DatasetNotFoundError` for an invalid URL, for example ``http://[::1/x``."""
+    """Raise `DatasetNotFoundError` for an invalid URL, for example ``http://[::1/x`` or ``s3://``."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # checked only on request
         url.encode("utf-8")
+        first, expected = _PLACES.get(parts.scheme, ("", ""))
+        if first and not parts.hostname:
+            raise DatasetNotFoundError(
+                f"{presentable(url)} names no {first}: expected {parts.scheme}://{expected}"
+            )
+        if parts.scheme in SHARE_SCHEMES and not parts.path.strip("/"):
+            raise DatasetNotFoundError(
+                f"{presentable(url)} names no file there: expected {parts.scheme}://{expected}"
+            )
+    except DatasetNotFoundError:
+        raise
     except ValueError as error:
         # the error may quote a part of a password
         reason = "contains invalid characters" if isinstance(error, UnicodeError) else "is invalid"
@@ -159,6 +178,8 @@ def _path_of_file_url(url: str) -> str:
         )
     from urllib.request import url2pathname  # imports http, ssl and email: 15 ms
 
+    if not parts.path:
+        raise DatasetNotFoundError(f"{presentable(url)} names no file: expected file:///PATH")
     path: str = url2pathname(parts.path)
     as_written = url2pathname(url.partition("//")[2].removeprefix(parts.netloc))
     return as_written if not os.path.exists(path) and os.path.exists(as_written) else path

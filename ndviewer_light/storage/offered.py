@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 ALONE = "alone"
 """The storage option that opens one image by itself, also if its name makes it one of a set."""
-# options that say how a dataset is read; all others say how its server is accessed
-_OF_READING = ("allow_outside", "follow_links", "pattern", "format", "axes", ALONE)
+READING_OPTIONS = ("allow_outside", "follow_links", "pattern", "format", "axes", ALONE)
+"""Options that say how a dataset is read; all others say how its server is accessed."""
 
 
 class _Offer(NamedTuple):
@@ -28,7 +28,7 @@ _offers: list[_Offer] = []
 
 def access_options(options: Mapping[str, str] | None) -> dict[str, str]:
     """Those storage options that say how a server is accessed."""
-    return {name: value for name, value in (options or {}).items() if name not in _OF_READING}
+    return {name: value for name, value in (options or {}).items() if name not in READING_OPTIONS}
 
 
 @contextlib.contextmanager

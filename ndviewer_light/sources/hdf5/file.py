@@ -33,6 +33,7 @@ from ...storage.abandonable import run_abandonable
 from ...storage.bytes import is_url
 from ...storage.cancellation import current_scope
 from ...storage.file_clock import FILE_CLOCK
+from ...storage.file_kinds import looks_like
 from ...storage.offered import access_options
 from ...storage.open_bytes import open_bytes
 from .chunk_index import structures as hdf5_structures
@@ -124,7 +125,8 @@ class HDF5File:
                     "of an HDF5 file. "
                     "Copy it again"
                 )
-            raise MetadataError(f"{self.name} is not an HDF5 file: it lacks the HDF5 signature")
+            kind = looks_like(self.read_clipped(0, 64)) or ": it does not begin like one"
+            raise MetadataError(f"{self.name} is not an HDF5 file{kind}")
         if self.bytes.size < found.end:
             raise CorruptDataError(
                 f"{self.name} is truncated: {self.bytes.size:,} of {how_many(found.end, 'byte')}. "

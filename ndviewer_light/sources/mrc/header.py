@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import CorruptDataError, LimitExceededError, MetadataError, UnsupportedError
 from ...model import how_many
+from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_POSITIONS, MAX_T
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def layout_of(raw: bytes, size: int, where: str) -> MrcLayout:
     from mrcfile import utils
     from mrcfile.dtypes import HEADER_DTYPE
 
+    if not raw:
+        raise CorruptDataError(f"{where} is empty (0 bytes): copy it again")
+    if kind := looks_like(raw[:64]):
+        raise MetadataError(f"{where} is not an MRC file{kind}")
     if len(raw) < HEADER_BYTES:
         raise CorruptDataError(f"{where} is truncated: an MRC file has a header of {HEADER_BYTES} bytes")
     header = np.frombuffer(raw[:HEADER_BYTES], HEADER_DTYPE).view(np.recarray)[0]

@@ -205,7 +205,9 @@ class StoredFrames:
                 inflater.unconsumed_tail, 1
             )  # returns nothing, but verifies the checksum
         except zlib.error as error:
-            raise CorruptDataError(f"{self._source.name} is damaged: frame {frame}: {error}") from error
+            raise CorruptDataError(
+                f"{self._source.name} is damaged: frame {frame} cannot be decompressed ({error})"
+            ) from error
         if len(pixels) != self._layout.nbytes or more or not inflater.eof:
             size = f"{len(pixels)} bytes or more" if more else how_many(len(pixels), "byte")
             raise CorruptDataError(

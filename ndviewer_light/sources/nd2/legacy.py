@@ -124,6 +124,6 @@ class LegacyFrames:
             raise
         except Exception as error:  # any exception the library may raise for damaged bytes
             raise CorruptDataError(
-                f"{self._where} is damaged: frame {frame} cannot be decoded: {error}"
+                f"{self._where} is damaged: frame {frame} cannot be decoded ({error})"
             ) from error
         return pixels

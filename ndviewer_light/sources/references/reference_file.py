@@ -22,6 +22,7 @@ from ...errors import (
     MetadataError,
     UnsupportedError,
 )
+from ...storage.file_kinds import looks_like
 from ...storage.limits import MAX_JSON_DEPTH, MAX_METADATA_BYTES
 from ...storage.printable import brief
 
@@ -155,14 +156,24 @@ def parse(raw: bytes, where: str) -> References:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MetadataError(f"{where} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        raise MetadataError(f"{where} is not UTF-8 text at byte {error.start}{looks_like(raw)}") from error
     del raw
+    if not text.strip():
+        raise MetadataError(f"{where} is empty: not written yet, or not copied completely")
+    if text.lstrip()[0] != "{":
+        raise MetadataError(
+            f"{where} is not valid JSON: {{…}} expected{looks_like(text[:64].encode()).replace(':', ', but')}"
+        )
     try:
         return _Parser(text, where).parse()
     except (ValueError, RecursionError) as error:
         if isinstance(error, (MetadataError, LimitExceededError)):
             raise
-        raise MetadataError(f"{where} is not valid JSON: {str(error)[:200]}") from error
+        is_cut = isinstance(error, json.JSONDecodeError) and (
+            error.pos >= len(text.rstrip()) or "Unterminated" in error.msg
+        )
+        what = "it is cut short; copy it again" if is_cut else str(error)[:200]
+        raise MetadataError(f"{where} is not valid JSON: {what}") from error
 
 
 class _Parser:

@@ -118,7 +118,7 @@ def _named(error: Exception, path: str) -> DatasetError:
         )
     if isinstance(error, NotImplementedError) or "not supported" in reason:
         return UnsupportedError(f"{path} cannot be decoded: {reason}")
-    return CorruptDataError(f"{path} is damaged: {reason[:200]}")
+    return CorruptDataError(f"{path} is damaged: it cannot be decoded ({reason[:200]})")
 
 
 def _judged(error: DatasetError, path: str, before: tuple[int, int] | None) -> DatasetError:

@@ -96,7 +96,8 @@ def decoded_bytes(
         raise LimitExceededError(f"{where}: not enough memory to read it") from error
     except _DECODERS_RAISE as error:
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise CorruptDataError(f"{where} is damaged: {reason}") from error
+        said = reason if isinstance(error, DamagedError) else f"it cannot be decoded ({reason})"
+        raise CorruptDataError(f"{where} is damaged: {said}") from error
     return raw
 
 

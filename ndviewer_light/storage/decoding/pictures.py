@@ -226,7 +226,7 @@ def damage_is_named(name: str) -> Iterator[None]:
             ) from error
         if isinstance(error, NotImplementedError) or "not supported" in reason:
             raise UnsupportedError(f"{name} cannot be decoded: {reason}") from error
-        raise CorruptDataError(f"{name} is damaged: {reason}") from error
+        raise CorruptDataError(f"{name} is damaged: it cannot be decoded ({reason})") from error
 
 
 @contextlib.contextmanager
@@ -247,7 +247,7 @@ def _not_a_picture(file: BinaryIO, name: str) -> str:
     file.seek(0)
     head = file.read(64)
     if not head:
-        return f"{name} is empty (0 bytes)"
+        return f"{name} is empty (0 bytes): copy it again"
     if head.startswith(_STARTS) or begins_like_webp(head):
         return f"{name} is damaged: its header is invalid, or most of it is missing"
     return f"{name} is not a PNG, JPEG, BMP, GIF, WebP or JPEG 2000 file{looks_like(head)}"

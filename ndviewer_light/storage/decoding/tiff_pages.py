@@ -95,7 +95,7 @@ class TiffPages:
         self._alike: dict[tuple[int, int], int] = {}
         with damage_is_named(self.name):
             if source.size == 0:
-                raise CorruptDataError(f"{self.name} is empty (0 bytes)")
+                raise CorruptDataError(f"{self.name} is empty (0 bytes): copy it again")
             head = self._read_bytes(0, 64)
             is_whole = len(head) >= len(TIFF_STARTS[0])  # else it may only have begun to be written
             if any(head[:8]) and not head.startswith(TIFF_STARTS if is_whole else (b"I", b"M")):

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ...errors import DatasetError, DatasetNotFoundError, UnsupportedError
 from ...model import how_many
+from ..offered import READING_OPTIONS
 from ..presentable import presentable
 from .bucket_logins import aws_credentials, google_credentials, gs_config, s3_config
 from .errors import Failure, failure_of
@@ -76,7 +77,8 @@ def settings_from(options: Mapping[str, str] | None) -> Settings:
     known = [field.name for field in fields(Settings)]
     for name in options or {}:
         if name not in known:
-            raise DatasetError(f"unknown storage option {name!r}; known are {', '.join(known)}")
+            names = ", ".join((*known, *READING_OPTIONS))
+            raise DatasetError(f"unknown storage option {name!r}; known are {names}")
     settings = Settings(**{name: str(value) for name, value in (options or {}).items()})
     for name, text in (("timeout", settings.timeout), ("in_flight", settings.in_flight)):
         if text and not _is_number(text):

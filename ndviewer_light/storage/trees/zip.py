@@ -25,6 +25,7 @@ from ...errors import (
 )
 from ...model import natural_sorted
 from ..bytes import SeekableFile, is_url
+from ..file_kinds import looks_like
 from ..limits import MAX_METADATA_BYTES, safe_relative
 from .tree import MARKS, FileRange, Tree, worth_showing
 
@@ -264,7 +265,9 @@ class ZipTree(Tree):
         try:
             found = _inflated(packed, entry)
         except (zlib.error, OSError, EOFError, ValueError) as error:
-            raise CorruptDataError(f"{self._path(entry)} is damaged: {error}") from error
+            raise CorruptDataError(
+                f"{self._path(entry)} is damaged: it cannot be decompressed ({error}). Copy the archive again"
+            ) from error
         if len(found) != entry.size or zlib.crc32(found) != entry.checksum:
             raise CorruptDataError(
                 f"{self._path(entry)} is damaged: its checksum does not match. Copy the archive again"
@@ -292,8 +295,11 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
         tail = file.read(length)
         at = _end_in(tail)
         if at < 0:
+            head = source.read(0, min(64, source.size))
+            kind = "" if head.startswith(b"PK") else looks_like(head)
             raise CorruptDataError(
-                f"{source.name} is not a zip archive, or its end is missing: was it copied completely?"
+                f"{source.name} is not a zip archive, or its end is missing"
+                f"{kind or ': was it copied completely?'}"
             )
         if not _judged_entries(source, tail, at):
             return []
@@ -303,7 +309,9 @@ def _entries(source: Bytes) -> list[_ZipEntry]:
             with zipfile.ZipFile(whole) as archive:
                 listed = archive.infolist()
         except _DAMAGED as error:
-            raise CorruptDataError(f"{source.name} is a damaged archive: {error}") from error
+            raise CorruptDataError(
+                f"{source.name} is damaged: its list of files cannot be read ({error}). Copy it again"
+            ) from error
     found = []
     for info in listed:
         name = safe_relative(info.filename, source.name)
