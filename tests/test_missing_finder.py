@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from test_report import ListedSource, every_key, filled
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.state_codes import TimeState
 from ndviewer_light.errors import CorruptDataError
-from ndviewer_light.gui.following.plane_finder import is_any_missing, written_in_part
+from ndviewer_light.gui.following.plane_finder import first_missing, written_in_part
 from ndviewer_light.gui.look.theme import dark_palette
 from ndviewer_light.gui.panels.sliders import AxisSliders
 from ndviewer_light.gui.run_status import run_progress, run_watch
@@ -246,6 +247,43 @@ def test_escape_ends_a_search(qtbot: QtBot, viewer: LightweightViewer) -> None:
 
 
 @pytest.mark.gl
+def test_the_button_leads_to_a_position_that_was_never_in_view(
+    qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
+) -> None:
+    """It came only where the position in view lacked something: of a plate one had to go through all."""
+    stores.write_plate(tmp_path / "plate.zarr", {"A/1": 2, "A/2": 2, "B/2": 1}, sizes={"c": 2, "z": 2})
+    stores.make_old(tmp_path / "plate.zarr")
+    shutil.rmtree(next((tmp_path / "plate.zarr" / "B" / "2" / "0" / "0").glob("c")))
+    load(qtbot, viewer, tmp_path / "plate.zarr")
+    settle(qtbot, viewer)
+    button = viewer._screen._row.missing
+    qtbot.waitUntil(button.isVisible, timeout=20_000)
+    assert button.text() == "Next missing"
+    button.click()
+    qtbot.waitUntil(lambda: place(viewer) == (0, 4, 0), timeout=20_000)
+
+
+@pytest.mark.gl
+def test_a_search_ends_when_the_view_is_led_elsewhere(qtbot: QtBot, viewer: LightweightViewer) -> None:
+    source = show(qtbot, viewer, [])
+    source.errors[PlaneKey(3, 2, 1, 1)] = CorruptDataError("half a chunk")
+    ended: list[int] = []
+
+    def slowly(key: PlaneKey) -> None:
+        if not ended:
+            wait_until(lambda: ended)
+
+    source.before_read = slowly
+    viewer.stage.go_to(t=1)
+    qtbot.keyClick(viewer, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    viewer.stage.go_to(t=2)
+    qtbot.waitUntil(lambda: viewer.status_label.said("message") == "Search ended", timeout=20_000)
+    ended.append(1)
+    settle(qtbot, viewer)
+    assert place(viewer) == (2, 0, 0)
+
+
+@pytest.mark.gl
 def test_of_a_run_on_disk_through_a_reader_process(
     qtbot: QtBot, viewer: LightweightViewer, tmp_path: Path
 ) -> None:
@@ -296,17 +334,17 @@ def test_when_the_row_says_that_nothing_comes_any_more_the_strip_says_so_too(
 @pytest.mark.parametrize(
     ("states", "is_written", "expected"),
     [
-        ((ACQUIRED, ACQUIRED, PARTLY), True, False),
-        ((ACQUIRED, ACQUIRED, PARTLY), False, True),
-        ((ACQUIRED, PARTLY, ACQUIRED), True, True),
-        ((ACQUIRED, ACQUIRED, GONE), True, True),
-        ((ACQUIRED, ACQUIRED, BAD), True, False),
-        ((ACQUIRED, ACQUIRED, PENDING), True, False),
-        ((), True, False),
+        ((ACQUIRED, ACQUIRED, PARTLY), True, None),
+        ((ACQUIRED, ACQUIRED, PARTLY), False, 2),
+        ((ACQUIRED, PARTLY, ACQUIRED), True, 1),
+        ((ACQUIRED, ACQUIRED, GONE), True, 2),
+        ((ACQUIRED, ACQUIRED, BAD), True, None),
+        ((ACQUIRED, ACQUIRED, PENDING), True, None),
+        ((), True, None),
     ],
 )
 def test_the_time_point_that_is_just_being_written_is_not_missing(
-    states: tuple[TimeState, ...], is_written: bool, expected: bool
+    states: tuple[TimeState, ...], is_written: bool, expected: int | None
 ) -> None:
-    assert is_any_missing(states, is_written=is_written) is expected
+    assert first_missing(states, is_written=is_written) == expected
     assert written_in_part(states) == (states.index(PARTLY) if states and states[-1] is PARTLY else None)

@@ -1,4 +1,4 @@
-"""Shows what is missing: feeds the strip below the T slider, and leads to the next missing plane.
+"""Shows what is missing: feeds the strip below the T slider, and leads to the next missing plane anywhere.
 
 GUI thread only, except where a method says otherwise; nothing is read here.
 """
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ...engine.dataset import Dataset
-    from ...engine.time_line import TimeStates
+    from ...engine.position_states import PositionStates
     from ..background import Background
+    from ..canvas.canvas_view import View
     from ..places.way_to_planes import WayToPlanes
     from ..poll import Poll
     from ..run_status.status_row import StatusRow
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _NOT_THERE = (TimeState.MISSING, TimeState.PARTLY)
 _SAID_EVERY_SECONDS = 0.2
+_SURE_SECONDS = 3.0
+"""For so long the same is missing before that is said of a run that is on: planes are found one by one."""
 
 
 class PlaneFinder(QObject):
@@ -45,7 +48,8 @@ class PlaneFinder(QObject):
         self._way = way
         self._background = background
         self._poll = poll
-        self._shown: tuple[TimeStates | None, int, bool] = None, 0, False
+        self._shown: tuple[object, ...] = ()
+        self._unsure: tuple[object, float] | None = None  # what seems to be missing of a run, and since when
         self._asked: Dataset | None = None
         self._found: PlaneKey | None = None  # the last one, while it is in view
         self._said_found = ""  # of it, in the status line
@@ -54,27 +58,53 @@ class PlaneFinder(QObject):
         row.missing.next_unreadable.connect(self._on_next_unreadable)
 
     def step(self) -> None:
-        """Show what is known of the position in view; a few microseconds if nothing is new."""
+        """Show what is known of the position in view, and whether anything is missing anywhere.
+
+        A few microseconds if nothing is new.
+        """
         dataset = self._stage.dataset
         if dataset is not self._asked:
             self.cancel()
             self._asked, self._found = dataset, None
             self._row.missing.hide()
         self._forget_found_elsewhere()
+        if self._search is not None and self._way.has_moved_since(self._search.view):
+            self.cancel()
         states = dataset.time_states(self._stage.view.p) if dataset is not None else None
         n_t = self._stage.sliders.size("t")
         is_written = dataset is not None and dataset.is_more_awaited
-        if (states, n_t, is_written) == self._shown:
+        at = self._states_at_positions(dataset) if dataset is not None else None
+        n_bad = dataset.n_unreadable if dataset is not None else 0
+        shown = states, n_t, is_written, at, n_bad
+        if shown == self._shown and (self._unsure is None or not self._row.missing.isHidden()):
             return
-        self._shown = states, n_t, is_written
+        self._shown = shown
         known = states.states[:n_t] if states is not None else ()
         rest = (TimeState.UNKNOWN,) * (n_t - len(known)) if known else ()
         self._stage.sliders.set_time_states((*known, *rest), written_in_part(known) if is_written else None)
-        is_missing = is_any_missing(known, is_written=is_written)
-        if is_missing or is_any_missing(known, is_written=is_written, of=(TimeState.UNREADABLE,)):
+        missing = first_missing(known, is_written=is_written)
+        place = ("t", missing) if missing is not None else ("p", first_missing_position(at, is_written))
+        is_missing = self._is_sure(place if place[1] is not None else None, is_written)
+        if is_missing or n_bad or TimeState.UNREADABLE in known:
             self._row.missing.offer(missing=is_missing)
         elif is_written:
             self._row.missing.hide()  # it was still to come
+
+    def _states_at_positions(self, dataset: Dataset) -> PositionStates | None:
+        """What of each is there at the time point in view; None if there is one, or none is known yet."""
+        if len(dataset.info.positions) < 2 or self._stage.cover_comes_first():
+            return None
+        return dataset.position_states(self._stage.view.t)
+
+    def _is_sure(self, place: tuple[str, int | None] | None, is_written: bool) -> bool:
+        """Whether planes are missing at a place, for long enough; None: nowhere."""
+        if place is None or not is_written:
+            self._unsure = None
+            return place is not None
+        now = time.monotonic()
+        if self._unsure is None or self._unsure[0] != place:
+            self._unsure = place, now
+        return now >= self._unsure[1] + _SURE_SECONDS
 
     # ---- the next one ----------------------------------------------------------------------
 
@@ -104,7 +134,7 @@ class PlaneFinder(QObject):
         dataset = self._stage.dataset
         if dataset is None or self.cancel():
             return
-        search = self._search = _Search(dataset, self._start(), (wanted, otherwise), name)
+        search = self._search = _Search(dataset, self._start(), (wanted, otherwise), name, self._stage.view)
         self._row.line.say("message", f"Searching for {name} planes…")
         self._background.run("ndviewer-find", lambda: self._run(search))
 
@@ -172,10 +202,16 @@ class _Search:
     """One search: what for, and what came of it."""
 
     def __init__(
-        self, dataset: Dataset, after: PlaneKey, wanted: Sequence[frozenset[PlaneState]], name: str
+        self,
+        dataset: Dataset,
+        after: PlaneKey,
+        wanted: Sequence[frozenset[PlaneState]],
+        name: str,
+        view: View,
     ) -> None:
-        """`wanted`: the next of these that is found counts, one after the other."""
+        """`wanted`: the next of these that is found counts, one after the other. `view`: what is in view."""
         self.dataset = dataset
+        self.view = view
         self.name = name
         self.cancelled = threading.Event()
         self.found: tuple[PlaneKey, PlaneState] | None = None
@@ -205,9 +241,15 @@ def written_in_part(states: Sequence[TimeState]) -> int | None:
     return begun[-1] if begun and states[begun[-1]] is TimeState.PARTLY else None
 
 
-def is_any_missing(
-    states: Sequence[TimeState], *, is_written: bool, of: Sequence[TimeState] = _NOT_THERE
-) -> bool:
-    """Whether a time point is missing, or a part of one: not of the one that is just being written."""
+def first_missing(states: Sequence[TimeState], *, is_written: bool) -> int | None:
+    """The first time point that is missing, or a part of it: not of the one that is just being written."""
     front = written_in_part(states) if is_written else None
-    return any(state in of for t, state in enumerate(states) if t != front)
+    return next((t for t, state in enumerate(states) if state in _NOT_THERE and t != front), None)
+
+
+def first_missing_position(found: PositionStates | None, is_written: bool) -> int | None:
+    """The first position of which anything is missing; while a run is written, all of it."""
+    if found is None:
+        return None
+    missing = (TimeState.MISSING,) if is_written else _NOT_THERE
+    return next((p for p, state in enumerate(found.states) if state in missing), None)

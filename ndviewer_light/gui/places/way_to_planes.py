@@ -9,6 +9,7 @@ from ..following.follow import FOLLOWED_AXES
 from ..view_texts import plane_words
 
 if TYPE_CHECKING:
+    from ..canvas.canvas_view import View
     from ..following.view_follower import ViewFollower
     from ..stage import Stage
 
@@ -36,6 +37,12 @@ class WayToPlanes:
             self._stage.show_channel(c)
         self._follower.pin([axis for axis in FOLLOWED_AXES if wanted[axis] is not None])
         return True
+
+    def has_moved_since(self, view: View) -> bool:
+        """Whether anybody has led the view elsewhere: not along axes that follow the newest planes."""
+        now = self._stage.view
+        axes = set(FOLLOWED_AXES) - set(self._follower.rule.followed)
+        return any(getattr(now, axis) != getattr(view, axis) for axis in axes)
 
     def name_of(self, t: int | None, p: int | None, c: int | None, z: int | None) -> str:
         """What is said of that plane, counted as on the sliders: "B3:0 · t 5 · z 2 · GFP"."""
