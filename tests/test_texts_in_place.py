@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from qtpy.QtGui import QColor
 
+from ndviewer_light.gui.look.icon_files import icon
 from ndviewer_light.gui.measures.channel_values import ChannelValues
 from ndviewer_light.gui.run_status.run_bar import RunBar
 from ndviewer_light.gui.run_status.run_progress import RunNews, RunState
 from ndviewer_light.gui.run_status.status_line import StatusLine
+from ndviewer_light.gui.run_status.status_row import StatusRow
 from ndviewer_light.gui.view_texts import Readout
 
 pytestmark = pytest.mark.each_binding
@@ -112,10 +114,43 @@ def test_nothing_of_a_run_moves_while_its_numbers_grow(qtbot):
     assert places(4246, "B2") == before  # shorter texts
     assert places(999, "B2", 8.8e6) == before
     assert places(4245, "B11", is_quiet=True) != before  # something else is said
-    headline, least = bar._said[0], bar.minimumSizeHint().width()
-    assert least > bar.fontMetrics().horizontalAdvance(headline)  # a narrow window leaves room for it
     bar.show_news(None)
-    assert bar.minimumSizeHint().width() < least
+    assert bar.needed(shortest=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "written", "said"),
+    [
+        (RunState.RECORDING, 4245, ["4,245/5,760"]),
+        (RunState.STALLED, 4245, ["4,245/5,760"]),
+        (RunState.FINISHED, 5500, ["5,500/5,760", "260 missing"]),
+    ],
+)
+def test_a_narrow_window_keeps_the_state_of_a_run_and_its_planes(qtbot, state, written, said):
+    """Beside buttons and "Loaded: …" it said "Recording" alone, and "Rec" beside a third button."""
+    row = StatusRow()
+    row.switch.setText("Following")
+    row.switch.setIcon(icon("eye", "#808080"))
+    row.line.say("message", "Loaded: 2026-12-01_plate_of_the_run_after_lunch")
+    news = RunNews(state, written, 5760, written * 2_000_000, 97.3e6, 900.0, 34.0, "B11")
+    row.run.show_news(news)
+    row.follow.draw(row.colors)
+    for button in (row.switch, row.follow, row.missing):
+        button.show()
+    shown(qtbot, row, 420, row.height())
+    for width in (900, 600, 540, 420):
+        row.resize(width, row.height())
+        qtbot.waitUntil(lambda width=width: row.follow.parentWidget().geometry().right() == width - 1)
+        texts, _ = row.run.shown()
+        assert texts[0].startswith(state.value)
+        assert [text.removesuffix(" planes") for text in texts[1 : 1 + len(said)]] == said
+        assert row.line.width() >= 80 or width < 540
+        assert row.run.grab() and row.minimumSizeHint().width() < 420
+    assert row.switch.accessibleName() == "Following"
+    assert not row.switch.text() or row.switch.icon().isNull()
+    row.resize(900, row.height())
+    qtbot.waitUntil(lambda: row.switch.text() == "Following")
+    assert row.follow.text() == "Follow newest"
 
 
 def test_what_is_said_again_is_painted_anew(qtbot):

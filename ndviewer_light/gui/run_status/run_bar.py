@@ -9,6 +9,7 @@ from qtpy.QtGui import QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from ..look.texts_in_place import GAP_PX, SteadyWidths
+from ..look.texts_in_place import needed as needed_width
 from ..look.theme import colors_of, digits_font, plain_tooltip
 from ..slots import safe_slot
 
@@ -19,7 +20,7 @@ _RUN_BAR_PX = 150
 _LEAST_BAR_PX = 60
 _BAR_HEIGHT_PX = 12
 _MOST_HEADLINE_PX = 210
-_AT_ENDS_PX = 16
+_EDGES_PX = 8
 
 
 class RunBar(QWidget):
@@ -29,7 +30,7 @@ class RunBar(QWidget):
         super().__init__(parent)
         self._news: RunNews | None = None
         self._said: tuple[str, ...] = ()
-        self._least = 0  # for the headline, as wide as it has been: what is beside it must not move
+        self._needed = 0, 0  # for what matters, in full and shortest: see `needed`
         self._steady = SteadyWidths()
         self.setFont(digits_font(self))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -50,23 +51,38 @@ class RunBar(QWidget):
             text = "\n".join(said)
             self.setToolTip(plain_tooltip(text))
             self.setAccessibleDescription(text)
-            self._keep_room()
+            self._note_needed(news)
             self.update()
         self._news = news
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(max(self._least, _LEAST_BAR_PX), self.fontMetrics().height())
 
     def sizeHint(self) -> QSize:
         return QSize(560, self.fontMetrics().height())
 
-    def _keep_room(self) -> None:
-        """Have room for the headline, also in a narrow window; it is the most important of the row."""
-        wide = self.fontMetrics().horizontalAdvance(self._said[0]) if self._said else 0
-        least = max(self._least, min(wide, _MOST_HEADLINE_PX) + _AT_ENDS_PX) if wide else 0
-        if least != self._least:
-            self._least = least
+    def needed(self, *, shortest: bool) -> int:
+        """The room for the headline and the counts of planes; 0 while no run is on screen.
+
+        It only grows while one is: what is beside it must not move.
+        """
+        return self._needed[shortest]
+
+    def _note_needed(self, news: RunNews | None) -> None:
+        needed = 0, 0
+        if news is not None:
+            forms = ((self._headline(news.headline), *news.counts), news.shortest)
+            wide = (
+                _EDGES_PX + needed_width(list(map(self.fontMetrics().horizontalAdvance, f))) for f in forms
+            )
+            in_full, shortest = map(max, zip(self._needed, wide, strict=True))
+            needed = in_full, shortest
+        if needed != self._needed:
+            self._needed = needed
             self.updateGeometry()
+
+    def _wide(self, *texts: str) -> int:
+        return _EDGES_PX + needed_width([self.fontMetrics().horizontalAdvance(text) for text in texts])
+
+    def _headline(self, text: str) -> str:
+        return self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, _MOST_HEADLINE_PX)
 
     def shown(self) -> tuple[list[str], int]:
         """What fits: the headline and the parts, and how wide the bar is (0: none)."""
@@ -81,17 +97,21 @@ class RunBar(QWidget):
         if self._news is None:
             return [], [], 0
         metrics = self.fontMetrics()
-        headline = metrics.elidedText(self._said[0], Qt.TextElideMode.ElideRight, _MOST_HEADLINE_PX)
-        texts = [headline, *self._said[1:]]
+        room, wants_bar = self.width() - _EDGES_PX, self._news.share is not None
+        texts = [self._headline(self._said[0]), *self._said[1:]]
+        n_counts = 1 + len(self._news.counts)
+        is_short = self._wide(*texts[:n_counts]) > self.width()
+        if is_short:
+            texts[:n_counts] = self._news.shortest
         own = [metrics.horizontalAdvance(text) for text in texts]
-        widths = self._steady.of((self._news.state, self._news.is_quiet, self._news.paused > 0), own)
-        room, wants_bar = self.width() - 8, self._news.share is not None
+        kind = self._news.state, self._news.is_quiet, self._news.paused > 0, is_short
+        widths = self._steady.of(kind, own)
         if sum(widths) + GAP_PX * len(widths) + (_LEAST_BAR_PX + GAP_PX) * wants_bar > room:
             widths = own  # as they are now, all may fit
         room -= widths[0]
         n = 1
         for i, width in enumerate(widths[1:]):
-            if width + GAP_PX + (_LEAST_BAR_PX + GAP_PX if wants_bar and i else 0) > room:
+            if width + GAP_PX + (_LEAST_BAR_PX + GAP_PX if wants_bar and i + 1 >= n_counts else 0) > room:
                 break
             n += 1
             room -= width + GAP_PX

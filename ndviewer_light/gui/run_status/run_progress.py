@@ -112,18 +112,34 @@ class RunNews(NamedTuple):
         )
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The numbers in words, the most important first."""
+    def counts(self) -> tuple[str, ...]:
+        """How many planes there are, and how many are not, or cannot be read: what matters most."""
         if not self.written:
             return ()
         planes = how_many(self.written if self.expected is None else self.expected, "plane")
         said = [planes if self.expected is None else f"{self.written:,}/{planes}"]
-        if self.state is RunState.UNREACHABLE:  # of all else nobody can tell
-            return (*said, size_of(self.n_bytes)) if self.n_bytes else tuple(said)
         if self.missing:
             said.append(f"{self.missing:,} missing")
-        if self.unreadable:
+        if self.unreadable and self.state is not RunState.UNREACHABLE:
             said.append(f"{self.unreadable:,} unreadable")
+        return tuple(said)
+
+    @property
+    def shortest(self) -> tuple[str, ...]:
+        """`headline` and `counts`, for where there is no room for them: "No new planes", "96/240"."""
+        counts = self.counts
+        if counts and self.expected is not None:
+            counts = (f"{self.written:,}/{self.expected:,}", *counts[1:])
+        return self.state.value, *counts
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The numbers in words, the most important first."""
+        if not self.written:
+            return ()
+        said = list(self.counts)
+        if self.state is RunState.UNREACHABLE:  # of all else nobody can tell
+            return (*said, size_of(self.n_bytes)) if self.n_bytes else tuple(said)
         if self.empty_wells:
             wells = how_many(self.empty_wells, "well")
             said.append(f"{wells} to come" if self.comes else f"{wells} without images")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from ..following.follow_controls import FollowButton, FollowingSwitch
@@ -17,7 +18,15 @@ from .status_line import StatusLine
 from .warnings_log import WarningsButton
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ...engine.dataset import Dataset
+
+_SHARE_OF_RUN = 60
+"""Percent of what the controls leave, if that is enough."""
+_LEAST_LINE_PX = 90
+_WAYS = ((0, False), (1, False), (1, True), (2, True), (3, True))
+"""Where room is short: how many controls are icons alone, and whether the run is said in fewer words."""
 
 
 class StatusRow(Panel):
@@ -54,16 +63,54 @@ class StatusRow(Panel):
         controls.addWidget(self.missing)
         controls.addWidget(self.switch)
         controls.addWidget(self.follow)
+        self._controls_row = controls
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self.run, 3)
-        row.addWidget(self.line, 2)
+        row.addWidget(self.run, _SHARE_OF_RUN)
+        row.addWidget(self.line, 100 - _SHARE_OF_RUN)
         row.addWidget(self._controls)
+        self._row = row
         self.missing.draw(self.colors)
         self.warnings.draw(self.colors)
         # what comes and goes here must not move the canvas
         self.setFixedHeight(self.line.height() + 3)
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._share_room()
+        return super().event(event)
+
+    @safe_slot
+    def _share_room(self) -> None:
+        """Where room is short, keep what matters of a run: other things are said in fewer words, or not.
+
+        That is the same as long as the width is: nothing moves when the line says something else.
+        """
+        if not hasattr(self, "_row"):
+            return
+        buttons = [each for each in (self.switch, self.missing, self.follow) if not each.isHidden()]
+        for n_terse, shortest in _WAYS:
+            terse = buttons[:n_terse]
+            needed = self.run.needed(shortest=shortest)
+            rest = self.width() - self._controls_width({id(each) for each in terse})
+            if not needed or needed + _LEAST_LINE_PX <= rest:
+                break
+        for each in (self.switch, self.missing, self.follow):
+            each.put_in_words(not needed or each not in terse)
+        of_run = max(rest * _SHARE_OF_RUN // 100, min(needed, rest))
+        self._row.setStretch(0, max(of_run, 1))
+        self._row.setStretch(1, max(rest - of_run, 0))
+        self._row.activate()
+
+    def _controls_width(self, terse: Collection[int]) -> int:
+        """How wide the controls are if those with these ids are icons alone."""
+        if self._controls.isHidden():
+            return 0
+        shown = [each for each in self._controls.findChildren(PushButton) if not each.isHidden()]
+        margins = self._controls_row.contentsMargins()
+        gaps = self._controls_row.spacing() * max(len(shown) - 1, 0) + margins.left() + margins.right()
+        return gaps + sum(each.width_wanted(in_words=id(each) not in terse) for each in shown)
 
     def show_controls(self, shown: bool) -> None:
         """Show the controls, or only the text: where no dataset is on screen."""
