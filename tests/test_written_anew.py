@@ -125,3 +125,36 @@ def test_a_store_of_which_it_is_said_later_what_it_is_was_not_replaced(tmp_path:
     assert (source.info.format, source.info.n_t) == ("ome-zarr image", 3)
     assert source.info.is_completed
     source.close()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_axes_that_nothing_names_for_a_while_are_still_those_that_were_named(
+    tmp_path: Path, version: int
+) -> None:
+    """A disk was plugged in again, the metadata of the group last: times were planes along z for good."""
+    path, away = tmp_path / "run.ome.zarr", tmp_path / "away"
+    pixels = np.arange(3 * 24 * 40, dtype=np.uint16).reshape(3, 24, 40)
+    stores.create_array(path / "0", pixels.shape, version=version)[...].write(pixels).result()
+    stores.write_group(path, stores.image_attributes("tyx", channels=("BF",), squid=False), version)
+    named = [*path.glob("zarr.json"), *path.glob(".z*")]
+    away.mkdir()
+    source = open_disk_cached(str(path))
+
+    def check() -> None:
+        with contextlib.suppress(DatasetError):
+            source.look()
+        assert (source.info.n_t, source.info.n_z, source.info.generation) == (3, 1, 0)
+
+    source.read_plane(PlaneKey(2))
+    path.rename(tmp_path / "unplugged")
+    check()
+    (tmp_path / "unplugged").rename(path)
+    for file in named:
+        file.rename(away / file.name)
+    check()
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(1)), pixels[1])
+    for file in named:
+        (away / file.name).rename(file)
+    check()
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(2)), pixels[2])
+    source.close()

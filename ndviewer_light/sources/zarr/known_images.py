@@ -117,8 +117,9 @@ class KnownImages:
         now = _seen(image)
         with self._lock:
             before = self._seen.get(store)
-            is_unclear = before is not None and image.provisional and not before.provisional
-            if before is None or before.may_become(now) or is_unclear:
+            if self.lacks_names(store, image):
+                return False
+            if before is None or before.may_become(now):
                 if before is None or not before.was_longer(now):
                     self._seen[store] = now
                 if before is not None and not self._grows and now.grown_to > before.grown_to:
@@ -132,6 +133,11 @@ class KnownImages:
                 self._info = dataclasses.replace(self._announced, generation=self._info.generation + 1)
                 return True
         raise DatasetReplacedError(f"{store} contains a different image than before")
+
+    def lacks_names(self, store: str, image: ZarrImage) -> bool:
+        """Whether what named the axes of a store is away: those of `image` are assumed, and tell nothing."""
+        before = self._seen.get(store)
+        return before is not None and image.provisional and not before.provisional
 
     def was_longer(self, store: str, image: ZarrImage) -> bool:
         """Whether a store had more time points, or planes along z, when it was last read than in `image`."""
@@ -153,6 +159,8 @@ class KnownImages:
             before = after = self._info
             contents: dict[int, ImageInfo] = {}
             for store, image in images.items():
+                if self.lacks_names(store, image):
+                    continue
                 at = self._positions_of().get(store, ())
                 names = default_names(image, self._announced, after, self.places[at[0]] if at else None)
                 content = self._content(image, names, after.channels if self.learned else ())

@@ -225,6 +225,8 @@ class OpenArrays:
         if known is not None and known.image == image:
             known.record = record
             return known
+        if known is not None and known.image.facts == image.facts and self._known.lacks_names(store, image):
+            return known  # its record is outdated: it is looked at again
         if level == 0 and self._known.judge(store, image):
             self.forget_all()
         array = self._opened(image)
