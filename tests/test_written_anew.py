@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import stores
+from memory_source import wait_until
 
+from ndviewer_light import open_dataset
+from ndviewer_light.engine import current_info
 from ndviewer_light.errors import DatasetError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.sources.disk_cached import open_disk_cached
@@ -125,6 +128,25 @@ def test_a_store_of_which_it_is_said_later_what_it_is_was_not_replaced(tmp_path:
     assert (source.info.format, source.info.n_t) == ("ome-zarr image", 3)
     assert source.info.is_completed
     source.close()
+
+
+def test_that_a_group_was_away_when_it_was_opened_is_said_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk was plugged in again: that it "has changed since it was opened" was said for ever."""
+    monkeypatch.setattr(current_info, "_COMPLETED_SAID_SECONDS", 1.0)
+    path = tmp_path / "run.ome.zarr"
+    stores.create_array(path / "0", (3, 24, 40))[...].write(1).result()
+    with open_dataset(path) as dataset:
+        dataset.plane(0)
+        assert dataset.info.sizes["z"] == 3, "as nothing names its axes"
+        stores.write_group(path, stores.image_attributes("tyx", channels=("BF",), squid=False))
+        assert dataset.refresh().sizes["t"] == 3
+        (said,) = dataset.info.warnings
+        assert "has changed since it was opened" in said
+        assert dataset.take_changes().replaced
+        wait_until(lambda: not dataset.info.warnings)
+        assert dataset.take_changes().info
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ..sources.differing_datasets import has_other_planes, said_of_both
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from ..sources import Source
 
 logger = logging.getLogger(__name__)
+
+_COMPLETED_SAID_SECONDS = 30.0
+"""For so long it is said that more of the same dataset is there than when it was opened: then it is whole."""
 
 
 class CurrentInfo:
@@ -40,6 +44,7 @@ class CurrentInfo:
         self._known = source.info
         self._taken = self._known  # as last given to `take_news`
         self._replaced = ""  # how the dataset was last replaced
+        self._said_until = float("inf")  # `time.monotonic`
         self._replaced_unseen = False  # not returned by `take_news` yet
         self._noticed: tuple[DatasetInfo, tuple[str, ...], DatasetInfo] | None = None
 
@@ -51,7 +56,8 @@ class CurrentInfo:
     def with_notices(self) -> DatasetInfo:
         """The current info with what is to be said of following it as warnings."""
         said = self.adopt()
-        notices = tuple(filter(None, (self._replaced, *self._troubles())))
+        replaced = self._replaced if time.monotonic() < self._said_until else ""
+        notices = tuple(filter(None, (replaced, *self._troubles())))
         if not notices:
             return said
         with self._lock:
@@ -78,6 +84,9 @@ class CurrentInfo:
             else:
                 what, shown = "has been replaced by another dataset", "showing the new one"
             self._replaced = f"{self._path or 'the dataset'} {what} ({said_of_both(before, info)}); {shown}"
+            self._said_until = (
+                time.monotonic() + _COMPLETED_SAID_SECONDS if info.is_completed else float("inf")
+            )
             self._replaced_unseen = True
             notice = self._replaced
         logger.warning("%s", notice)
