@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import stores
-from memory_source import Clock, MemorySource, memory_info
+from memory_source import Clock, MemorySource, memory_info, wait_until
 from runs import small_run, write
 
 from ndviewer_light import open_dataset
@@ -294,3 +294,27 @@ def test_images_of_other_sizes_are_not_expected_to_have_as_many_time_points(tmp_
         assert (report.expected, report.is_complete) == (5 * n_of_one, True)
         assert report.state(PlaneKey(t=1, p=1)) is None
         assert dataset.find(PlaneKey()) is None
+
+
+def test_what_was_there_when_all_positions_were_looked_at_is_asked_for_last() -> None:
+    """Of a plate of 864 fields each press of the key took seconds: all of them were asked for again."""
+    asked: list[PlaneKey] = []
+
+    class Asked(ListedSource):
+        def are_stored(self, keys: Sequence[PlaneKey]) -> list[bool | None]:
+            asked.extend(keys)
+            return super().are_stored(keys)
+
+    gap, gone = PlaneKey(1, 2, 1, 0), PlaneKey(0, 1, 1, 1)
+    source = filled(Asked(memory_info(n_t=2)), [gap], every_key())
+    with Dataset(source, path="/a") as dataset:
+        for t in (0, 1):
+            wait_until(lambda t=t: (known := dataset.position_states(t)) and sum(known.there) == 12 - t)
+        asked.clear()
+        assert dataset.find(PlaneKey())[0] == gap
+        assert set(asked) == {gap}
+        source.write(gap, 1)
+        del source.stored[gone]
+        assert dataset.find(gap)[0] == gone
+        source.write(gone, 1)
+        assert dataset.find(gap) is None

@@ -285,9 +285,16 @@ class DatasetStates(DatasetContents):
         In the order position, time, z, channel; continues from the beginning, and ends with the plane itself.
         Missing planes are found by what is stored, unreadable ones by reading every plane on the way, which
         is slow; then `progress(done, expected)` and `cancelled()` are for whoever waits. Blocks.
+        Planes that were there when all positions were looked at (`position_states`) are asked for last.
         """
         self._current.adopt()
-        return self._surveyor.find(PlaneKey(*after), wanted, progress, cancelled)
+        key = PlaneKey(*after)
+        present = {} if PlaneState.UNREADABLE in wanted else self._positions.present()
+        if any(known.any() for known in present.values()):
+            found = self._surveyor.find(key, wanted, progress, cancelled, present)
+            if found is not None or cancelled():
+                return found
+        return self._surveyor.find(key, wanted, progress, cancelled)
 
     def time_states(self, p: int) -> TimeStates | None:
         """What of position `p` is there at each time point, as looked up lately; None while not known.

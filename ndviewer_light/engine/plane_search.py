@@ -14,7 +14,7 @@ from .state_codes import NOT_LOOKED_AT
 from .stored_states import block_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..model import DatasetInfo, ImageInfo
 
@@ -35,16 +35,18 @@ def next_plane(
     progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
     doubts: Doubts,
+    present: Mapping[int, np.ndarray],
 ) -> tuple[PlaneKey, PlaneState] | None:
     """The next plane after one that is in a `wanted` state, at its position first; it wraps around.
 
     `in_batches` says how many are asked for at once. Planes in `doubts` on the way are asked again before one
-    after them counts. None if there is none, or it was cancelled. See `Dataset.find` for the rest.
+    after them counts. None if there is none, or it was cancelled. Those that are `present` are not asked
+    for: by time point, which they are (position, channel, z). See `Dataset.find` for the rest.
     """
     n_p = len(info().positions)
     expected = sum(info().n_planes(info().image(p)) for p in range(n_p))
     done = 0
-    for batch in in_batches(_around(after, n_p, image, info)):
+    for batch in in_batches(_around(after, n_p, image, info, present)):
         if cancelled():
             return None
         for key, state in zip(batch, states_of(batch), strict=True):
@@ -96,21 +98,33 @@ class Doubts:
 
 
 def _around(
-    after: PlaneKey, n_p: int, image: Callable[[int], ImageInfo], info: Callable[[], DatasetInfo]
+    after: PlaneKey,
+    n_p: int,
+    image: Callable[[int], ImageInfo],
+    info: Callable[[], DatasetInfo],
+    present: Mapping[int, np.ndarray],
 ) -> Iterator[PlaneKey]:
     """Every plane once, that `after` last: by position, then time, then z, then channel."""
     place = (after.t, after.z, after.c)
-    here = list(_planes_of(after.p, image, info)) if after.p < n_p else []
+    here = list(_planes_of(after.p, image, info, present)) if after.p < n_p else []
     yield from (key for key in here if (key.t, key.z, key.c) > place)
     for p in itertools.chain(range(after.p + 1, n_p), range(min(after.p, n_p))):
-        yield from _planes_of(p, image, info)
+        yield from _planes_of(p, image, info, present)
     yield from (key for key in here if (key.t, key.z, key.c) <= place)
 
 
 def _planes_of(
-    p: int, image: Callable[[int], ImageInfo], info: Callable[[], DatasetInfo]
+    p: int,
+    image: Callable[[int], ImageInfo],
+    info: Callable[[], DatasetInfo],
+    present: Mapping[int, np.ndarray],
 ) -> Iterator[PlaneKey]:
     contents = image(p)
     for t, stack in enumerate(block_of(info(), contents)):
-        for z, c in np.argwhere(stack.T == NOT_LOOKED_AT).tolist():
+        wanted = stack == NOT_LOOKED_AT
+        known = present.get(t)
+        if known is not None and p < len(known):
+            n_c, n_z = (min(sizes) for sizes in zip(wanted.shape, known.shape[1:], strict=True))
+            wanted[:n_c, :n_z] &= ~known[p, :n_c, :n_z]
+        for z, c in np.argwhere(wanted.T).tolist():
             yield PlaneKey(t, p, c, z)

@@ -96,6 +96,12 @@ class PositionSurvey:
             answer = self._looks.amend(answer, _with_more(answer, info))
         return answer
 
+    def present(self) -> dict[int, np.ndarray]:
+        """By time points that were looked at: which planes (position, channel, z) were stored then."""
+        if self._codes_epoch != self._looks.epoch:
+            return {}
+        return {t: codes.copy() == CODES[PlaneState.PRESENT] for t, codes in list(self._codes.items())}
+
     def start_over(self) -> None:
         """Nothing looked up so far counts."""
         self._looks.start_over()

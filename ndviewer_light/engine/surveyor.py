@@ -19,7 +19,7 @@ from .state_codes import CODES
 from .stored_states import StoredStates, block_of, not_looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -169,8 +169,9 @@ class Surveyor:
         wanted: frozenset[PlaneState],
         progress: Callable[[int, int], None],
         cancelled: Callable[[], bool],
+        present: Mapping[int, np.ndarray] | None = None,
     ) -> tuple[PlaneKey, PlaneState] | None:
-        """See `Dataset.find`."""
+        """See `Dataset.find`; for `present` see `next_plane`."""
         by_reading = PlaneState.UNREADABLE in wanted
         return next_plane(
             after,
@@ -182,6 +183,7 @@ class Surveyor:
             progress,
             cancelled,
             Doubts(self.failures.is_suspected, SETTLING_SECONDS if by_reading else 0.0),
+            present or {},
         )
 
     def image(self, p: int) -> ImageInfo:
