@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
-from hdf5_files import GZIP, volume, write, write_nwb
+from hdf5_files import GZIP, IMAGING_PLANE, volume, write, write_nwb
 from memory_source import TIMEOUT, in_thread, wait_until
 
 from ndviewer_light.errors import CorruptDataError, DatasetError, PlaneNotStoredError
@@ -125,6 +125,33 @@ def test_a_dataset_inside_a_file_by_its_address(tmp_path: Path, server: RangeSer
 
 
 # ---- few requests --------------------------------------------------------------------------
+
+
+def test_of_forty_series_no_more_is_read_than_of_the_first_of_them(
+    tmp_path: Path, server: RangeServer, opened: Open
+) -> None:
+    """The imaging planes and times of the others only once something of them is wanted."""
+    frames = volume((3, 64, 64))
+    plane = {**IMAGING_PLANE, "indicator": "of its own"}
+    series = {
+        f"s{i:02}": {
+            **{"data": frames + i, "timestamps": np.arange(3) / 2, "chunks": (1, 64, 64)},
+            "plane": {**plane, "name": f"plane {i}"},
+        }
+        for i in range(40)
+    }
+    write_nwb(tmp_path / "a.nwb", **series)
+    counted = []
+    for inner in ("::/acquisition/s00", ""):
+        server.set()
+        source = opened(server.url("a.nwb") + inner, {"disk_cache": "no"})
+        np.testing.assert_array_equal(source.read_plane(PlaneKey(t=2)), frames[2].T)
+        counted.append(n_requests(server))
+    assert counted[1] <= counted[0]
+    assert len(source.info.positions) == 40 and source.info.image(39).time_step_s is None
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=1, p=39)), frames[1].T + 39)
+    assert source.info.image(39).time_step_s == pytest.approx(0.5)
+    assert n_requests(server) <= counted[1] + 4
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])

@@ -15,7 +15,7 @@ from screen import assert_shows, settle
 pytestmark = pytest.mark.gl
 
 
-def test_a_series_is_shown_upright_and_another_can_be_chosen(qtbot, viewer, tmp_path):
+def test_series_are_shown_upright_as_positions(qtbot, viewer, tmp_path):
     movie, other = volume((3, 40, 24)), volume((2, 30, 20), seed=1)
     path = write_nwb(
         tmp_path / "a.nwb", Movie={"data": movie, "rate": 0.1}, Other={"data": other, "rate": 1.0}
@@ -26,20 +26,29 @@ def test_a_series_is_shown_upright_and_another_can_be_chosen(qtbot, viewer, tmp_
     assert viewer.stage.overlay.state() == ("none", "")
     assert_shows(viewer, {"Movie": movie[2].T})
     assert viewer.stage.sliders.value_text("t") == "3 / 3   00:00:20"
-    assert [viewer._screen.choices.itemText(i) for i in range(2)] == [
-        "/acquisition/Movie/data",
-        "/acquisition/Other/data",
-    ]
+    viewer.load_fov(1, t=1)
+    settle(qtbot, viewer)
+    assert_shows(viewer, {"Other": other[1].T})
+    assert not viewer._screen.choices.isVisible()
+
+
+def test_another_dataset_can_be_chosen(qtbot, viewer, tmp_path):
+    movie, other = volume((3, 40, 24)), volume((2, 30, 20), seed=1)
+    with h5py.File(write(tmp_path / "a.h5", movie, "movie"), "a") as file:
+        file["other"] = other
+    load(qtbot, viewer, tmp_path / "a.h5")
+    settle(qtbot, viewer)
+    assert [viewer._screen.choices.itemText(i) for i in range(2)] == ["/movie", "/other"]
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
         viewer._screen.choices.activated.emit(1)
     settle(qtbot, viewer)
-    assert_shows(viewer, {"Other": other[0].T})
+    assert_shows(viewer, {"Ch0": other[0]})
     choices = viewer._screen.choices
-    assert choices.isVisible() and choices.currentText() == "/acquisition/Other/data"
+    assert choices.isVisible() and choices.currentText() == "/other"
     with qtbot.waitSignal(viewer.dataset_loaded, timeout=20_000):
         choices.activated.emit(0)  # and back
     settle(qtbot, viewer)
-    assert_shows(viewer, {"Movie": movie[0].T})
+    assert_shows(viewer, {"Ch0": movie[0]})
     write(tmp_path / "b.h5", volume((4, 6)))
     load(qtbot, viewer, tmp_path / "b.h5")
     assert not choices.isVisible()

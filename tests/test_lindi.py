@@ -14,7 +14,7 @@ from hdf5_files import write_nwb
 from reference_files import ReferenceWriter
 
 from ndviewer_light import open_dataset
-from ndviewer_light.errors import MetadataError
+from ndviewer_light.errors import DatasetError, MetadataError
 from ndviewer_light.sources.source import LabelPart
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def test_the_largest_series_is_shown_first_as_of_the_file_itself(tmp_path: Path)
     (tmp_path / "a.lindi.json").write_text(json.dumps(document))
     with open_dataset(tmp_path / "a.lindi.json") as dataset:
         assert dataset.info.n_t == 5
-        assert "::/acquisition/images" in dataset.info.warnings[0]
+        assert [each.name for each in dataset.info.positions] == ["timed", "images"]
+        np.testing.assert_array_equal(dataset.plane(t=3, p=1), FRAMES[3].T)
 
 
 def write_tar(path: Path, members: dict[str, bytes], *, wrong: str = "") -> None:
@@ -143,8 +144,9 @@ def test_single_images_of_nwb_are_upright_and_offered_after_the_series(tmp_path:
     with open_dataset(refs) as dataset:
         assert dataset.info.labels == ()
         np.testing.assert_array_equal(dataset.plane(t=3), FRAMES[3].T)
-        inside = [choice.partition("::/")[2] for choice in dataset.info.choices]
-        assert inside == ["acquisition/S", "acquisition/slide", "acquisition/mean"]
+        names = [each.name for each in dataset.info.positions]
+        assert (names, dataset.info.choices) == (["S", "slide", "mean"], ())
+        np.testing.assert_array_equal(dataset.plane(p="mean"), mean.T)
     with open_dataset(f"{refs}::/acquisition/mean") as dataset:
         np.testing.assert_array_equal(dataset.plane(), mean.T)
         assert dataset.info.pixel_size_um == pytest.approx(5)
@@ -196,3 +198,24 @@ def test_frames_that_are_not_evenly_spaced_are_said(tmp_path: Path) -> None:
     with open_dataset(writer.write_lindi()) as dataset:
         assert dataset.info.time_step_s == pytest.approx(2)
         assert dataset.info.warnings[0].endswith("not evenly spaced in time; using the mean time step")
+
+
+def test_series_that_lindi_links_to_another_file_are_positions_as_well(tmp_path: Path) -> None:
+    """Described by the references; the other file is opened once something of them is read."""
+    larger = np.stack([*FRAMES, *FRAMES])
+    writer = ReferenceWriter(tmp_path)
+    for name in ("own", "linked"):
+        writer.group(f"acquisition/{name}", {"neurodata_type": "TwoPhotonSeries"})
+    writer.add("acquisition/own/data", FRAMES, (1, 12, 10))
+    link = {"link_type": "hdf5_dataset", "url": "there.nwb", "name": "/acquisition/linked/data"}
+    said = {"_EXTERNAL_ARRAY_LINK": link}
+    writer.add("acquisition/linked/data", larger, (1, 12, 10), skip=lambda at: True, attributes=said)
+    refs = writer.write_lindi()
+    with open_dataset(refs) as dataset:
+        assert [each.name for each in dataset.info.positions] == ["linked", "own"]
+        assert [dataset.image(p).n_t for p in (0, 1)] == [8, 4]
+        np.testing.assert_array_equal(dataset.plane(t=3, p="own"), FRAMES[3].T)
+        with pytest.raises(DatasetError, match=r"there\.nwb"):
+            dataset.plane(t=7, p="linked")
+        write_nwb(tmp_path / "there.nwb", linked={"data": larger})
+        np.testing.assert_array_equal(dataset.plane(t=7, p="linked"), larger[7].T)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ndviewer_light.cli.render import main as render
 from ndviewer_light.engine.label_planes import mask_stack_as_labels, masks_as_labels
-from ndviewer_light.errors import LimitExceededError, UnsupportedError
+from ndviewer_light.errors import DatasetError, LimitExceededError, PlaneNotStoredError, UnsupportedError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import open_dataset
 from ndviewer_light.sources import open_source
@@ -165,21 +165,64 @@ def several(tmp_path: Path) -> Path:
     )
 
 
-def test_the_largest_series_is_shown_and_the_others_are_offered(several: Path, opened: Open) -> None:
+def test_series_are_positions_the_largest_first(several: Path, opened: Open) -> None:
     source = opened(several)
-    assert source.info.n_t == 9
     large, small = "/processing/ophys/Corrected/Large/data", "/acquisition/Small/data"
-    assert source.info.choices == (f"{several}::{large}", f"{several}::{small}")
+    assert [each.name for each in source.info.positions] == [
+        "processing/ophys/Corrected/Large",
+        "acquisition/Small",
+    ]
+    assert [source.info.image(p).n_t for p in (0, 1)] == [9, 2]
+    assert source.info.choices == ()
     assert [(entry.path, entry.what) for entry in list_datasets(str(several))] == [
         (large, "NWB TwoPhotonSeries"),
         (small, "NWB TwoPhotonSeries"),
     ]
     said = " ".join(source.info.warnings)
-    assert small in said
     assert "/acquisition/Video (ImageSeries) stores its images in other files: 'a.avi' and 1 more" in said
     assert "/acquisition/Empty (TwoPhotonSeries) contains no images" in said
+    c = source.info.channel_index("Small")
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=8)), movie(9, seed=1)[8].T)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=1, p=1, c=c)), movie(2)[1].T)
+    for missing in (PlaneKey(t=2, p=1, c=c), PlaneKey(t=1, p=1), PlaneKey(c=c)):
+        with pytest.raises(PlaneNotStoredError):
+            source.read_plane(missing)
+    assert source.are_stored([PlaneKey(t=8), PlaneKey(t=1, p=1, c=c)]) == [True, True]
     for inner in ("/acquisition/Small", "acquisition/Small/data"):
-        np.testing.assert_array_equal(opened(several, inner).read_plane(PlaneKey(t=1)), movie(2)[1].T)
+        one = opened(several, inner)
+        assert one.info.n_t == 2 and len(one.info.positions) == 1
+        np.testing.assert_array_equal(one.read_plane(PlaneKey(t=1)), movie(2)[1].T)
+
+
+def test_series_that_grow_while_they_are_shown(several: Path, opened: Open) -> None:
+    with h5py.File(several, "a") as file:
+        del file["acquisition/Small/data"]
+        how = {"maxshape": (None, 24, 16), "chunks": (1, 24, 16)}
+        file.create_dataset("acquisition/Small/data", data=movie(2), **how)
+    source = opened(several)
+    c = source.info.channel_index("Small")
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=1, p=1, c=c)), movie(2)[1].T)
+    with h5py.File(several, "a") as file:
+        file["acquisition/Small/data"].resize(4, axis=0)
+        file["acquisition/Small/data"][:] = movie(4, seed=7)
+    assert source.refresh().image(1).n_t == 4
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=3, p=1, c=c)), movie(4, seed=7)[3].T)
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(t=8)), movie(9, seed=1)[8].T)
+
+
+def test_a_series_that_cannot_be_read_leaves_the_others(several: Path, opened: Open) -> None:
+    with h5py.File(several, "a") as file:
+        series = add_series(file, "Filtered", data=movie(20), chunks=(1, 24, 16), compression="gzip")
+        place = series["data"].id.get_chunk_info(0).byte_offset
+    with open(several, "r+b") as raw:
+        raw.seek(place)
+        raw.write(b"\0" * 32)
+    source = opened(several)
+    assert source.info.positions[0].name == "acquisition/Filtered"
+    with pytest.raises(DatasetError):
+        source.read_plane(PlaneKey())
+    c = source.info.channel_index("Large")
+    np.testing.assert_array_equal(source.read_plane(PlaneKey(p=1, c=c)), movie(9, seed=1)[0].T)
 
 
 @pytest.mark.parametrize("inner", ["/acquisition/Video", "/acquisition/Video/data"])
@@ -309,11 +352,11 @@ def test_masks_with_depth_are_labels_of_a_stack(tmp_path: Path) -> None:
         np.testing.assert_array_equal(differ, planes.max(axis=0) != 0)
 
 
-def test_series_come_first_and_pictures_are_offered(with_pictures: Path, opened: Open) -> None:
-    inside = [choice.partition("::")[2] for choice in opened(with_pictures).info.choices]
+def test_series_come_first_then_pictures_and_masks_are_offered(with_pictures: Path, opened: Open) -> None:
+    info = opened(with_pictures).info
     masks = "/processing/ophys/ImageSegmentation/PlaneSegmentation/image_mask"
-    slide, mean = "/acquisition/snapshots/slide", "/acquisition/snapshots/mean"
-    assert inside == ["/acquisition/S/data", slide, masks, mean]
+    assert [each.name for each in info.positions] == ["S", "snapshots/slide", "snapshots/mean"]
+    assert [choice.partition("::")[2] for choice in info.choices] == ["", masks]
     assert {entry.what for entry in list_datasets(str(with_pictures))} == {
         "NWB TwoPhotonSeries",
         "NWB GrayscaleImage",

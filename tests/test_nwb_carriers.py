@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ from ndviewer_light.sources import open_source
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ndviewer_light.model import ImageInfo
+
 pytest.importorskip("numcodecs")
 
 CARRIERS = ("all.nwb.zarr", "all.lindi.json", "all.kerchunk.json")
+CORRECTED = "processing/ophys/MotionCorrection/CorrectedImageStack"
 SEGMENTATION = "processing/ophys/ImageSegmentation"
 
 
@@ -33,6 +37,52 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(written.NWB_CARRIERS / name, made)
     zipfile.ZipFile(written.NWB_CARRIERS / "all.zip").extractall(made)
     return made
+
+
+def described(image: ImageInfo, *, has_links: bool) -> dict[str, Any]:
+    """What is said of an image; without links, not what its imaging plane says, nor the times of another."""
+    found = {
+        name: round(value, 9) if isinstance(value, float) else value
+        for name, value in dataclasses.asdict(image).items()
+    }
+    if not has_links:
+        for name in ("channels", "pixel_size_x_um", "pixel_size_y_um", "z_step_um", "time_step_s"):
+            del found[name]
+    return found
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_positions_are_those_of_the_file_itself(folder: Path, carrier: str) -> None:
+    """Their order, names, sizes, steps, channels, pixels."""
+    has_links = "kerchunk" not in carrier
+    with open_dataset(folder / carrier) as ours, open_dataset(folder / "all.nwb") as its:
+        assert ours.look_at_all().positions == its.look_at_all().positions
+        names = [each.name for each in its.info.positions]
+        assert names[:3] == ["acquisition/stack", "acquisition/photons", f"{CORRECTED}/corrected"]
+        assert names[-3:] == [f"acquisition/snapshots/{each}" for each in ("mean", "drawn", "slide")]
+        for p in range(len(names)):
+            image = its.image(p)
+            assert described(ours.image(p), has_links=has_links) == described(image, has_links=has_links)
+            for t, c, z in np.ndindex(image.n_t, len(image.channels), image.n_z):
+                np.testing.assert_array_equal(ours.plane(t=t, p=p, c=c, z=z), its.plane(t=t, p=p, c=c, z=z))
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_one_series_alone_is_that_of_the_file_itself(folder: Path, carrier: str) -> None:
+    inside = "::acquisition/photons"
+    with (
+        open_dataset(f"{folder / carrier}{inside}") as ours,
+        open_dataset(f"{folder / 'all.nwb'}{inside}") as its,
+    ):
+        assert ours.sizes == its.sizes and ours.sizes["p"] == 1
+        assert [each.title for each in ours.info.positions] == [each.title for each in its.info.positions]
+        np.testing.assert_array_equal(ours.plane(t=5), its.plane(t=5))
+
+
+@pytest.mark.parametrize("carrier", ("all.nwb", *CARRIERS))
+def test_images_in_other_files_are_said(folder: Path, carrier: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"video.* stores its images in other files"):
+        open_dataset(f"{folder / carrier}::acquisition/video")
 
 
 @pytest.mark.parametrize("table", ["Cells", "Listed", "Somata"])

@@ -151,10 +151,7 @@ def test_an_archive_api_leads_to_the_file_and_into_it(tmp_path: Path, server: Ra
     url = redirected(server.url("api/assets/1/download/"))
     np.testing.assert_array_equal(pixels_at(f"{url}::/acquisition/others"), PIXELS + 1)
     with open_dataset(url, storage_options={"disk_cache": "no"}) as dataset:
-        assert {choice.partition("::")[2] for choice in dataset.info.choices} == {
-            "/acquisition/images/data",
-            "/acquisition/others/data",
-        }
+        assert [position.name for position in dataset.info.positions] == ["images", "others"]
 
 
 @pytest.mark.parametrize(

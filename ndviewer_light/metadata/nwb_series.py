@@ -27,7 +27,7 @@ PLACES = ("acquisition", "processing", "stimulus", "analysis", "scratch")
 """The groups of a file that may contain series."""
 
 _RGB = tuple(
-    NamedChannel(name, f"#{color}")
+    NamedChannel(name, f"#{color}", (0.0, 255.0))
     for name, color in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 )
 UNEVEN = "frames are not evenly spaced in time; using the mean time step"
@@ -114,12 +114,11 @@ def series_meta(
         raise UnsupportedError(
             f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y[, z])"
         )
-    is_camera = not kind.endswith("PhotonSeries")
-    is_rgb = is_camera and rank == 4 and shape[-1] == len(_RGB) and str(dtype) == "uint8"
+    is_rgb = looks_like_colour(kind, shape, dtype)
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     units = {"t": "second", **dict.fromkeys("xyz", "micrometer")}
     plane = imaging_plane(attributes)
-    seconds, is_even = _frame_seconds(look, shape[0])
+    seconds, is_even = _frame_seconds(look, attributes, shape[0])
     steps = {
         "t": seconds,
         **_grid_um(look, plane, dict(zip(roles, shape, strict=True))),
@@ -131,8 +130,23 @@ def series_meta(
         translations=((None,) * rank,),
         channels=_RGB if is_rgb else (_channel(name, plane, look),),
         name=name,
-        warnings=() if is_even else (f"{where}: {UNEVEN}",),
+        warnings=series_notes(where, shape, is_rgb=is_rgb, is_even=is_even),
     )
+
+
+def series_notes(where: str, shape: Sequence[int], *, is_rgb: bool, is_even: bool) -> tuple[str, ...]:
+    """What a person should know of how a series is shown."""
+    in_colour = f"{where}: the last axis, of size {shape[-1]}, is shown as colour, not as z"
+    return (*([in_colour] * is_rgb), *([f"{where}: {UNEVEN}"] * (not is_even)))
+
+
+def looks_like_colour(kind: str, shape: Sequence[int], dtype: np.dtype[Any]) -> bool:
+    """Whether a series of this type is in colour: videos of cameras are stored as (frame, x, y, 3).
+
+    NWB does not define this.
+    """
+    is_camera = not kind.endswith("PhotonSeries")
+    return is_camera and len(shape) == 4 and shape[-1] in (3, 4) and str(dtype) == "uint8"
 
 
 def is_picture(attributes: JsonObject, shape: object) -> bool:
@@ -185,13 +199,13 @@ def frame_step(first: float, second: float, last: float, n: int) -> tuple[float,
     return step, step > 0 and abs(second - first - step) <= _MOST_UNEVEN * step
 
 
-def _frame_seconds(look: NwbNeighbours, n: int) -> tuple[float | None, bool]:
+def _frame_seconds(look: NwbNeighbours, attributes: JsonObject, n: int) -> tuple[float | None, bool]:
     """Seconds between frames, and whether they are even, as far as that is known."""
-    start = look.array("starting_time")
+    start = look.array(_linked(attributes, "starting_time") or "starting_time")
     rate = finite(start.attributes.get("rate")) if start is not None else None
     if rate is not None and rate > 0:
         return 1.0 / rate, True
-    times = look.array("timestamps")
+    times = look.array(_linked(attributes, "timestamps") or "timestamps")
     if times is None or len(times.numbers) != n or n < 2:
         return None, True
     return frame_step(times.numbers[0], times.numbers[1], times.numbers[-1], n)

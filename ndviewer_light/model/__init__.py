@@ -17,6 +17,7 @@ from .channel import (
     colored,
     colours_together,
     find_channel,
+    in_known_colours,
 )
 from .dataset_info import DatasetInfo, ImageInfo
 from .interpretation import Interpretation
@@ -65,6 +66,7 @@ __all__ = [
     "detector_top",
     "find_channel",
     "how_many",
+    "in_known_colours",
     "natural_key",
     "natural_sorted",
     "place_of",

@@ -63,6 +63,12 @@ def colored(channels: Iterable[Channel], known: Iterable[Channel] = ()) -> tuple
     )
 
 
+def in_known_colours(channels: Iterable[Channel], known: Sequence[Channel]) -> tuple[Channel, ...]:
+    """The channels of an image, where a name has the same colour as among those `known` of its dataset."""
+    of_name = {channel.name: channel.color for channel in reversed(known)}
+    return tuple(replace(channel, color=of_name.get(channel.name, channel.color)) for channel in channels)
+
+
 def all_channels(known: Sequence[Channel], more: Sequence[Channel]) -> tuple[Channel, ...]:
     """The channels of two images: those of `known` keep their index, others follow in order.
 

@@ -86,6 +86,11 @@ class Candidate(NamedTuple):
         return DatasetEntry(self.path, self.facts.shape, str(self.facts.dtype), what)
 
     @property
+    def is_of_masks(self) -> bool:
+        """Whether it has masks of regions of NWB."""
+        return self.picture is not None and self.picture.roles[0] == "p"
+
+    @property
     def is_called_labels(self) -> bool:
         """Whether it has whole numbers and is called like labels, or the group is that it is in."""
         names = self.path.strip("/").split("/")[-2:]
@@ -95,10 +100,13 @@ class Candidate(NamedTuple):
     def rank(self) -> tuple[int, bool, int, bool]:
         """The order in which candidates are offered; of two as large, labels come after the image.
 
-        Numbers along six axes of which nothing is said may be a table rather than images.
+        Numbers along six axes of which nothing is said may be a table rather than images. Of NWB, series come
+        first, then single images, then masks.
         """
         import h5py
 
+        if self.is_of_masks:
+            return 1, False, 0, False
         is_main = self.is_main or self.series is not None
         shape = self.facts.shape
         may_be_table = len(shape) == MAX_AXES and not h5py.h5a.get_num_attrs(self.node.id)

@@ -17,7 +17,7 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...metadata.nwb_series import PLACES, UNEVEN, frame_step
+from ...metadata.nwb_series import PLACES, UNEVEN, frame_step, looks_like_colour, series_notes
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel, how_many
 from .array import refuse_outside
@@ -146,14 +146,11 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
         raise UnsupportedError(
             f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y) or (…, z)"
         )
-    rgb = _looks_like_colour(series, known)
+    rgb = looks_like_colour(series.type, known.shape, known.dtype)
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if rgb else "z")[:rank]
-    step, warning = time_step(file, node, known.shape[0] if rank > 2 else 1, where)
+    step, uneven = time_step(file, node, known.shape[0] if rank > 2 else 1, where)
     plane = imaging_plane(file, node)
     steps = {**grid_steps(file, node, plane, known, roles), "t": step}
-    colour = (
-        f"{where}: the last axis, of size {known.shape[-1]}, is shown as colour, not as z" if rgb else None
-    )
     return HDF5Image(
         format="nwb",
         evidence=f"NWB {series.type}",
@@ -163,7 +160,8 @@ def series_image(file: HDF5File, series: Series, known: DatasetFacts) -> HDF5Ima
         steps=sane_steps(steps),
         channels=rgb_channels(known.dtype) if rgb else (_channel(file, series, plane),),
         rgb=rgb,
-        warnings=tuple(text for text in (colour, warning) if text),
+        warnings=series_notes(where, known.shape, is_rgb=rgb, is_even=uneven is None),
+        position_names=(series.path.rpartition("/")[2],),
     )
 
 
@@ -173,12 +171,6 @@ def imaging_plane(file: HDF5File, node: h5py.Group) -> h5py.Group | None:
 
     plane = _inside(file, node, "imaging_plane")
     return plane if isinstance(plane, h5py.Group) else None
-
-
-def _looks_like_colour(series: Series, known: DatasetFacts) -> bool:
-    """Camera videos are stored as (frame, x, y, 3), although NWB does not define this."""
-    is_camera = not series.type.endswith("PhotonSeries")
-    return is_camera and len(known.shape) == 4 and known.shape[-1] in (3, 4) and known.dtype == np.uint8
 
 
 def time_step(file: HDF5File, node: h5py.Group, n: int, where: str) -> tuple[float | None, str | None]:

@@ -83,7 +83,7 @@ def picture_image(file: HDF5File, picture: NwbPicture, known: DatasetFacts, node
     where = f"{file.name}::{picture.path}"
     parent, _, name = picture.path.rpartition("/")
     steps: dict[str, float | None] = {}
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = (name,)
     if picture.roles[0] == "p":
         if known.shape[0] > MAX_POSITIONS:
             raise UnsupportedError(

@@ -9,9 +9,11 @@ from .choices import WALK_FOR_OTHERS_SECONDS, WALK_SECONDS, Choices, catalogue, 
 from .composite import CompositeSnapshot
 from .external_series import ExternalSeriesSnapshot
 from .file import HDF5File
+from .nwb_positions import NwbPositionsSnapshot, images_of
 from .snapshot import DatasetSnapshot
 
 if TYPE_CHECKING:
+    from .choices import Candidate
     from .composite import Composite
     from .snapshot import OpenRequest, Snapshot
 
@@ -22,9 +24,7 @@ def open_snapshot(request: OpenRequest) -> Snapshot:
     try:
         with file.reading("its datasets"):
             image = _composite(file, request)
-            found = (
-                _of_one_dataset(file, request) if image is None else CompositeSnapshot(file, request, image)
-            )
+            found = _of_datasets(file, request) if image is None else CompositeSnapshot(file, request, image)
         file.bytes.keep_structure()
         return found
     except BaseException:
@@ -52,17 +52,26 @@ def _of_named_groups(file: HDF5File, request: OpenRequest, known: Choices) -> Co
     return named_groups.image_of_groups(file, known, request.path)
 
 
-def _of_one_dataset(file: HDF5File, request: OpenRequest) -> Snapshot:
+def _of_datasets(file: HDF5File, request: OpenRequest) -> Snapshot:
+    before = request.before
+    if isinstance(before, NwbPositionsSnapshot):
+        return NwbPositionsSnapshot.again(file, request, before)
     known = Choices((), ())
-    if request.before is None or isinstance(request.before, CompositeSnapshot):
+    if before is None or isinstance(before, CompositeSnapshot):
         seconds = WALK_FOR_OTHERS_SECONDS if request.inner else WALK_SECONDS
         known = catalogue(file, "", seconds)
-    image = None if request.inner.strip("/") else _of_named_groups(file, request, known)
-    if image is not None:
-        return CompositeSnapshot(file, request, image)
+    if not request.inner.strip("/"):
+        if (image := _of_named_groups(file, request, known)) is not None:
+            return CompositeSnapshot(file, request, image)
+        if len(images := images_of(known)) > 1:
+            return NwbPositionsSnapshot(file, request, known, images, _of_one_dataset)
     found = chosen(file, request.inner, known)
     if isinstance(found, nwb.Series):
         return ExternalSeriesSnapshot(file, request, found)
+    return _of_one_dataset(file, request, known, found)
+
+
+def _of_one_dataset(file: HDF5File, request: OpenRequest, known: Choices, found: Candidate) -> Snapshot:
     if linked_frames.is_virtual_elsewhere(found.node):
         where = f"{found.file.name}::{found.path}"
         image = linked_frames.virtual_image(file, found.file, described(found), found.node, where)

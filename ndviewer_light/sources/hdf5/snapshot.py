@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
     from contextlib import AbstractContextManager
 
-    from ...model import DatasetInfo, Level, Region
+    from ...model import DatasetInfo, ImageInfo, Level, Region
     from ..source import StorageOptions
     from .choices import Candidate, Choices
     from .chunk_index.index import ChunkIndex
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MAX_CHOICES = 200
+MOST_NOTES = 8
+"""Of notes on what looks like an image but cannot be shown."""
 _JOIN_SECONDS = 2.0
 
 
@@ -89,7 +91,15 @@ class Snapshot(ABC):
 
     def levels(self, p: int) -> tuple[Level, ...]:
         """See `Source.levels`."""
-        return (self.info.image(p).level,)
+        return (self.image(p).level,)
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`."""
+        return self.info.image(p)
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """See `Source.labels`."""
+        return self.info.labels
 
     @abstractmethod
     def tile_shape(self, p: int, level: int) -> tuple[int, int] | None:
@@ -410,7 +420,7 @@ def _labels(path: str, shown: Candidate, known: Choices, info: DatasetInfo) -> t
     """Of the height and width of the image: masks of NWB's regions, or what is called labels."""
     if shown.series is None and shown.picture is None and shown.is_called_labels:
         return ()
-    if shown.picture is not None and shown.picture.roles[0] == "p":
+    if shown.is_of_masks:
         return ()
     others = [each for each in known.candidates if each.path != shown.path]
     fitting = [each for each in others if _size_of_labels(each) == (info.height, info.width)]
@@ -421,7 +431,7 @@ def _size_of_labels(candidate: Candidate) -> tuple[int, int] | None:
     """The height and width of what may be labels; None of anything else."""
     shape = candidate.facts.shape
     if candidate.picture is not None:
-        return (shape[2], shape[1]) if candidate.picture.roles[0] == "p" else None
+        return (shape[2], shape[1]) if candidate.is_of_masks else None
     if candidate.series is not None or not candidate.is_called_labels:
         return None
     try:
@@ -431,6 +441,13 @@ def _size_of_labels(candidate: Candidate) -> tuple[int, int] | None:
     if any(shape[i] > 1 for i, role in enumerate(roles) if role not in ("t", "z", "y", "x")):
         return None  # one plane of several is no labels
     return shape[roles.index("y")], shape[roles.index("x")]
+
+
+def paths_of_masks(path: str, known: Choices, size: tuple[int, int] | None = None) -> tuple[str, ...]:
+    """The masks of NWB's regions, as they are opened; those of this height and width, if it is given."""
+    masks = (each for each in known.candidates if each.is_of_masks)
+    fitting = [each for each in masks if size is None or _size_of_labels(each) == size]
+    return tuple(f"{path}::{each.path}" for each in fitting[:_MAX_CHOICES])
 
 
 def _choices(path: str, shown: str, known: Choices) -> tuple[str, ...]:

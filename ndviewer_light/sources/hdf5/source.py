@@ -34,7 +34,7 @@ from ...storage.presentable import presentable
 from ..filled_in_advance import Room
 from ..missing import Found
 from ..missing_planes import Claims, MissingPlanesOfMany
-from ..source import Source
+from ..source import MAX_FILES_LOOKED_AT, Source
 from . import bigdataviewer
 from . import choices as hdf5_catalogue
 from .blank_planes import BlankPlanes, FillInChunk, blank_planes_of_followed
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ...model import DatasetInfo, Level, Region
+    from ...model import DatasetInfo, ImageInfo, Level, Region
     from ...storage.file_holes import Stretch
     from ..source import StorageOptions
     from .choices import DatasetEntry
@@ -141,6 +141,24 @@ class HDF5Source(Source):
         """See `Source.levels`."""
         with self._using() as shot:
             return shot.levels(p)
+
+    def image(self, p: int) -> ImageInfo:
+        """See `Source.image`."""
+        with self._using() as shot:
+            return shot.image(p)
+
+    def look_at_all(self) -> DatasetInfo:
+        """See `Source.look_at_all`."""
+        with self._using() as shot:
+            for p in range(min(len(shot.info.positions), MAX_FILES_LOOKED_AT)):
+                with contextlib.suppress(DatasetError):  # reading its planes says why
+                    shot.image(p)
+            return shot.info
+
+    def labels(self, p: int) -> tuple[str, ...]:
+        """See `Source.labels`."""
+        with self._using() as shot:
+            return shot.labels(p)
 
     def _read(self, key: PlaneKey, level: int, region: Region | None) -> np.ndarray:
         pixels = self._read_steadily(key, level, region)

@@ -60,7 +60,8 @@ def referenced_array(references: References, path: str, document: JsonObject) ->
     chunks = chunks_of(document, where)
     prefix = f"{path}/" if path else ""
     inner, separator = _key_form(document, where)
-    found = [i for i, key in enumerate(references.keys) if key.startswith(prefix + inner)]
+    own = references.rows_of(path) if path else range(len(references.keys))
+    found = [i for i in own if references.keys[i].startswith(prefix + inner)]
     suffixes = [references.keys[i][len(prefix) + len(inner) :] for i in found]
     if not path:
         # arrays further down have their own names

@@ -8,55 +8,58 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import (
     DatasetError,
     DatasetNotFoundError,
-    LimitExceededError,
     MetadataError,
+    UnsupportedError,
 )
 from ...metadata import ngff
 from ...metadata.guessed_axes import LEAST_IN_COLOUR
 from ...metadata.named_axes import clean
-from ...metadata.ngff_levels import finest_first, ngff_level
+from ...metadata.ngff_levels import finest_first
+from ...metadata.nwb_contents import NwbImagePath, in_order
 from ...model import (
     RGB_COLORS,
     Channel,
-    DatasetInfo,
     Position,
-    Sizes,
     channel_parts,
     channels_shown,
-    colored,
     how_many,
 )
-from ...storage.limits import MAX_CHANNELS, MAX_POSITIONS, safe_relative
-from ...storage.tiling import levels_by_size, tile_of_chunks
+from ...storage.limits import safe_relative
 from .array_chunks import ReferencedArray, referenced_array
-from .nwb import SeriesImage, all_series, series_image, single_image, single_images
+from .nwb import (
+    SeriesImage,
+    all_series,
+    external_said,
+    is_external,
+    series_image,
+    single_image,
+    single_images,
+)
 from .nwb_masks import all_masks
+from .referenced_image import OF_MASKS, SAMPLE, ReferencedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
     from ...metadata.named_axes import Axis
-    from ...model import Level
     from ...storage.decoding.chunk_decoder import ChunkDecoder
-    from ..region_masks import RegionMasks
     from .nwb_masks import MasksInReferences
     from .reference_file import References
 
 _CHANNELS = ("c", "channel", "channels")
 _SAMPLES = ("s", "sample", "samples", "rgb", "rgba", "color", "colour")
-_SAMPLE = "s"
 _RGB = tuple(Channel(n, c) for n, c in zip(("red", "green", "blue"), RGB_COLORS, strict=True))
 _MAX_IMAGES_SAID = 20
-_OF_MASKS, _OF_NWB = "nwb mask references", "nwb references"
+_OF_NWB = "nwb references"
 _MAX_OTHER_IMAGES = 1000
 
 LINK = "_EXTERNAL_ARRAY_LINK"
@@ -67,114 +70,6 @@ class Link(NamedTuple):
 
     url: str
     path: str
-
-
-@dataclass(frozen=True)
-class ReferencedImage:
-    """The image: one array per level, the role of each axis (``t p c z y x``), steps in µm and s.
-
-    `is_rgb` if the channels are the samples of colour pixels. Where there are channels as well, samples are
-    an axis of their own, ``s``, and each channel is shown as three.
-    """
-
-    format: str
-    levels: tuple[ReferencedArray, ...]
-    roles: tuple[str, ...]
-    channels: tuple[Channel, ...] = ()
-    steps: Mapping[str, float | None] = field(default_factory=dict)
-    is_rgb: bool = False
-    warnings: tuple[str, ...] = ()
-    positions: tuple[Position, ...] = ()
-    meta: ngff.ImageMeta | None = None
-    """What the metadata say of levels, which have the numbers `numbers` there."""
-    numbers: tuple[int, ...] = (0,)
-    lists: RegionMasks | None = None
-    """The lists of pixels that it is made from, if it is."""
-
-    def level_facts(self) -> tuple[Level, ...]:
-        """How the voxels of each level lie on those of the first."""
-        n = range(len(self.levels))
-        sizes = [Sizes(*(self.size(role, level) for role in "zyx")) for level in n]
-        if self.meta is None:
-            return levels_by_size([(each.y, each.x) for each in sizes], sizes[0].z)
-        first = self.numbers[0]
-        return tuple(
-            ngff_level(self.meta, number, each, sizes[0], first)
-            for number, each in zip(self.numbers, sizes, strict=True)
-        )
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The pixels' dtype, in native byte order."""
-        dtype: np.dtype[Any] = self.levels[0].chunks.dtype.newbyteorder("=")
-        return dtype
-
-    def size(self, role: str, level: int = 0) -> int:
-        """Samples along an axis, 1 if there is none; colour samples without alpha."""
-        if role not in self.roles:
-            return 1
-        n = self.levels[level].chunks.shape[self.roles.index(role)]
-        if role == "c" and self.has_samples:
-            return 3 * n
-        return min(n, 3) if self.is_rgb and role == "c" else n
-
-    @property
-    def is_of_masks(self) -> bool:
-        """Whether its positions are masks of regions of interest."""
-        return self.format.startswith(_OF_MASKS)
-
-    @property
-    def has_samples(self) -> bool:
-        """Whether every channel consists of colour pixels."""
-        return _SAMPLE in self.roles
-
-    def index(self, t: int, p: int, c: int, z: int) -> dict[int, int]:
-        """Where a plane is along each axis but rows and columns."""
-        at = {"t": t, "p": p, "c": c, "z": z}
-        if self.has_samples:
-            at["c"], at[_SAMPLE] = divmod(c, 3)
-        roles = enumerate(self.roles)
-        return {axis: at.get(role, 0) for axis, role in roles if role not in ("y", "x")}
-
-    def tile_shape(self, level: int) -> tuple[int, int] | None:
-        """Rows and columns worth reading at once (see `Source.tile_shape`)."""
-        chunks = self.levels[level].chunks
-        y, x = self.roles.index("y"), self.roles.index("x")
-        rows, columns = chunks.chunk[y], chunks.chunk[x]
-        if chunks.is_plain:  # along the slower axis any part can be read
-            rows, columns = (1, columns) if chunks.strides[y] > chunks.strides[x] else (rows, 1)
-        return tile_of_chunks((rows, columns), (self.size("y", level), self.size("x", level)))
-
-
-def dataset_info(image: ReferencedImage, name: str, choices: tuple[str, ...], where: str) -> DatasetInfo:
-    """The `DatasetInfo` of an image. Raises `LimitExceededError` for sizes beyond any real dataset."""
-    for role, most in (("p", MAX_POSITIONS), ("c", MAX_CHANNELS)):
-        if image.size(role) > most:
-            raise LimitExceededError(
-                f"{where}: axis {role} has size {image.size(role)}; at most {most} can be shown"
-            )
-    if min(image.levels[0].chunks.shape) < 1:
-        raise DatasetNotFoundError(f"{where} is empty: its shape is {image.levels[0].chunks.shape}")
-    n_c = image.size("c")
-    numbered = tuple(Channel(f"Ch{i}", "") for i in range(len(image.channels), n_c))
-    return DatasetInfo(
-        format=image.format,
-        positions=image.positions or tuple(Position("default", i) for i in range(image.size("p"))),
-        channels=colored(image.channels[:n_c] + numbered),
-        n_t=image.size("t"),
-        n_z=image.size("z"),
-        height=image.size("y"),
-        width=image.size("x"),
-        dtype=image.dtype,
-        pixel_size_y_um=image.steps.get("y"),
-        pixel_size_x_um=image.steps.get("x"),
-        z_step_um=image.steps.get("z"),
-        time_step_s=image.steps.get("t"),
-        n_levels=len(image.levels),
-        name=name,
-        warnings=image.warnings,
-        choices=choices,
-    )
 
 
 # ---- choosing ------------------------------------------------------------------------------
@@ -196,11 +91,12 @@ def find(references: References, path: str) -> ImageChoice:
     """
     arrays = references.arrays()
     images = _multiscales(references)
-    series = [group for group in all_series(references) if f"{group}/data" in arrays]
-    series.sort(key=lambda group: -_n_numbers(references, f"{group}/data"))  # as of an HDF5 file
     pictures, masks = single_images(references), all_masks(references)
-    shown = [*images, *series, *pictures, *masks] or _by_size(references, arrays)
+    series = [group for group in all_series(references) if f"{group}/data" in arrays]
+    shown = [*images, *nwb_paths(references), *masks] or _by_size(references, arrays)
     if not path and not shown:
+        if external := next((each for each in all_series(references) if is_external(references, each)), ""):
+            nwb_image_at(references, external)  # says so
         raise DatasetNotFoundError(f"{references.where} contains no image: {_said(arrays)}")
     at = path.strip("/") if path else shown[0]
     at = next((each for each in masks if at == each.rpartition("/")[0]), at)
@@ -211,16 +107,26 @@ def find(references: References, path: str) -> ImageChoice:
     at = f"{at}/data" if at in series else at
     if at not in arrays:
         raise DatasetNotFoundError(f"{references.where} does not contain the array {at!r}: {_said(arrays)}")
-    if (link := _link(references, at)) is not None:
+    if (link := link_of(references, at)) is not None:
         return ImageChoice(None, link, paths)
     if group in series and at == f"{group}/data":
-        return ImageChoice(_series_image(references, group), None, paths)
+        return ImageChoice(nwb_image_at(references, group), None, paths)
     if at in pictures:
-        array = _referenced(references, at)
-        return ImageChoice(_nwb_image(references, array, single_image(references, at)), None, paths)
+        return ImageChoice(nwb_image_at(references, at), None, paths)
     if at in masks:
         return ImageChoice(None, None, paths, at)
     return ImageChoice(_plain_image(references, at), None, paths)
+
+
+def nwb_paths(references: References) -> list[str]:
+    """The series of NWB that have images, and the single images after them, in the order of positions."""
+    found = [
+        NwbImagePath(group, n)
+        for group in all_series(references)
+        if (n := _n_numbers(references, f"{group}/data"))
+    ]
+    found += [NwbImagePath(each, _n_numbers(references, each), True) for each in single_images(references)]
+    return [each.path for each in in_order(found)]
 
 
 def others_said(paths: tuple[str, ...], where: str) -> str:
@@ -264,10 +170,10 @@ def _n_numbers(references: References, array: str) -> int:
     return 0
 
 
-def _link(references: References, path: str) -> Link | None:
-    """The link in place of an array's chunks, if those are missing."""
+def link_of(references: References, path: str) -> Link | None:
+    """The link in place of the chunks of an array, if those are missing."""
     link = references.attributes(path).get(LINK)
-    if not isinstance(link, dict) or any(key.startswith(f"{path}/") for key in references.keys):
+    if not isinstance(link, dict) or references.rows_of(path):
         return None
     url, name = link.get("url"), link.get("name")
     if not isinstance(url, str) or not isinstance(name, str):
@@ -303,7 +209,7 @@ def _multiscale_image(references: References, group: str) -> ReferencedImage:
         names, shape = None if names is None else names[:-1], shape[:-1]
     axes, guessed = ngff.resolve_axes(of_planes, shape, names, where)
     y, x, z, t = ngff.calibration(meta)
-    roles = (*_roles(axes), _SAMPLE) if has_samples else _roles(axes)
+    roles = (*_roles(axes), SAMPLE) if has_samples else _roles(axes)
     same = []
     for number, level in enumerate(levels):
         why = _other_kind(level.chunks, first, roles)
@@ -362,7 +268,7 @@ def _other_kind(level: ChunkDecoder, first: ChunkDecoder, roles: Sequence[str]) 
         return f"it has {how_many(len(level.shape), 'axis', 'axes')}, not {len(first.shape)}"
     if level.dtype != first.dtype:
         return f"its pixels are {level.dtype}, not {first.dtype}"
-    for axis in (roles.index(role) for role in ("c", _SAMPLE) if role in roles):
+    for axis in (roles.index(role) for role in ("c", SAMPLE) if role in roles):
         if level.shape[axis] != first.shape[axis]:
             return f"it has {how_many(level.shape[axis], 'channel')}, not {first.shape[axis]}"
     return ""
@@ -444,7 +350,7 @@ def _plain_image(references: References, path: str) -> ReferencedImage:
     return ReferencedImage(
         format=_format(references, "zarr references"),
         levels=(array,),
-        roles=(*roles, _SAMPLE if has_samples else "c") if is_rgb else roles,
+        roles=(*roles, SAMPLE if has_samples else "c") if is_rgb else roles,
         channels=channels,
         is_rgb=is_rgb and not has_samples,
         warnings=(guessed,) if guessed else (),
@@ -463,9 +369,19 @@ def _looks_like_colour(shape: tuple[int, ...], dtype: np.dtype[Any], names: list
 # ---- NWB -----------------------------------------------------------------------------------
 
 
-def _series_image(references: References, group: str) -> ReferencedImage:
-    array = _referenced(references, f"{group}/data")
-    return _nwb_image(references, array, series_image(references, group, array.chunks))
+def nwb_image_at(references: References, path: str) -> ReferencedImage:
+    """The image of a series in the group at `path`, or the single image there."""
+    if references.array(path):
+        return _nwb_image(references, _referenced(references, path), single_image(references, path))
+    if is_external(references, path):
+        raise UnsupportedError(f"{external_said(references, path)}. Open those instead")
+    array = _referenced(references, f"{path}/data")
+    return _nwb_image(references, array, series_image(references, path, array.chunks))
+
+
+def _in_rgb(array: ReferencedArray) -> tuple[Channel, ...]:
+    window = (0.0, 255.0) if array.chunks.dtype.itemsize == 1 else None
+    return tuple(replace(channel, window=window) for channel in _RGB)
 
 
 def image_of_masks(references: References, masks: MasksInReferences) -> ReferencedImage:
@@ -475,10 +391,10 @@ def image_of_masks(references: References, masks: MasksInReferences) -> Referenc
 
 def _nwb_image(references: References, array: ReferencedArray, series: SeriesImage) -> ReferencedImage:
     return ReferencedImage(
-        format=_format(references, _OF_MASKS if series.names else _OF_NWB),
+        format=_format(references, OF_MASKS if "p" in series.roles else _OF_NWB),
         levels=(array,),
         roles=series.roles,
-        channels=_RGB if series.is_rgb else (series.channel,),
+        channels=_in_rgb(array) if series.is_rgb else (series.channel,),
         steps=series.steps,
         is_rgb=series.is_rgb,
         positions=tuple(Position("default", i, name=name) for i, name in enumerate(series.names)),

@@ -37,7 +37,7 @@ _MAX_LINKS = 8
 class SeriesImage(NamedTuple):
     """How a series is displayed: the role of each axis, whether the last is colour, steps in µm and s.
 
-    `names` are those of the positions, of masks.
+    `names` are those of its positions.
     """
 
     roles: tuple[str, ...]
@@ -58,6 +58,21 @@ def all_series(references: References) -> list[str]:
     return found
 
 
+def is_external(references: References, group: str) -> bool:
+    """Whether the images of a series are in other files."""
+    has_names = bool(references.array(f"{group}/external_file"))
+    return has_names and 0 in (references.array(f"{group}/data").get("shape") or [0])
+
+
+def external_said(references: References, group: str) -> str:
+    """What is said of such a series."""
+    kind = references.attributes(group).get("neurodata_type")
+    return (
+        f"{references.where}: /{group} ({kind}) stores its images in other files, which are not followed for "
+        "safety"
+    )
+
+
 def series_image(references: References, group: str, chunks: ChunkDecoder) -> SeriesImage:
     """Describe the series of a group, whose images are `chunks`.
 
@@ -65,25 +80,20 @@ def series_image(references: References, group: str, chunks: ChunkDecoder) -> Se
     """
     where = f"{references.where}: /{group}"
     kind = str(references.attributes(group).get("neurodata_type"))
-    if f"{group}/external_file/.zarray" in references.metadata and 0 in chunks.shape:
-        raise UnsupportedError(
-            f"{where} ({kind}) stores its images in other files, which are not followed for safety. Open "
-            "those instead"
-        )
     rank = len(chunks.shape)
     if rank not in (2, 3, 4):
         raise UnsupportedError(
             f"{where} has {how_many(rank, 'dimension')}; NWB images have (frame, x, y[, z])"
         )
-    is_camera = not kind.endswith("PhotonSeries")
-    is_rgb = is_camera and rank == 4 and chunks.shape[-1] in (3, 4) and chunks.dtype == np.uint8
+    is_rgb = nwb_series.looks_like_colour(kind, chunks.shape, chunks.dtype)
     roles = ("x", "y") if rank == 2 else ("t", "x", "y", "c" if is_rgb else "z")[:rank]
     sizes = dict(zip(roles, chunks.shape, strict=True))
     plane = imaging_plane(references, group)
     seconds, is_even = _frame_seconds(references, group)
     steps = {"t": seconds, **grid_um(references, group, plane, sizes)}
-    warnings = () if is_even else (f"{where}: {nwb_series.UNEVEN}",)
-    return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane), warnings=warnings)
+    said = nwb_series.series_notes(where, chunks.shape, is_rgb=is_rgb, is_even=is_even)
+    names = (group.rpartition("/")[2],)
+    return SeriesImage(roles, is_rgb, steps, _channel(references, group, plane), names, said)
 
 
 def single_images(references: References) -> list[str]:
@@ -102,7 +112,8 @@ def single_image(references: References, path: str) -> SeriesImage:
     attributes = references.attributes(path)
     roles = SINGLE_IMAGES[attributes["neurodata_type"]]
     steps = dict.fromkeys("xy", nwb_series.um_per_pixel(attributes))
-    return SeriesImage(tuple(roles), "c" in roles, steps, Channel(path.rpartition("/")[2], ""))
+    name = path.rpartition("/")[2]
+    return SeriesImage(tuple(roles), "c" in roles, steps, Channel(name, ""), (name,))
 
 
 def imaging_plane(references: References, group: str) -> str | None:
@@ -150,12 +161,12 @@ def _nanometres(references: References, path: str) -> float | None:
 
 def _frame_seconds(references: References, group: str) -> tuple[float | None, bool]:
     """Seconds between frames, and whether they are even, as far as that is known."""
-    rate = references.attributes(f"{group}/starting_time").get("rate")
+    rate = references.attributes(linked(references, f"{group}/starting_time")).get("rate")
     rate = rate[0] if isinstance(rate, list) and len(rate) == 1 else rate
     is_rate = isinstance(rate, (int, float)) and not isinstance(rate, bool) and 1e-9 < rate < 1e9
     if is_rate:
         return 1.0 / float(rate), True  # type: ignore[arg-type]
-    times = _values(references, f"{group}/timestamps", MAX_TIMES)
+    times = _values(references, linked(references, f"{group}/timestamps"), MAX_TIMES)
     if len(times) < 2:
         return None, True
     step, is_even = nwb_series.frame_step(times[0], times[1], times[-1], len(times))
@@ -220,7 +231,7 @@ def _text(references: References, path: str) -> str:
 
 
 def _text_in_json(references: References, path: str) -> str:
-    keys = [i for i, key in enumerate(references.keys) if key.startswith(f"{path}/")]
+    keys = references.rows_of(path)
     if len(keys) != 1 or references.location[keys[0]] != INLINE or references.length[keys[0]] > _MAX_NWB_TEXT:
         return ""
     found = json.loads(inline_bytes(references.inline[references.offset[keys[0]]], path))

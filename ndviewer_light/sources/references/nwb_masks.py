@@ -137,7 +137,7 @@ def _lists(
 def _chunks_of_array(references: References, path: str, fetcher: ReferencedBytesReader) -> ReadChunks:
     """Reads the chunks of an array by their names."""
     prefix = f"{path}/"
-    rows = {key: i for i, key in enumerate(references.keys) if key.startswith(prefix)}
+    rows = {references.keys[i]: i for i in references.rows_of(path)}
 
     def read(keys: Sequence[tuple[str, ...]], most: int) -> Sequence[bytes | None]:
         found: list[int | None] = [rows.get(prefix + "/".join(key)) for key in keys]

@@ -70,6 +70,7 @@ class References:
     metadata: dict[str, str | JsonObject] = field(default_factory=dict)
 
     _documents: dict[str, JsonObject] = field(default_factory=dict)
+    _runs: dict[str, list[range]] = field(default_factory=dict)
 
     def nodes(self) -> list[str]:
         """The paths of all groups and arrays that have metadata, "" for the root."""
@@ -83,6 +84,30 @@ class References:
             if name == ".zarray" or (name == "zarr.json" and self._is_array(path)):
                 found.append(path)
         return found
+
+    def rows_of(self, path: str) -> list[int]:
+        """The rows of the chunks of the array at a path, which is not the root."""
+        if not self._runs and self.keys:
+            self._runs = self._found_runs()
+        return [row for run in self._runs.get(path, ()) for row in run]
+
+    def _found_runs(self) -> dict[str, list[range]]:
+        """Where the chunks of each array are: mostly one after the other."""
+        arrays = {key.rpartition("/")[0] for key in self.metadata if key.endswith((".zarray", "zarr.json"))}
+        runs: dict[str, list[range]] = {}
+        path, prefix, start = "", "\0", 0
+        for i, key in enumerate(self.keys):
+            if key.startswith(prefix):
+                continue
+            if i:
+                runs.setdefault(path, []).append(range(start, i))
+            path = parent = key.rpartition("/")[0]
+            while parent and parent not in arrays:
+                parent = parent.rpartition("/")[0]
+            path = parent or path
+            prefix, start = f"{path}/" if path else "\0", i
+        runs.setdefault(path, []).append(range(start, len(self.keys)))
+        return runs
 
     def _is_array(self, path: str) -> bool:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...model import PlaneKey, Region
-from ...storage.bytes import name_of, split_inner
+from ...storage.bytes import is_url, name_of, split_inner
 from ...storage.bytes_pool import BytesPool, path_of_key
 from ...storage.open_bytes import open_bytes, read_whole
 from ...storage.presentable import presentable
@@ -28,7 +29,7 @@ from ..missing_planes import Claims, MissingPlanesOfMany
 from ..registry import open_source
 from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
-from .images import dataset_info, find, image_of_masks, others_said
+from .images import find, image_of_masks, others_said
 from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
 from .nwb_masks import masks_at, masks_over
 from .places import ReferencePolicy
@@ -40,15 +41,19 @@ from .reference_file import (
     References,
     parse,
 )
+from .referenced_image import dataset_info
+from .several_images import SeveralImages, images_described, labels_of, several_info
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...model import DatasetInfo, Level
     from ..missing import Found
     from ..region_masks import RegionMasks
     from ..source import StorageOptions
-    from .images import Link, ReferencedImage
+    from .images import Link
+    from .referenced_image import ReferencedImage
+    from .several_images import DescribedImages
 
 _MAX_KEPT_BYTES = 8 * 1024**2
 """Of a file of references, on disk for the next time."""
@@ -90,14 +95,13 @@ class ReferencesSource(Source):
         places = ReferencePolicy(file, dict(options or {}))
         references, identity = _read(file, places)
         places.learn(references.locations)
+        described = images_described(references) if not inner else None
+        if described is not None and len(described.images) > 1:
+            return _several(references, described, path, places, identity)
         found = find(references, inner)
         if found.link is not None:
             return _followed(found.link, references, places)
-        pool = BytesPool(
-            lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
-            read_whole=lambda place: read_whole(place, places.options_for(place)),
-        )
-        fetcher = ReferencedBytesReader(references, places, pool)
+        fetcher = _fetcher(references, places)
         try:
             image = found.image
             if image is None:
@@ -123,17 +127,7 @@ class ReferencesSource(Source):
     @functools.cached_property
     def identity(self) -> str | None:
         """A name for the references and their files; None if those are too many to query."""
-        if self._own_identity is None:
-            return None
-        locations = {int(each) for level in self._image.levels for each in np.unique(level.location)}
-        if len(locations) > _MAX_FILES_ASKED:
-            return None
-        try:
-            names = [self._own_identity, *map(self._fetcher.identity, sorted(locations - {INLINE}))]
-        except DatasetError:  # reading planes will report it
-            return None
-        known = [name for name in names if name]
-        return "\n".join([*known, self._image.levels[0].path]) if len(known) == len(names) else None
+        return _identity(self._own_identity, [self._image], self._fetcher, [])
 
     @property
     def reads_at_once(self) -> int:
@@ -281,6 +275,87 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
         return references, source.identity
     finally:
         source.close()
+
+
+def _fetcher(references: References, places: ReferencePolicy) -> ReferencedBytesReader:
+    pool = BytesPool(
+        lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
+        read_whole=lambda place: read_whole(place, places.options_for(place)),
+    )
+    return ReferencedBytesReader(references, places, pool)
+
+
+def _several(
+    references: References,
+    described: DescribedImages,
+    file: str,
+    places: ReferencePolicy,
+    identity: str | None,
+) -> Source:
+    """The images of an NWB file, as positions of one dataset."""
+    info = several_info(references, described, file, _name(file, ""))
+    fetcher = _fetcher(references, places)
+
+    def source_at(p: int) -> Source:
+        path, image, link = described.images[p]
+        if link is not None:
+            return _followed(link, references, places)
+        own = dataset_info(image, info.name, (), f"{references.where}: /{path}")
+        return ReferencesSource(image, own, fetcher, places, identity)
+
+    def identify() -> str | None:
+        images = [image for _, image, link in described.images if link is None]
+        linked = {link.url for *_, link in described.images if link is not None}
+
+        def name_of_linked(url: str) -> str | None:
+            return _identity_of_file(places.checked(places.place(url)), places)
+
+        return _identity(identity, images, fetcher, [partial(name_of_linked, url) for url in sorted(linked)])
+
+    is_remote = bool(places.hosts) or any(
+        link is not None and is_url(link.url) for *_, link in described.images
+    )
+    about = {"images": [f"/{each.path}" for each in described.images], "hosts": list(places.hosts)}
+    return SeveralImages(
+        info,
+        source_at,
+        partial(labels_of, references, file),
+        identify,
+        AT_ONCE_REMOTE if is_remote else AT_ONCE,
+        about,
+        fetcher.close,
+    )
+
+
+def _identity(
+    own: str | None,
+    images: Sequence[ReferencedImage],
+    fetcher: ReferencedBytesReader,
+    others: Sequence[Callable[[], str | None]],
+) -> str | None:
+    """A name for the references and all files that images are in; `others` name those of linked ones.
+
+    None if one of them has none, or they are too many.
+    """
+    arrays = [level for image in images for level in image.levels]
+    locations = sorted({int(each) for array in arrays for each in np.unique(array.location)} - {INLINE})
+    if own is None or len(locations) + len(others) > _MAX_FILES_ASKED:
+        return None
+    try:
+        names = [own, *map(fetcher.identity, locations), *(name() for name in others)]
+    except DatasetError:  # reading planes will report it
+        return None
+    known = [name for name in names if name]
+    paths = [image.levels[0].path for image in images]
+    return "\n".join([*known, *paths]) if len(known) == len(names) else None
+
+
+def _identity_of_file(place: str, places: ReferencePolicy) -> str | None:
+    file = open_bytes(place, places.options_for(place))
+    try:
+        return file.identity
+    finally:
+        file.close()
 
 
 def _followed(link: Link, references: References, places: ReferencePolicy) -> Source:

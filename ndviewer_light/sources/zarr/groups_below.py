@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import DatasetError
 from ...metadata import labels, ngff, nwb_series
 from ...metadata.guessed_axes import MAX_AXES
+from ...metadata.nwb_contents import NwbImagePath, in_order, shared_folders
 from ...metadata.nwb_types import SINGLE_IMAGES
 from ...storage.trees.tree import METADATA_FILES
 from .nodes import Node, learn_consolidated, read_node
@@ -53,7 +54,7 @@ def images_below(path: str, tree: Tree) -> list[ImageBelow]:
     search = _GroupSearch(tree, is_image_group)
     search.look(path, ())
     found = [each for each in search.found if labels.GROUP not in each[:-1]] or search.found
-    shared = _shared_folders(found)
+    shared = shared_folders(found)
     return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
 
 
@@ -167,28 +168,30 @@ def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
     return found
 
 
-def series_below(path: str, tree: Tree) -> list[ImageBelow]:
-    """The image series of an NWB file, like `images_below`, and after them its single images.
+def series_below(path: str, tree: Tree) -> list[str]:
+    """The image series of an NWB file and after them its single images, by their paths in it.
 
-    The largest first, as of an HDF5 file. A series without images of its own is left out.
+    A series without images of its own is left out.
     """
     learn_consolidated(tree)
-    order: dict[str, tuple[bool, int]] = {}
+    sizes: dict[str, tuple[int, bool]] = {}
 
     def is_shown(node: Node, tree: Tree) -> bool:
         n = _picture_size(node, tree)
         if is_picture := n > 0:
-            order[node.path] = True, -n
+            sizes[node.path] = n, True
         elif n := _series_size(node, tree):
-            order[node.path] = False, -n
+            sizes[node.path] = n, False
         return is_picture or n > 0
 
     search = _GroupSearch(tree, is_shown)
     for place in nwb_series.PLACES:
         search.look(tree.join(path, place), (place,))
-    found = sorted(search.found, key=lambda names: order.get(tree.join(path, *names), (False, 0)))
-    shared = _shared_folders(found)
-    return [ImageBelow(_name(names[shared:]), tree.join(path, *names)) for names in found]
+    found = (
+        NwbImagePath("/".join(names), *sizes.get(tree.join(path, *names), (0, False)))
+        for names in search.found
+    )
+    return [each.path for each in in_order(found)]
 
 
 def masks_below(path: str, tree: Tree) -> list[ImageBelow]:
@@ -223,13 +226,6 @@ def _n_numbers(array: Node) -> int:
     if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 0 for n in shape):
         return 1
     return math.prod(shape)
-
-
-def _shared_folders(found: Sequence[tuple[str, ...]]) -> int:
-    n = 0
-    while found and all(len(names) > n + 1 for names in found) and len({names[n] for names in found}) == 1:
-        n += 1
-    return n
 
 
 def _name(names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from ...errors import DatasetError, DatasetNotFoundError, LimitExceededError, PlaneNotStoredError
 from ...metadata import ngff, nwb_series, plates, scenes
 from ...metadata.labels import label_paths
+from ...metadata.nwb_contents import nwb_positions, series_position
 from ...metadata.squid import PLATES
 from ...model import Position, how_many, some_names
 from ...storage.limits import MAX_POSITIONS
@@ -37,7 +38,7 @@ from .groups_below import arrays_below, holds_nodes, images_below, series_below,
 from .image_locations import DatasetLayout, ImageLocation
 from .layout_warnings import LayoutWarnings
 from .listed_fields import Acquisitions
-from .listed_places import ListedPlaces, field_places, series_position
+from .listed_places import ListedPlaces, field_places
 from .nodes import (
     ACQUISITION,
     Node,
@@ -64,7 +65,7 @@ __all__ = [
     "recognises",
 ]
 
-NWB_MASKS = "nwb zarr masks"
+NWB, NWB_MASKS = "nwb zarr", "nwb zarr masks"
 _FOV_STORE = re.compile(r"fov_(\d+)(\.ome)?\.zarr")
 
 
@@ -157,17 +158,25 @@ class _ImageFinder:
         if plates.is_collection(node.attributes):
             return self._layout("ome-zarr collection", self._listed.series(node.path, node))
         if nwb_series.is_series(node.attributes):
-            return self._single(node.path)
+            image = self._single(node.path)
+            return image and replace(image, format=NWB)
         if nwb_series.is_regions(node.attributes):
             return self._layout(NWB_MASKS, self._listed.masks(node.path))
         if nwb_series.is_file(node.attributes):
-            return self._collection(
-                ((each.name, each.path) for each in series_below(node.path, self._tree)), "nwb zarr"
-            )
+            return self._nwb(node.path)
         if scenes.is_scene(node.attributes):
             return self._layout("ome-zarr collection", self._listed.scene(node))
         listed = label_paths(node.attributes, node.file)
         return self._collection((name, self._tree.inside(node.path, name)) for name in listed)
+
+    def _nwb(self, path: str) -> DatasetLayout | None:
+        """The images of an NWB file."""
+        found = series_below(path, self._tree)
+        places = [
+            ImageLocation(position, self._tree.inside(path, each))
+            for position, each in zip(nwb_positions(found) if found else (), found, strict=True)
+        ]
+        return self._layout(NWB, places)
 
     def _single(self, path: str) -> DatasetLayout | None:
         image = read_image(path, 0, self._tree)

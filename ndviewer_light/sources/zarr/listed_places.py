@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ...metadata import plates, scenes
+from ...metadata.nwb_contents import series_position
 from ...metadata.ome_xml import ome_series
 from ...model import Position, how_many, some_names
 from ...storage import collector
@@ -173,11 +174,6 @@ def _refused_place(
 ) -> ImageLocation:
     """The place of an image in a list that gives an invalid path for it."""
     return ImageLocation(position, tree.join(path, f"(not followed: {number})"), refused=why)
-
-
-def series_position(index: int, name: str) -> Position:
-    """The position of an image in a collection."""
-    return Position("series", index, name=name) if name.isdecimal() else Position(name, 0, name=name)
 
 
 def field_places(well: str, region: str, tree: Tree) -> list[ImageLocation]:

@@ -187,6 +187,8 @@ class ZarrImage:
     """Whether tensorstore knows its codecs."""
     pixels: PixelList | None = None
     """The list of pixels that it is made from, if it is."""
+    without_alpha: bool = False
+    """Whether a fourth sample of colour pixels is left out, as of NWB."""
 
     def has(self, role: str) -> bool:
         """Whether the array has this axis."""
@@ -199,7 +201,8 @@ class ZarrImage:
     @cached_property
     def _sizes(self) -> dict[str, int]:
         sizes = zip(self.axes, self.facts.shape, strict=True)
-        return {axis.role: n for axis, n in reversed(list(sizes))}  # of two of a role, the first counts
+        found = {axis.role: n for axis, n in reversed(list(sizes))}  # of two of a role, the first counts
+        return {**found, "c": min(found["c"], 3)} if self.without_alpha and "c" in found else found
 
     def holds(self, key: PlaneKey, p_index: int | None) -> bool:
         """Whether a plane of the position at `p_index` is within the array; `key` has its own channel."""
@@ -282,17 +285,23 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     """The images of an NWB series, whose group has no OME metadata."""
     _check_level(level, 1, group.path)
     array, facts = _array_in(group, "data", tree)
+    if 0 in facts.shape and read_node(tree.join(group.path, "external_file"), tree, group.version, "array"):
+        kind = group.attributes.get("neurodata_type")
+        raise UnsupportedError(
+            f"{group.path} ({kind}) stores its images in other files, which are not followed for safety. "
+            "Open those instead"
+        )
     name, look = tree.name(group.path), NwbArrays(group, tree, read_node)
     meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
-    return _image(array, meta, 0, 1, provisional=False)
+    return dataclasses.replace(_image(array, meta, 0, 1, provisional=False), without_alpha=True)
 
 
 def _image_of_picture(array: Node, tree: Tree) -> ZarrImage:
     """A single image of NWB, an array that says so itself."""
     array, facts = _facts_of(array, tree)
-    colours = _colours(facts.dtype)
+    colours = _colours(facts.dtype)[:3]
     meta = nwb_series.picture_meta(tree.name(array.path), array.attributes, facts.shape, colours)
-    return _image(array, meta, 0, 1, provisional=False)
+    return dataclasses.replace(_image(array, meta, 0, 1, provisional=False), without_alpha=True)
 
 
 def _image_of_masks(group: Node, level: int, tree: Tree) -> ZarrImage:
