@@ -63,6 +63,9 @@ def test_positions_are_those_of_the_file_itself(folder: Path, carrier: str) -> N
         for p in range(len(names)):
             image = its.image(p)
             assert described(ours.image(p), has_links=has_links) == described(image, has_links=has_links)
+            keys = [PlaneKey(t, p, its.info.channels_of(image)[0]) for t in range(image.n_t)]
+            if has_links:
+                assert ours.source.acquired_s(keys) == pytest.approx(its.source.acquired_s(keys))
             for t, c, z in np.ndindex(image.n_t, len(image.channels), image.n_z):
                 np.testing.assert_array_equal(ours.plane(t=t, p=p, c=c, z=z), its.plane(t=t, p=p, c=c, z=z))
 

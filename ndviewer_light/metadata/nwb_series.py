@@ -32,6 +32,8 @@ _RGB = tuple(
 )
 UNEVEN = "frames are not evenly spaced in time; using the mean time step"
 _MOST_UNEVEN = 0.01
+MOST_FRAMES_TIMED = 2_000_000
+"""Of more frames, times are not worked out."""
 _UNNAMED = ("", "unknown", "n/a", "none")
 
 
@@ -197,6 +199,28 @@ def frame_step(first: float, second: float, last: float, n: int) -> tuple[float,
     """The mean step between `n` times, and whether the first of them is as long."""
     step = (last - first) / (n - 1)
     return step, step > 0 and abs(second - first - step) <= _MOST_UNEVEN * step
+
+
+def times_of_frames(
+    times: Sequence[float], start: float | None, rate: float | None, n: int
+) -> Sequence[float]:
+    """When each of `n` frames was acquired, in s since the session began; () if that is not known."""
+    if len(times) == n:
+        return times
+    if start is None or rate is None or not rate > 0 or not 0 < n <= MOST_FRAMES_TIMED:
+        return ()
+    return [start + t / rate for t in range(n)]
+
+
+def frame_times(look: NwbNeighbours, attributes: JsonObject, n: int) -> Sequence[float]:
+    """When each of the `n` frames of a series was acquired, see `times_of_frames`."""
+    times = look.array(_linked(attributes, "timestamps") or "timestamps")
+    if times is not None and len(times.numbers) == n:
+        return times.numbers
+    start = look.array(_linked(attributes, "starting_time") or "starting_time")
+    if start is None or len(start.numbers) != 1:
+        return ()
+    return times_of_frames((), start.numbers[0], finite(start.attributes.get("rate")), n)
 
 
 def _frame_seconds(look: NwbNeighbours, attributes: JsonObject, n: int) -> tuple[float | None, bool]:

@@ -22,16 +22,20 @@ _SQUIDS_FORMAT = "%Y-%m-%d_%H-%M-%S.%f"
 
 @dataclass(frozen=True)
 class RecordedTimes:
-    """Seconds of the planes of one image by (t, c, z), where `c` counts what has pages of its own."""
+    """Seconds of the planes of one image: by (t, c, z), where `c` counts what has its own pages, or by t."""
 
     by_index: Mapping[tuple[int, int, int], float] = field(default_factory=dict)
+    by_t: Sequence[float] = ()
 
     def of(self, t: int, c: int, z: int) -> float | None:
         """When a plane was acquired; None if it is not said."""
-        return self.by_index.get((t, c, z))
+        found = self.by_index.get((t, c, z))
+        if found is None and t < len(self.by_t) and math.isfinite(self.by_t[t]):
+            return self.by_t[t]
+        return found
 
     def __hash__(self) -> int:
-        return len(self.by_index)
+        return len(self.by_index) + len(self.by_t)
 
 
 NOT_SAID = RecordedTimes()

@@ -17,7 +17,15 @@ from ...errors import (
     UnsupportedError,
     UntrustedReferenceError,
 )
-from ...metadata.nwb_series import PLACES, UNEVEN, frame_step, looks_like_colour, series_notes
+from ...metadata.nwb_series import (
+    MOST_FRAMES_TIMED,
+    PLACES,
+    UNEVEN,
+    frame_step,
+    looks_like_colour,
+    series_notes,
+    times_of_frames,
+)
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES
 from ...model import Channel, how_many
 from .array import refuse_outside
@@ -41,8 +49,6 @@ SERIES_GROUPS = tuple(f"/{name}" for name in PLACES)
 
 _MAX_NAME = 200
 _MAX_LINKED_FILES = 10_000
-_MOST_SERIES_FRAMES = 2_000_000
-"""Of more frames, times are not read."""
 
 
 class Series(NamedTuple):
@@ -195,7 +201,7 @@ def frame_times(file: HDF5File, path: str, n: int) -> np.ndarray | None:
     import h5py
 
     node = file.node(path)
-    if not isinstance(node, h5py.Group) or not 0 < n <= _MOST_SERIES_FRAMES:
+    if not isinstance(node, h5py.Group) or not 0 < n <= MOST_FRAMES_TIMED:
         return None
     times = _inside(file, node, "timestamps")
     if isinstance(times, h5py.Dataset) and times.shape == (n,) and times.dtype.kind in "iuf":
@@ -206,8 +212,9 @@ def frame_times(file: HDF5File, path: str, n: int) -> np.ndarray | None:
     rate = file.attribute(start, "rate")
     if not isinstance(rate, np.ndarray) or rate.size != 1:
         return None
-    first, per_s = float(np.asarray(start[()]).reshape(-1)[0]), float(rate.reshape(-1)[0])
-    return first + np.arange(n) / per_s if per_s > 0 else None
+    first, per_s = (float(np.asarray(each).reshape(-1)[0]) for each in (start[()], rate))
+    found = times_of_frames((), first, per_s, n)
+    return np.asarray(found, float) if len(found) else None
 
 
 def grid_steps(

@@ -16,13 +16,14 @@ import numpy as np
 from ...errors import DatasetError, MetadataError, UnsupportedError
 from ...metadata import nwb_series
 from ...metadata.nwb_types import IMAGE_SERIES, MAX_SHORT, NO_PICTURES, SINGLE_IMAGES
+from ...metadata.transformations import finite
 from ...metadata.written_units import UM_PER_UNIT
 from ...model import Channel, how_many
 from .array_chunks import referenced_array
 from .reference_file import INLINE, inline_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...storage.decoding.chunk_decoder import ChunkDecoder
     from .array_chunks import ReferencedArray
@@ -171,6 +172,15 @@ def _frame_seconds(references: References, group: str) -> tuple[float | None, bo
         return None, True
     step, is_even = nwb_series.frame_step(times[0], times[1], times[-1], len(times))
     return step if 1e-9 < step < 1e9 else None, is_even
+
+
+def frame_times(references: References, group: str, n: int) -> Sequence[float]:
+    """When the `n` frames of a series were acquired, as far as that is stored in the references."""
+    times = _values(references, linked(references, f"{group}/timestamps"), MAX_TIMES)
+    start = linked(references, f"{group}/starting_time")
+    first = _values(references, start)
+    rate = finite(references.attributes(start).get("rate"))
+    return nwb_series.times_of_frames(times, first[0] if len(first) == 1 else None, rate, n)
 
 
 def grid_um(

@@ -18,6 +18,7 @@ from ...errors import (
     PlaneNotStoredError,
     UnsupportedError,
 )
+from ...metadata.recorded_times import RecordedTimes
 from ...model import PlaneKey, Region
 from ...storage.bytes import is_url, name_of, split_inner
 from ...storage.bytes_pool import BytesPool, path_of_key
@@ -31,6 +32,7 @@ from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
 from .images import find, image_of_masks, others_said
 from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
+from .nwb import frame_times
 from .nwb_masks import masks_at, masks_over
 from .places import ReferencePolicy
 from .plane_reader import PlaneReader, ReferencedBytesReader
@@ -73,14 +75,16 @@ class ReferencesSource(Source):
         fetcher: ReferencedBytesReader,
         places: ReferencePolicy,
         identity: str | None,
+        times: Callable[[], Sequence[float]] | None = None,
     ) -> None:
-        """`identity` is that of the reference file."""
+        """`identity` is that of the reference file; `times` are those of frames, of a series of NWB."""
         self._image = image
         self._info = info
         self._fetcher = fetcher
         self._reader = PlaneReader(fetcher)
         self._places = places
         self._own_identity = identity
+        self._times_said = times
         self._closed = False
         self._many = MissingPlanesOfMany(self.are_stored)
 
@@ -117,7 +121,7 @@ class ReferencesSource(Source):
         if choices and not inner:
             text = others_said(found.paths, references.where)
             info = dataclasses.replace(info, warnings=(*info.warnings, text))
-        return cls(image, info, fetcher, places, identity)
+        return cls(image, info, fetcher, places, identity, _times_of(references, image))
 
     @property
     def info(self) -> DatasetInfo:
@@ -194,6 +198,15 @@ class ReferencesSource(Source):
     def missing_as(self, keys: Sequence[PlaneKey]) -> list[Found]:
         """See `Source.missing_as`: references do not grow, and claim nothing."""
         return self._many.of(keys, self._info, lambda _p: Claims(None, lambda: False))
+
+    def acquired_s(self, keys: Sequence[PlaneKey]) -> list[float | None]:
+        """See `Source.acquired_s`: as far as the references say it of a series of NWB."""
+        times = self._times
+        return [times.of(PlaneKey(*key).t, 0, 0) for key in keys]
+
+    @functools.cached_property
+    def _times(self) -> RecordedTimes:
+        return RecordedTimes(by_t=() if self._times_said is None else self._times_said())
 
     def _is_stored(self, key: PlaneKey, level: int) -> bool:
         """Whether any chunk of a plane is referenced, so that what is missing of it is fill value."""
@@ -277,6 +290,13 @@ def _read(file: str, places: ReferencePolicy) -> tuple[References, str | None]:
         source.close()
 
 
+def _times_of(references: References, image: ReferencedImage) -> Callable[[], Sequence[float]] | None:
+    group, _, name = image.levels[0].path.rpartition("/")
+    if name != "data" or "t" not in image.roles:
+        return None
+    return partial(frame_times, references, group, image.size("t"))
+
+
 def _fetcher(references: References, places: ReferencePolicy) -> ReferencedBytesReader:
     pool = BytesPool(
         lambda key: open_bytes(path_of_key(key), places.options_for(path_of_key(key))),
@@ -301,7 +321,7 @@ def _several(
         if link is not None:
             return _followed(link, references, places)
         own = dataset_info(image, info.name, (), f"{references.where}: /{path}")
-        return ReferencesSource(image, own, fetcher, places, identity)
+        return ReferencesSource(image, own, fetcher, places, identity, _times_of(references, image))
 
     def identify() -> str | None:
         images = [image for _, image, link in described.images if link is None]
