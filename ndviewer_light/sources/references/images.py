@@ -129,6 +129,11 @@ def nwb_paths(references: References) -> list[str]:
     return [each.path for each in in_order(found)]
 
 
+def has_several_of_nwb(references: References) -> bool:
+    """Whether there are several images of an NWB file, and none of OME's, which come first."""
+    return len(nwb_paths(references)) > 1 and not _multiscales(references)
+
+
 def others_said(paths: tuple[str, ...], where: str) -> str:
     """A message about the arrays that are not shown."""
     n_more = len(paths) - 1 - _MAX_IMAGES_SAID

@@ -30,7 +30,7 @@ from ..missing_planes import Claims, MissingPlanesOfMany
 from ..registry import open_source
 from ..source import AT_ONCE, AT_ONCE_REMOTE, Source
 from .array_chunks import plane_parts
-from .images import find, image_of_masks, others_said
+from .images import find, has_several_of_nwb, image_of_masks, others_said
 from .lindi_tar import content_of, is_lindi_tar, members_of, refer_to_members
 from .nwb import frame_times
 from .nwb_masks import masks_at, masks_over
@@ -99,9 +99,10 @@ class ReferencesSource(Source):
         places = ReferencePolicy(file, dict(options or {}))
         references, identity = _read(file, places)
         places.learn(references.locations)
-        described = images_described(references) if not inner else None
-        if described is not None and len(described.images) > 1:
-            return _several(references, described, path, places, identity)
+        if not inner and has_several_of_nwb(references):
+            described = images_described(references)
+            if len(described.images) > 1:
+                return _several(references, described, file, places, identity)
         found = find(references, inner)
         if found.link is not None:
             return _followed(found.link, references, places)
