@@ -115,6 +115,7 @@ def test_going_through_a_stack_reads_each_plane_once_and_before_it_is_shown(sour
             if n >= 3:
                 wait_until(lambda z=z: PlaneKey(z=z) in source.reads)
             frames.read(View(z=z), [0])
+            wait_until(lambda z=z: PlaneKey(z=z) in source.reads)  # what is left before that is not read
         wait_until(lambda: not dataset._cache._reading)
         assert len(source.reads) == len(set(source.reads)) == 7
 
