@@ -47,4 +47,4 @@ class BucketServer:
         headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request"
         request = urllib.request.Request(self.endpoint + path, data, headers, method="PUT")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request, timeout=20).close()
+        opener.open(request, timeout=60).close()

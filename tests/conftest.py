@@ -146,6 +146,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.pluginmanager.has_plugin("pytest-qt"):
+        _wait_patiently()
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if is_worker and os.environ.get("QT_QPA_PLATFORM") == "xcb" and shutil.which("Xvfb"):
         _display_of_its_own(config)
@@ -154,6 +156,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pyqt5: with a stand-in for Squid, which uses PyQt5")
     if os.environ.get("NDVIEWER_REQUIRE_GL") == "1" and not gl_works():
         raise pytest.UsageError("NDVIEWER_REQUIRE_GL=1, but there is no working OpenGL context here")
+
+
+def _wait_patiently() -> None:
+    """What a test waits for may take long on a busy computer; it costs nothing where all is well."""
+    from pytestqt.qtbot import QtBot
+
+    for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitExposed, QtBot.waitActive):
+        wait.__kwdefaults__["timeout"] = 60_000
 
 
 def _display_of_its_own(config: pytest.Config) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
 SHAPE = (8, 10)
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Longer than anything here takes; a test that waits so long has failed."""
 
 

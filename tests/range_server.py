@@ -90,7 +90,7 @@ class RangeServer:
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._process.stdout.close()
 
     def at(self, folder: Path) -> RangeServer:
@@ -128,7 +128,7 @@ class RangeServer:
         url = f"http://127.0.0.1:{self._control_port}/{what}"
         body = None if behaviour is None else json.dumps(behaviour).encode()
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(urllib.request.Request(url, body), timeout=10) as answer:
+        with opener.open(urllib.request.Request(url, body), timeout=60) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
 

@@ -91,5 +91,5 @@ def follow(qtbot: QtBot, viewer: LightweightViewer, run: Run) -> None:
     thread.start()
     qtbot.waitUntil(lambda: not thread.is_alive(), timeout=60_000)
     thread.join()
-    assert writer.wait(10) == 0
+    assert writer.wait(60) == 0
     writer.stdout.close()

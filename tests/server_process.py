@@ -20,5 +20,5 @@ class ServerProcess:
         """End it, and wait until it has."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
         self._process.stdout.close()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from simulate_acquisition import Run
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 
 # ---- the tab ----------------------------------------------------------------------------------------
@@ -325,8 +325,8 @@ class Squid(QMainWindow):
 def squid_on_screen(qtbot: QtBot) -> Iterator[Squid]:
     """Squid, shown; no call into the viewer may raise, unless a test clears ``tab.failures``."""
     host = Squid()
-    host.show()
-    qtbot.waitExposed(host)
+    with qtbot.waitExposed(host):
+        host.show()
     try:
         yield host
     finally:

@@ -116,7 +116,7 @@ def test_what_was_abandoned_and_is_wanted_again_is_read_anew(cache, slow):
     [again] = cache.request([K])
     wait_until(lambda: slow.begun == [K, K])
     slow.release()
-    assert again.result(10)[0, 0] == 1
+    assert again.result(60)[0, 0] == 1
     wait_until(lambda: isinstance(cache.peek(K), np.ndarray))
     assert cache.peek(K)[0, 0] == 1  # and not what the first read had seen, whichever came last
 
@@ -129,11 +129,11 @@ def test_giving_up_a_read_leaves_alone_the_one_that_began_meanwhile(cache, slow)
     wait_until(lambda: slow.abandoned == [K])  # the lock is released, the read not given up yet
     [again] = cache.request([K])
     assert again is not first
-    thread.join(10)
+    thread.join(60)
     assert isinstance(first.exception(10), SupersededRead)
     assert not again.done()
     slow.release()
-    assert again.result(10).shape == (2, 2)
+    assert again.result(60).shape == (2, 2)
     assert slow.abandoned == [K]
 
 
@@ -141,7 +141,7 @@ def test_an_abandoned_read_that_ends_well_is_kept_unless_the_plane_was_written(c
     future = begin(cache, slow)
     cache.request([], drop_except=())
     slow.release()
-    future.result(10)
+    future.result(60)
     assert isinstance(cache.peek(K), np.ndarray)
 
 
@@ -150,7 +150,7 @@ def test_a_plane_written_after_its_read_was_abandoned_is_not_kept(cache, slow):
     cache.request([], drop_except=())
     cache.mark_stale(K)
     slow.release()
-    future.result(10)
+    future.result(60)
     assert cache.peek(K) is None
 
 
@@ -160,7 +160,7 @@ def test_what_somebody_waits_for_in_read_is_not_abandoned(cache, slow):
     cache.request([], drop_except=())
     assert slow.abandoned == []
     slow.release()
-    thread.join(10)
+    thread.join(60)
     assert isinstance(said[0], np.ndarray)
 
 

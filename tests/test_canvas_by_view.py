@@ -42,8 +42,8 @@ def viewer(qtbot: Any, monkeypatch: Any) -> LightweightViewer:
     viewer = LightweightViewer()
     qtbot.addWidget(viewer)
     viewer.resize(900, 600)
-    viewer.show()
-    qtbot.waitExposed(viewer)
+    with qtbot.waitExposed(viewer):
+        viewer.show()
     return viewer
 
 

@@ -175,7 +175,7 @@ def test_a_display_that_accepts_and_says_nothing_is_not_waited_for_for_ever(monk
     # its thread ends with the connection
     threads = [thread for thread in threading.enumerate() if thread.name == "ndviewer-display"]
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -162,8 +162,8 @@ def new_viewer(qtbot, monkeypatch) -> Callable[..., LightweightViewer]:
         viewer = LightweightViewer()
         qtbot.addWidget(viewer)
         viewer.resize(900, 600)
-        viewer.show()
-        qtbot.waitExposed(viewer)
+        with qtbot.waitExposed(viewer):
+            viewer.show()
         qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=20_000)
         assert type(viewer.stage.canvas).__name__ == {"cpu": "CpuCanvas", "gl": "GlCanvas"}[canvas]
         made.append(viewer)
@@ -490,7 +490,7 @@ def test_a_viewer_that_goes_while_a_frame_is_read_leaves_nothing(qtbot, new_view
     viewer.stage.go_to(t=2)
     viewer.stage.canvas.surface.refresh()
     viewer.close()
-    assert source.closed.wait(10)
+    assert source.closed.wait(60)
 
 
 # ---- where there is no OpenGL ------------------------------------------------------------------

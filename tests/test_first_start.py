@@ -390,8 +390,8 @@ def test_the_first_run_leaves_the_window_of_the_host_as_it_is(
     window.setCentralWidget(tabs)
     tabs.addTab(QLabel("host"), "host")
     window.resize(800, 600)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     viewer = LightweightViewer()
     tabs.setCurrentIndex(tabs.addTab(viewer, "viewer"))
     qtbot.waitUntil(lambda: viewer.stage.canvas is not None, timeout=30_000)

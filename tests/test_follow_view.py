@@ -176,8 +176,8 @@ def test_the_key_belongs_to_the_viewer_and_not_to_text_fields_around_or_in_it(qt
     column.addWidget(field)
     column.addWidget(viewer)
     host.resize(900, 700)
-    host.show()
-    qtbot.waitExposed(host)
+    with qtbot.waitExposed(host):
+        host.show()
     show(qtbot, viewer)
     qtbot.keyClicks(in_focus(qtbot, field), "f")
     assert field.text() == "f"

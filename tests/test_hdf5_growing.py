@@ -19,7 +19,7 @@ from ndviewer_light.sources.hdf5.source import HDF5Source
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 @pytest.mark.parametrize("mode", ["swmr", "latest", "plain"])

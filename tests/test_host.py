@@ -147,7 +147,7 @@ def test_several_windows_show_several_datasets_at_once(qtbot, tmp_path):
         assert_shows(window.viewer, planes_of(run, 0, 0, 0))
     for window in windows:
         window.close()
-    qtbot.waitUntil(lambda: not launcher.viewer_windows, timeout=5_000)
+    qtbot.waitUntil(lambda: not launcher.viewer_windows)
 
 
 def drop(window, *paths: str) -> None:

@@ -43,8 +43,8 @@ def new_viewer(qtbot: Any, monkeypatch: Any) -> Callable[[str, Run], Lightweight
         viewer = LightweightViewer()
         qtbot.addWidget(viewer)
         viewer.resize(900, 600)
-        viewer.show()
-        qtbot.waitExposed(viewer)
+        with qtbot.waitExposed(viewer):
+            viewer.show()
         load(qtbot, viewer, run.folder)
         settle(qtbot, viewer)
         qtbot.mouseClick(viewer.stage.strips._volume, Qt.MouseButton.LeftButton)
@@ -132,8 +132,8 @@ def test_it_moves_to_another_window_as_it_is(qtbot: Any, new_viewer: Any, run: R
     qtbot.addWidget(window)
     window.resize(900, 640)
     window.setCentralWidget(viewer)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     viewer.load_fov(1, 0, 0)
     settle(qtbot, viewer)
     assert viewer.ndv_viewer is pictures

@@ -80,7 +80,7 @@ STEPS = ("load", "start", "start_nothing", "finish", "finish_first", "turn")
 
 
 def is_closed(session: Session) -> bool:
-    return session.dataset._source.closed.wait(20)
+    return session.dataset._source.closed.wait(60)
 
 
 def test_whatever_the_order_the_last_call_is_shown_and_all_else_is_closed(monkeypatch):

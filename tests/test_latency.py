@@ -81,7 +81,7 @@ def test_the_key_shows_and_hides_the_ways_of_the_frames_drawn(qtbot, viewer, tmp
     settle(qtbot, viewer)
     assert overlay.latency() == ""
     qtbot.keyClick(viewer, Qt.Key.Key_L)
-    qtbot.waitUntil(lambda: "noticed → read" in overlay.latency(), timeout=10_000)
+    qtbot.waitUntil(lambda: "noticed → read" in overlay.latency())
     assert overlay.latency().startswith("written → noticed ?")  # it was written before it was opened
     assert overlay.latency() in overlay.accessibleDescription()
     qtbot.keyClick(viewer, Qt.Key.Key_L)

@@ -70,7 +70,7 @@ def test_many_threads_make_each_value_once() -> None:
 
     def ask(seed: int) -> None:
         rng = np.random.default_rng(seed)
-        begin.wait(20)
+        begin.wait(60)
         for _ in range(100):
             keys = rng.integers(0, 500, 7).tolist()
             assert cache.get(keys, make) == {key: -key for key in keys}

@@ -49,8 +49,8 @@ def sliders(qtbot: QtBot, request: pytest.FixtureRequest) -> AxisSliders:
         panel.setPalette(dark_palette())
     panel.resize(700, 90)
     panel.set_sizes({"t": 10, "z": 3, "p": 1})
-    panel.show()
-    qtbot.waitExposed(panel)
+    with qtbot.waitExposed(panel):
+        panel.show()
     return panel
 
 

@@ -57,5 +57,5 @@ def test_small_planes_in_memory_are_bounded(monkeypatch):
     assert sum(bool(pictures.known(p)) for p in range(200)) == 20
     loader.close()
     pictures.close()
-    loader.join(10)
+    loader.join(60)
     background.end()

@@ -71,6 +71,4 @@ def test_without_its_cluster_the_overview_is_complete_and_says_why(qtbot, viewer
         choose_limits(viewer, c, 0, 200)
     overview = shown(qtbot, viewer)
     assert_all_shown(viewer, overview.canvas)
-    qtbot.waitUntil(
-        lambda: any("tcp://127.0.0.1:9 cannot be reached" in each for each in told), timeout=5_000
-    )
+    qtbot.waitUntil(lambda: any("tcp://127.0.0.1:9 cannot be reached" in each for each in told))

@@ -102,7 +102,7 @@ def test_labels_lie_over_every_field_that_has_any(qtbot, viewer, plate):
     told = []
     overview.said.connect(told.append)
     hover(canvas, where(canvas, 2, *LOWER))
-    qtbot.waitUntil(lambda: any("cells 2 (class nucleus)" in each for each in told), timeout=5_000)
+    qtbot.waitUntil(lambda: any("cells 2 (class nucleus)" in each for each in told))
     panel.opacity.setValue(50)
     half = np.array(RED[:3]) * 128 / 255
     qtbot.waitUntil(lambda: is_near(canvas, 3, LEFT, half), timeout=20_000)

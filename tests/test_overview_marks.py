@@ -81,7 +81,7 @@ def test_wells_that_are_listed_and_not_there_are_marked_at_their_places(qtbot, v
     color = canvas.grab().toImage().pixelColor(at)
     assert (color.red(), color.green(), color.blue()) == (58, 58, 60)
     hover(canvas, at)
-    qtbot.waitUntil(lambda: told[-1:] == ["B1   listed by the plate, no image is there"], timeout=5_000)
+    qtbot.waitUntil(lambda: told[-1:] == ["B1   listed by the plate, no image is there"])
 
 
 def test_old_pictures_are_dimmed_until_those_of_the_time_point_are_there(qtbot, viewer, tmp_path):
@@ -138,7 +138,7 @@ def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, 
     load(qtbot, viewer, path)
     settle(qtbot, viewer)
     overview = shown(qtbot, viewer)
-    qtbot.waitUntil(lambda: len(viewer.stage.strips) == 3, timeout=10_000)
+    qtbot.waitUntil(lambda: len(viewer.stage.strips) == 3)
     for p in (1, 0):  # limits are of the type of the field in view
         viewer.stage.go_to(p=p)
         overview.step()
@@ -151,17 +151,15 @@ def test_fields_of_other_sizes_types_and_channels_are_drawn_by_their_own(qtbot, 
     assert (image.width, image.height) == pytest.approx((24 * 0.325, 16 * 0.325))
     drawn = {c for c in range(3) if viewer.stage.strips.is_channel_visible(c)}
     assert {0, 1} <= drawn
-    qtbot.waitUntil(
-        lambda: abs(pixel(overview.canvas, 1) - expected(viewer, (60, 120))).max() <= 1.5, timeout=10_000
-    )
+    qtbot.waitUntil(lambda: abs(pixel(overview.canvas, 1) - expected(viewer, (60, 120))).max() <= 1.5)
     # what nobody can see follows later, and so may limits that were typed last
-    qtbot.waitUntil(lambda: overview.looks.drawn[1].limits == pytest.approx((0, 200), abs=2), timeout=10_000)
+    qtbot.waitUntil(lambda: overview.looks.drawn[1].limits == pytest.approx((0, 200), abs=2))
     color, low, high = viewer.stage.strips.color_of(1), 0, 200
     rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) * (80 - low) / (high - low)
     # and what the third channel adds
-    qtbot.waitUntil(lambda: (pixel(overview.canvas, 2) >= rgb - 2).all(), timeout=10_000)
+    qtbot.waitUntil(lambda: (pixel(overview.canvas, 2) >= rgb - 2).all())
     others = {p: VALUES[p] for p in (0, 3, 5)}
-    qtbot.waitUntil(lambda: assert_all_shown(viewer, overview.canvas, others), timeout=10_000)
+    qtbot.waitUntil(lambda: assert_all_shown(viewer, overview.canvas, others))
 
 
 def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, viewer, tmp_path):
@@ -183,7 +181,7 @@ def test_overlapping_fields_lie_on_each_other_in_order_or_are_blended(qtbot, vie
     choose_limits(viewer, 0, 0, 200)
     overview = shown(qtbot, viewer)
     canvas = overview.canvas
-    qtbot.waitUntil(lambda: canvas.scene.has_overlaps, timeout=10_000)
+    qtbot.waitUntil(lambda: canvas.scene.has_overlaps)
     complete(qtbot, overview)
     left, right = (expected(viewer, (value,)) for value in values)
     assert abs(pixel(canvas, 0, 0.5) - left).max() <= 1.5

@@ -40,7 +40,6 @@ def assert_shown(qtbot, viewer, overview, values):
         wanted = expected(viewer, (value,))
         qtbot.waitUntil(
             lambda p=p, wanted=wanted: abs(pixel(overview.canvas, p, 0.4, 0.6) - wanted).max() <= 1.5,
-            timeout=10_000,
         )
 
 
@@ -59,7 +58,7 @@ def test_stacks_are_projected_as_in_the_main_view(qtbot, viewer, plate):
     told = []
     overview.said.connect(told.append)
     hover(overview.canvas, where(overview.canvas, 2))
-    qtbot.waitUntil(lambda: any("A2:1" in each and "100" in each for each in told), timeout=5_000)
+    qtbot.waitUntil(lambda: any("A2:1" in each and "100" in each for each in told))
     viewer.stage.show_projection(None)
     viewer.set_current_index("z_level", 3)
     assert_shown(qtbot, viewer, overview, {p: stack[3] for p, stack in STACKS.items()})
@@ -95,7 +94,7 @@ def test_a_sum_has_a_contrast_of_its_own(qtbot, viewer, plate):
     overview = shown(qtbot, viewer)
     complete(qtbot, overview)
     # planes have up to 150
-    qtbot.waitUntil(lambda: overview.looks.drawn[0].limits[0] == 230, timeout=10_000)
+    qtbot.waitUntil(lambda: overview.looks.drawn[0].limits[0] == 230)
 
 
 def test_close_up_a_projection_has_the_pixels_of_the_data(qtbot, viewer, tmp_path):

@@ -49,16 +49,16 @@ def test_each_field_is_at_its_place_in_its_colours_as_the_controls_say(qtbot, vi
     assert where(canvas, 2).y() > where(canvas, 1).y()
     choose_limits(viewer, 0, 0, 101)  # contrast, and what is visible, as in the main view
     complete(qtbot, overview)
-    qtbot.waitUntil(lambda: abs(pixel(canvas, 0) - expected(viewer, (101, 1))).max() <= 1.5, timeout=10_000)
+    qtbot.waitUntil(lambda: abs(pixel(canvas, 0) - expected(viewer, (101, 1))).max() <= 1.5)
     assert_all_shown(viewer, canvas)
     viewer.stage.channels.strips.strip(1).on.click()
     complete(qtbot, overview)
-    qtbot.waitUntil(lambda: abs(pixel(canvas, 1) - expected(viewer, (1, 101))).max() <= 1.5, timeout=10_000)
+    qtbot.waitUntil(lambda: abs(pixel(canvas, 1) - expected(viewer, (1, 101))).max() <= 1.5)
     assert_all_shown(viewer, canvas)
     told = []
     overview.said.connect(told.append)
     hover(canvas, where(canvas, 5))
-    qtbot.waitUntil(lambda: any("B2:3" in each and "26" in each for each in told), timeout=5_000)
+    qtbot.waitUntil(lambda: any("B2:3" in each and "26" in each for each in told))
     QTest.keyClick(canvas, Qt.Key.Key_W)
     assert not canvas.isVisible() and viewer.stage.canvas.isVisible()
 

@@ -21,7 +21,7 @@ def test_who_is_to_relieve_hung_reads_ends_also_if_it_is_closed_before_that_thre
     done = threading.Event()
 
     def run(_read: int) -> None:
-        done.wait(20)
+        done.wait(60)
 
     def give_up(error: RuntimeError) -> None:
         raise error
@@ -36,7 +36,7 @@ def test_who_is_to_relieve_hung_reads_ends_also_if_it_is_closed_before_that_thre
         assert relief in workers.close()
         queued.clear()
     workers.start([relief])
-    relief.join(20)
+    relief.join(60)
     assert not relief.is_alive()
     done.set()
-    reader.join(20)
+    reader.join(60)

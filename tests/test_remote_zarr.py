@@ -287,7 +287,7 @@ def test_close_ends_a_read_that_waits_for_the_server(server: RangeServer, opened
     reader.start()
     assert not left_after_grace(lambda: [] if server.counts()["in_flight"] else ["no request yet"])
     source.close()
-    reader.join(5)
+    reader.join(60)
     assert not reader.is_alive()
     assert "closed" in str(outcome[0])
     server.set()  # lets the stalled answer end

@@ -35,6 +35,6 @@ def test_planes_that_are_written_again_and_again_are_reread_less_often(
         wait_until(lambda: len(pauses) >= len(rounds))
     finally:
         rereader.close()
-        rereader.join(time.monotonic() + 5)
+        rereader.join(time.monotonic() + 60)
     first, second, third = pauses[:3]
     assert (second > 2 * first) is (third > 2 * first) is is_longer

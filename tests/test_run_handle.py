@@ -102,7 +102,7 @@ def test_what_names_its_path_is_followed_there(viewer, tmp_path, form):
 
 
 def test_what_names_no_path_is_refused_on_screen(qtbot, viewer):
-    with qtbot.waitSignal(viewer.dataset_failed, timeout=10_000) as failed:
+    with qtbot.waitSignal(viewer.dataset_failed) as failed:
         viewer.follow(SimpleNamespace(output_path=None))
     assert "Expected the path or URL of a dataset, not a SimpleNamespace" in " ".join(
         [*failed.args, viewer._screen.message.detail.toPlainText()]
@@ -111,7 +111,7 @@ def test_what_names_no_path_is_refused_on_screen(qtbot, viewer):
 
 @pytest.mark.parametrize("value", [np.zeros((3, 8, 8)), 5, ["/a"]])
 def test_load_dataset_of_what_is_no_path_says_so_and_raises_nothing(qtbot, viewer, value):
-    with qtbot.waitSignal(viewer.dataset_failed, timeout=10_000):
+    with qtbot.waitSignal(viewer.dataset_failed):
         viewer.load_dataset(value)
     assert "Expected the path or URL of a dataset" in viewer._screen.message.detail.toPlainText()
 

@@ -25,7 +25,7 @@ from ndviewer_light.storage.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOON = 20.0
+SOON = 60.0
 
 
 class Asker:

@@ -200,7 +200,7 @@ def test_nobody_waits_for_a_look():
     other = wanted._replace(t=0)
     assert scout.newest(other, source.info, -math.inf) is None, "that was another question"
     scout.close()
-    scout.join(time.monotonic() + 20)
+    scout.join(time.monotonic() + 60)
 
 
 def test_a_dataset_that_nobody_follows_is_not_looked_through():
@@ -224,4 +224,4 @@ def test_of_a_dataset_that_is_gone_the_newest_place_stays():
     scout._look(wanted, info, Place(4, 0, 0), time.monotonic())
     assert newest(time.monotonic()) == Place(3, 0, 0)
     scout.close()
-    scout.join(time.monotonic() + 10)
+    scout.join(time.monotonic() + 60)

@@ -198,7 +198,7 @@ def slow():
     yield source, loader
     loader.close()
     source.gate.release(1000)
-    loader.join(time.monotonic() + 5)
+    loader.join(time.monotonic() + 60)
 
 
 def key_of(p):
@@ -206,7 +206,7 @@ def key_of(p):
 
 
 def waited_for(ready):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not ready():
         assert time.monotonic() < end
         time.sleep(0.002)

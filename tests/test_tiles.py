@@ -405,7 +405,7 @@ class SlideSource(MemorySource):
             self.asked.append((key, region))
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
-        assert self.allowed.acquire(timeout=20)
+        assert self.allowed.acquire(timeout=60)
         with self._counting:
             self.under_way -= 1
         return np.full((region.height, region.width), 1 + key.c, np.uint8)

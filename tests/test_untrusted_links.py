@@ -200,7 +200,7 @@ def test_folders_that_become_links_while_a_dataset_is_open(tmp_path: Path) -> No
         source.read_plane(PlaneKey())
         os.rename(path / "c", tmp_path / "c")
         (path / "c").symlink_to(tmp_path / "c")
-        deadline = time.monotonic() + 5  # a folder that was fine is looked at again after a second
+        deadline = time.monotonic() + 60  # a folder that was fine is looked at again after a second
         with pytest.raises(UntrustedReferenceError, match=REFUSED):
             while time.monotonic() < deadline:
                 source.read_plane(PlaneKey())

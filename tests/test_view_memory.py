@@ -91,7 +91,7 @@ def leave(qtbot, viewer: LightweightViewer, path: Path) -> dict[str, object]:
     viewer.close()
     documents = viewer._screen.views._documents
     key = str(path)
-    qtbot.waitUntil(lambda: (documents.get(key) or {}).get("t") == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: (documents.get(key) or {}).get("t") == 2)
     return left
 
 
@@ -108,7 +108,7 @@ def test_the_next_viewer_shows_a_dataset_as_the_last_one_left_it(qtbot, viewer, 
     for each in (second, host):
         load(qtbot, each, tmp_path / "a")
         settle(qtbot, each)
-    qtbot.waitUntil(lambda: state(second) == left, timeout=10_000)
+    qtbot.waitUntil(lambda: state(second) == left)
     assert second.status_label.text().startswith("Loaded: a, shown as it was left")
     # a host that has not asked for it gets what it always got
     assert state(host)["view"][:3] == (0, 0, 0)

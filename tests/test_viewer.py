@@ -210,7 +210,7 @@ def test_killing_the_reader_costs_a_message_and_the_next_plane_shows(qtbot, view
     os.kill(viewer.dataset._source.pid, signal.SIGKILL)
     viewer.load_fov(2, t=1)
     settle(qtbot, viewer)
-    qtbot.waitUntil(lambda: "SIGKILL" in viewer.status_label.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "SIGKILL" in viewer.status_label.text())
     assert_shows(viewer, planes_of(run, 1, 2, 0))
 
 
@@ -239,11 +239,11 @@ def test_refreshing_a_dataset_that_is_unplugged_says_so_until_it_is_back(qtbot, 
     settle(qtbot, viewer)
     run.folder.rename(tmp_path / "elsewhere")
     viewer.refresh()
-    qtbot.waitUntil(lambda: "is no longer reachable" in viewer.status_label.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "is no longer reachable" in viewer.status_label.text())
     assert_shows(viewer, planes_of(run, 0, 0, 0))  # what was read is still true
     (tmp_path / "elsewhere").rename(run.folder)
     viewer.refresh()
-    qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run", timeout=10_000)
+    qtbot.waitUntil(lambda: viewer.status_label.text() == "Loaded: run")
 
 
 @pytest.mark.each_binding

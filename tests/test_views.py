@@ -332,7 +332,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
     link = link_to(str(path), view_to_share(stage))
     first.close()
     documents = first.viewer._screen.views._documents
-    qtbot.waitUntil(lambda: (documents.get(str(path)) or {}).get("volume") == str(left), timeout=10_000)
+    qtbot.waitUntil(lambda: (documents.get(str(path)) or {}).get("volume") == str(left))
     second.viewer.remember_views(False)
     for window, place in ((second, link), (third, str(path))):
         with qtbot.waitSignal(window.viewer.dataset_loaded, timeout=20_000):

@@ -40,8 +40,8 @@ def embedded(qtbot) -> tuple[QMainWindow, LightweightViewer]:
     tabs.addTab(page, "viewer")
     window.setCentralWidget(tabs)
     window.resize(800, 500)
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     return window, viewer
 
 
@@ -350,8 +350,8 @@ def test_a_host_window_that_is_closed_and_shown_again_shows_what_it_did(qtbot, t
     window.close()  # hides it: the viewer is no window of its own
     qtbot.wait(50)
     notify_plane(viewer, run, next(run.planes()))
-    window.show()
-    qtbot.waitExposed(window)
+    with qtbot.waitExposed(window):
+        window.show()
     viewer.load_fov(2, 1, 1)
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 1, 2, 1))

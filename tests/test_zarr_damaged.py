@@ -202,7 +202,7 @@ def test_close_ends_a_read_that_hangs(tmp_path: Path, opened: Open) -> None:
         time.sleep(0.01)
     source.close()
     try:
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
     finally:
         # let tensorstore's own thread out of the pipe

@@ -266,7 +266,7 @@ def test_store_is_opened_once_by_many_threads(
 
     def counted(store: str, level: int, tree: Tree) -> layouts.Image:
         opens.append(level)
-        all_wait.wait(10)
+        all_wait.wait(60)
         return read_image(store, level, tree)
 
     monkeypatch.setattr(layouts, "read_image", counted)
