@@ -26,7 +26,7 @@ from follow_disk import (
 )
 from memory_source import TIMEOUT, Clock, wait_until
 
-from ndviewer_light.engine import retry
+from ndviewer_light.engine import retry, view_requests
 from ndviewer_light.engine.look_schedule import Following
 from ndviewer_light.errors import DatasetError, DatasetNotFoundError
 from ndviewer_light.model import PlaneKey, PlaneState, place_of
@@ -354,6 +354,7 @@ def test_paused_nothing_changes_until_it_goes_on(tmp_path, followed):
     assert shown(dataset, PlaneKey()) == 1
     dataset.set_following(False)
     assert dataset.following is Following.PAUSED
+    wait_until_nobody_looks(dataset)
     growing.add(2)
     time.sleep(0.6)
     dataset.take_changes()
@@ -374,6 +375,7 @@ def test_a_dataset_that_calls_itself_complete_is_finished_after_some_seconds(tmp
     def is_finished() -> bool:
         clock.now += 1
         dataset.take_changes()
+        wait_until_nobody_looks(dataset)
         return dataset.following is Following.FINISHED
 
     wait_until(is_finished)
@@ -383,7 +385,10 @@ def test_a_dataset_that_calls_itself_complete_is_finished_after_some_seconds(tmp
 # ---- planes in memory --------------------------------------------------------------------------------
 
 
-def test_a_plane_in_memory_that_was_written_while_out_of_view_is_not_shown_as_it_was(tmp_path, followed):
+def test_a_plane_in_memory_that_was_written_while_out_of_view_is_not_shown_as_it_was(
+    tmp_path, followed, monkeypatch
+):
+    monkeypatch.setattr(view_requests, "_CHECK_SECONDS", TIMEOUT)  # whatever the load
     array = stores.create_array(tmp_path / "a.zarr", (3, 1, 1, SIZE, SIZE))
     for t in range(2):
         array[t].write(grey(t + 1)).result()
@@ -428,6 +433,7 @@ def test_what_is_in_memory_is_shown_if_its_disk_does_not_answer_and_finished_dat
     try:
         assert shown(dataset, second) == 2
         assert shown(dataset, first) == 1
+        wait_until(lambda: asked)
         assert asked == [[second]], "one question at a time"
     finally:
         answer.set()
