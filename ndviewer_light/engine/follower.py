@@ -429,7 +429,8 @@ class DiskFollower:
         except PlaneNotStoredError as error:
             is_same, is_compared = True, not isinstance(error, PlaneNotWrittenError)
         except DatasetError:
-            is_same = version is None or self._clock.age_s(changed_ns(version)) < JUST_WRITTEN_SECONDS
+            is_doubted = version is None or settled(version) == settled(known or "")
+            is_same = is_doubted or self._clock.age_s(changed_ns(version or "")) < JUST_WRITTEN_SECONDS
             is_compared = not is_same
         finally:
             if not is_compared:
