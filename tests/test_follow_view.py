@@ -385,6 +385,7 @@ def test_planes_within_reserved_sizes_are_followed_as_they_are_stored(qtbot, win
     looks = dataset._scout
     qtbot.waitUntil(lambda: looks._answer == (2, 1, 0), timeout=20_000)
     viewer.stage.sliders.slider("z").setValue(1)
+    qtbot.waitUntil(lambda: looks._answer == (2, 1, 1))
     qtbot.wait(50)
     assert at(viewer) == (0, 0, 1), "it was opened: that is shown from its beginning"
     store(source, 3, 0)
