@@ -176,6 +176,13 @@ def test_live_and_reopened_look_the_same(qtbot, viewer, tmp_path):
     [
         ("start_zarr_acquisition", ([], ["c"], 1, [], 8, 8), "fov_paths must not be empty"),
         ("start_zarr_acquisition", (None, ["c"], 1, [], 8, 8), "fov_paths must not be empty"),
+        ("start_zarr_acquisition", (["/x"], ["c"], "two", ["A1:0"], 8, 8), "num_z must be a whole number"),
+        ("start_zarr_acquisition", (["/x"], "DAPI", 1, ["A1:0"], 8, 8), "channels must be a list of texts"),
+        ("start_acquisition", (["c"], 10**12, 8, 8, ["A1:0"]), "num_z is 1,000,000,000,000: at most"),
+        ("start_acquisition", (["c"], 1, None, 8, ["A1:0"]), "height must be a whole number, not None"),
+        ("start_acquisition", (["c"], 1, 8, 8, 4), "fov_labels must be a list of texts, not 4"),
+        ("run", (7, ["c"], 8, 8), "paths must be a list of texts, not 7"),
+        ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, ["many"], 8, 8), "positive"),
         ("start_zarr_acquisition_6d", ([], ["c"], 1, [], 8, 8), "region_paths"),
         ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [0], 8, 8), "positive"),
         ("start_zarr_acquisition_6d", (["/x"], ["c"], 1, [1, 2], 8, 8), "lengths must match"),
@@ -195,6 +202,34 @@ def test_a_start_that_makes_no_sense_is_refused_and_changes_nothing(
     assert not viewer.is_push_mode_active()
     settle(qtbot, viewer)
     assert_shows(viewer, planes_of(run, 0, 0, 0))
+
+
+def test_a_call_with_what_it_cannot_mean_changes_nothing_and_is_logged_once(qtbot, viewer, tmp_path, caplog):
+    run = small_run(tmp_path / "run")
+    write(run)
+    announce_run(viewer, run)
+    settle(qtbot, viewer)
+    view = viewer.stage.view
+    caplog.clear()
+    for odd in ("x", float("nan"), [], b"", np.zeros(2), object()):
+        viewer.load_fov(odd)
+        viewer.load_fov(0, odd)
+        viewer.load_fov(0, 0, odd)
+        assert not viewer.set_current_index("fov", odd)
+        assert not viewer.set_current_index(odd, 0)
+        assert not viewer.go_to_well_fov(odd, odd)
+        viewer.register_image(0, 0, 0, CHANNELS[0], "a.tif", odd)
+    viewer.set_follow(t=np.zeros(2))
+    viewer.remember_views(np.zeros(2))
+    assert viewer.stage.view == view
+    said = [each.getMessage() for each in caplog.records if "ignored" in each.getMessage()]
+    assert [each.partition(":")[0] for each in said] == [
+        "load_fov was ignored",
+        "set_current_index was ignored",
+        "ignored a notification for a plane outside this run",
+        "set_follow was ignored",
+        "remember_views was ignored",
+    ], said
 
 
 def test_a_place_asked_for_before_anything_is_written_is_gone_to_once_it_is_known(qtbot, viewer, tmp_path):

@@ -167,6 +167,8 @@ class Odd:
         pytest.param(7, None, "not an int", id="number"),
         pytest.param(Odd(), None, "not an Odd", id="odd path"),
         pytest.param("/a", "no mapping", "names and values", id="options"),
+        pytest.param("/a", {"key": b"x"}, "names and values", id="bytes as option"),
+        pytest.param("/a", {1: "x"}, "names and values", id="number as name"),
         pytest.param("a\ud800b", None, "", id="lone surrogate"),
         pytest.param("a\udce9b", None, "", id="byte that is no text"),
         pytest.param("a\0b", None, "", id="NUL"),

@@ -39,6 +39,12 @@ class Runs:
         None if there is nothing to show, or the widget is closed.
         """
         if not (run.positions and run.channels and run.n_z > 0):
+            logger.warning(
+                "a run of %d positions, %d channels and %d z planes was announced: there is nothing to show",
+                len(run.positions),
+                len(run.channels),
+                run.n_z,
+            )
             if self._sessions.ask_for(NothingToShow()):
                 self._show()
             return None

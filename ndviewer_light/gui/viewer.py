@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from ..live.acquisition import announce_6d, announce_files, announce_per_fov
+from ..live.acquisition import announce_6d, announce_files, announce_per_fov, counts_given, texts_given
 from ..live.run_handle import RunHandle
 from ..views.link_scheme import is_view_link
 from ..views.view_link import view_in
 from .ends import delete_at_exit, delete_garbage
 from .following.follow import Axis, FollowMode
 from .given_paths import not_a_path, path_followed, path_given
+from .given_values import (
+    WrongValueError,
+    ignores_wrong_values,
+    index_given,
+    options_given,
+    switch_given,
+    text_given,
+)
 from .keyboard.key_bindings import KeyBindings
 from .keyboard.tab_order import arrange_tabs
 from .screen import Screen
@@ -171,8 +179,8 @@ class LightweightViewer(QWidget):
             self._screen.refuse(Explanation(not_a_path(path), str(error)))
             return
         try:
-            options = dict(storage_options or {})
-        except (TypeError, ValueError) as error:
+            options = options_given(storage_options)
+        except WrongValueError as error:
             self._screen.refuse(
                 Explanation("storage_options must be a dict of names and values.", str(error))
             )
@@ -245,13 +253,14 @@ class LightweightViewer(QWidget):
         picture.setFocus(Qt.FocusReason.OtherFocusReason)
         return True
 
+    @ignores_wrong_values(None)
     def remember_views(self, remember: bool = True) -> None:
         """Show datasets that are opened from now on as they were left, by this viewer or another one.
 
         What is kept, by path, in the user's cache folder: indices, which axes follow, channels, fixed
         contrast and zoom. Off by default: a host decides what is shown. Announced runs always begin anew.
         """
-        self._screen.views.enabled = bool(remember)
+        self._screen.views.enabled = switch_given("remember", remember)
 
     def use_cluster(self, scheduler: object) -> None:
         """Let a cluster of dask make the small pictures of the overview, of finished datasets opened by path.
@@ -289,7 +298,11 @@ class LightweightViewer(QWidget):
         per plane, the plane is found anyway. Raises `ValueError` for a negative page; indices of no
         plane of the run are ignored and counted.
         """
-        if page_idx < 0:
+        try:
+            is_negative = page_idx < 0
+        except Exception:  # noqa: BLE001  no number: the run ignores it
+            is_negative = False
+        if is_negative is True:
             raise ValueError(f"page_idx is {page_idx}: must be 0 or larger")
         acquisition = self._sessions.acquisition  # called in the writer's threads: no detours
         if acquisition is not None:
@@ -328,7 +341,7 @@ class LightweightViewer(QWidget):
         changing nothing. Does not access the disk. Any thread.
         """
         run = announce_6d(region_paths, channels, num_z, fovs_per_region, height, width, region_labels)
-        self._screen.runs.start(run, fovs_per_region)
+        self._screen.runs.start(run, counts_given(fovs_per_region))
 
     def notify_zarr_frame(self, t: int, fov_idx: int, z: int, channel: str, region_idx: int = 0) -> None:
         """Notify that a plane of the run is on disk. Any thread, in any order, any number of times.
@@ -354,7 +367,7 @@ class LightweightViewer(QWidget):
         Leaving the block ends the run, see `RunHandle`. `paths` may be path objects; without `labels`
         positions are numbered. Raises `ValueError` for empty `paths`, changing nothing. Any thread.
         """
-        places = [str(path) for path in paths]
+        places = texts_given("paths", paths)
         names = [str(p) for p in range(len(places))] if labels is None else labels
         announced = announce_per_fov(places, channels, num_z, names, height, width)
         return RunHandle(self._screen.runs.start(announced))
@@ -378,6 +391,7 @@ class LightweightViewer(QWidget):
 
     # ---- navigation ------------------------------------------------------------------------
 
+    @ignores_wrong_values(None)
     def set_follow(
         self,
         t: bool | None = None,
@@ -400,42 +414,52 @@ class LightweightViewer(QWidget):
         follower = getattr(self._screen, "follower", None)
         if follower is None or self._sessions.closed:
             return
-        modes = {axis: on for axis, on in asked.items() if on is not None}
+        modes = {axis: switch_given(axis, on) for axis, on in asked.items() if on is not None}
+        waits = None if wait_for_channels is None else switch_given("wait_for_channels", wait_for_channels)
         follower.set_default(
             {axis: FollowMode.NEWEST if on else FollowMode.PINNED for axis, on in modes.items()}
         )
-        if wait_for_channels is not None:
-            follower.set_waits_for_channels(bool(wait_for_channels))
+        if waits is not None:
+            follower.set_waits_for_channels(waits)
 
+    @ignores_wrong_values(None)
     def load_fov(self, fov: int, t: int | None = None, z: int | None = None) -> None:
         """Show field of view `fov` (index into the run's labels), at time `t` and `z` if given.
 
-        Indices outside the dataset do not move the view. While a run has not written anything,
-        its number of time points is unknown: then the view moves to `t` and `z` as soon as it is known.
+        Indices outside the dataset, and what is no index, do not move the view. While a run has not written
+        anything, its number of time points is unknown: then the view moves to `t` and `z` as soon as it is
+        known.
         """
-        self._screen.go_to(fov, t, z)
+        self._screen.go_to(
+            index_given("fov", fov),
+            None if t is None else index_given("t", t),
+            None if z is None else index_given("z", z),
+        )
 
+    @ignores_wrong_values(answer=False)
     def go_to_well_fov(self, well_id: str, fov_index: int) -> bool:
         """Show the field of view labelled ``"<well_id>:<fov_index>"``; False if there is none."""
         session = self._sessions.shown
         if session is None:
             return False
-        label = f"{well_id}:{fov_index}"
+        label = f"{text_given('well_id', well_id)}:{text_given('fov_index', fov_index)}"
         for p, position in enumerate(session.dataset.info.positions):
             if position.label == label:
                 self._screen.move_along(p=p)
                 return True
         return False
 
+    @ignores_wrong_values(answer=False)
     def set_current_index(self, dim: str, value: int) -> bool:
         """Move to index `value` along `dim` (time, fov, z or channel), clamped to its size.
 
-        Returns False if there is no such dimension or no dataset. A channel is made visible.
+        Returns False if there is no such dimension, no dataset, or `value` is no index. A channel is made
+        visible.
         """
-        session, axis = self._sessions.shown, _AXIS_OF.get(dim)
+        session, axis = self._sessions.shown, _AXIS_OF.get(dim) if isinstance(dim, str) else None
         if session is None or axis is None:
             return False
-        index = max(0, min(int(value), session.dataset.info.sizes[axis] - 1))
+        index = max(0, min(index_given("value", value), session.dataset.info.sizes[axis] - 1))
         if axis == "c":
             self._screen.stage.show_channel(index)
         else:

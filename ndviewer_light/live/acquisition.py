@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import AcquisitionConfigError
 from ..model import AnnouncedRun, Position, how_many
-from ..storage.limits import MAX_T
+from ..storage.limits import MAX_POSITIONS, MAX_T
 from .experiments import experiment_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..engine.dataset import Dataset
     from .registered_files import RegisteredFiles
@@ -36,6 +36,40 @@ def position_of(label: str) -> Position:
     return Position(label, 0)
 
 
+def texts_given(name: str, given: Iterable[object] | None) -> tuple[str, ...]:
+    """The texts of a list that a host gives, none for None. Raises `AcquisitionConfigError` for no list."""
+    if given is None:
+        return ()
+    try:
+        if isinstance(given, (str, bytes)):
+            raise TypeError(name)
+        return tuple(str(each) for each in given)
+    except Exception:  # noqa: BLE001  whatever an odd object raises
+        raise AcquisitionConfigError(f"{name} must be a list of texts, not {reprlib.repr(given)}") from None
+
+
+_SIZES = {"num_z": 2**20, "height": 2**31 - 1, "width": 2**31 - 1}
+"""The sizes that are announced, and their limits."""
+
+
+def _sizes_given(**given: object) -> dict[str, int]:
+    """The sizes; those below 0 are 0. Raises `AcquisitionConfigError` for what is none, or beyond any run."""
+    sizes = {}
+    for name, value in given.items():
+        try:
+            size = int(value)  # type: ignore[call-overload]
+        except Exception:  # noqa: BLE001  as above
+            raise AcquisitionConfigError(
+                f"{name} must be a whole number, not {reprlib.repr(value)}"
+            ) from None
+        if size > _SIZES[name]:
+            raise AcquisitionConfigError(f"{name} is {size:,}: at most {_SIZES[name]:,} is possible")
+        if size < 0:
+            logger.warning("%s is %d, announced as less than 0: taken to be unknown", name, size)
+        sizes[name] = max(0, size)
+    return {"n_z": sizes["num_z"], "height": sizes["height"], "width": sizes["width"]}
+
+
 def announce_per_fov(
     fov_paths: Sequence[str],
     channels: Sequence[str],
@@ -49,24 +83,23 @@ def announce_per_fov(
     Raises `AcquisitionConfigError` (a ValueError) without paths. If the lengths differ, the longer
     list is cut, as hosts expect.
     """
-    if not fov_paths:
+    paths, labels = texts_given("fov_paths", fov_paths), texts_given("fov_labels", fov_labels)
+    if not paths:
         raise AcquisitionConfigError("fov_paths must not be empty")
-    if len(fov_paths) != len(fov_labels):
+    if len(paths) != len(labels):
         logger.warning(
             "%d FOV paths but %d labels: using only the first %d",
-            len(fov_paths),
-            len(fov_labels),
-            min(len(fov_paths), len(fov_labels)),
+            len(paths),
+            len(labels),
+            min(len(paths), len(labels)),
         )
-    pairs = list(zip(map(str, fov_paths), map(str, fov_labels), strict=False))
+    pairs = list(zip(paths, labels, strict=False))
     return AnnouncedRun(
         positions=tuple(position_of(label) for _, label in pairs),
         paths=tuple(path for path, _ in pairs),
         indices=(None,) * len(pairs),
-        channels=tuple(map(str, channels)),
-        n_z=int(num_z),
-        height=int(height),
-        width=int(width),
+        channels=texts_given("channels", channels),
+        **_sizes_given(num_z=num_z, height=height, width=width),
     )
 
 
@@ -75,14 +108,26 @@ def announce_files(
 ) -> AnnouncedRun:
     """A run whose image files are registered one by one while it is written."""
     return AnnouncedRun(
-        positions=tuple(position_of(str(label)) for label in fov_labels),
+        positions=tuple(map(position_of, texts_given("fov_labels", fov_labels))),
         paths=(),
         indices=(),
-        channels=tuple(map(str, channels)),
-        n_z=int(num_z),
-        height=int(height),
-        width=int(width),
+        channels=texts_given("channels", channels),
+        **_sizes_given(num_z=num_z, height=height, width=width),
     )
+
+
+def counts_given(fovs_per_region: Iterable[object] | None) -> tuple[int, ...]:
+    """How many fields each region has. Raises `AcquisitionConfigError` for what are no such numbers."""
+    try:
+        counts = tuple(int(count) for count in fovs_per_region or ())  # type: ignore[call-overload]
+    except Exception:  # noqa: BLE001  whatever an odd object raises
+        counts = ()
+    if not counts or min(counts) <= 0 or sum(counts) > MAX_POSITIONS:
+        raise AcquisitionConfigError(
+            f"fovs_per_region must be positive numbers, {MAX_POSITIONS:,} together at most, "
+            f"not {reprlib.repr(fovs_per_region)}"
+        )
+    return counts
 
 
 def announce_6d(
@@ -99,33 +144,28 @@ def announce_6d(
     Raises `AcquisitionConfigError` (a ValueError) without regions, for a count that is not positive,
     and if the lengths differ.
     """
-    if not region_paths:
+    paths = texts_given("region_paths", region_paths)
+    if not paths:
         raise AcquisitionConfigError("region_paths must not be empty")
-    counts = [int(count) for count in fovs_per_region or ()]
-    if not counts or min(counts) <= 0:
-        raise AcquisitionConfigError(f"fovs_per_region must be positive numbers, not {fovs_per_region}")
-    labels = [str(label) for label in region_labels or ()] or [
-        f"region_{i}" for i in range(len(region_paths))
-    ]
-    if not len(region_paths) == len(counts) == len(labels):
+    counts = counts_given(fovs_per_region)
+    labels = texts_given("region_labels", region_labels) or [f"region_{i}" for i in range(len(paths))]
+    if not len(paths) == len(counts) == len(labels):
         raise AcquisitionConfigError(
-            f"{how_many(len(region_paths), 'region path')}, {how_many(len(counts), 'FOV count')} and "
+            f"{how_many(len(paths), 'region path')}, {how_many(len(counts), 'FOV count')} and "
             f"{how_many(len(labels), 'label')}: "
             "their lengths must match"
         )
     stores = [
-        (str(path), label, i)
-        for path, label, count in zip(region_paths, labels, counts, strict=True)
+        (path, label, i)
+        for path, label, count in zip(paths, labels, counts, strict=True)
         for i in range(count)
     ]
     return AnnouncedRun(
         positions=tuple(Position(label, i) for _, label, i in stores),
         paths=tuple(path for path, _, _ in stores),
         indices=tuple(i for _, _, i in stores),
-        channels=tuple(map(str, channels)),
-        n_z=int(num_z),
-        height=int(height),
-        width=int(width),
+        channels=texts_given("channels", channels),
+        **_sizes_given(num_z=num_z, height=height, width=width),
     )
 
 
