@@ -337,6 +337,8 @@ def test_when_the_row_says_that_nothing_comes_any_more_the_strip_says_so_too(
         ((ACQUIRED, ACQUIRED, PARTLY), True, None),
         ((ACQUIRED, ACQUIRED, PARTLY), False, 2),
         ((ACQUIRED, PARTLY, ACQUIRED), True, 1),
+        ((ACQUIRED, PARTLY, PARTLY, PARTLY, PENDING), True, None),
+        ((PARTLY, PARTLY), True, None),
         ((ACQUIRED, ACQUIRED, GONE), True, 2),
         ((ACQUIRED, ACQUIRED, BAD), True, None),
         ((ACQUIRED, ACQUIRED, PENDING), True, None),
@@ -347,4 +349,5 @@ def test_the_time_point_that_is_just_being_written_is_not_missing(
     states: tuple[TimeState, ...], is_written: bool, expected: int | None
 ) -> None:
     assert first_missing(states, is_written=is_written) == expected
-    assert written_in_part(states) == (states.index(PARTLY) if states and states[-1] is PARTLY else None)
+    begun = [t for t, state in enumerate(states) if state in (ACQUIRED, PARTLY)]
+    assert written_in_part(states) == (begun[-1] if begun and states[begun[-1]] is PARTLY else None)

@@ -242,9 +242,19 @@ def written_in_part(states: Sequence[TimeState]) -> int | None:
 
 
 def first_missing(states: Sequence[TimeState], *, is_written: bool) -> int | None:
-    """The first time point that is missing, or a part of it: not of the one that is just being written."""
-    front = written_in_part(states) if is_written else None
-    return next((t for t, state in enumerate(states) if state in _NOT_THERE and t != front), None)
+    """The first time point that is missing, or a part of it.
+
+    Of a run that is written, a part is missing once a later one is whole: others may be being written, or
+    may have been when they were looked at.
+    """
+    whole = (t for t, state in enumerate(states) if state is TimeState.ACQUIRED)
+    n_over = max(whole, default=0) if is_written else len(states)
+    missing = (
+        t
+        for t, state in enumerate(states)
+        if state is TimeState.MISSING or (state is TimeState.PARTLY and t < n_over)
+    )
+    return next(missing, None)
 
 
 def first_missing_position(found: PositionStates | None, is_written: bool) -> int | None:
