@@ -57,6 +57,10 @@ def test_positions_are_those_of_the_file_itself(folder: Path, carrier: str) -> N
     has_links = "kerchunk" not in carrier
     with open_dataset(folder / carrier) as ours, open_dataset(folder / "all.nwb") as its:
         assert ours.look_at_all().positions == its.look_at_all().positions
+        for each in (ours, its):
+            assert any(
+                "video (ImageSeries) stores its images in other" in text for text in each.info.warnings
+            )
         names = [each.name for each in its.info.positions]
         assert names[:3] == ["acquisition/stack", "acquisition/photons", f"{CORRECTED}/corrected"]
         assert names[-3:] == [f"acquisition/snapshots/{each}" for each in ("mean", "drawn", "slide")]

@@ -136,6 +136,12 @@ def series_meta(
     )
 
 
+def external_said(where: str, attributes: JsonObject) -> str:
+    """What is said of a series whose images are in other files."""
+    kind = attributes.get("neurodata_type")
+    return f"{where} ({kind}) stores its images in other files, which are not followed for safety"
+
+
 def series_notes(where: str, shape: Sequence[int], *, is_rgb: bool, is_even: bool) -> tuple[str, ...]:
     """What a person should know of how a series is shown."""
     in_colour = f"{where}: the last axis, of size {shape[-1]}, is shown as colour, not as z"

@@ -67,11 +67,7 @@ def is_external(references: References, group: str) -> bool:
 
 def external_said(references: References, group: str) -> str:
     """What is said of such a series."""
-    kind = references.attributes(group).get("neurodata_type")
-    return (
-        f"{references.where}: /{group} ({kind}) stores its images in other files, which are not followed for "
-        "safety"
-    )
+    return nwb_series.external_said(f"{references.where}: /{group}", references.attributes(group))
 
 
 def series_image(references: References, group: str, chunks: ChunkDecoder) -> SeriesImage:

@@ -336,7 +336,12 @@ def _several(
     is_remote = bool(places.hosts) or any(
         link is not None and is_url(link.url) for *_, link in described.images
     )
-    about = {"images": [f"/{each.path}" for each in described.images], "hosts": list(places.hosts)}
+    why = "the types of its groups (neurodata_type)"
+    about = {
+        "why": why,
+        "images": [f"/{each.path}" for each in described.images],
+        "hosts": list(places.hosts),
+    }
     return SeveralImages(
         info,
         source_at,

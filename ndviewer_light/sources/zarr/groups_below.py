@@ -168,13 +168,18 @@ def _setups_there(path: str, tree: Tree, names: Sequence[str]) -> list[str]:
     return found
 
 
-def series_below(path: str, tree: Tree) -> list[str]:
-    """The image series of an NWB file and after them its single images, by their paths in it.
+class NwbImagesBelow(NamedTuple):
+    """The series of an NWB file, and single images after them, by their paths in it; and notes on others."""
 
-    A series without images of its own is left out.
-    """
+    paths: list[str]
+    notes: list[str]
+
+
+def series_below(path: str, tree: Tree) -> NwbImagesBelow:
+    """The images of an NWB file; a series without images of its own is left out."""
     learn_consolidated(tree)
     sizes: dict[str, tuple[int, bool]] = {}
+    notes: list[str] = []
 
     def is_shown(node: Node, tree: Tree) -> bool:
         n = _picture_size(node, tree)
@@ -182,6 +187,9 @@ def series_below(path: str, tree: Tree) -> list[str]:
             sizes[node.path] = n, True
         elif n := _series_size(node, tree):
             sizes[node.path] = n, False
+        elif nwb_series.is_series(node.attributes):
+            names = read_node(tree.join(node.path, "external_file"), tree, node.version, "array")
+            notes.extend([nwb_series.external_said(node.path, node.attributes)] * (names is not None))
         return is_picture or n > 0
 
     search = _GroupSearch(tree, is_shown)
@@ -191,7 +199,7 @@ def series_below(path: str, tree: Tree) -> list[str]:
         NwbImagePath("/".join(names), *sizes.get(tree.join(path, *names), (0, False)))
         for names in search.found
     )
-    return [each.path for each in in_order(found)]
+    return NwbImagesBelow([each.path for each in in_order(found)], notes)
 
 
 def masks_below(path: str, tree: Tree) -> list[ImageBelow]:

@@ -171,7 +171,8 @@ class _ImageFinder:
 
     def _nwb(self, path: str) -> DatasetLayout | None:
         """The images of an NWB file."""
-        found = series_below(path, self._tree)
+        found, notes = series_below(path, self._tree)
+        self.warnings += notes
         places = [
             ImageLocation(position, self._tree.inside(path, each))
             for position, each in zip(nwb_positions(found) if found else (), found, strict=True)

@@ -286,11 +286,8 @@ def _image_of_series(group: Node, level: int, tree: Tree) -> ZarrImage:
     _check_level(level, 1, group.path)
     array, facts = _array_in(group, "data", tree)
     if 0 in facts.shape and read_node(tree.join(group.path, "external_file"), tree, group.version, "array"):
-        kind = group.attributes.get("neurodata_type")
-        raise UnsupportedError(
-            f"{group.path} ({kind}) stores its images in other files, which are not followed for safety. "
-            "Open those instead"
-        )
+        said = nwb_series.external_said(group.path, group.attributes)
+        raise UnsupportedError(f"{said}. Open those instead")
     name, look = tree.name(group.path), NwbArrays(group, tree, read_node)
     meta = nwb_series.series_meta(name, group.attributes, facts.shape, facts.dtype, look, group.path)
     return dataclasses.replace(_image(array, meta, 0, 1, provisional=False), without_alpha=True)
