@@ -10,6 +10,7 @@ NDViewerError
 │  ├─ LimitExceededError       (ValueError)           larger than any sane dataset; refused before reading
 │  ├─ PlaneNotStoredError      (LookupError)          nothing of this plane is stored
 │  │  └─ PlaneNotWrittenError                         expected, but still to be written
+│  ├─ DatasetClosedError                              it was closed, and is used
 │  ├─ DatasetReplacedError                            another dataset has taken its place
 │  ├─ CorruptDataError         (OSError)              stored, but damaged
 │  ├─ ReadTimeoutError         (TimeoutError)
@@ -114,6 +115,15 @@ class PlaneNotWrittenError(PlaneNotStoredError):
 
     Unlike a chunk that a store omits, this plane is not black even if somebody announced it.
     """
+
+
+class DatasetClosedError(DatasetError):
+    """The dataset was closed, before or while it was read."""
+
+
+def closed_error(name: str = "the dataset") -> DatasetClosedError:
+    """The error for the use of something that was closed."""
+    return DatasetClosedError(f"{name} was closed: open it again to read it")
 
 
 class DatasetReplacedError(DatasetError):

@@ -30,7 +30,7 @@ from tiffs import (
 
 import ndviewer_light as nl
 from ndviewer_light.engine.to_xarray import _open_once
-from ndviewer_light.errors import DatasetError, PlaneNotStoredError
+from ndviewer_light.errors import DatasetClosedError, PlaneNotStoredError
 from ndviewer_light.model import PlaneKey
 from ndviewer_light.opening import Reopening
 from ndviewer_light.sources import open_source
@@ -262,7 +262,7 @@ def test_a_closed_one_says_so_and_may_be_closed_again(dataset):
     source.read_plane(PlaneKey())
     source.close()
     source.close()
-    with pytest.raises(DatasetError):
+    with pytest.raises(DatasetClosedError, match="was closed: open it again to read it"):
         source.read_plane(PlaneKey(z=0, t=source.info.n_t - 1))
 
 

@@ -183,7 +183,7 @@ def test_a_file_whose_copy_completes_is_not_another(tmp_path, share, compression
         sizes = dataset.refresh().sizes
         assert [sizes[axis] for axis in "tcz"] == [2, 3, 4]
         said = " ".join(dataset.info.warnings)
-        assert "has changed since it was opened (was 16×20 uint16" in said
+        assert "more of it is there than when it was opened (was 16×20 uint16" in said
         assert "cut off" not in said
         for t, z, c in np.ndindex(2, 4, 3):
             (plane,) = dataset.planes([PlaneKey(t, 0, c, z)], wait=None)

@@ -64,6 +64,7 @@ def test_a_group_is_as_long_as_its_array(tmp_path: Path, version: int, has_grown
         stores.make_old(tmp_path, 5.0)
         assert dataset.refresh().n_t == 2
         assert dataset.info.is_completed, "the view stays"
+        assert "less of it is there than when it was opened" in dataset.info.warnings[-1]
         assert states(dataset) == {PlaneState.PRESENT: 2}
         with pytest.raises(IndexError):
             dataset.plane(3)

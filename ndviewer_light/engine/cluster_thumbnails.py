@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatasetError, ReadDroppedError
+from ..errors import DatasetError, ReadDroppedError, closed_error
 from ..sources.source import MadeThumbnail
 from ..storage.cancellation import current_scope
 from ..storage.single_flight import SingleFlight
@@ -85,7 +85,7 @@ class ClusterThumbnails:
                 return client
         if is_ours:
             client.close(timeout=2)
-        raise DatasetError("the dataset was closed while its dask cluster was being connected to")
+        raise closed_error()
 
     def _connected(self) -> tuple[Any, bool]:
         if not isinstance(self._scheduler, str):

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..sources.differing_datasets import has_other_planes, said_of_both
+from ..sources.differing_datasets import has_other_planes, is_smaller, said_of_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,11 +79,7 @@ class CurrentInfo:
             before, self._known = self._known, info
             if not is_another(before, info):
                 return info
-            if info.is_completed:
-                what, shown = "has changed since it was opened", "showing it as it is now"
-            else:
-                what, shown = "has been replaced by another dataset", "showing the new one"
-            self._replaced = f"{self._path or 'the dataset'} {what} ({said_of_both(before, info)}); {shown}"
+            self._replaced = f"{self._path or 'the dataset'}{_said_of_other(before, info)}"
             self._said_until = (
                 time.monotonic() + _COMPLETED_SAID_SECONDS if info.is_completed else float("inf")
             )
@@ -102,6 +98,17 @@ class CurrentInfo:
             before, self._taken = self._taken, info
             replaced, self._replaced_unseen = self._replaced_unseen, False
         return before, replaced
+
+
+def _said_of_other(before: DatasetInfo, info: DatasetInfo) -> str:
+    """What has happened, behind the name of the dataset; a completion changes nothing that was right."""
+    both = said_of_both(before, info)
+    if not info.is_completed:
+        return f" has been replaced by another dataset ({both}); showing the new one"
+    if is_smaller(before, info) and all(info.sizes[axis] <= before.sizes[axis] for axis in "tpcz"):
+        return f": less of it is there than when it was opened ({both}); showing what is left"
+    more = f" ({both})" if before.sizes != info.sizes else ""
+    return f": more of it is there than when it was opened{more}; showing all of it, in order"
 
 
 def is_another(before: DatasetInfo, info: DatasetInfo) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, ReadDroppedError
+from ..errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, ReadDroppedError, closed_error
 from ..model import LabelFacts, PlaneKey, Region
 from ..sources.disk_cached import open_disk_cached
 from ..sources.source import SeenLabels
@@ -164,7 +164,7 @@ class LabelParts:
                 self._open[path] = opened
         if closed:
             source.close()
-            raise DatasetError("the dataset was closed while its labels were opened")
+            raise closed_error()
         return opened
 
     def _leave(self, path: str) -> None:

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DatasetError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError
+from ..errors import DatasetError, ReadDroppedError, ReaderCrashedError, ReadTimeoutError, closed_error
 from ..storage.cancellation import CancelScope, current_scope
 from .blame import Blame
 from .calls import DeadlineError, ReplacedError
@@ -87,7 +87,7 @@ class Readers:
             hung, ended = None, []
             with self._lock:
                 if self._closed:
-                    raise DatasetError("the dataset is closed")
+                    raise closed_error()
                 opening = self._opening
                 mine = opening is None or not self._is_of_use(opening)
                 if opening is None or mine:
@@ -142,7 +142,7 @@ class Readers:
                 self._process = process
                 closed = self._closed
             if closed:
-                process.kill(DatasetError("the dataset is closed"))
+                process.kill(closed_error())
             process.patience = self._patience
             request = self._request()
             process.reads_in_flight = request["threads"]
@@ -203,7 +203,7 @@ class Readers:
             self._closed = True
             processes = [*self._older, *([self._process] if self._process is not None else [])]
         for process in processes:
-            process.kill(DatasetError("the dataset is closed"))
+            process.kill(closed_error())
 
     def _is_forked(self) -> bool:
         process = self._process

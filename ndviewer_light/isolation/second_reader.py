@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import DatasetError, ReaderCrashedError
+from ..errors import ReaderCrashedError, closed_error
 from .calls import DeadlineError, ReplacedError
 from .spare import take_process
 
@@ -154,7 +154,7 @@ class SecondReader:
             process.ask("open", _SECOND_OPENS_SECONDS, take=lambda _: None, **request)
             with self._changed:
                 if self._is_over:
-                    raise DatasetError("the dataset is closed")
+                    raise closed_error()
                 self._process = process
         except BaseException:
             process.kill(ReplacedError())

@@ -14,7 +14,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError
+from ..errors import DatasetError, DatasetGoneError, PlaneNotStoredError, closed_error
 from ..metadata.squid import PLATES
 from ..model import PlaneKey, announced_info
 from ..sources import Source
@@ -199,7 +199,7 @@ class AnnouncedSource(Source):
         with self._lock:
             found, forms = self._found, self._forms
             if self._closed:
-                raise DatasetError("the run was closed")
+                raise closed_error()
         is_first = found is not None and found.exists(key)
         others = () if is_first else (form for form in forms if form is not found and form.exists(key))
         form = found if is_first else next(iter(others), None)

@@ -19,6 +19,7 @@ from ..errors import (
     DatasetGoneError,
     DatasetNotFoundError,
     UnsupportedError,
+    closed_error,
 )
 from ..model import how_many
 from .file_versions import settled
@@ -329,7 +330,7 @@ class LocalBytes(Bytes):
         """See `Bytes.read`."""
         file = self._file
         if file is None:
-            raise DatasetError(f"{self.name} was closed")
+            raise closed_error(self.name)
         try:
             data = _pread(file, offset, length)
         except OSError as error:

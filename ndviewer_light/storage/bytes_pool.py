@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import DatasetError, LimitExceededError, ReadDroppedError
+from ..errors import LimitExceededError, ReadDroppedError, closed_error
 from .bytes import FIRST_BYTES, is_url
 from .cancellation import CancelScope, current_scope
 from .limits import MAX_CHUNK_BYTES
@@ -53,7 +53,7 @@ class BytesPool:
         Raises the error of opening it, or `DatasetError` once the pool is closed.
         """
         with self._lock:
-            self._raise_if_closed(name)
+            self._raise_if_closed()
             self._users[name] = self._users.get(name, 0) + 1
         try:
             yield self._file(name)
@@ -66,7 +66,7 @@ class BytesPool:
         return self._opening.do(
             name,
             lambda: self._known(name) or self._until_closed(name, lambda: self._open(name)),
-            lambda: self._raise_if_closed(name),
+            self._raise_if_closed,
             apart=is_url(name),  # a server may be silent for long, and nobody must wait for it
         )
 
@@ -84,11 +84,11 @@ class BytesPool:
                 self._files[name] = file
                 return file
         file.close()
-        raise DatasetError(f"the dataset was closed while {path_of_key(name)} was being opened")
+        raise closed_error()
 
-    def _raise_if_closed(self, name: str) -> None:
+    def _raise_if_closed(self) -> None:
         if self._closed:
-            raise DatasetError(f"the dataset was closed before {path_of_key(name)} was opened")
+            raise closed_error()
 
     def _leave(self, name: str) -> None:
         with self._lock:
@@ -129,7 +129,7 @@ class BytesPool:
         mine.background = outer is not None and outer.background
         ending = _EndOf(mine, name)
         with self._lock:
-            self._raise_if_closed(name)
+            self._raise_if_closed()
             self._reading.add(mine)
         try:
             if outer is not None:
@@ -137,7 +137,7 @@ class BytesPool:
             with mine:
                 return call()
         except ReadDroppedError:
-            self._raise_if_closed(name)
+            self._raise_if_closed()
             raise
         finally:
             if outer is not None:

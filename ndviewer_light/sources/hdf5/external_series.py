@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DatasetError, UnsupportedError
+from ...errors import UnsupportedError, closed_error
 from ...model import PlaneKey
 from ..registry import open_source
 from . import nwb
@@ -115,7 +115,7 @@ class ExternalSeriesSnapshot(Snapshot):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
         with self._lock:
             if self._closed:
-                raise DatasetError(f"{self.file.name} was closed")
+                raise closed_error(self.file.name)
         source, frame = self._frame(key.t)
         frame = frame._replace(c=key.c)
         return source.read_plane(frame) if region is None else source.read_region(frame, region)

@@ -26,6 +26,7 @@ from ...errors import (
     ReadDroppedError,
     UnsupportedError,
     UntrustedReferenceError,
+    closed_error,
 )
 from ...model import how_many
 from ...storage import collector
@@ -178,7 +179,7 @@ class HDF5File:
         try:
             with self._collector_paused(), self._lock:
                 if self._closed:
-                    raise DatasetError(f"{self.name} was closed")
+                    raise closed_error(self.name)
                 self._stream.failure = None
                 try:
                     yield
@@ -208,7 +209,7 @@ class HDF5File:
 
         def check() -> None:
             if self._closed:
-                raise DatasetError(f"{self.name} was closed")
+                raise closed_error(self.name)
             if scope is not None and scope.dropped:
                 raise ReadDroppedError(f"{self.name}: no longer needed")
 

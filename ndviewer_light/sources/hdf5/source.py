@@ -20,6 +20,7 @@ from ...errors import (
     PlaneNotStoredError,
     PlaneNotWrittenError,
     ReadDroppedError,
+    closed_error,
 )
 from ...model import PlaneKey
 from ...storage.abandonable import run_abandonable
@@ -362,7 +363,7 @@ class HDF5Source(Source):
             self._open_again()
         with self._lock:
             if self._closed:
-                raise DatasetError(f"{self._shot.file.name} was closed")
+                raise closed_error(self._shot.file.name)
             shot = self._shot
             shot.users += 1
         try:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetReorderedError, PlaneNotStoredError, UnsupportedError
+from ...errors import DatasetReorderedError, PlaneNotStoredError, UnsupportedError, closed_error
 from ...model import PlaneKey
 from ...storage.activity import PART_SECONDS
 from ...storage.asked_together import asked_together
@@ -354,7 +354,7 @@ class ImagesSource(Source, TakesRemark):
         if not self.info.contains(key) or not 0 <= level < self.info.image(key.p).n_levels:
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {self.info.sizes}")
         if self._closed:
-            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+            raise closed_error()
         if not self._known.has_channel(key):
             title, name = self.info.positions[key.p].title, self.info.channels[key.c].name
             raise PlaneNotStoredError(f"position {title} has no channel {name}")

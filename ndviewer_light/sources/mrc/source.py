@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DatasetError, UnsupportedError
+from ...errors import UnsupportedError, closed_error
 from ...model import Channel, DatasetInfo, PlaneKey, Position
 from ...storage.bytes import absolute, check_still_there, is_url, name_of
 from ...storage.file_holes import Stretch, may_have_holes
@@ -86,7 +86,7 @@ class MrcSource(Source):
         if level or not opened.info.contains(key):
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {opened.info.sizes}")
         if self._closed:
-            raise DatasetError(f"{opened.source.name} was closed")
+            raise closed_error(opened.source.name)
         return opened.plane(key, region)
 
     def tile_shape(self, p: int, level: int = 0) -> tuple[int, int] | None:

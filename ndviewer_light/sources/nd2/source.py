@@ -11,12 +11,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import (
-    CorruptDataError,
-    DatasetError,
-    MetadataError,
-    UnsupportedError,
-)
+from ...errors import CorruptDataError, DatasetError, MetadataError, UnsupportedError, closed_error
 from ...model import PlaneKey
 from ...storage.bytes import is_url, name_of
 from ...storage.file_kinds import looks_like
@@ -95,7 +90,7 @@ class Nd2Source(Source):
         opened, key = self._opened, PlaneKey(*key)
         opened.check(key, level)
         if self._closed:  # cached channels would still be returned
-            raise DatasetError(f"{opened.source.name} was closed")
+            raise closed_error(opened.source.name)
         try:
             return opened.contents.frames.plane(opened.contents.loops.frame(key), key.c)
         except DatasetError:

@@ -17,6 +17,7 @@ from ...errors import (
     LimitExceededError,
     PlaneNotStoredError,
     UnsupportedError,
+    closed_error,
 )
 from ...metadata.recorded_times import RecordedTimes
 from ...model import PlaneKey, Region
@@ -169,7 +170,7 @@ class ReferencesSource(Source):
         size = (region.height, region.width) if region is not None else shape
         check_whole_plane(size, self._image.dtype.itemsize, self._image.levels[level].path)
         if self._closed:
-            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+            raise closed_error()
         array, plane = self._image.levels[level], self._plane_axes
         is_upright = plane == (self._image.roles.index("y"), self._image.roles.index("x"))
         if self._image.lists is not None:

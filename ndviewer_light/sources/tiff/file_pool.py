@@ -21,6 +21,7 @@ from ...errors import (
     LimitExceededError,
     PlaneNotStoredError,
     UnsupportedError,
+    closed_error,
 )
 from ...metadata.tiff_tags import is_white_zero, pixel_size_of
 from ...model import how_many
@@ -357,7 +358,7 @@ class TiffPool:
     def _take(self, path: str) -> OpenTiff | None:
         with self._lock:
             if self._closed:
-                raise DatasetError(f"the dataset was closed before {path} was opened")
+                raise closed_error()
             at = next((i for i, tiff in enumerate(self._idle) if tiff.path == path), None)
             return None if at is None else self._idle.pop(at)
 

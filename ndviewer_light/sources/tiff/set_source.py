@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, closed_error
 from ...metadata.guessed_axes import AXES_OPTION
 from ...metadata.micromanager import MICROMANAGER, MICROMANAGER_TAG
 from ...metadata.recorded_times import elapsed_s
@@ -482,7 +482,7 @@ class TiffSetSource(Source, TakesRemark):
         if not info.contains(key) or not 0 <= level < info.image(key.p).n_levels:
             raise IndexError(f"no plane {tuple(key)} at level {level} in a dataset of {info.sizes}")
         if self._closed:
-            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+            raise closed_error()
         place, own = state.places[key.p], info.image(key.p)
         c = channel_in(own.channels, info.channels, key.c)
         position = f"position {info.positions[key.p].title}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError
+from ...errors import DatasetError, DatasetNotFoundError, PlaneNotStoredError, closed_error
 from ...model import PlaneKey
 from ...storage.bytes import check_still_there
 from ...storage.decoding.pictures import one_sample
@@ -366,7 +366,7 @@ class TiffSource(Source, TakesRemark):
     def _from_file(self, key: PlaneKey, ask: Callable[[str, PlaneKey], _T]) -> _T:
         """Read from the first file that exists, and learn about the dataset from it if necessary."""
         if self._closed:
-            raise DatasetError(f"the dataset was closed before plane {tuple(key)} was read")
+            raise closed_error()
         acquired = self._acquired(key)
         first = None
         for path in self._files(acquired):

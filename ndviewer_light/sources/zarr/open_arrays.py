@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...errors import CorruptDataError, DatasetError, MetadataError, PlaneNotStoredError
+from ...errors import CorruptDataError, DatasetError, MetadataError, PlaneNotStoredError, closed_error
 from ...storage.single_flight import SingleFlight
 from ...storage.trees.recording import recorded_reading
 from . import layouts
@@ -85,7 +85,7 @@ class OpenArrays:
         return self._opening.do(
             name,
             lambda: self._opened_anew(name, known, look, again=again),
-            lambda: self.raise_if_closed(f"{store} was being opened"),
+            self.raise_if_closed,
         )
 
     def _known_array(self, name: ArrayName) -> OpenArray | None:
@@ -148,10 +148,10 @@ class OpenArrays:
         levels = [ArrayName(*each) for each in self.lost.levels()]
         return list(dict.fromkeys(known + levels + [ArrayName(store, 0) for store in missing + first]))
 
-    def raise_if_closed(self, doing: str) -> None:
-        """Raise a `DatasetError` once the dataset is closed."""
+    def raise_if_closed(self) -> None:
+        """Raise a `DatasetClosedError` once the dataset is closed."""
         if self._closed.is_set():
-            raise DatasetError(f"the dataset was closed while {doing}")
+            raise closed_error()
 
     def read_image(self, store: str, level: int, tree: Tree | None = None) -> ZarrImage:
         """Read an image's metadata; broken JSON may be a write in progress, so a retry may help."""
@@ -207,7 +207,7 @@ class OpenArrays:
 
     def _open_as_described(self, name: ArrayName, known: OpenArray | None, look: OneLook | None) -> OpenArray:
         store, level = name
-        self.raise_if_closed(f"{store} was to be opened")
+        self.raise_if_closed()
         try:
             image, record = recorded_reading(
                 self._tree, lambda tree: self.read_image(store, level, tree), look

@@ -196,14 +196,14 @@ class ZarrSource(Source):
 
     def small_planes(self, keys: Sequence[PlaneKey], edge: int) -> list[SmallPlane | None]:
         """See `Source.small_planes`: of local images in a dataset that was opened by its path."""
-        self._arrays.raise_if_closed("small planes were being looked for")
+        self._arrays.raise_if_closed()
         return [None] * len(keys) if self._small is None else self._small.find(keys, edge)
 
     def read_small_planes(
         self, planes: Sequence[SmallPlane], then: Callable[[np.ndarray], OfPixels]
     ) -> list[OfPixels | None]:
         """See `Source.read_small_planes`."""
-        self._arrays.raise_if_closed("small planes were being read")
+        self._arrays.raise_if_closed()
         return [None] * len(planes) if self._small is None else self._small.read(planes, then)
 
     def plane_shape(self, key: PlaneKey, level: int = 0) -> tuple[int, int] | None:
@@ -240,7 +240,7 @@ class ZarrSource(Source):
         found: dict[str, ZarrImage] = {}
         tree = recorded(self._tree)  # folders that they share are looked at once
         for store in stores:
-            self._arrays.raise_if_closed("its images were being looked at")
+            self._arrays.raise_if_closed()
             with contextlib.suppress(DatasetError):  # reading its planes will report it
                 found[store] = self._alike.read(store, 0, tree)
         for store, image in found.items():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DatasetError, PlaneNotStoredError, ReadDroppedError, ReadTimeoutError
+from ...errors import DatasetError, PlaneNotStoredError, ReadDroppedError, ReadTimeoutError, closed_error
 from ...storage.activity import Activity
 from ...storage.cancellation import current_scope
 from ...storage.decoding.fill_values import as_json, is_usual
@@ -336,7 +336,7 @@ class TensorStoreContext:
             raise
         except (*REFUSALS, TimeoutError) as error:
             self._raise_meaning(error, array)
-        raise DatasetError(f"the dataset was closed while {array} was being read")
+        raise closed_error()
 
     def _raise_meaning(self, error: Exception, array: str) -> None:
         meaning = read_error(error, array, remote=self.remote)

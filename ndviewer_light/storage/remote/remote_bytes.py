@@ -11,7 +11,7 @@ import hashlib
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from ...errors import CorruptDataError, DatasetError
+from ...errors import CorruptDataError, closed_error
 from ...model import how_many
 from ..bytes import FIRST_BYTES, SHARE_SCHEMES, WEB_SCHEMES, Bytes, scheme_of, unknown_scheme
 from ..presentable import presentable
@@ -222,14 +222,14 @@ class RemoteBytes(Bytes):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise DatasetError(f"{self.name} was closed")
+            raise closed_error(self.name)
 
     def close(self) -> None:
         """See `Bytes.close`."""
         self._closed = True
         self._blocks.clear()
         self._whole = None
-        the_scheduler().forget(self._file, DatasetError(f"{self.name} was closed"))
+        the_scheduler().forget(self._file, closed_error(self.name))
 
 
 def _identity(url: str, version: Version) -> str | None:

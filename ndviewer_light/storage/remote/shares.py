@@ -20,6 +20,7 @@ from ...errors import (
     DatasetPermissionError,
     ReadDroppedError,
     UnsupportedError,
+    closed_error,
 )
 from ...model import how_many
 from ..abandonable import run_abandonable
@@ -153,7 +154,7 @@ class ShareBytes(Bytes):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise DatasetError(f"{self.name} was closed")
+            raise closed_error(self.name)
 
     def _waited(self, calls: Sequence[Callable[[], T]], more_s: float) -> list[T]:
         """The results of these calls, each made in a separate thread that is waited for up to a deadline.
