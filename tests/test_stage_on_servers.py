@@ -37,6 +37,8 @@ def test_fields_are_where_they_are_on_disk(served: tuple[Path, str], layout: str
     ):
         assert None not in {x for place in places(local).values() for x in place}
         assert places(remote) == places(local)
+        if layout == "images":
+            assert remote.info.objective == local.info.objective != ""
         np.testing.assert_array_equal(remote.plane(p=2, z=1), local.plane(p=2, z=1))
 
 

@@ -166,6 +166,11 @@ class Beside:
         known = {"t": said.time_step_s, "z": said.z_step_um, **dict.fromkeys("yx", said.pixel_size_um)}
         return {role: step for role, step in known.items() if step}
 
+    @property
+    def objective(self) -> str:
+        """The objective by Squid's parameters, if these were read; nothing is read for it."""
+        return "" if self._parameters is None else self._parameters.objective
+
     def _squids_parameters(self) -> Parameters:
         if self._parameters is None or self._parameters.fault:
             files = self._squids(PARAMETERS_FILES)[:1]

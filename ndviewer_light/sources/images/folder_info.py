@@ -60,6 +60,7 @@ def opened_info(
         times=found.numbers,
         interpretations=listing.others,
         first_position=next(iter(named), first),
+        objective=images.files.beside.objective,
     )
 
 
