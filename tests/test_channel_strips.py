@@ -14,7 +14,7 @@ from panel_eye import (
 )
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QStyle, QStyleOptionButton
 from screen import choose_in_menu
 
 from ndviewer_light.gui.look.one_line_label import OneLineLabel
@@ -58,6 +58,18 @@ def type_number(qtbot, field, text):
     field.selectAll()
     qtbot.keyClicks(field, text)
     qtbot.keyClick(field, Qt.Key.Key_Return)
+
+
+@pytest.mark.parametrize("mode", ContrastMode)
+def test_no_word_on_a_button_is_cut(strips, mode):
+    for i in range(3):
+        strips.set_contrast_mode(i, mode)
+    QApplication.processEvents()
+    option = QStyleOptionButton()
+    for button in strips.findChildren(QPushButton):
+        button.initStyleOption(option)
+        room = button.style().subElementRect(QStyle.SubElement.SE_PushButtonContents, option, button).width()
+        assert button.fontMetrics().horizontalAdvance(button.text()) <= room, button.text()
 
 
 def test_what_is_typed_after_one_click_takes_the_place_of_a_limit(qtbot, strips):

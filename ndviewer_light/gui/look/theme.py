@@ -141,6 +141,7 @@ QAbstractButton[role="chip"] {{
     background: {button}; color: {text}; border: 1px solid {border}; border-radius: 4px; padding: 3px 8px;
     outline: none;
 }}
+QPushButton[role="chip"][says="mode"] {{ padding: 3px 5px; }}
 QToolButton[role="chip"] {{ padding: 0; }}
 QToolButton[opens="menu"] {{ padding-right: 12px; }}
 QAbstractButton[role="chip"]:hover {{ border-color: {dim}; }}

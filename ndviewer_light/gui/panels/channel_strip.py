@@ -198,6 +198,7 @@ class ChannelStrip(QFrame):
         self.dot.setToolTip("Change colour")
         self.auto = PushButton(parent=self)
         self.auto.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.auto.setProperty("says", "mode")
         self.auto.setFixedWidth(widest_mode(self.auto) + 14)  # nothing moves when the mode changes
         self.on = _OnButton("On", self)
         self.on.setToolTip(
