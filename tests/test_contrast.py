@@ -309,6 +309,23 @@ def test_a_saturated_frame_is_white_and_said_and_a_missing_one_has_no_histogram(
 
 @pytest.mark.gl
 @pytest.mark.each_binding
+def test_values_close_together_far_from_zero_have_the_slider_for_themselves(qtbot, viewer):
+    far = np.arange(1_234_567, 1_234_571, dtype="u4").repeat(64).reshape(16, 16)
+    stage = show(qtbot, viewer, {(0, 0): far, (1, 0): far - 1_234_560})
+    strip = stage.strips.strip(0)
+    assert strip.values.window == (1_234_567, 1_234_570)
+    handles = [strip.slider.handle_x(which) for which in (0, 1)]
+    assert handles[1] - handles[0] > strip.slider.width() / 3, "either can be dragged"
+    lower = round(handles[0] - (handles[1] - handles[0]) / 3)
+    qtbot.mouseClick(strip.slider, Qt.MouseButton.LeftButton, pos=QPoint(lower, strip.slider.height() // 2))
+    assert strip.values.window == (1_234_566, 1_234_570) and strip.mode is ContrastMode.MANUAL
+    stage.go_to(t=1)
+    settle(qtbot, viewer)
+    assert stage.strips.range_of(0) == (0, 1_234_570), "what was seen since"
+
+
+@pytest.mark.gl
+@pytest.mark.each_binding
 def test_a_plane_of_nan_is_not_black_without_a_word(qtbot, viewer):
     ramp, some = RAMP.astype("f4"), RAMP.astype("f4")
     some[:5] = np.nan

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from ..canvas.view_frames import Frame
     from ..panels.channels import ChannelStrips
 
+_CLOSE_TOGETHER = 8  # times as far as the values lie apart: zero would take nearly all of the slider
+
+
+def slider_span(low: float, high: float) -> tuple[float, float]:
+    """The range of a slider for these values: from zero, unless they lie close together far from it.
+
+    Labels from 1234567 to 1234570, or a camera with a high offset, would be within one pixel of the slider.
+    """
+    if low <= 0 or low >= high or low < _CLOSE_TOGETHER * (high - low):
+        return min(0.0, low), high
+    return low - (high - low), high
+
 
 class StripContrasts:
     """Has strips show the limits, histogram and range of what is on screen, and the canvas draw so.
@@ -179,7 +191,7 @@ class StripContrasts:
             return
         low, high = contrast.range
         edges = self._contrasts.limits(c) or self._strips.window_of(c)
-        self._span(c, min(0.0, low, *edges), max(high, *edges))
+        self._span(c, min(low, *edges), max(high, *edges))
         self._strips.set_histogram(c, contrast.counts, *contrast.span)
         for each in self._contrasts.together(c):
             self._say_limits(each)
@@ -193,9 +205,10 @@ class StripContrasts:
                 self._strips.set_window(c, *limits)
 
     def _span(self, c: int, low: float, high: float) -> None:
-        """The range of a channel's slider: all values seen so far."""
+        """The range of a channel's slider: all values seen so far, from zero where that is near."""
         seen_low, seen_high = self._spans.get(c, (low, high))
-        low, high = self._spans[c] = min(low, seen_low), max(high, seen_high)
+        self._spans[c] = min(low, seen_low), max(high, seen_high)
+        low, high = slider_span(*self._spans[c])
         info, other = self._info, self._contrasts.type_of(c)
         groups = info.groups if info is not None else ()
         dtypes = [each.dtype for each in groups if info is not None and info.other_dtype(each) == other]
