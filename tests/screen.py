@@ -47,6 +47,7 @@ def settle(qtbot: QtBot, viewer: LightweightViewer, timeout: int = 20_000) -> Fr
             and frame is not None
             and not canvas.busy
             and frame.view == stage.view
+            and canvas.is_complete
             and all(plane.state.name != "LOADING" for plane in frame.planes.values())
             and (not canvas.surface.isVisible() or getattr(canvas.surface, "is_up_to_date", True))
         )

@@ -27,7 +27,7 @@ from ndviewer_light.opening import open_dataset
 from ndviewer_light.storage import tiling
 
 pytest.importorskip("ndv")
-from ndviewer_light.gui.canvas import view_arrays
+from ndviewer_light.gui.canvas import volume_reading
 from ndviewer_light.gui.canvas.canvas_view import View
 from ndviewer_light.gui.canvas.texture_values import shown_pixels
 from ndviewer_light.gui.canvas.view_arrays import ViewArrays
@@ -228,11 +228,11 @@ def level_of_volume(known: Known, bytes_per_voxel: int) -> tuple[int, tuple[int,
         last = len(known.pixels) - 1
     for level in range(last + 1):
         n_z, height, width = known.image.sizes(level)
-        z_step = -(-n_z // view_arrays.MAX_TEXTURE_3D)
+        z_step = -(-n_z // volume_reading.MAX_TEXTURE_3D)
         for step in range(1, 1 + max(height, width)):
             shape = (-(-n_z // z_step), -(-height // step), -(-width // step))
-            is_small = max(shape) <= view_arrays.MAX_TEXTURE_3D
-            if is_small and math.prod(shape) * bytes_per_voxel <= view_arrays.MAX_VOLUME_BYTES:
+            is_small = max(shape) <= volume_reading.MAX_TEXTURE_3D
+            if is_small and math.prod(shape) * bytes_per_voxel <= volume_reading.MAX_VOLUME_BYTES:
                 break
         if step == z_step == 1 or level == last:
             break
@@ -262,8 +262,8 @@ def test_what_zarr_python_reads_is_what_comes_out(
         limits.setattr(regions, "ONE_TILE_PIXELS", large)
         limits.setattr(to_xarray, "ONE_TILE_PIXELS", large)
         limits.setattr(tiling, "TILE_PIXELS", 60)
-        limits.setattr(view_arrays, "MAX_TEXTURE_3D", data.draw(st.sampled_from([3, 9, 20])))
-        limits.setattr(view_arrays, "MAX_VOLUME_BYTES", data.draw(st.sampled_from([100, 2000, 1_000_000])))
+        limits.setattr(volume_reading, "MAX_TEXTURE_3D", data.draw(st.sampled_from([3, 9, 20])))
+        limits.setattr(volume_reading, "MAX_VOLUME_BYTES", data.draw(st.sampled_from([100, 2000, 1_000_000])))
         for p, known in enumerate(everything):
             dataset.image(p)
             frames = ViewArrays(dataset)  # the canvas is built anew when there are more channels

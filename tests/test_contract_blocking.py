@@ -307,8 +307,9 @@ def test_29_a_file_that_hangs_holds_up_no_call_no_other_position_and_no_other_ru
 
 def test_34_a_volume_too_large_is_read_from_a_smaller_level(tmp_path, monkeypatch):
     from ndviewer_light.engine.dataset import Dataset
-    from ndviewer_light.gui.canvas import view_arrays as frames
+    from ndviewer_light.gui.canvas import volume_reading
     from ndviewer_light.gui.canvas.canvas_view import View
+    from ndviewer_light.gui.canvas.view_arrays import ViewArrays
     from ndviewer_light.sources.zarr.source import ZarrSource
 
     stores.write_pyramid(tmp_path / "pyramid.ome.zarr")
@@ -321,8 +322,8 @@ def test_34_a_volume_too_large_is_read_from_a_smaller_level(tmp_path, monkeypatc
     with Dataset(source) as dataset:
         height, width = dataset.plane_shape(1)
         n_z, n_c = dataset.info.n_z, len(dataset.info.channels)
-        monkeypatch.setattr(frames, "MAX_VOLUME_BYTES", n_z * n_c * height * width * 2)
-        arrays = frames.ViewArrays(dataset)
+        monkeypatch.setattr(volume_reading, "MAX_VOLUME_BYTES", n_z * n_c * height * width * 2)
+        arrays = ViewArrays(dataset)
         arrays.view = View(is_volume=True)
         volume, _ = uploaded(arrays)
         assert volume.shape == (n_c, n_z, height, width)

@@ -47,7 +47,7 @@ def test_a_lazy_array_of_a_level_has_the_type_of_that_level(
 def test_a_volume_is_drawn_from_a_level_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: Any
 ) -> None:
-    monkeypatch.setattr("ndviewer_light.gui.canvas.view_arrays.MAX_TEXTURE_3D", 2048)
+    monkeypatch.setattr("ndviewer_light.gui.canvas.volume_reading.MAX_TEXTURE_3D", 2048)
     levels = write(tmp_path / "i.zarr", dtype)
     with open_dataset(tmp_path / "i.zarr") as dataset:
         read = ViewArrays(dataset).read_arrays(View(is_volume=True), [0, 1], {})

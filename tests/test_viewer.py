@@ -113,7 +113,7 @@ def test_a_volume_is_shown_with_voxels_to_scale_and_2d_comes_back_where_it_was(q
 
 
 def test_a_volume_at_lower_resolution_keeps_its_proportions(qtbot, viewer, tmp_path, monkeypatch):
-    from ndviewer_light.gui.canvas import view_arrays as frames
+    from ndviewer_light.gui.canvas import volume_reading as frames
 
     run = small_run(tmp_path / "run", n_z=4)
     write(run)

@@ -15,7 +15,7 @@ from stores import needs_zarr_3
 from uploads import uploaded
 
 from ndviewer_light.engine import regions
-from ndviewer_light.gui.canvas import view_arrays
+from ndviewer_light.gui.canvas import volume_reading
 from ndviewer_light.gui.canvas.display import Canvas
 from ndviewer_light.model import PlaneState
 
@@ -169,7 +169,7 @@ def test_a_volume_of_a_level_that_halves_z_is_that_level_whole(qtbot, viewer, tm
     levels = [first, halved(first), halved(halved(first))]
     scales = [(2.0 * s, 0.5 * s, 0.5 * s) for s in (1, 2, 4)]
     image_stores.write(tmp_path / "i.zarr", Made(levels, ("A",), scales))
-    monkeypatch.setattr(view_arrays, "MAX_VOLUME_BYTES", levels[1].nbytes)
+    monkeypatch.setattr(volume_reading, "MAX_VOLUME_BYTES", levels[1].nbytes)
     load(qtbot, viewer, tmp_path / "i.zarr")
     volume, frame = shown_volume(qtbot, viewer)
     np.testing.assert_array_equal(volume, levels[1][0])
@@ -199,7 +199,7 @@ def test_a_position_with_fewer_levels_is_reduced_instead(qtbot, viewer, tmp_path
     scales = [(1.0, 0.5 * s, 0.5 * s) for s in (1, 2, 4)]
     made = [Made(levels, ("A",), scales), Made(levels[:1], ("A",), scales[:1])]
     image_stores.write_plate(tmp_path / "p.zarr", {"A/1": made})
-    monkeypatch.setattr(view_arrays, "MAX_VOLUME_BYTES", levels[1].nbytes)
+    monkeypatch.setattr(volume_reading, "MAX_VOLUME_BYTES", levels[1].nbytes)
     load(qtbot, viewer, tmp_path / "p.zarr")
     for p in range(2):
         volume, frame = shown_volume(qtbot, viewer, p)

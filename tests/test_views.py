@@ -19,7 +19,7 @@ from screen import activate, assert_shows, choose_in_menu, drag, framebuffer, ho
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
-from ndviewer_light.gui.canvas import view_arrays, volume_visuals
+from ndviewer_light.gui.canvas import view_arrays, volume_reading, volume_visuals
 from ndviewer_light.gui.saved_views.view_memory import view_to_share
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
@@ -253,7 +253,7 @@ def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, 
         if level:
             QTest.mouseClick(viewer.stage.strips._flat, Qt.MouseButton.LeftButton)
             settle(qtbot, viewer)
-            monkeypatch.setattr(view_arrays, "MAX_VOLUME_BYTES", whole.nbytes // 4)
+            monkeypatch.setattr(volume_reading, "MAX_VOLUME_BYTES", whole.nbytes // 4)
         QTest.mouseClick(viewer.stage.strips._volume, Qt.MouseButton.LeftButton)
         assert settle(qtbot, viewer).level == level
         (visual,) = volume_visuals._volumes(viewer.stage.canvas.viewer)
@@ -264,7 +264,10 @@ def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, 
     np.testing.assert_allclose(middles[0], [(x + edge) / 2, (y + edge) / 2, (z + edge - 1) * 2], rtol=1e-6)
 
 
-def test_a_volume_says_how_far_it_is_read_and_reading_ends_when_it_is_left(qtbot, viewer):
+def test_what_there_is_of_a_volume_is_drawn_and_said_and_reading_ends_when_it_is_left(
+    qtbot, monkeypatch, viewer
+):
+    monkeypatch.setattr(view_arrays, "VOLUME_PART_SECONDS", 0.0)
     n_z, allowed = 120, threading.Semaphore(0)
     viewer.resize(620, 400)  # without a graphics card, volumes take long
     source = MemorySource(memory_info(n_t=1, n_p=1, n_c=2, n_z=n_z, height=16, width=16))
@@ -279,8 +282,10 @@ def test_a_volume_says_how_far_it_is_read_and_reading_ends_when_it_is_left(qtbot
     stage = viewer.stage
     QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
     said = [f"16 × 16 × {n_z}: 0 of {2 * n_z} planes"]  # until the first are there
+    n_allowed = 0
     for n in (40, 40):
         allowed.release(n)
+        n_allowed += n
         qtbot.waitUntil(
             lambda: (
                 f" of {2 * n_z} planes" in viewer.status_label.said("waiting")
@@ -289,6 +294,13 @@ def test_a_volume_says_how_far_it_is_read_and_reading_ends_when_it_is_left(qtbot
             timeout=20_000,
         )
         said.append(viewer.status_label.said("waiting"))
+        qtbot.waitUntil(lambda: " planes so far" in stage.overlay.position(), timeout=20_000)
+        qtbot.waitUntil(stage.picture.still.isHidden, timeout=20_000)
+        frame = stage.canvas.frame
+        drawn = int(re.search(rf", (\d+) of {n_z} planes so far", frame.volume)[1])
+        assert 0 < drawn <= n_allowed // 2
+        assert all(counts == {PlaneState.PRESENT: drawn} for counts in frame.counts.values())
+        assert frame.contrasts[0].range == (100, 100 + drawn - 1), "what is not there is no data"
     before, after = (int(re.search(r": (\d+) of", text)[1]) for text in said[1:])
     assert 0 < before < after <= 80
     assert said[1].startswith(f"16 × 16 × {n_z}")

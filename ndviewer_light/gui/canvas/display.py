@@ -70,6 +70,7 @@ class Canvas(QWidget):
         self._build = 0  # counts what was to be shown: whatever is made for an earlier one is discarded
         self._wanted = View()
         self._dirty = False
+        self._has_more = False  # of the volume that is wanted a part is drawn
         self._is_taking = False  # a frame is being passed to what draws: until then nothing is requested
         self._channels: DrawnChannels | None = None
         self._place: VisibleArea | None = None  # the user's zoom, to be restored
@@ -122,7 +123,7 @@ class Canvas(QWidget):
         """Stop showing the dataset. Quick: `clear` or the next dataset does the slow part."""
         self._build += 1
         self._frames = self._channels = None
-        self._dirty = False
+        self._dirty = self._has_more = False
         self._place = self._shown_extent = self._volume_sight = None
 
     @abstractmethod
@@ -302,11 +303,14 @@ class Canvas(QWidget):
         """Request the wanted frame unless one is pending, or is just arriving."""
         if self._frames is None or self.camera is None or self.busy or self._is_taking:
             return
-        if self._wanted == self._frames.view and not self._dirty:
+        is_other = self._wanted != self._frames.view
+        if not (is_other or self._dirty or self._has_more):
             return
         if self._wanted.is_volume and not self.isVisible():
             return  # until it draws again, vispy would keep the voxels of each frame that comes
-        self._dirty = False
+        if is_other or not self._has_more:  # otherwise the rest comes first
+            self._dirty = False
+        self._has_more = False
         before = self._frames.view
         if self._wanted.is_volume and not before.is_volume:
             self._place = self.visible_area()
@@ -366,7 +370,9 @@ class Canvas(QWidget):
         if self._place is not None and self.is_complete and not frame.view.is_volume:
             place, self._place = self._place, None
             self.show_area(place)
-        self._dirty |= self._frames is not None and self._frames.is_held_back
+        if self._frames is not None and self._frames.is_held_back:
+            is_part = frame is not None and frame.view.is_volume
+            self._has_more, self._dirty = is_part, self._dirty or not is_part
         self.frame_shown.emit()
         self._flush()
 

@@ -6,37 +6,29 @@ Frames are read in threads; `gl_canvas` decides what to show.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from concurrent.futures import CancelledError
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...engine.projections import worse
-from ...engine.stack_resolution import of_another_size, resolution_text, stack_resolution
-from ...engine.transpose import copy_into
-from ...errors import DatasetError
-from ...model import Plane, PlaneKey, PlaneState
+from ...model import Plane, PlaneState
 from ...rendering.contrast import contrast_of
 from ...storage.freed_memory import zeros_of_their_own
 from .texture_values import TextureScale, common_shown_dtype, shown_dtype, shown_pixels, texture_scale
 from .view_frames import Frame, ViewFrames
+from .volume_reading import VolumeReading
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ...engine.dataset import Dataset
-    from ...model import ImageInfo, Level
     from .canvas_view import View
 
 logger = logging.getLogger(__name__)
 
-MAX_TEXTURE_3D = 2048
-MAX_VOLUME_BYTES = 256 * 1024**2
-"""What one volume view (all its channels) may hold; larger ones are shown at lower resolution."""
-
+VOLUME_PART_SECONDS = 1.0
+"""So often what there is of a volume is drawn while it is read for the first time."""
 _NEW_CHANNELS = 2
-_VOLUME_BATCH = 8  # planes read between checks whether the volume is still wanted
 
 
 class UploadedPicture(NamedTuple):
@@ -70,9 +62,8 @@ class ViewArrays(ViewFrames):
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__(dataset)
-        self.volume = ""
-        """Which level of a volume is read, and how large it is: "level 2 of 4, 512 × 512 × 64"."""
         self.wanted = True  # False once closed: abandons a volume being read
+        self._reading: VolumeReading | None = None  # of which a part has been handed over
 
     @property
     def dtype(self) -> np.dtype:
@@ -84,10 +75,13 @@ class ViewArrays(ViewFrames):
     ) -> ArraysRead:
         """Read a frame of these channels, to be uploaded after `before`. Any thread; never raises."""
         try:
-            return self._volume(view, visible) if view.is_volume else self._plane(view, visible, before)
+            if view.is_volume:
+                return self._volume(view, visible)
+            self.progress, self._reading = "", None
+            return self._plane(view, visible, before)
         except Exception as error:
             logger.exception("showing %s", view)
-            self.progress = ""
+            self.progress, self._reading = "", None
             return ArraysRead(self.frame_that_failed(view, visible, error), False, {}, before)
 
     def _plane(self, view: View, visible: list[int], before: Mapping[int, UploadedPicture]) -> ArraysRead:
@@ -110,64 +104,35 @@ class ViewArrays(ViewFrames):
         return ArraysRead(frame, is_held_back or read.is_held_back, arrays, pictures, scales)
 
     def _volume(self, view: View, visible: list[int]) -> ArraysRead:
-        self.progress = "reading the volume"
+        """The frame of a volume: all of it, or what there is after a while, unless all of it is on screen."""
         self._look_at(view.p)
         image = self.dataset.known_image(view.p)
-        facts = image or self.dataset.info.image(view.p)
         channels = list(self._own_keys(view, visible))
-        levels = self._levels(view.p, facts)
-        of_levels = (shown_dtype(level.dtype) for level in levels if level.dtype is not None)
-        dtype = np.result_type(self.dtype, *of_levels)
-        number, level, z_step, step = stack_resolution(
-            levels, max(len(channels), 1) * dtype.itemsize, MAX_VOLUME_BYTES, MAX_TEXTURE_3D
-        )
-        in_view = view.planes_of(facts.n_z)
-        ends = (self.dataset.z_at(view.p, z, number) for z in (in_view.start, in_view.stop - 1))
-        z_range = range(next(ends), next(ends) + 1)
-        zs = range(z_range.start, z_range.stop, z_step)
-        shape = (len(zs), -(-level.sizes.y // step), -(-level.sizes.x // step))
-        self.volume = resolution_text(number, len(levels), shape)
-        keys = [PlaneKey(view.t, view.p, c, z) for c in channels for z in zs]
-        out = {c: np.zeros(shape, dtype) for c in channels}
-        worst: dict[int, Plane] = {}
-        counts: dict[int, Counter[PlaneState]] = {c: Counter() for c in channels}
-        n_batch = max(_VOLUME_BATCH, self.dataset.reads_at_once)
-        is_whole = True
-        for start in range(0, len(keys), n_batch):
-            self.progress = f"{self.volume}: {start} of {len(keys)} planes"
-            batch = keys[start : start + n_batch]
-            for key, plane in zip(batch, self.dataset.planes(batch, number, None, keys), strict=True):
-                part = None if plane.pixels is None else shown_pixels(plane.pixels[::step, ::step])
-                if part is not None and part.shape != shape[1:]:
-                    plane, part = of_another_size(part.shape, self.volume), None
-                worst[key.c] = worse(worst.get(key.c), plane)
-                counts[key.c][plane.state] += 1
-                if part is None:
-                    continue
-                if not np.can_cast(part.dtype, dtype):  # not what its metadata says
-                    dtype = np.result_type(dtype, part.dtype)
-                    out = {c: voxels.astype(dtype) for c, voxels in out.items()}
-                at = (key.z - z_range.start) // z_step
-                copy_into(out[key.c][at], part.astype(dtype, copy=False))
-            if not self.wanted or self.next_view not in (None, view):
-                is_whole = start + n_batch >= len(keys)
-                break
+        reading, self._reading = self._reading, None
+        if reading is None or (reading.view, reading.channels) != (view, channels):
+            self.progress = "reading the volume"
+            reading = VolumeReading(self.dataset, view, channels, image or self.dataset.info.image(view.p))
+        is_seen = self.frame is not None and self.frame.view == view and not self.is_held_back
+        is_wanted = lambda: self.wanted and self.next_view in (None, view)  # noqa: E731
+        is_left = not reading.read_on(is_wanted, self._say, math.inf if is_seen else VOLUME_PART_SECONDS)
+        part = reading.part
+        voxels = part.voxels
         # nothing is learned from what was given up, nor from channels without pixels
-        contrasts = {c: contrast_of(out[c]) for c in channels} if is_whole else {}
-        scales = {c: texture_scale(voxels) for c, voxels in out.items()} if is_whole else {}
-        out = {c: shown_pixels(voxels, scales[c]) if c in scales else voxels for c, voxels in out.items()}
-        spans = (z_step * level.scale.z, step * level.scale.y, step * level.scale.x)
-        corner = level.corner(z_step, step)
-        begins = corner.z + z_range.start * level.scale.z - in_view.start, corner.y, corner.x
-        self.progress = ""
-        frame = Frame(view, worst, contrasts, spans, counts, image, number, corner=begins, volume=self.volume)
-        return ArraysRead(frame, False, out, {}, scales)
+        contrasts = {} if is_left else {c: contrast_of(each) for c, each in voxels.items()}
+        scales = {} if is_left else {c: texture_scale(each) for c, each in voxels.items()}
+        if not is_left:
+            voxels = {c: shown_pixels(each, scales[c]) for c, each in voxels.items()}
+        frame = Frame(
+            view, part.worst, contrasts, part.downsampled, part.counts, image, part.level, volume=part.said
+        )
+        if is_left or reading.is_over:
+            self.progress = ""
+        else:
+            self._reading = reading
+        return ArraysRead(frame._replace(corner=part.begins), self._reading is not None, voxels, {}, scales)
 
-    def _levels(self, p: int, facts: ImageInfo) -> Sequence[Level]:
-        try:
-            return self.dataset.drawn_levels(p)
-        except (DatasetError, IndexError, CancelledError):
-            return (facts.level,)
+    def _say(self, progress: str) -> None:
+        self.progress = progress
 
 
 def _held_back(
