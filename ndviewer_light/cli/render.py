@@ -175,7 +175,7 @@ def _volumes(
 ) -> VolumePictures:
     from ..rendering.volume_look import VOLUMES, VolumeLook
     from ..rendering.volume_picture import VolumePictures
-    from ..rendering.volume_rays import VolumeSight
+    from ..rendering.volume_rays import FIRST_SIGHT, VolumeSight
 
     try:
         look = VolumeLook.of_text(options.volume)
@@ -185,7 +185,7 @@ def _volumes(
     _counted(look.first, max(n_z, 1), "z plane")
     sight = VolumeSight().tilted(options.tilt or 0.0)
     if options.view is not None and options.tilt is options.turn is None:
-        sight = options.view.sight or sight
+        sight = options.view.sight or FIRST_SIGHT
     turns = is_film and options.axis == "turn"
     mode, limits = contrast
     return VolumePictures(

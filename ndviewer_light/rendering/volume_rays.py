@@ -118,6 +118,10 @@ class VolumeSight(NamedTuple):
         return 2 * float(across.max()), 2 * float(np.abs(down).max())
 
 
+FIRST_SIGHT = VolumeSight().rolled(-15.0).tilted(35.0)
+"""From where a volume is seen at first: tilted, as from straight above it looks like a plane."""
+
+
 class SeenVolume(NamedTuple):
     """A volume as it is seen: `values` (Y, X) float32, NaN where there is none; how bright a surface is."""
 

@@ -19,6 +19,7 @@ from .hand import Drags, Hand
 from .sight import Sight
 
 if TYPE_CHECKING:
+    import numpy as np
     from qtpy.QtCore import QObject
     from qtpy.QtGui import QResizeEvent, QShowEvent
 
@@ -104,6 +105,9 @@ class Canvas(QWidget):
     @abstractmethod
     def surface(self) -> QWidget | None:
         """The widget in which the picture is."""
+
+    def turn_camera(self, axes: np.ndarray, center: np.ndarray, edge: float) -> None:
+        """See a volume from another side, see `Drawn`."""
 
     @property
     @abstractmethod

@@ -37,6 +37,7 @@ except ImportError:  # part of QtWidgets in Qt 5
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from qtpy.QtCore import QObject
     from qtpy.QtWidgets import QWidget
 
@@ -124,6 +125,11 @@ class GlCanvas(Canvas):
         """The widget in which ndv draws."""
         return self._gl
 
+    def turn_camera(self, axes: np.ndarray, center: np.ndarray, edge: float) -> None:
+        """See a volume from another side."""
+        if self._pictures is not None:
+            self._pictures.turn_camera(axes, center, edge)
+
     @property
     def busy(self) -> bool:
         """Whether a requested frame has not arrived yet."""
@@ -201,7 +207,7 @@ class GlCanvas(Canvas):
         camera = self._sight.camera_of(self._volume_sight) if self._volume_sight is not None else None
         if camera is not None and self._pictures is not None:
             self._volume_sight = None
-            self._pictures.turn_camera(*camera)
+            self.turn_camera(*camera)
             self._sight.is_turned = True
 
     def _show_mesh(self, surface: LabelSurface | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ...rendering.volume_rays import VolumeSight
+from ...rendering.volume_rays import FIRST_SIGHT, VolumeSight
 from ...views.visible_area import VisibleArea
 from .view_frames import voxel_size
 from .zoom import FIT_MARGIN, Projection, Scene
@@ -57,6 +57,12 @@ class Drawn(Protocol):
     @property
     def surface(self) -> QWidget | None:
         """The widget in which it draws."""
+
+    def turn_camera(self, axes: np.ndarray, center: np.ndarray, edge: float) -> None:
+        """See a volume from another side: the rows of `axes` point right, ahead and up on screen.
+
+        `center` (x, y, z) is in the middle of the window, whose shorter edge spans `edge`.
+        """
 
 
 class Sight:
@@ -108,9 +114,14 @@ class Sight:
     # ---- what of it is in sight ------------------------------------------------------------
 
     def reset_view(self) -> None:
-        """Fit the picture to the window."""
+        """Fit the picture to the window; see a volume as it is seen at first."""
         camera = self._drawn.camera
         if camera is None:
+            return
+        first = self._first_of_volume()
+        if first is not None:
+            self._drawn.turn_camera(*first)
+            self.is_turned = False
             return
         x, y = self._edges()
         camera.set_range(x=x, y=y, margin=FIT_MARGIN)
@@ -199,6 +210,15 @@ class Sight:
         center = middle - sight.off_middle[0] * right - sight.off_middle[1] * down
         axes = np.array([right, sight.into, -down])
         return axes, center, um_per_px * min(columns, rows)
+
+    def _first_of_volume(self) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """How a volume is seen at first, as `camera_of` has it; None without a volume."""
+        middle = self._middle_of_volume()
+        if middle is None:
+            return None
+        x, y, z = (2 * middle).tolist()
+        width, height = (edge * (1 + 2 * FIT_MARGIN) for edge in FIRST_SIGHT.edges((x, y, z)))
+        return self.camera_of(FIRST_SIGHT._replace(width=width, height=height))
 
     def _middle_of_volume(self) -> np.ndarray | None:
         """The middle of the volume (x, y, z) in µm; None if none is shown."""

@@ -256,6 +256,9 @@ class ChannelPanes(QWidget):
         """How the plane lies in each pane; None while they are hidden, and without a picture."""
         return None if self.isHidden() else self._sight.projection()
 
+    def turn_camera(self, *_seen: object) -> None:
+        """There are no volumes here."""
+
     def volume_scale(self) -> None:
         """There are no volumes here."""
         return
