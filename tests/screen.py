@@ -192,3 +192,49 @@ def assert_shows(viewer: LightweightViewer, channels: dict[str, np.ndarray]) -> 
     assert shown.shape == wanted.shape
     wrong = np.abs(shown - wanted).max(axis=-1) > 3
     assert wrong.mean() < 0.005, f"{wrong.mean():.1%} of the pixels on screen are others than in the data"
+
+
+def voxel_middle(viewer: LightweightViewer, voxel: np.ndarray) -> np.ndarray:
+    """Where the middle of a voxel (z, y, x) of the volume that is drawn is: x, y, z in µm."""
+    pictures = viewer.stage.canvas.viewer
+    if hasattr(pictures, "scene"):
+        scene = pictures.scene
+        return np.array(scene.begin) + (np.asarray(voxel)[::-1] + 0.5) * np.array(scene.spans)[::-1]
+    (visual,) = pictures.visuals
+    return visual.transform.map(voxel[::-1])[:3]  # of vispy's voxels, indices are the middles
+
+
+def label_bounds(viewer: LightweightViewer) -> list[float]:
+    """From where to where the surfaces of labels in the volume reach: x, y, z in µm; empty if none are."""
+    canvas = viewer.stage.canvas
+    if hasattr(canvas.viewer, "scene"):
+        scene = canvas.viewer.scene
+        if scene is None or scene.surface is None:
+            return []
+        corners = scene.surface.corners * np.array(scene.voxel_um)
+    else:
+        mesh = canvas._mesh.visual if getattr(canvas, "_mesh", None) is not None else None
+        if mesh is None:
+            return []
+        corners = mesh.transform.map(mesh.mesh_data.get_vertices())[:, :3]
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist()
+
+
+def volume_box(viewer: LightweightViewer) -> np.ndarray | None:
+    """Where the box of the volume ends: x, y, z in µm; None while there is none."""
+    canvas = viewer.stage.canvas
+    if hasattr(canvas.viewer, "scene"):
+        scene = canvas.viewer.scene
+        return None if scene is None else np.array(scene.box_um)
+    box = getattr(canvas, "_box", None)
+    return None if box is None or box.corners is None else box.corners.max(axis=0)
+
+
+def volume_method(viewer: LightweightViewer) -> str | None:
+    """How volumes are drawn: the first of one of `VOLUMES`."""
+    pictures = viewer.stage.canvas.viewer
+    if hasattr(pictures, "scene"):
+        return pictures.scene.method if pictures.scene is not None else None
+    from ndviewer_light.gui.canvas.volume_visuals import method_of
+
+    return method_of(pictures)

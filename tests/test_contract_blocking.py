@@ -212,7 +212,7 @@ def test_26_starting_again_and_again_leaves_one_canvas(qtbot, squid, tmp_path):
         wait_until_shown(qtbot, squid.viewer, run)
     qtbot.wait(50)  # what is to be deleted later
     # by name: the host has imported them under another one
-    kinds = (QOpenGLWidget.__name__, "ImageSurface", "PaintedPane")
+    kinds = (QOpenGLWidget.__name__, "PaintedPane")
     drawn = [
         widget
         for widget in QApplication.allWidgets()

@@ -16,7 +16,7 @@ from qtpy import QT6
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtWidgets import QApplication
 from runs import CHANNELS, follow, load, planes_of, small_run, write
-from screen import activate, assert_shows, choose_limits, drag, framebuffer, hover, settle
+from screen import activate, assert_shows, choose_limits, drag, framebuffer, hover, settle, volume_method
 
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.label_planes import PictureArea
@@ -416,34 +416,23 @@ def test_a_frame_that_cannot_be_made_is_said_and_does_not_load_for_ever(
     assert "showing" in caplog.text
 
 
-def test_3d_says_that_it_needs_opengl(qtbot, cpu_viewer, tmp_path):
+def test_that_there_is_no_opengl_is_said_and_volumes_are_shown(qtbot, cpu_viewer, tmp_path):
     run = small_run(tmp_path / "run", n_z=4)
     write(run)
     load(qtbot, cpu_viewer, run.folder)
     settle(qtbot, cpu_viewer)
-    button, row = cpu_viewer.stage.strips._volume, cpu_viewer._screen._row
-    assert not button.isEnabled()
-    assert "3D needs OpenGL" in button.toolTip()
+    row = cpu_viewer._screen._row
     assert row.drawing.isVisible()
     qtbot.mouseClick(row.drawing, LEFT)
-    assert row.line.text().startswith("3D needs OpenGL, which is not used here")
-    qtbot.keyClick(cpu_viewer.stage.canvas.surface, Qt.Key.Key_Z)  # what there is instead
-    frame = settle(qtbot, cpu_viewer)
-    assert frame.view.projection.how == "max"
-    stacks = [planes_of(run, 0, 0, z) for z in range(4)]
-    assert_shows(cpu_viewer, {name: np.max([each[name] for each in stacks], axis=0) for name in CHANNELS})
+    assert row.line.text().startswith("The picture is drawn without OpenGL: as requested")
     load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3&volume=surface:1-2")  # from somebody who has it
     frame = settle(qtbot, cpu_viewer)
-    assert not frame.view.is_volume and not cpu_viewer.stage.strips.is_3d()
-    assert_shows(cpu_viewer, stacks[2])
-    said = row.line.said("message")
-    assert said.startswith("A plane is shown instead of the volume: 3D needs OpenGL, which is")
-    load(qtbot, cpu_viewer, f"ndviewer:{run.folder}?z=3")
-    settle(qtbot, cpu_viewer)
+    assert frame.view.is_volume and frame.view.part == (1, 2)
+    assert volume_method(cpu_viewer) == "surface" and framebuffer(cpu_viewer).max() > 60
     assert row.line.said("message").startswith("Loaded: ")
 
 
-def test_a_volume_wanted_before_it_is_known_what_draws_is_not_missed_in_silence(qtbot, monkeypatch, tmp_path):
+def test_a_volume_wanted_before_it_is_known_what_draws_is_shown(qtbot, monkeypatch, tmp_path):
     run = small_run(tmp_path / "run", n_z=4)
     write(run)
     monkeypatch.setenv("NDVIEWER_CANVAS", "cpu")
@@ -456,9 +445,8 @@ def test_a_volume_wanted_before_it_is_known_what_draws_is_not_missed_in_silence(
     monkeypatch.undo()
     monkeypatch.setenv("NDVIEWER_CANVAS", "cpu")
     brought[0].begin()
-    settle(qtbot, viewer)
-    lacking, why = viewer._screen.status.said("message").split(". ")
-    assert lacking.endswith("position Z9:0") and why.startswith("A plane is shown instead of the volume")
+    assert settle(qtbot, viewer).view.is_volume
+    assert viewer._screen.status.said("message").endswith("position Z9:0")
     viewer.close()
 
 
@@ -579,5 +567,5 @@ def test_a_window_without_opengl_shows_its_picture(qapp_cls, tmp_path, monkeypat
     said = next((line for line in done.stdout.splitlines() if line.startswith("seen")), "")
     assert said, done.stderr[-3000:]
     assert int(said.split()[1]) > 20
-    assert "3D needs OpenGL" in said
+    assert "The picture is drawn without OpenGL" in said
     assert "drawn without OpenGL: no OpenGL context" in done.stderr

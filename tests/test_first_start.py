@@ -24,7 +24,7 @@ from vispy import scene
 import ndviewer_light
 from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.canvas import warm_up
-from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, paints_images
+from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, draws_in_software
 from ndviewer_light.gui.panels import channels
 from ndviewer_light.gui.panels.channel_strip import ChannelStrip
 from ndviewer_light.gui.poll import HURRIED_INTERVAL_MS
@@ -291,9 +291,9 @@ def first_in_process(monkeypatch) -> None:
 
 @pytest.fixture(params=["gl", "auto"])
 def has_widget_of_opengl(request, monkeypatch) -> bool:
-    """Whether the picture is in one; where a program draws, it is painted, unless "gl" is set."""
+    """Whether the picture is in one; where a program draws, it is drawn on the CPU, unless "gl" is set."""
     monkeypatch.setenv("NDVIEWER_CANVAS", request.param)
-    return not paints_images()
+    return request.param == "gl" or not draws_in_software()
 
 
 @pytest.mark.each_binding

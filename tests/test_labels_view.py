@@ -9,7 +9,7 @@ from label_images import CELLS, COLOUR, write_labelled, write_labels
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import framebuffer, settle
+from screen import framebuffer, label_bounds, settle
 from stores import needs_zarr_3
 
 from ndviewer_light.rendering.label_picture import LabelStyle
@@ -157,17 +157,9 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
     settle(qtbot, viewer)
 
-    def mesh():
-        made = getattr(stage.canvas, "_mesh", None)  # planes may be drawn on the CPU
-        return made.visual if made is not None else None
-
-    def bounds():
-        corners = mesh().transform.map(mesh().mesh_data.get_vertices())[:, :3]
-        return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).tolist()
-
-    qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: label_bounds(viewer) != [], timeout=20_000)
     assert not viewer._screen.tools.labels.layer.isVisible()
-    assert bounds() == [2, 2, 4, 10, 6, 12]  # x, y, z in µm
+    assert label_bounds(viewer) == [2, 2, 4, 10, 6, 12]  # x, y, z in µm
     is_orange = np.abs(framebuffer(viewer)[..., :3].astype(int) - COLOUR[:3]).max(axis=-1) < 90
     assert is_orange.mean() > 0.05
     # cut off with the volume: its first planes are no longer there
@@ -175,15 +167,15 @@ def test_labels_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     control.show_volume_so("max", (4, None))
     control.changed.emit()
     qtbot.waitUntil(lambda: settle(qtbot, viewer).view.part == (4, None), timeout=20_000)
-    qtbot.waitUntil(lambda: mesh() is not None and bounds() == [2, 2, 0, 10, 6, 4], timeout=20_000)
+    qtbot.waitUntil(lambda: label_bounds(viewer) == [2, 2, 0, 10, 6, 4], timeout=20_000)
     viewer._screen.tools.labels.toggle()
-    qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
+    qtbot.waitUntil(lambda: label_bounds(viewer) == [], timeout=20_000)
     viewer._screen.tools.labels.toggle()
-    qtbot.waitUntil(lambda: mesh() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: label_bounds(viewer) != [], timeout=20_000)
     QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
     settle(qtbot, viewer)
     drawn(qtbot, viewer, name="cells")
-    qtbot.waitUntil(lambda: mesh() is None, timeout=20_000)
+    qtbot.waitUntil(lambda: label_bounds(viewer) == [], timeout=20_000)
 
 
 def test_masks_of_regions_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
@@ -197,11 +189,8 @@ def test_masks_of_regions_are_surfaces_in_a_volume(qtbot, viewer, tmp_path):
     drawn(qtbot, viewer, name="PlaneSegmentation")
     QTest.mouseClick(stage.strips._volume, Qt.MouseButton.LeftButton)
     settle(qtbot, viewer)
-    qtbot.waitUntil(lambda: getattr(stage.canvas, "_mesh", None) is not None, timeout=20_000)
-    made = stage.canvas._mesh.visual
-    corners = made.transform.map(made.mesh_data.get_vertices())[:, :3]  # x, y, z in µm: pixels of 1 × 2 × 5
-    assert corners.min(axis=0).tolist() == [2, 4, 5]
-    assert corners.max(axis=0).tolist() == [20, 24, 25]
+    qtbot.waitUntil(lambda: label_bounds(viewer) != [], timeout=20_000)
+    assert label_bounds(viewer) == [2, 4, 5, 20, 24, 25]  # x, y, z in µm: pixels of 1 × 2 × 5
 
 
 def test_labels_that_a_run_has_in_its_store_are_drawn(qtbot, viewer, tmp_path, monkeypatch):

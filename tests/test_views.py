@@ -14,12 +14,24 @@ from memory_source import MemorySource, memory_info
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from runs import load
-from screen import activate, assert_shows, choose_in_menu, drag, framebuffer, hover, press, settle
+from screen import (
+    activate,
+    assert_shows,
+    choose_in_menu,
+    drag,
+    framebuffer,
+    hover,
+    press,
+    settle,
+    volume_box,
+    volume_method,
+    voxel_middle,
+)
 
 from ndviewer_light.cli.render import main
 from ndviewer_light.engine.dataset import Dataset
 from ndviewer_light.engine.projections import StackProjection
-from ndviewer_light.gui.canvas import view_arrays, volume_reading, volume_visuals
+from ndviewer_light.gui.canvas import view_arrays, volume_reading
 from ndviewer_light.gui.saved_views.view_memory import view_to_share
 from ndviewer_light.gui.sessions import Session
 from ndviewer_light.gui.windows.window import LightweightMainWindow
@@ -194,16 +206,15 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     assert frame.volume in stage.overlay.position()
     assert stage.overlay.um_per_px() == pytest.approx(stage.canvas._sight.volume_scale()[0])
     assert not stage.sliders.slider("z").isVisible()
-    box = stage.canvas._box
-    qtbot.waitUntil(lambda: box.corners is not None)
+    qtbot.waitUntil(lambda: volume_box(viewer) is not None)
     size = stage.canvas._sight.voxel_size()
     full = [stores.WIDTH * size["x"], stores.HEIGHT * size["y"], N_Z * size["z"]]
-    np.testing.assert_allclose(box.corners.max(axis=0), full, rtol=1e-5)
+    np.testing.assert_allclose(volume_box(viewer), full, rtol=1e-5)
     # drawn as chosen
-    control, canvas = stage.sliders.projection_control, viewer.stage.canvas.viewer
+    control = stage.sliders.projection_control
     for name, method in (("Surface", "surface"), ("Attenuated", "attenuated"), ("Max", "max")):
         choose_in_menu(control.button, name)
-        assert volume_visuals.method_of(canvas) == method
+        assert volume_method(viewer) == method
         assert control.button.text().startswith(f"{name} "), "one name for one thing"
         qtbot.waitUntil(
             lambda: framebuffer(viewer).max(axis=(0, 1))[1] > 200
@@ -225,11 +236,10 @@ def test_a_volume_says_its_level_is_clipped_along_z_and_drawn_in_its_box_as_chos
     assert frame.counts[0][PlaneState.PRESENT] == last + 1
     assert frame.contrasts[0].range[1] == stack(0)[: last + 1].max()
     assert stage.sliders.value_text("z").startswith(f"1–{last + 1} / {N_Z}")
-    qtbot.waitUntil(lambda: box.corners.max(axis=0)[2] == pytest.approx((last + 1) * size["z"]))
+    qtbot.waitUntil(lambda: volume_box(viewer)[2] == pytest.approx((last + 1) * size["z"]))
     QTest.mouseClick(stage.strips._flat, Qt.MouseButton.LeftButton)
     settle(qtbot, viewer)
-    # planes may be drawn by another canvas
-    qtbot.waitUntil(lambda: getattr(stage.canvas, "_box", None) is not box or box.corners is None)
+    qtbot.waitUntil(lambda: volume_box(viewer) is None)
     assert stage.sliders.slider("z").isVisible()
 
 
@@ -256,9 +266,8 @@ def test_a_voxel_of_a_volume_is_where_it_is_at_level_0(qtbot, viewer, tmp_path, 
             monkeypatch.setattr(volume_reading, "MAX_VOLUME_BYTES", whole.nbytes // 4)
         QTest.mouseClick(viewer.stage.strips._volume, Qt.MouseButton.LeftButton)
         assert settle(qtbot, viewer).level == level
-        (visual,) = volume_visuals._volumes(viewer.stage.canvas.viewer)
         spot = np.argwhere(whole[0, 0, :: level + 1, :: level + 1, :: level + 1]).mean(axis=0)
-        middles.append(visual.transform.map(spot[::-1])[:3])  # of vispy's voxels, indices are the middles
+        middles.append(voxel_middle(viewer, spot))
     np.testing.assert_allclose(middles[0], middles[1])
     edge = 0.5 if how == "decimate" else 1.0
     np.testing.assert_allclose(middles[0], [(x + edge) / 2, (y + edge) / 2, (z + edge - 1) * 2], rtol=1e-6)
@@ -355,8 +364,7 @@ def test_a_volume_is_shown_again_as_it_was_left_and_as_a_link_says(qtbot, tmp_pa
         for what, was in zip(again, seen, strict=True):
             assert what == pytest.approx(was, abs=1e-3)
         assert frame.view.is_volume and frame.view.part == (0, left.last)
-        canvas = window.viewer.stage.canvas.viewer
-        qtbot.waitUntil(lambda canvas=canvas: volume_visuals.method_of(canvas) == "surface")
+        qtbot.waitUntil(lambda window=window: volume_method(window.viewer) == "surface")
         window.close()
 
 

@@ -1,13 +1,12 @@
 """Brings the canvas: what draws is chosen, imported off the GUI thread, and the canvas is handed over.
 
-With OpenGL: ndv, made quick in slices. Where no OpenGL context can be created, ndv cannot be imported, or the
-user wants it so: the canvas that is drawn on the CPU. Where a program draws instead of a graphics card, that
-draws planes, in a third of the time and not in the GUI thread, and OpenGL volumes.
+With OpenGL: ndv, made quick in slices. Where no OpenGL context can be created, a program draws instead of a
+graphics card, ndv cannot be imported, or the user wants it so: canvases drawn on the CPU, one for planes and
+one for volumes. These take a fraction of the time that such a program takes, and not in the GUI thread.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 from ..storage import collector
-from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, paints_images, why_no_opengl
+from .canvas.opengl import WINDOW_PREPARED, canvas_wanted, draws_in_software, why_no_opengl
 from .ends import delete_later
 from .qt_modules import FOR_VISPY, import_of_qt
 from .short_turns import short_turns
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .background import Background
-    from .canvas.cpu_canvas import CpuCanvas
     from .canvas.display import Canvas
     from .canvas.gl_canvas import GlCanvas
     from .canvas.warm_up import WarmUp
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NO_OPENGL = "3D needs OpenGL, which is not used here"
 SO_WANTED = "as requested"
 """Why the picture is drawn on the CPU though there may be OpenGL."""
 
@@ -43,7 +40,7 @@ SO_WANTED = "as requested"
 class CanvasStart:
     """For one widget. Each canvas comes by `ready(canvas, why)`, on the GUI thread, or `failed(reason)` does.
 
-    `why` the canvas is drawn on the CPU and no volumes can be shown, as a part of a sentence; "" if they can.
+    `why` the canvas is drawn on the CPU, as a part of a sentence; "" if that is what is best here.
     Only the canvas that was called for last comes.
     """
 
@@ -66,9 +63,10 @@ class CanvasStart:
         self._ready = ready
         self._failed = failed
         self._calls = 0  # counts the canvases that were called for
-        self._are_planes_on_cpu = False  # though volumes are drawn with OpenGL
-        self._is_for_volumes = False  # the canvas that was called for last
-        self._draws_volumes = False  # the canvas that came last does
+        self._is_on_cpu = False
+        self._why_on_cpu = ""
+        self._is_for_volumes = False  # what is wanted
+        self._draws_volumes: bool | None = None  # whether the canvas on the CPU that came last does
         self._had_failed = False
 
     def begin(self) -> None:
@@ -84,24 +82,20 @@ class CanvasStart:
     def _choose(self) -> None:
         if why := why_no_opengl():
             self._fall_back(why)
-        elif paints_images():
-            self._are_planes_on_cpu = True
+        elif draws_in_software():
             self._draw_on_cpu("")
         else:
             self._draw_with_opengl()
 
     def show_volumes(self, wanted: bool) -> None:
         """A volume is to be drawn, or planes again: bring another canvas if that takes one. GUI thread."""
-        if not self._are_planes_on_cpu or wanted is self._is_for_volumes:
+        if wanted is self._is_for_volumes:
             return
         self._is_for_volumes = wanted
-        call = self._call()  # what was called for and has not come is not wanted any more
-        if wanted:
-            self._draw_with_opengl()
-        elif self._draws_volumes:
-            from .canvas.cpu_canvas import CpuCanvas  # it has been imported
-
-            self._bring(call, CpuCanvas, "")
+        if self._is_on_cpu:
+            call = self._call()  # what was called for and has not come is not wanted any more
+            if wanted is not self._draws_volumes:
+                self._bring_on_cpu(call)
 
     def fall_back(self, why: str) -> None:
         """The canvas that was brought can draw nothing: bring the one that needs no OpenGL. GUI thread."""
@@ -109,7 +103,6 @@ class CanvasStart:
         self._fall_back(why)
 
     def _fall_back(self, why: str) -> None:
-        self._are_planes_on_cpu = False
         if canvas_wanted() == "auto":
             logger.warning("the picture is drawn without OpenGL: %s", why)
         self._draw_on_cpu(why)
@@ -157,40 +150,52 @@ class CanvasStart:
             post(lambda: self._warm_up(call, warming, canvas_class))
             return
         if self._is_current(call):
-            self._draws_volumes = True
             self._ready(canvas_class(self._background, self._poll, warming.take_pictures()), "")
         warming.end()
 
     # ---- on the CPU ------------------------------------------------------------------------
 
     def _draw_on_cpu(self, why: str) -> None:
-        self._background.run(
-            "ndviewer-import", short_turns()(partial(self._import_for_cpu, self._call(), why))
-        )
+        self._is_on_cpu, self._why_on_cpu, self._draws_volumes = True, why, None
+        self._bring_on_cpu(self._call())
 
-    def _import_for_cpu(self, call: int, why: str) -> None:
+    def _bring_on_cpu(self, call: int) -> None:
+        self._background.run("ndviewer-import", short_turns()(partial(self._import_for_cpu, call)))
+
+    def _import_for_cpu(self, call: int) -> None:
         """In a thread."""
         try:
             import_for_cpu()
-            from .canvas import cpu_canvas
+            if self._is_for_volumes:
+                from .canvas import ray_canvas  # noqa: F401
         except ImportError as error:
             reason = str(error)
             logger.error("the canvas cannot be displayed: %s", reason)
             self._poll.post(lambda: self._failed(reason))
         else:
-            lacking = why or _why_no_ndv()
-            bring = partial(self._bring, call, cpu_canvas.CpuCanvas, lacking)
+            bring = partial(self._bring, call)
             self._poll.post(lambda: self._later.add(bring))  # after the tools, which are made in slices
 
-    def _bring(self, call: int, canvas_class: type[CpuCanvas], why: str) -> None:
-        if self._is_current(call):
-            self._draws_volumes, self._are_planes_on_cpu = False, self._are_planes_on_cpu and not why
-            self._ready(canvas_class(self._background, self._poll, why_flat=NO_OPENGL if why else ""), why)
-            if self._had_failed:
-                for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
-                    prepared.setParent(None)
-                    delete_later(prepared)
-                _show_anew(self._owner.window(), why)
+    def _bring(self, call: int) -> None:
+        if not self._is_current(call):
+            return
+        self._draws_volumes = self._is_for_volumes
+        self._ready(self._new_on_cpu(), self._why_on_cpu)
+        if self._had_failed:
+            self._had_failed = False
+            for prepared in self._owner.findChildren(QWidget, WINDOW_PREPARED):
+                prepared.setParent(None)
+                delete_later(prepared)
+            _show_anew(self._owner.window(), self._why_on_cpu)
+
+    def _new_on_cpu(self) -> Canvas:
+        if self._draws_volumes:
+            from .canvas.ray_canvas import RayCanvas  # it has been imported
+
+            return RayCanvas(self._background)
+        from .canvas.cpu_canvas import CpuCanvas
+
+        return CpuCanvas(self._background)
 
 
 def import_for_opengl() -> None:
@@ -212,18 +217,6 @@ def import_for_cpu() -> None:
         from ..engine import dataset  # noqa: F401  for the first run
         from ..rendering import seen_layers  # noqa: F401
         from .canvas import cpu_canvas  # noqa: F401
-
-
-def _why_no_ndv() -> str:
-    """Why there can be no volumes, found without importing anything; "" if nothing speaks against them."""
-    try:
-        _check_ndv()
-        for name in ("ndv", "vispy"):
-            if importlib.util.find_spec(name) is None:
-                raise ImportError(f"No module named {name!r}")
-    except ImportError as error:
-        return _with_remedy(error)
-    return ""
 
 
 def _with_remedy(error: Exception) -> str:

@@ -155,9 +155,7 @@ class PicturePane(QWidget):
 
     def _keep_still(self, canvas: Canvas) -> None:
         surface = canvas.surface
-        if canvas.frame is None or surface is None or not surface.isVisible():
-            return
-        if getattr(surface, "is_up_to_date", True):  # otherwise a volume would be drawn for it
+        if canvas.frame is not None and surface is not None and surface.isVisible():
             self.still.keep(surface)
 
     @safe_slot

@@ -197,9 +197,8 @@ class Screen(QWidget):
 
     def _on_canvas(self, canvas: Canvas, why_on_cpu: str) -> None:
         self.later.finish()  # the tools hear of it
-        said = f"{canvas.why_flat}: {why_on_cpu}" if why_on_cpu else ""
-        self._row.show_drawing(said)
-        if why_on_cpu not in ("", SO_WANTED):
+        said = f"The picture is drawn without OpenGL: {why_on_cpu}" if why_on_cpu else ""
+        if self._row.show_drawing(said) and why_on_cpu not in ("", SO_WANTED):
             self._say(said)
         canvas.failed.connect(self._on_canvas_failed)
         canvas.frame_shown.connect(self._on_frame_shown)
@@ -400,9 +399,8 @@ class Screen(QWidget):
 
     def _say_lacking(self) -> None:
         """Say what was to be shown, by a link or as it was left, and cannot be."""
-        said = [each for each in (self.links.lacking, self.stage.why_no_volume) if each]
-        if said:
-            self._say(". ".join(said), "\n".join(said))
+        if self.links.lacking:
+            self._say(self.links.lacking, self.links.lacking)
 
     def _show_empty_run(self) -> None:
         self._leave_stage()

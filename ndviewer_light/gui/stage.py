@@ -59,7 +59,6 @@ class Stage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._volume_due = 0.0
-        self._lacks_volume = False  # one was asked for, and a plane is shown instead
         self.panes: ShowsPlane | None = None
         """What shows the plane instead of the canvas while it is on screen."""
         self.cover_comes_first: Callable[[], bool] = lambda: False
@@ -130,11 +129,6 @@ class Stage(QWidget):
         self.channels.set_canvas(canvas)
         canvas.set_volume_method(self.sliders.projection_control.method)
         self.picture.set_canvas(canvas)
-        if canvas.why_flat and self.strips.is_3d():
-            self._lacks_volume = True
-            self.strips.set_3d(False)
-            self.sliders.show_volume(False)
-        self._say_whether_3d()
         canvas.frame_arrived.connect(self._on_frame_arrived)
         canvas.hovered.connect(self._on_hovered)
         canvas.painted.connect(self.plane_moved)
@@ -146,7 +140,6 @@ class Stage(QWidget):
         """Show `dataset` from its first plane on; the previous one is released."""
         dataset.measure_what_is_read()
         dataset.keep_stored_order()
-        self._lacks_volume = False
         self._on_hovered(None)
         self._waits.clear()
         self.sliders.stop_playing()
@@ -257,8 +250,6 @@ class Stage(QWidget):
 
     def _say_whether_3d(self) -> None:
         why_not = "" if self.n_z > 1 or self.strips.is_3d() else "only one z plane: no volume"
-        if not why_not and self.canvas is not None:
-            why_not = self.canvas.why_flat
         self.strips.set_3d_enabled(not why_not, why_not)
 
     # ---- as it was left --------------------------------------------------------------------
@@ -274,22 +265,12 @@ class Stage(QWidget):
         control = self.sliders.projection_control
         return VolumeLook(self.strips.is_3d(), control.method, *control.part)
 
-    @property
-    def why_no_volume(self) -> str:
-        """Why the volume that was asked for is not shown, as a sentence; "" if none was."""
-        if not self._lacks_volume or self.canvas is None:
-            return ""
-        return f"A plane is shown instead of the volume: {self.canvas.why_flat}"
-
     def show_volume_as(self, look: VolumeLook) -> None:
         """Draw volumes so, and show the stack as one; where there is no volume to show, planes of it."""
         self.sliders.projection_control.show_volume_so(look.method, (look.first, look.last))
         if self.canvas is not None:
             self.canvas.set_volume_method(look.method)
         may_be = self._position.info is not None and self._position.info.n_z > 1
-        if self.canvas is not None and self.canvas.why_flat:
-            self._lacks_volume = look.is_shown and may_be
-            may_be = False
         if (is_volume := look.is_shown and may_be) != self.strips.is_3d():
             self.strips.set_3d(is_volume)
             self._on_mode_changed(is_volume)

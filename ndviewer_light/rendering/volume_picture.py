@@ -5,7 +5,6 @@ Reads and blocks, as `view_picture` does. What is read of one stack is kept for 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +12,12 @@ import numpy as np
 from ..engine.stack_resolution import of_another_size, resolution_text, stack_resolution
 from ..engine.transpose import copy_into
 from ..errors import PlaneNotStoredError
-from .added_up import Layer, composite
 from .contrast import NO_LIMITS, ContrastMode
 from .label_picture import laid_over
 from .place_words import VOLUME
 from .surface_picture import surface_seen
 from .view_picture import OTHERS, ViewPictures, ViewPixels, hatch
+from .volume_layers import VolumeLayer, VolumePlace, volumes_seen
 from .volume_look import voxel_size_um
 from .volume_rays import SeenVolume, Volume, VolumeSight
 
@@ -41,7 +40,6 @@ MOST_BYTES = 256 * 1024**2
 """Of the voxels of all channels together; of larger stacks a coarser level is drawn."""
 _MOST_VOXELS_ALONG = 1024
 _LONGEST_PICTURE = 1024
-_BOX = (140, 148, 166)
 _MARGIN = 1.04
 """So much larger than the volume a picture of all of it is."""
 
@@ -121,26 +119,18 @@ class VolumePictures(ViewPictures):
         um_per_px = max(width_um, height_um) / longest
         width, height = (max(1, round(edge / um_per_px)) for edge in (width_um, height_um))
         view.um_per_px = (um_per_px, um_per_px) if view.image.pixel_size_um is not None else None
-        picture = Image.new("RGB", (width, height))
         if not volumes:
+            picture = Image.new("RGB", (width, height))
             hatch(picture)
             return picture
-        _draw_box(picture, sight, size, um_per_px)
-        total = np.asarray(picture).astype(np.uint16)
         if self._seen_from is None or self._seen_from[0] != place:
             self._seen_from = place, {}
-        found = self._seen_from[1]
-        for c, volume in volumes.items():
-            limits = self._limits(c, view)
-            seen = found.get(c)
-            if seen is None:
-                method = self._look_of_volume.method
-                seen = found[c] = volume.seen(sight, width, height, um_per_px, method, limits)
-            layer = composite([Layer(seen.values, limits, *(look or self._look(c)))], height, width)
-            if seen.shade is not None:
-                layer = (layer * seen.shade[..., None]).astype(np.uint8)
-            total += layer
-        pixels = np.minimum(total, 255).astype(np.uint8)
+        layers = {
+            c: VolumeLayer(volume, self._limits(c, view), *(look or self._look(c)))
+            for c, volume in volumes.items()
+        }
+        where = VolumePlace(width, height, um_per_px, size)
+        pixels = volumes_seen(layers, sight, where, self._look_of_volume.method, self._seen_from[1])
         if self._labels is not None:
             x, y, z = (begin + edge / 2 for begin, edge in zip(self._begin, size, strict=True))
             pixels = self._with_surfaces(pixels, view, place, (x, y, z), um_per_px)
@@ -260,23 +250,3 @@ class VolumePictures(ViewPictures):
         planes = self._look_of_volume.planes_of(image.n_z)
         first, last = (self._dataset.z_at(p, z, chosen.number) for z in (planes.start, planes.stop - 1))
         return range(first, last + 1, chosen.z_step)
-
-
-def _draw_box(
-    picture: Image.Image, sight: VolumeSight, size: tuple[float, float, float], um_per_px: float
-) -> None:
-    """The edges of the box that the volume fills."""
-    from PIL import ImageDraw
-
-    draw = ImageDraw.Draw(picture)
-    width, height = picture.size
-    plane = np.array([sight.right, sight.down])
-    corners = [np.array([x, y, z]) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]
-    places = [
-        tuple((plane @ (corner * size) + sight.off_middle) / um_per_px + (width / 2, height / 2))
-        for corner in corners
-    ]
-    for a in range(8):
-        for b in (a | 1, a | 2, a | 4):
-            if b != a and math.isfinite(sum(places[a] + places[b])):
-                draw.line((*places[a], *places[b]), fill=_BOX)

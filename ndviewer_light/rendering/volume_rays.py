@@ -16,7 +16,7 @@ import numpy as np
 from .volume_look import ATTENUATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .contrast import Limits
 
@@ -132,9 +132,11 @@ class SeenVolume(NamedTuple):
 class Volume:
     """Voxels (Z, Y, X) that span `spans` (z, y, x) µm each. One thread at a time."""
 
-    def __init__(self, voxels: np.ndarray, spans: tuple[float, float, float]) -> None:
+    def __init__(self, voxels: np.ndarray, spans: tuple[float, float, float], step: int = 1) -> None:
+        """`step`: so many along each axis were taken together, which dim what is behind as much as these."""
         self._voxels = voxels
         self._spans = spans
+        self._step = step
         self._turned: tuple[int, np.ndarray] = 0, voxels
 
     @property
@@ -144,14 +146,21 @@ class Volume:
         return x, y, z
 
     def seen(
-        self, sight: VolumeSight, width: int, height: int, um_per_px: float, method: str, limits: Limits
+        self,
+        sight: VolumeSight,
+        width: int,
+        height: int,
+        um_per_px: float,
+        method: str,
+        limits: Limits,
+        going_on: Callable[[], None] = lambda: None,
     ) -> SeenVolume:
         """A picture of it of so many pixels. `method`: "max", "attenuated" or "surface".
 
-        The surface lies in the middle of the limits.
+        The surface lies in the middle of the limits. `going_on` is called for each slice, and may raise.
         """
         shear = _Shear.of(sight, self._voxels.shape, self._spans, um_per_px)
-        slices = shear.slices(self._along(shear.axis))
+        slices = shear.slices(self._along(shear.axis), going_on)
         warp = shear.warp(sight, width, height, um_per_px)
         covered = np.zeros(shear.shape, np.uint8)
         for down, right in {(math.floor(a), math.floor(b)) for a, b in shear.offsets}:
@@ -160,7 +169,7 @@ class Volume:
         if method == "surface":
             return self._surface(shear, slices, warp, is_seen, sum(limits) / 2)
         if method == "attenuated":
-            brightest = _attenuated(shear, slices, limits)
+            brightest = _attenuated(shear, slices, limits, self._step)
         else:
             brightest = _brightest(shear, slices, self._voxels.dtype)
         values = warp.smooth(brightest.astype(np.float32, copy=False), width, height)
@@ -267,9 +276,10 @@ class _Shear(NamedTuple):
             np.array(sight.into),
         )
 
-    def slices(self, voxels: np.ndarray) -> _Slices:
+    def slices(self, voxels: np.ndarray, going_on: Callable[[], None]) -> _Slices:
         """Each slice from the front, and where it is laid."""
         for k, (down, right) in zip(self.order, self.offsets, strict=True):
+            going_on()
             pixels = voxels[k]
             rows, columns = math.floor(down), math.floor(right)
             if self.is_coarse[0] and down > rows:
@@ -351,7 +361,7 @@ def _brightest(shear: _Shear, slices: _Slices, dtype: np.dtype) -> np.ndarray:
     return brightest
 
 
-def _attenuated(shear: _Shear, slices: _Slices, limits: Limits) -> np.ndarray:
+def _attenuated(shear: _Shear, slices: _Slices, limits: Limits, step: int) -> np.ndarray:
     low, high = limits
     brightest = np.full(shear.shape, -np.inf, np.float32)
     passed = np.zeros(shear.shape, np.float32)
@@ -359,8 +369,8 @@ def _attenuated(shear: _Shear, slices: _Slices, limits: Limits) -> np.ndarray:
         here = pixels.astype(np.float32, copy=False)
         relative = (here - np.float32(low)) / np.float32(max(high - low, 1e-30))
         through, best = passed[window], brightest[window]
-        through += np.float32(shear.length) * np.clip(np.nan_to_num(relative), 0, 1)
-        np.fmax(best, here * np.exp(np.float32(-ATTENUATION) * (through - 1)), out=best)
+        through += np.float32(shear.length * step) * np.clip(np.nan_to_num(relative), 0, 1)
+        np.fmax(best, here * np.exp(np.float32(-ATTENUATION) * (through - step)), out=best)
     return brightest
 
 

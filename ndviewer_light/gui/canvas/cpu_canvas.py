@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ...engine.dataset import Dataset
     from ...rendering.contrast import ChannelContrasts
     from ..background import Background
-    from ..poll import Poll
     from .canvas_view import View
     from .drawn_channels import DrawnLook
     from .flat_camera import FlatCamera
@@ -41,14 +40,10 @@ class _FrameRead(NamedTuple):
 
 
 class CpuCanvas(Canvas):
-    """A `PaintedPane` that is given one frame at a time; flat pictures only."""
+    """A `PaintedPane` that is given one frame at a time; flat pictures only: volumes are drawn by another."""
 
-    def __init__(
-        self, background: Background, poll: Poll, why_flat: str = "", parent: QWidget | None = None
-    ) -> None:
-        """`why_flat`: see `Canvas`; "" if a canvas that draws volumes will be put in place of this one."""
+    def __init__(self, background: Background, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.why_flat = why_flat
         self._reads: FrameReads[_FrameRead] = FrameReads(self, background, self._take)
         self._is_volume_awaited = False
         self._awaited: int | None = None  # of the layers of a frame that has arrived, and is not seen yet
@@ -93,8 +88,8 @@ class CpuCanvas(Canvas):
         return True
 
     def show_view(self, view: View) -> None:
-        """Show other indices; of a volume, one plane."""
-        self._is_volume_awaited = view.is_volume and not self.why_flat
+        """Show other indices; of a volume one plane, until the canvas that draws volumes comes."""
+        self._is_volume_awaited = view.is_volume
         super().show_view(view._replace(is_volume=False))
 
     @property

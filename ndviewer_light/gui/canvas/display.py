@@ -1,7 +1,8 @@
 """Pixels on screen, one frame at a time: what all canvases have in common, and what others may ask of them.
 
-A canvas draws with OpenGL (`gl_canvas`) or on the CPU (`cpu_canvas`). It is decided here when the next frame
-is requested: once the last one has arrived, so that drawing never waits for frames that are merely wanted.
+A canvas draws with OpenGL (`gl_canvas`) or on the CPU (`cpu_canvas`; volumes: `ray_canvas`). It is decided
+here when the next frame is requested: once the last one has arrived, so that drawing never waits for frames
+that are merely wanted.
 """
 
 from __future__ import annotations
@@ -58,9 +59,6 @@ class Canvas(QWidget):
     hovered = Signal(object)
     failed = Signal(str)
     looks_changed = Signal()
-
-    why_flat = ""
-    """Why no volumes can be shown, as a sentence; "" if they can."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -24,7 +24,6 @@ from .display import Canvas
 from .drawn_channels import DrawnChannels
 from .frame_reads import FrameReads
 from .hand import drag_begun
-from .image_surface import ImageSurface
 from .ndv_pictures import AlongZyx, new_pictures
 from .view_arrays import ViewArrays
 from .waiting_sign import WaitingSign
@@ -92,7 +91,7 @@ class GlCanvas(Canvas):
         self._in_use.end_with(self)
         self._sign = WaitingSign(self)
         self._is_placed = False  # whether the camera has been told what to see
-        self._gl: QOpenGLWidget | ImageSurface | None = None
+        self._gl: QOpenGLWidget | None = None
         self._context: Any = None
         self._method = VOLUMES[0][0]
         self._box: volume_visuals.VolumeBox | None = None
@@ -347,7 +346,7 @@ class GlCanvas(Canvas):
         widget.installEventFilter(self)
         widget.setAccessibleName("Picture")
         TabFrame(widget)
-        self._gl = widget if isinstance(widget, (QOpenGLWidget, ImageSurface)) else None
+        self._gl = widget if isinstance(widget, QOpenGLWidget) else None
         widget.setMouseTracking(True)
         return True
 
@@ -439,8 +438,7 @@ class GlCanvas(Canvas):
             return True  # the context is lost: vispy's resources no longer exist
         assert self._gl is not None
         self._watch_context()
-        if not isinstance(self._gl, ImageSurface) or not self._gl.is_up_to_date:
-            super()._paint(event)  # otherwise something over it has changed
+        super()._paint(event)
         with collector.paused():  # of a window that was closed it may free what makes another context current
             self._gl.event(event)
         return True

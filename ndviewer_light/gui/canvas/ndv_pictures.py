@@ -20,7 +20,6 @@ from vispy.visuals.transforms import MatrixTransform, STTransform
 from ...engine.transpose import is_transposed
 from ...storage import collector
 from ..ends import delete_later
-from .image_surface import ImageSurface, surface_that_fits
 from .texture_values import AS_THEY_ARE, TextureScale
 from .vispy_scene import VispyScene, next_id
 
@@ -203,14 +202,6 @@ class ChannelPictures:
         handle.set_gamma(look.gamma)
         handle.set_clims(self._scaled[c].limits(look.limits))
 
-    def draw_unseen(self) -> None:
-        """Draw what there is where nobody sees it, if that can be: the first time takes long."""
-        widget = self.widget
-        if isinstance(widget, ImageSurface):
-            with collector.paused():  # as where it is painted
-                widget.grabFramebuffer()
-                widget.doneCurrent()
-
     def place(self, scales: AlongZyx, corner: AlongZyx) -> None:
         """Have pictures and volumes begin at this corner, their pixels or voxels as large as `scales`."""
         self.scales, self._corner = scales, corner
@@ -255,7 +246,7 @@ class ChannelPictures:
         they outlive it: megabytes of graphics memory for each dataset that was shown.
         """
         widget = self.widget
-        if not isinstance(widget, (QOpenGLWidget, ImageSurface)) or not widget.isValid():
+        if not isinstance(widget, QOpenGLWidget) or not widget.isValid():
             return
         with collector.paused():  # of a window that was closed it may free what makes another context current
             widget.makeCurrent()
@@ -279,8 +270,7 @@ def new_canvas() -> tuple[ArrayCanvas, int]:
     """The canvas alone, and `next_id()` before it was made."""
     hook, first_id = sys.excepthook, next_id()
     try:
-        with surface_that_fits():
-            return get_array_canvas_class()(ArrayViewerModel()), first_id
+        return get_array_canvas_class()(ArrayViewerModel()), first_id
     finally:
         sys.excepthook = hook  # ndv installs its own; restore the host's, on which its crash log relies
 

@@ -31,12 +31,9 @@ def why_no_opengl() -> str:
     return _found().why_not
 
 
-def paints_images() -> bool:
-    """Whether what OpenGL draws is painted as an image, as no graphics card draws. GUI thread.
-
-    Not where the user insists on OpenGL: then the window is composed by it.
-    """
-    return canvas_wanted() != "gl" and any(name in _found().renderer.lower() for name in _DRAWN_BY_PROGRAMS)
+def draws_in_software() -> bool:
+    """Whether a program draws what OpenGL draws here, instead of a graphics card. GUI thread."""
+    return any(name in _found().renderer.lower() for name in _DRAWN_BY_PROGRAMS)
 
 
 class _OpenGLFound(NamedTuple):

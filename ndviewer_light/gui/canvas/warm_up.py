@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...storage import collector
 from ..ends import Owner, delete_later
-from .opengl import WINDOW_PREPARED, paints_images, why_no_opengl
+from .opengl import WINDOW_PREPARED, why_no_opengl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,7 +33,6 @@ _DRAWN_AFTER = 4
 """Polls."""
 _CHANNELS_AHEAD = 4
 """For so many a picture is made ahead; for each more it is made when its first pixels come, in 10 ms."""
-_UNSEEN_PX = 64
 _importing = threading.Lock()
 
 
@@ -137,12 +136,11 @@ def _prepare_window(viewer: QObject | None) -> Generator[bool, None, None]:
 
     The first context loads the driver, and with the first OpenGL widget in a window Qt makes that anew and
     draws it with OpenGL from then on. Neither can be cut into pieces: 50 to 200 ms where a program draws
-    instead of a graphics card. Where OpenGL does not work the window is left alone, as it would stay empty,
-    and where its pictures are painted as images.
+    instead of a graphics card. Where OpenGL does not work the window is left alone, as it would stay empty.
     """
     from qtpy.QtWidgets import QOpenGLWidget, QWidget
 
-    if not isinstance(viewer, QWidget) or why_no_opengl() or paints_images():
+    if not isinstance(viewer, QWidget) or why_no_opengl():
         return
     yield False
     widget = QOpenGLWidget(viewer)
@@ -165,13 +163,11 @@ def _built(
         return
     from vispy.scene import SceneCanvas
 
-    from .image_surface import surface_that_fits
     from .ndv_pictures import ChannelPictures, new_canvas
 
     yield False
     yield from _prepare_window(viewer())
-    with surface_that_fits():
-        scene = SceneCanvas(show=False)
+    scene = SceneCanvas(show=False)
     parts.append(scene.native)
     yield False
     scene.central_widget.add_view()  # as ndv's has one
@@ -182,23 +178,20 @@ def _built(
     pictures = ChannelPictures(canvas, first_id, is_volume=False)
     yield False
     scene.close()
-    yield from _drawn_unseen(pictures)
+    yield from _pictures_ahead(pictures)
     keep(pictures)
     _has_built = True
 
 
-def _drawn_unseen(pictures: ChannelPictures) -> Generator[bool, None, None]:
-    """Have a picture for each channel of the first dataset, and what OpenGL compiles for it."""
+def _pictures_ahead(pictures: ChannelPictures) -> Generator[bool, None, None]:
+    """Have a picture for each channel of the first dataset."""
     import numpy as np
     from cmap import Colormap
 
     from .drawn_channels import DrawnLook
 
-    pictures.widget.resize(_UNSEEN_PX, _UNSEEN_PX)
     looks = [DrawnLook(Colormap("green"), (0.0, 1.0))] * _CHANNELS_AHEAD
     for c in range(_CHANNELS_AHEAD):
         pictures.draw(range(c + 1), {c: np.zeros((8, 8), np.uint16)}, looks)
-        yield False
-        pictures.draw_unseen()
         yield False
     pictures.start_over(is_volume=False)

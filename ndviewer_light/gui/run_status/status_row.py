@@ -116,11 +116,12 @@ class StatusRow(Panel):
         """Show the controls, or only the text: where no dataset is on screen."""
         self._controls.setVisible(shown)
 
-    def show_drawing(self, why: str) -> None:
-        """Say why the picture is drawn without OpenGL; "" if it is drawn with it."""
-        self._why_drawn_so = why
+    def show_drawing(self, why: str) -> bool:
+        """Say why the picture is drawn without OpenGL, "" if there is no reason to; whether that is new."""
+        is_new, self._why_drawn_so = why != self._why_drawn_so, why
         self.drawing.setToolTip(plain_tooltip(why))
         self.drawing.setVisible(bool(why))
+        return is_new
 
     @safe_slot
     def _on_drawing_clicked(self) -> None:
