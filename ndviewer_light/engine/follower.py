@@ -139,7 +139,8 @@ class DiskFollower:
             before, self._told = self._told, told
         if (before and before[0]) is not comes:  # what is missing in view is something else now
             for viewed in self._viewed:
-                viewed.view.draw_all_again()
+                if viewed.retries.has_failures:
+                    viewed.view.draw_all_again()
 
     @property
     def comes(self) -> bool | None:

@@ -50,6 +50,11 @@ class RetryPolicy:
             self._failures = _of_keys(self._failures, keys)
             return _not_due(self._failures)
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether there are planes in view that could not be shown."""
+        return bool(self._failures)
+
     def error_of(self, key: PlaneKey) -> Exception | None:
         """Why a plane in view could not be shown; None if unknown or due for a retry."""
         with self._lock:
