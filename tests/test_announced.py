@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
@@ -162,6 +163,34 @@ def test_every_way_of_writing_is_found_from_every_announcement(
         assert [channel.name for channel in info.channels] == CHANNELS
     finally:
         source.close()
+
+
+@pytest.mark.parametrize(("announce", "write"), [(as_wells, write_wells), (as_files, write_images)])
+def test_what_squid_writes_beside_a_run_is_known_of_it(
+    tmp_path: Path, announce: Callable[[Path], AnnouncedRun], write: Callable[[Path], None]
+) -> None:
+    """The objective was not, of a run in Zarr; and fields were a list, not where they are on the stage."""
+    run = announce(tmp_path)
+    with contextlib.closing(AnnouncedSource(run)) as source:
+        if run.names_files:
+            tell_files(source, run, tmp_path)
+        assert (source.refresh().objective, source.info.positions[0].x_um) == ("", None)
+        (tmp_path / "coordinates.csv").write_text("region,x (mm),y (mm)\nR0,1,2\nR0,3,4\n")  # R1 not yet
+        parameters = {"objective": {"magnification": 20.0, "NA": 0.8}}
+        (tmp_path / "acquisition parameters.json").write_text(json.dumps(parameters))
+        source.refresh()
+        write(tmp_path)
+        source.read_plane(PlaneKey())
+        info = source.refresh()
+        assert info.objective == "20× / 0.8 NA"
+        assert [each.label for each in info.positions] == LABELS
+        assert [(each.x_um, each.y_um) for each in info.positions[:2]] == [(1000.0, 2000.0), (3000.0, 4000.0)]
+        positions = info.positions
+        source.read_plane(PlaneKey(p=1))
+        assert source.refresh().positions is positions, "whatever else becomes known"
+        assert source.info is source.info
+        (tmp_path / "coordinates.csv").write_text("region,x (mm),y (mm)\nR0,1,2\nR0,3,4\nR1,5,6\n")
+        assert source.refresh().positions[2].x_um == 5000.0
 
 
 def test_before_anything_is_written_or_named_it_is_what_the_host_said(tmp_path):

@@ -23,6 +23,7 @@ from ..sources.tiff.announced import AnnouncedTiff
 from ..sources.zarr.source import ZarrSource
 from ..storage.bytes import check_still_there, metadata_gone
 from .experiments import experiment_folder
+from .said_beside_run import SaidBesideRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,14 +43,15 @@ class AnnouncedSource(Source):
     """The planes of an announced run, in the first layout of which something exists.
 
     Until then `info` is as announced, afterwards as found; positions and their order are
-    always as announced. Only the experiment's own folder is listed: a layout exists if the
-    file or store that would contain a plane does.
+    always as announced, and lie where Squid says beside the run. Only the experiment's own folder
+    is listed: a layout exists if the file or store that would contain a plane does.
     """
 
     def __init__(self, run: AnnouncedRun) -> None:
         """Does not access the disk."""
         self._run = run
         self._announced = announced_info(run)
+        self._beside = SaidBesideRun()
         self._lock = threading.Lock()  # guards the following; never held while accessing the disk
         self._found: Source | None = None
         self._images: AnnouncedTiff | None = None
@@ -66,7 +68,7 @@ class AnnouncedSource(Source):
     def info(self) -> DatasetInfo:
         """What is currently known; a new object whenever more becomes known."""
         found = self._found
-        return self._announced if found is None else found.info
+        return self._beside.added_to(self._announced if found is None else found.info)
 
     def tell(self, key: PlaneKey, folder: str, path: str | None, page: int = 0) -> None:
         """Tell that the host writes into the experiment at `folder`, and this plane into this file."""
@@ -125,7 +127,9 @@ class AnnouncedSource(Source):
     def look_at_all(self) -> DatasetInfo:
         """Look at every position in the layout that was found, if any."""
         found = self._found
-        return self.info if found is None else found.look_at_all()
+        if found is not None:
+            found.look_at_all()
+        return self.info
 
     def exists(self, key: PlaneKey) -> bool:
         """Whether anything of the position of `key` exists, in any layout."""
@@ -169,7 +173,9 @@ class AnnouncedSource(Source):
         return answers
 
     def refresh(self) -> DatasetInfo:
-        """Recheck what was found; if nothing was found yet, whether any position exists."""
+        """Recheck what was found, and what is said beside it; without a find, whether any position exists."""
+        if self._folder is not None:
+            self._beside.look(self._folder)
         if self._found is None:
             for p in range(min(len(self._run.positions), _PLACES_LOOKED_AT)):
                 key = PlaneKey(p=p)
@@ -179,7 +185,9 @@ class AnnouncedSource(Source):
         found, last = self._found, self._seen_last
         if last is not None:
             self._form_of(last)  # raises if it is gone
-        return self.info if found is None else found.refresh()
+        if found is not None:
+            found.refresh()
+        return self.info
 
     def close(self) -> None:
         """Close every layout. Idempotent."""
