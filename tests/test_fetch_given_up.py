@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ndviewer_light.errors import DatasetError, ReadDroppedError
+from ndviewer_light.errors import DatasetClosedError, DatasetError, ReadDroppedError
 from ndviewer_light.storage.cancellation import CancelScope
 from ndviewer_light.storage.remote.client import Answer
 from ndviewer_light.storage.remote.jobs import File, Job
@@ -188,7 +188,7 @@ def test_reads_that_are_given_up_closed_and_failed_at_random_leave_nothing_waiti
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
-    assert {type(error) for error in ended} >= {ReadDroppedError, DatasetError}
+    assert {type(error) for error in ended} >= {ReadDroppedError, DatasetClosedError}
     wait_until(lambda: the_scheduler().load == (0, 0))
 
 

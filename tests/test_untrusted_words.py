@@ -286,7 +286,7 @@ def test_a_full_disk(tmp_path: Path, more: Sequence[str]) -> None:
     Image.fromarray(plane().astype("u1")).save(tmp_path / "a.png")
     ended = _run("references", str(tmp_path / "a.png"), "-o", "/dev/full")
     assert ended.returncode == 1
-    assert b"cannot write /dev/full: No space left on device" in ended.stderr
+    assert b"cannot write /dev/full: the disk is full" in ended.stderr
     assert b"Traceback" not in ended.stderr
 
 
@@ -304,7 +304,10 @@ def test_references_to_where_nothing_can_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.fromarray(plane().astype("u1")).save(tmp_path / "a.png")
-    for output in (str(tmp_path / "no" / "o.json"), str(tmp_path), f"{tmp_path}/a\0b"):
+    with pytest.raises(SystemExit, match="2"):
+        references.main([str(tmp_path / "a.png"), "-o", str(tmp_path)])
+    assert "expected the name of a file, and this is a folder" in capsys.readouterr().err
+    for output in (str(tmp_path / "no" / "o.json"), f"{tmp_path}/a\0b"):
         assert references.main([str(tmp_path / "a.png"), "-o", output]) == 1
         said = capsys.readouterr().err
         assert "cannot write" in said
