@@ -110,7 +110,10 @@ print(json.dumps(changed))
 """
 
 
-def test_36_nothing_of_the_libraries_shared_with_the_host_is_replaced_but_where_icons_are_found(tmp_path):
+def test_36_nothing_of_the_libraries_shared_with_the_host_is_replaced_but_where_icons_are_found(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NDVIEWER_CANVAS", "gl")  # else they are not used where a program draws
     run = small_run(tmp_path / "run")
     write(run)
     result = in_a_host(_USED + _PATCHED, run.folder)

@@ -22,6 +22,7 @@ from screen import assert_shows, choose_limits, settle
 from vispy import scene
 
 import ndviewer_light
+from ndviewer_light.gui import parts_ahead
 from ndviewer_light.gui.background import Background
 from ndviewer_light.gui.canvas import warm_up
 from ndviewer_light.gui.canvas.opengl import WINDOW_PREPARED, draws_in_software
@@ -188,9 +189,12 @@ def test_parts_are_made_ahead_for_the_first_widget(n_viewers: int, n_left: int) 
 
 
 @pytest.mark.each_binding
-def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(monkeypatch) -> None:
+def test_a_widget_that_cannot_be_imported_ahead_is_left_to_its_import(qtbot, qapp, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ndviewer_light.gui.viewer", None)
+    timers = set(qapp.findChildren(QTimer))
     ndviewer_light.import_ahead()  # an exception in the thread would fail the test
+    qtbot.waitUntil(lambda: set(qapp.findChildren(QTimer)) <= timers)
+    assert not parts_ahead._ready, "no parts are made of what cannot be imported"
     for thread in [each for each in threading.enumerate() if each.name == "ndviewer-import"]:
         thread.join(30)
     with pytest.raises(ImportError):

@@ -78,8 +78,8 @@ def test_the_nearest_label_is_seen_in_each_pixel_from_any_side(tilt, turn):
 def test_a_film_of_volumes_has_labels_and_what_is_written_on_one_of_planes(capsys, tmp_path):
     path = write_labelled_stacks(tmp_path / "x.zarr", n_t=3)
     film = tmp_path / "a.gif"
-    what = ("--volume", "max", "--contrast", "0:250", "--size", 320, "--label-opacity", 1)
-    rendered(capsys, path, *what, "--labels", "cells", "-o", film)
+    what = ("--volume", "max", "--contrast", "0:250", "--size", 320)
+    rendered(capsys, path, *what, "--labels", "cells", "--label-opacity", 1, "-o", film)
     found = frames_in(film)
     assert len(found) == 3
     places = [middle(orange(frame)[..., None], 0) for frame in found]

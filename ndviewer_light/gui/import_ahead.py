@@ -32,7 +32,7 @@ def begin() -> None:
 
         importing = threading.Thread(target=_import, name="ndviewer-import", daemon=True)
         importing.start()
-        parts_ahead.begin(importing)
+        parts_ahead.begin(importing, lambda: sys.modules.get(_WIDGET) is not None)
     except Exception:  # the widget says what is wrong when it is imported or created
         logger.info("nothing is imported ahead", exc_info=True)
 

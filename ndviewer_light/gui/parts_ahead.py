@@ -17,6 +17,7 @@ from .ends import delete_at_exit, leave_to_parent
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from qtpy.QtWidgets import QWidget
 
@@ -36,8 +37,11 @@ _LOOK_EVERY_MS = 20
 _ready: dict[type[QWidget], QWidget] = {}
 
 
-def begin(importing: threading.Thread) -> None:
-    """Make one of each part once `importing` has ended; without an application, or elsewhere, none."""
+def begin(importing: threading.Thread, is_imported: Callable[[], bool]) -> None:
+    """Make one of each part once `importing` has ended, and it `is_imported`: nothing is imported here.
+
+    None without an application, or in another thread than that of the GUI.
+    """
     application = QCoreApplication.instance()
     if application is None or QThread.currentThread() != application.thread():
         return
@@ -47,7 +51,7 @@ def begin(importing: threading.Thread) -> None:
     def step() -> None:
         if importing.is_alive():
             return
-        if left:
+        if left and is_imported():
             _make(*left.pop(0))
         else:
             timer.stop()
