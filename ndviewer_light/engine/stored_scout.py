@@ -28,8 +28,6 @@ SCOUT_SECONDS = 1.0
 """How long after a look the next one begins at the latest."""
 _WHILE_NEWS_SECONDS = 0.05
 """How long after it the next one may begin while newer places are found."""
-_IN_PART_SECONDS = 0.02
-"""The same while a place has some of its planes, and lacks others that are about to come."""
 _TIMES_AS_LONG = 10
 """And after so many times as long as it takes to ask what is stored."""
 GROWN_SECONDS = 0.2
@@ -107,7 +105,6 @@ class StoredScout:
         self._answer: Place | None = None
         self._looked = float("-inf")
         self._asking_took = 0.0  # of the last look, which may not have ended
-        self._is_in_part = False  # whether that found a place that lacks planes
         self._news: float | None = None  # when a newer place was found, or it was first asked for
         self._info: DatasetInfo | None = None  # as of the last look
         self._work = BackgroundWork("ndviewer-scout", "looking for the newest planes")
@@ -124,8 +121,7 @@ class StoredScout:
             if self._news is None:
                 self._news = now
             age, cost = now - self._news, self._asking_took
-            soon = _IN_PART_SECONDS if self._is_in_part else _WHILE_NEWS_SECONDS
-            wait = max(soon, age * SHARE_OF_AGE, cost * _TIMES_AS_LONG)
+            wait = max(_WHILE_NEWS_SECONDS, age * SHARE_OF_AGE, cost * _TIMES_AS_LONG)
             wait = min(wait, SCOUT_SECONDS if info is self._info else GROWN_SECONDS)
             is_due = now >= self._looked + wait or not is_answered
         if is_due and self._work.can_begin(now):
@@ -153,7 +149,6 @@ class StoredScout:
         began, in_part = time.monotonic(), list[PlaneKey]()
         found = self._find_by(self._are_begun, wanted, info, near, in_part)
         self._asking_took = time.monotonic() - began
-        self._is_in_part = bool(in_part)
         is_known = found == near and self._asked == wanted
         if is_known:
             self._want(in_part)
