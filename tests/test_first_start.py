@@ -76,12 +76,10 @@ sys.stdout.write(json.dumps([sorted(seen), programs]))
 """
 
 
-@pytest.mark.each_binding
-def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_starts(
-    tmp_path: Path,
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _FIRST_RUN, str(tmp_path)],
+def run_alone(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a program of its own, from the root of the repository."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -89,6 +87,13 @@ def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_s
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.each_binding
+def test_the_gui_thread_imports_nothing_and_runs_no_program_when_the_first_run_starts(
+    tmp_path: Path,
+) -> None:
+    done = run_alone(_FIRST_RUN, str(tmp_path))
     assert done.returncode == 0, done.stderr
     imported, programs = json.loads(done.stdout)
     assert programs == []
@@ -135,15 +140,7 @@ sys.stdout.write(json.dumps([called, imported, 2 in passes, turns, gc.isenabled(
 @pytest.mark.each_binding
 @pytest.mark.parametrize("order", ["ahead", "before the application", "while it is imported"])
 def test_the_widget_is_imported_ahead_in_a_thread(order: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _AHEAD, order],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_alone(_AHEAD, order)
     assert (done.returncode, done.stderr) == (0, "")
     called, imported, had_full_pass, has_turns_as_before, is_collecting = json.loads(done.stdout)
     assert not {"numpy", "ndviewer_light.gui.viewer", "ndviewer_light.engine"} & set(called)
@@ -176,15 +173,7 @@ print(len(ready), len(parts_ahead._ready))
 @pytest.mark.each_binding
 @pytest.mark.parametrize(("n_viewers", "n_left"), [(0, 5), (2, 0)])
 def test_parts_are_made_ahead_for_the_first_widget(n_viewers: int, n_left: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _PARTS_AHEAD, str(n_viewers)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_alone(_PARTS_AHEAD, str(n_viewers))
     assert (done.returncode, done.stderr, done.stdout) == (0, "", f"5 {n_left}\n")
 
 
